@@ -1,0 +1,135 @@
+"""What an estimator is: a rule with a name, a citation, claims, and the range it is defined on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import array_api_compat
+
+from ..groups import Array, Namespace, as_group_size, as_k, as_rewards
+from ..rank_linear import rank_linear
+from ..weights import Coefficients
+
+Objective = Literal["max@k", "mean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a rule's source, or the algebra, says of it; the exact moments decide whether it is so.
+
+    ``unbiased``: E[g] is the gradient of the rule's objective for every policy, at every valid
+    (n, k). ``centered``: the advantages of every realised group sum to 0.
+    """
+
+    unbiased: bool
+    centered: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Estimator(ABC):
+    """A rule that turns the rewards of a group into advantages.
+
+    Calling it, ``estimator(rewards, k)``, maps rewards (..., n) to advantages (..., n) of the same
+    array type, dtype and device, for the mean convention ``g = (1/n) sum_i A_i s_i``.
+
+    Attributes
+    ----------
+    name, title
+        The registry's name, and a short human one.
+    equation
+        The rule as one line of text, in the notation of the README.
+    citation
+        Paper and equation, or repository and function.
+    objective
+        The objective whose gradient the rule is meant to estimate: ``max@k`` or ``mean``.
+    uses_k
+        Whether k changes anything.
+    claims
+        See ``Claims``.
+    """
+
+    name: str
+    title: str
+    equation: str
+    citation: str
+    objective: Objective
+    uses_k: bool
+    claims: Claims
+
+    def why_not(self, n: int, k: int) -> str | None:
+        """Reason why the rule is undefined at group size n and this k, with a valid choice; else None.
+
+        Raises TypeError where n or k is not an integer.
+        """
+        n = as_group_size(n)
+        try:
+            k = as_k(k, n=n)
+        except ValueError as error:
+            return str(error)
+        return self._undefined(n, k)
+
+    def _undefined(self, n: int, k: int) -> str | None:
+        """The rule's own range; n and k are already valid as such."""
+        return None
+
+    @abstractmethod
+    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+        """The rule, on checked rewards (..., n)."""
+
+    def __call__(self, rewards: Any, k: int) -> Array:
+        """Advantages (..., n) of rewards (..., n).
+
+        Raises
+        ------
+        TypeError, ValueError
+            See ``groups.as_rewards`` and ``groups.as_k``; ValueError also where the rule is not
+            defined at this n and k, with the reason that ``why_not`` gives.
+        """
+        xp, rewards = as_rewards(rewards)
+        n = rewards.shape[-1]
+        k = as_k(k, n=n)
+        if reason := self._undefined(n, k):
+            raise ValueError(reason)
+        return self._advantages(xp, rewards, k)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RankLinear(Estimator):
+    """A rule linear in the sorted rewards: two coefficient vectors and the gap-form engine.
+
+    ``table(n, k, exact)`` gives the coefficients; ``undefined(n, k)`` the reason why it cannot.
+    """
+
+    table: Callable[[int, int, bool], Coefficients]
+    undefined: Callable[[int, int], str | None] = lambda n, k: None
+
+    def coefficients(self, n: int, k: int, *, exact: bool = False) -> Coefficients:
+        """The rule at (n, k) as gap coefficients, in float64 or (``exact``) in Fractions. Cost O(n).
+
+        Raises ValueError where the rule is undefined.
+        """
+        if reason := self.why_not(n, k):
+            raise ValueError(reason)
+        return self.table(n, k, exact)
+
+    def _undefined(self, n: int, k: int) -> str | None:
+        return self.undefined(n, k)
+
+    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+        device = array_api_compat.device(rewards)
+        offset, above, below = _on_device(self, rewards.shape[-1], k, xp, device)
+        return rank_linear(xp, rewards, offset=offset, above=above, below=below)
+
+
+@lru_cache(maxsize=256)
+def _on_device(
+    rule: RankLinear, n: int, k: int, xp: Namespace, device: Any
+) -> tuple[float, Array, Array]:
+    """The coefficients of a rule as float64 arrays of one namespace and device, made once."""
+    made = rule.table(n, k, False)
+    above, below = (xp.asarray(v.copy(), device=device) for v in (made.above, made.below))
+    return float(made.offset), above, below

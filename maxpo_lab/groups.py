@@ -1,0 +1,107 @@
+"""What a group of rewards is: validation of rewards and of k, in one place."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+Array = Any
+Namespace = Any
+
+
+def as_rewards(rewards: Any) -> tuple[Namespace, Array]:
+    """Check a batch of reward groups and return it with its Array API namespace.
+
+    Parameters
+    ----------
+    rewards
+        Array of shape (..., n) from NumPy, torch or another Array API library, or a (nested)
+        sequence of numbers, which becomes a NumPy array. Booleans and integers are promoted to the
+        library's default floating type; every other type, device and dtype is kept.
+
+    Returns
+    -------
+    namespace, array (..., n) of a real floating dtype
+
+    Raises
+    ------
+    TypeError
+        Complex, object, text: anything that is not a real number.
+    ValueError
+        A scalar, an empty array, a NaN or an infinity.
+    """
+    if not array_api_compat.is_array_api_obj(rewards) or isinstance(rewards, np.generic):
+        rewards = np.asarray(rewards)
+    if isinstance(rewards, np.ndarray) and rewards.dtype.kind not in "biufc":
+        raise TypeError(
+            f"rewards have dtype {rewards.dtype}: they must be real numbers, in an array of shape "
+            f"(..., n) with one row a group; pass floats, e.g. np.asarray(rewards, dtype=float)"
+        )
+    xp = array_api_compat.array_namespace(rewards)
+    if xp.isdtype(rewards.dtype, "complex floating"):
+        raise TypeError(
+            f"rewards have dtype {rewards.dtype}: they must be real; pass the real part if the "
+            f"imaginary part is zero"
+        )
+    if rewards.ndim == 0:
+        raise ValueError(
+            "rewards are a scalar: they must have shape (..., n), one entry a rollout of the group"
+        )
+    if array_api_compat.size(rewards) == 0:
+        raise ValueError(
+            f"rewards have shape {tuple(rewards.shape)}, which is empty: a group needs at least "
+            f"one rollout and a batch at least one group"
+        )
+    if not xp.isdtype(rewards.dtype, "real floating"):
+        default = xp.zeros(1, device=array_api_compat.device(rewards)).dtype
+        return xp, xp.astype(rewards, default)
+    finite = xp.isfinite(rewards)
+    if not bool(xp.all(finite)):
+        flat = int(xp.argmax(xp.astype(xp.reshape(~finite, (-1,)), xp.int8)))
+        where = ", ".join(str(i) for i in np.unravel_index(flat, tuple(rewards.shape)))
+        value = float(xp.reshape(rewards, (-1,))[flat])
+        raise ValueError(
+            f"rewards[{where}] is {value}: every reward must be finite; leave unscorable rollouts "
+            f"out of their group, or give them the reward of a failure"
+        )
+    return xp, rewards
+
+
+def as_k(k: Any, *, n: int | None = None) -> int:
+    """Check the K of max@K: a whole number, ``1 <= k``, and ``k <= n`` where a group size is given.
+
+    Raises
+    ------
+    TypeError
+        A float, a bool or anything else that is not an integer.
+    ValueError
+        ``k < 1``, or ``k > n``.
+    """
+    k = _whole_number(k, "k")
+    if k < 1 or (n is not None and k > n):
+        rule = "k >= 1" if n is None else f"1 <= k <= n = {n}"
+        nearest = 1 if k < 1 else n
+        raise ValueError(f"k={k}: max@k needs {rule}; the nearest valid choice is k={nearest}")
+    return k
+
+
+def as_group_size(n: Any) -> int:
+    """Check a group size: a whole number of at least 1. Raises as ``as_k`` does."""
+    n = _whole_number(n, "n")
+    if n < 1:
+        raise ValueError(f"n={n}: a group needs at least one rollout, n >= 1")
+    return n
+
+
+def _whole_number(value: Any, name: str) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}={value!r} is a bool: it must be an int, e.g. {name}={int(value)}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name}={value!r} is a {type(value).__name__}: it must be an int, e.g. {name}=4"
+        ) from None

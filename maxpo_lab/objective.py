@@ -1,0 +1,72 @@
+"""The objective J_K, its exact gradient, and its unbiased estimate from one group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+import numpy as np
+import numpy.typing as npt
+
+from .groups import Array, as_k, as_rewards
+from .levels import RewardLevels
+from .weights import gap_positions, subset_share
+
+Float = npt.NDArray[np.float64]
+
+
+def max_at_k(levels: RewardLevels, k: int) -> float:
+    r"""``J_K``, the expected maximum of K i.i.d. rewards; pass@K where rewards are 0 or 1.
+
+    .. math:: J_K = r_1 + \sum_{m<L} (r_{m+1} - r_m) (1 - F_m^K),
+
+    F the cumulative level probabilities. Cost O(L), relative accuracy kept at success
+    probabilities down to the smallest floats. Source: arXiv 2606.06080; arXiv 2505.15201.
+    """
+    k = as_k(k)
+    tail = _above(levels.probabilities)
+    with np.errstate(divide="ignore"):
+        chance = -np.expm1(k * np.log1p(-np.minimum(tail, 1.0)))
+    return float(levels.values[0] + np.diff(levels.values) @ chance)
+
+
+def max_at_k_gradient(levels: RewardLevels, k: int) -> Float:
+    r"""``grad J_K``, shape (d,).
+
+    .. math:: \nabla J_K = \sum_{m<L} (r_{m+1} - r_m)\, K F_m^{K-1} \sum_{l>m} p_l G_l .
+
+    Cost O(L d).
+    """
+    return gradient_coefficients(levels, k) @ levels.mean_scores
+
+
+def gradient_coefficients(levels: RewardLevels, k: int) -> Float:
+    """``grad J_K`` in terms of the mean scores: a (L,) with ``grad J_K = sum_l a_l G_l``."""
+    k = as_k(k)
+    below = np.cumsum(levels.probabilities)[:-1]
+    steps = np.diff(levels.values) * k * below ** (k - 1)
+    return levels.probabilities * np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def value_estimate(rewards: Any, k: int) -> Array:
+    r"""``rho(K)``: the mean of max over all K-subsets of a group, unbiased for J_K.
+
+    .. math:: \rho(K) = R_{(1)} + \sum_{m<n} \text{gap}_m \Big(1 - \binom{m}{K} \Big/ \binom{n}{K}\Big).
+
+    Rewards (..., n) to values (...). Cost O(n log n). Source: PKPO (arXiv 2505.15201).
+    """
+    xp, rewards = as_rewards(rewards)
+    n = rewards.shape[-1]
+    k = as_k(k, n=n)
+    m = gap_positions(n)
+    share = subset_share(n, k - 1)[:-1] * m / n  # C(m,K)/C(n,K) = (m/n) C(m-1,K-1)/C(n-1,K-1)
+    ranked = xp.astype(xp.sort(rewards, axis=-1), xp.float64)
+    gaps = ranked[..., 1:] - ranked[..., :-1]
+    weights = xp.asarray(1.0 - share, device=array_api_compat.device(rewards))
+    estimate = ranked[..., 0] + xp.sum(gaps * weights, axis=-1)
+    return xp.astype(estimate, rewards.dtype)
+
+
+def _above(probabilities: Float) -> Float:
+    """``P(level > m)`` for m = 1..L-1, summed from the top: exact where success is rare."""
+    return np.cumsum(probabilities[::-1])[::-1][1:]

@@ -1,0 +1,156 @@
+"""Rules of any origin: names, estimators and users' own callables behind one call, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .estimators import Estimator, get_estimator
+
+Float = npt.NDArray[np.float64]
+Rule = Callable[[Any, int], Any]
+
+#: Advantages that differ by less than this share of the largest one count as equal: far above any
+#: rounding, far below any dependence worth the name.
+_SAME = 1e-9
+
+
+def per_group(rule: Rule) -> Rule:
+    """Lift a rule for one group, ``(rewards (n,), k) -> (n,)``, to batches ``(B, n)``, row by row."""
+
+    def lifted(rewards: Any, k: int) -> Float:
+        return np.stack([np.asarray(rule(row, k)) for row in np.asarray(rewards)])
+
+    lifted.__name__ = f"per_group({describe(rule)})"
+    return lifted
+
+
+def describe(rule: str | Rule) -> str:
+    """A name to call a rule by in messages."""
+    if isinstance(rule, str):
+        return rule
+    return getattr(rule, "name", None) or getattr(rule, "__name__", None) or repr(rule)
+
+
+def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
+    """The callable meant by a name, an Estimator or a callable, known to be defined at (n, k).
+
+    Raises
+    ------
+    TypeError
+        Neither a name nor callable.
+    ValueError
+        An unknown name, or an Estimator undefined at this n and k.
+    """
+    rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if not callable(rule):
+        raise TypeError(
+            f"estimator={estimator!r} is a {type(estimator).__name__}: pass a name, an Estimator or a "
+            f"callable (rewards (B, n), k) -> (B, n)"
+        )
+    if isinstance(rule, Estimator) and (reason := rule.why_not(n, k)):
+        raise ValueError(reason)
+    return rule
+
+
+def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
+    """Advantages (B, n) in float64, checked to be one finite real number a rollout.
+
+    The rule gets a copy, so one that writes into its input harms nobody.
+    """
+    result = np.asarray(rule(rewards.copy(), k))
+    name = describe(rule)
+    if result.shape != rewards.shape:
+        raise ValueError(
+            f"{name} returned shape {result.shape} for rewards of shape {rewards.shape}: a rule maps "
+            f"(B, n) to (B, n); lift one for a single group with maxpo_lab.per_group"
+        )
+    if result.dtype.kind not in "biuf":
+        raise TypeError(f"{name} returned dtype {result.dtype}: advantages must be real numbers")
+    result = result.astype(np.float64)
+    if not np.isfinite(result).all():
+        row = int(np.argwhere(~np.isfinite(result))[0, 0])
+        raise ValueError(
+            f"{name} returned {result[row].tolist()} for the group {rewards[row].tolist()} at k={k}: "
+            f"advantages must be finite"
+        )
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What was observed of a rule: whether a group's advantages depend on order, or on its batch."""
+
+    equivariant: bool
+    counterexample: tuple[list[float], list[float]] | None = None
+
+
+def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> Behaviour:
+    """Check, on sample groups (B, n), what exact moments by counts take for granted.
+
+    Permutation equivariance is up to ties: within a level the advantages may change places, so a
+    rule that breaks ties by index passes. The permutations are fixed: the same rule always gets the same
+    verdict.
+
+    Raises
+    ------
+    ValueError
+        The rule is random, or the rows of a batch influence each other.
+    """
+    name = describe(rule)
+    advantages = evaluate(rule, rewards, k)
+    tolerance = _SAME * np.abs(advantages).max()
+
+    def same(a: Float, b: Float) -> npt.NDArray[np.bool_]:
+        return np.asarray((np.abs(a - b) <= tolerance).all(axis=-1))
+
+    if not same(advantages, evaluate(rule, rewards, k)).all():
+        raise ValueError(
+            f"{name} gave two answers for the same rewards: exact moments need a deterministic rule; "
+            f"average over its randomness, or fix its seed inside the call"
+        )
+    few = np.unique(np.linspace(0, len(rewards) - 1, 16).astype(int))
+    alone = np.concatenate([evaluate(rule, rewards[i : i + 1], k) for i in few])
+    if not same(advantages[few], alone).all():
+        row = few[int(np.argmin(same(advantages[few], alone)))]
+        raise ValueError(
+            f"{name} gives the group {rewards[row].tolist()} other advantages alone than in a batch: the "
+            f"rows of a batch influence each other, so a group has no moments of its own; wrap a rule "
+            f"for one group with maxpo_lab.per_group"
+        )
+    expected = _by_level(advantages, level)
+    for order in _orders(*rewards.shape):
+        shuffled = np.take_along_axis(rewards, order, axis=1)
+        moved = np.take_along_axis(level, order, axis=1)
+        got = _by_level(evaluate(rule, shuffled, k), moved)
+        agree = same(expected, got)
+        if not agree.all():
+            row = int(np.argmin(agree))
+            example = (rewards[row].tolist(), shuffled[row].tolist())
+            return Behaviour(equivariant=False, counterexample=example)
+    return Behaviour(equivariant=True)
+
+
+def _orders(rows: int, n: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Permutations (rows, n) to try: all of them for n <= 5, else three regular and six random ones."""
+    start = np.arange(n)
+    if n <= 5:
+        regular = [np.array(order) for order in permutations(range(n))]
+    else:
+        regular = [start[::-1], np.roll(start, 1), np.concatenate([start[::2], start[1::2]])]
+    for order in regular:
+        yield np.broadcast_to(order, (rows, n))
+    rng = np.random.default_rng(0)
+    for _ in range(6 if n > 5 else 0):
+        yield rng.permuted(np.broadcast_to(start, (rows, n)), axis=1)
+
+
+def _by_level(advantages: Float, level: npt.NDArray[np.intp]) -> Float:
+    """Each group's advantages sorted by level, and inside a level by size."""
+    order = np.lexsort((advantages, level), axis=-1)
+    return np.take_along_axis(advantages, order, axis=-1)
