@@ -38,8 +38,7 @@ def inclusion_value(rewards: Group, k: int) -> list[Fraction]:
     """``q_i(K)``: mean of max over the K-subsets that contain i. Cost n C(n-1, K-1)."""
     group = _exact(rewards)
     return [
-        mean(max((r, *rest)) for rest in combinations(_without(group, i), k - 1))
-        for i, r in enumerate(group)
+        mean(max((r, *rest)) for rest in combinations(_without(group, i), k - 1)) for i, r in enumerate(group)
     ]
 
 

@@ -80,27 +80,27 @@ def as_k(k: Any, *, n: int | None = None) -> int:
     ValueError
         ``k < 1``, or ``k > n``.
     """
-    k = _whole_number(k, "k")
-    if k < 1 or (n is not None and k > n):
+    whole = _whole_number(k, "k")
+    if whole < 1 or (n is not None and whole > n):
         rule = "k >= 1" if n is None else f"1 <= k <= n = {n}"
-        nearest = 1 if k < 1 else n
-        raise ValueError(f"k={k}: max@k needs {rule}; the nearest valid choice is k={nearest}")
-    return k
+        nearest = 1 if whole < 1 else n
+        raise ValueError(f"k={whole}: max@k needs {rule}; the nearest valid choice is k={nearest}")
+    return whole
 
 
 def as_group_size(n: Any) -> int:
     """Check a group size: a whole number of at least 1. Raises as ``as_k`` does."""
-    n = _whole_number(n, "n")
-    if n < 1:
-        raise ValueError(f"n={n}: a group needs at least one rollout, n >= 1")
-    return n
+    whole = _whole_number(n, "n")
+    if whole < 1:
+        raise ValueError(f"n={whole}: a group needs at least one rollout, n >= 1")
+    return whole
 
 
 def _whole_number(value: Any, name: str) -> int:
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}={value!r} is a bool: it must be an int, e.g. {name}={int(value)}")
     try:
-        return operator.index(value)
+        return int(operator.index(value))
     except TypeError:
         raise TypeError(
             f"{name}={value!r} is a {type(value).__name__}: it must be an int, e.g. {name}=4"

@@ -78,7 +78,7 @@ class RewardLevels:
     def score_variances(self) -> Float:
         """``E[|s - G_l|^2 | l]``, shape (L,): the spread of the scores inside a level."""
         spread = self.score_second_moments - np.sum(self.mean_scores**2, axis=1)
-        return np.maximum(spread, 0.0)
+        return np.asarray(np.maximum(spread, 0.0))
 
     @classmethod
     def from_outcomes(
@@ -120,7 +120,7 @@ class RewardLevels:
         def covariance(w: Float, i: npt.NDArray[np.intp], directions: Float | None) -> Float:
             seen = scores[i] if directions is None else scores[i] @ directions.T
             seen = seen - w @ seen
-            return (w[:, None] * seen).T @ seen
+            return np.asarray((w[:, None] * seen).T @ seen)
 
         projected = full = None
         if covariances is not None:
@@ -131,9 +131,7 @@ class RewardLevels:
         return cls(values, mass, mean_scores, second, full, projected)
 
     @classmethod
-    def from_softmax(
-        cls, logits: Any, rewards: Any, *, covariances: CovarianceForm = "projected"
-    ) -> Self:
+    def from_softmax(cls, logits: Any, rewards: Any, *, covariances: CovarianceForm = "projected") -> Self:
         r"""Levels of a softmax policy over M outcomes, with the logits as its parameters (d = M).
 
         The score of outcome a is ``e_a - pi``, so with ``w`` the policy conditioned on a level:
@@ -177,9 +175,7 @@ class RewardLevels:
         return cls(values, mass, mean_scores, second, full, projected)
 
 
-def _split(
-    rewards: Float, probabilities: Float
-) -> tuple[Float, Float, list[npt.NDArray[np.intp]]]:
+def _split(rewards: Float, probabilities: Float) -> tuple[Float, Float, list[npt.NDArray[np.intp]]]:
     """Distinct rewards that can occur, ascending, their probabilities, and their outcomes."""
     possible = np.flatnonzero(probabilities > 0)
     values, level = np.unique(rewards[possible], return_inverse=True)

@@ -153,7 +153,8 @@ def exact_moments(
     arrangements instead, or refused where they exceed ``max_states``. Memory of the evaluation is
     bounded (blocks of 2^17 rewards), time is states x n.
     """
-    n, k = as_group_size(n), as_k(k, n=as_group_size(n))
+    n = as_group_size(n)
+    k = as_k(k, n=n)
     if not isinstance(levels, RewardLevels):
         raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
     if target not in ("max@k", "mean"):
@@ -172,15 +173,16 @@ def exact_moments(
             f"or sample"
         )
     behaviour = _observe(rule, levels, n, k)
-    if behaviour.equivariant:
+    if behaviour.counterexample is None:
         blocks = states.count_blocks(n, levels.probabilities)
     else:
         if size**n > max_states:
+            group, permuted = behaviour.counterexample
             raise ValueError(
-                f"{rules.describe(rule)} is not permutation-equivariant (it treats {behaviour.counterexample[0]} "
-                f"and {behaviour.counterexample[1]} differently beyond ties), so it must be evaluated on all "
-                f"{size}^{n} = {size**n:,} arrangements, more than max_states={max_states:,}: use a smaller "
-                f"group, raise max_states, or sample"
+                f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get "
+                f"different advantages, ties aside), so it must be evaluated on all {size}^{n} = {size**n:,} "
+                f"arrangements, more than max_states={max_states:,}: use a smaller group, raise max_states, "
+                f"or sample"
             )
         blocks = states.arrangement_blocks(n, levels.probabilities)
     sums = _Sums(levels, n, by_counts=not behaviour.equivariant)
@@ -243,9 +245,7 @@ class _Sums:
         self.mean += step * (weight / merged)
         self.weight = merged
 
-    def _add_per_count(
-        self, block: states.Block, x: Float, per_count: dict[tuple[int, ...], Float]
-    ) -> None:
+    def _add_per_count(self, block: states.Block, x: Float, per_count: dict[tuple[int, ...], Float]) -> None:
         counts, inverse = np.unique(np.sort(block.level, axis=1), axis=0, return_inverse=True)
         weighted = np.column_stack([block.probability, block.probability[:, None] * x])
         for index, key in enumerate(map(tuple, counts.tolist())):

@@ -37,7 +37,8 @@ def max_at_k_gradient(levels: RewardLevels, k: int) -> Float:
 
     Cost O(L d).
     """
-    return gradient_coefficients(levels, k) @ levels.mean_scores
+    gradient: Float = gradient_coefficients(levels, k) @ levels.mean_scores
+    return gradient
 
 
 def gradient_coefficients(levels: RewardLevels, k: int) -> Float:
@@ -45,7 +46,7 @@ def gradient_coefficients(levels: RewardLevels, k: int) -> Float:
     k = as_k(k)
     below = np.cumsum(levels.probabilities)[:-1]
     steps = np.diff(levels.values) * k * below ** (k - 1)
-    return levels.probabilities * np.concatenate([[0.0], np.cumsum(steps)])
+    return np.asarray(levels.probabilities * np.concatenate([[0.0], np.cumsum(steps)]))
 
 
 def value_estimate(rewards: Any, k: int) -> Array:

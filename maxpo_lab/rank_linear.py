@@ -7,9 +7,7 @@ import array_api_compat
 from .groups import Array, Namespace
 
 
-def rank_linear(
-    xp: Namespace, rewards: Array, *, offset: float, above: Array, below: Array
-) -> Array:
+def rank_linear(xp: Namespace, rewards: Array, *, offset: float, above: Array, below: Array) -> Array:
     r"""Advantages of a rank-linear rule.
 
     .. math:: A_{(r)} = \text{offset}\, R_{(1)} + \sum_{m<r} \text{gap}_m\, \text{above}_m

@@ -84,10 +84,17 @@ def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What was observed of a rule: whether a group's advantages depend on order, or on its batch."""
+    """What was observed of a rule.
 
-    equivariant: bool
-    counterexample: tuple[list[float], list[float]] | None = None
+    ``counterexample``: a group and a permutation of it that get different advantages, ties aside.
+    """
+
+    counterexample: tuple[list[float], list[float]] | None
+
+    @property
+    def equivariant(self) -> bool:
+        """Whether no counterexample was found."""
+        return self.counterexample is None
 
 
 def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> Behaviour:
@@ -132,8 +139,8 @@ def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> 
         if not agree.all():
             row = int(np.argmin(agree))
             example = (rewards[row].tolist(), shuffled[row].tolist())
-            return Behaviour(equivariant=False, counterexample=example)
-    return Behaviour(equivariant=True)
+            return Behaviour(counterexample=example)
+    return Behaviour(counterexample=None)
 
 
 def _orders(rows: int, n: int) -> Iterator[npt.NDArray[np.intp]]:

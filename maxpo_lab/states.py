@@ -30,7 +30,7 @@ class Block:
         rows = len(self.level)
         cell = self.level + size * np.arange(rows)[:, None]
         flat = np.bincount(cell.ravel(), weights=values.ravel(), minlength=rows * size)
-        return flat.reshape(rows, size)
+        return np.asarray(flat, dtype=np.float64).reshape(rows, size)
 
 
 def number_of_counts(n: int, levels: int) -> int:
@@ -121,4 +121,5 @@ def _binomial(trials: int, size: int, here: float, later: float) -> Float:
     weights[mode] = 1.0
     weights[mode + 1 : trials + 1] = np.cumprod((trials - up) / (up + 1) * (here / later))
     weights[:mode] = np.cumprod(down / (trials - down + 1) * (later / here))[::-1]
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights

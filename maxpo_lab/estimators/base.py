@@ -126,9 +126,7 @@ class RankLinear(Estimator):
 
 
 @lru_cache(maxsize=256)
-def _on_device(
-    rule: RankLinear, n: int, k: int, xp: Namespace, device: Any
-) -> tuple[float, Array, Array]:
+def _on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> tuple[float, Array, Array]:
     """The coefficients of a rule as float64 arrays of one namespace and device, made once."""
     made = rule.table(n, k, False)
     above, below = (xp.asarray(v.copy(), device=device) for v in (made.above, made.below))

@@ -8,9 +8,7 @@ from . import grpo, maxpo, mean_reward, pkpo
 from .base import Estimator
 
 _CATALOGUE: dict[str, Estimator] = {
-    rule.name: rule
-    for family in (mean_reward, grpo, pkpo, maxpo)
-    for rule in family.RULES  # type: ignore[attr-defined]
+    rule.name: rule for family in (mean_reward, grpo, pkpo, maxpo) for rule in family.RULES
 }
 
 

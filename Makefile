@@ -1,0 +1,64 @@
+# The only entry point. Every target sets up what it needs; `make` alone lists them.
+PYTHON  ?= python3
+VENV    := .venv
+PY      := $(VENV)/bin/python
+STAMP   := $(VENV)/.installed
+PRESET  ?= standard
+STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
+
+export MPLBACKEND := Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce smoke paper figures test test-integrations check bench clean $(STUDIES)
+
+help:
+	@echo "make reproduce          run all studies (standard preset), write results/, log to W&B"
+	@echo "make smoke | paper      the same, in seconds | in full, as in the repository's results/"
+	@echo "make <study>            one study: $(STUDIES)   (PRESET=smoke|standard|paper)"
+	@echo "make figures            redraw results/ from its stored rows"
+	@echo "make test               the test suite"
+	@echo "make test-integrations  slower tests against real components"
+	@echo "make check              ruff, formatting, mypy --strict"
+	@echo "make bench              benchmarks, as ratios"
+	@echo "make setup | clean      make | remove the environment in $(VENV)"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,lab,dev]'
+	@touch $@
+
+reproduce: setup
+	$(PY) -m analysis run --preset standard
+
+smoke: setup
+	$(PY) -m analysis run --preset smoke --results .lab/smoke
+
+paper: setup
+	$(PY) -m analysis run --preset paper
+
+$(STUDIES): setup
+	$(PY) -m analysis run $@ --preset $(PRESET)
+
+figures: setup
+	$(PY) -m analysis figures
+
+test: setup
+	$(PY) -m pytest -n 2
+
+test-integrations: setup
+	$(PY) -m pytest -m integration
+
+check: setup
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: setup
+	$(PY) -m benchmarks
+
+clean:
+	rm -rf $(VENV) .lab build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The studies of the laboratory, their runner, tables, figures and tracking."""

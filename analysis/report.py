@@ -1,0 +1,68 @@
+"""The results folder of a study: rows, table, figures, manifest, written whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from . import figures
+from .study import Study
+
+#: How numbers read in tables.
+_FLOAT_FORMAT = "%.4g"
+
+
+def write(study: Study, rows: pd.DataFrame, manifest: Mapping[str, Any], results: Path) -> dict[str, Path]:
+    """Write ``results/<study>/`` from rows, replacing what was there; return the figures by name.
+
+    Everything is made in a temporary folder first and moved into place at the end, so an
+    interrupted run leaves the old results as they were.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{study.name}-", dir=results) as temporary:
+        folder = Path(temporary) / study.name
+        folder.mkdir()
+        rows.to_parquet(folder / "rows.parquet", index=False)
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        _write_table(study.table(rows), folder)
+        with figures.style():
+            drawn = study.draw(rows)
+        paths = figures.save(drawn, folder)
+        final = results / study.name
+        if final.exists():
+            shutil.rmtree(final)
+        folder.rename(final)
+    return {name: final / path.name for name, path in paths.items()}
+
+
+def read(study: str, results: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows and manifest of a finished study; FileNotFoundError says how to make them."""
+    folder = results / study
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        return pd.read_parquet(folder / "rows.parquet"), manifest
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{folder} holds no finished run: make it with `python -m analysis run {study}`"
+        ) from error
+
+
+def _write_table(table: pd.DataFrame, folder: Path) -> None:
+    table.to_csv(folder / "table.csv", index=False)
+    text = table.map(lambda cell: _FLOAT_FORMAT % cell if isinstance(cell, float) else str(cell))
+    markdown = text.to_markdown(index=False, disable_numparse=True)
+    (folder / "table.md").write_text(f"{markdown}\n")
+    escaped = text.rename(columns=str).map(_latex).rename(columns=_latex)
+    (folder / "table.tex").write_text(escaped.to_latex(index=False))
+
+
+def _latex(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("<=", r"$\le$").replace(">=", r"$\ge$")

@@ -1,0 +1,15 @@
+"""Which rules are unbiased, which only off-scale, which biased, and which are centered?"""
+
+from ...study import Study
+from .figure import draw, table
+from .study import SEED, cells, measure
+
+STUDY = Study(
+    name="unbiasedness",
+    question="Which rules are unbiased, off-scale, biased, centered?",
+    seed=SEED,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)

@@ -1,0 +1,15 @@
+"""How much variance does each unbiased rule have, and when does leaving two out help?"""
+
+from ...study import Study
+from .figure import draw, table
+from .study import cells, measure
+
+STUDY = Study(
+    name="variance",
+    question="What variance do the unbiased rules have against K, n and success probability?",
+    seed=None,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)

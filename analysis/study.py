@@ -1,0 +1,65 @@
+"""What a study is: cells to measure, one row type, a table and figures drawn from stored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from . import studies
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Preset = Literal["smoke", "standard", "paper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One question, one folder under ``analysis/studies``.
+
+    Attributes
+    ----------
+    name
+        The folder's name, and that of its results.
+    question
+        What is asked, in one line.
+    seed
+        Root of every random stream of the study, or None where nothing is random.
+    cells
+        The independent units of work of a preset: frozen settings, each picklable.
+    measure
+        Rows of one cell: frozen dataclasses of one type, with plain numbers and strings.
+    table
+        The study's table for a paper, from its rows.
+    draw
+        The study's figures by file name, from its rows alone; ``"figure"`` is the headline.
+    """
+
+    name: str
+    question: str
+    seed: int | None
+    cells: Callable[[Preset], Sequence[Any]]
+    measure: Callable[[Any], Sequence[Any]]
+    table: Callable[[pd.DataFrame], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], dict[str, Figure]]
+
+
+def list_studies() -> tuple[str, ...]:
+    """Names of all studies: the folders under ``analysis/studies``."""
+    found = iter_modules([str(Path(studies.__file__).parent)])
+    return tuple(sorted(module.name.replace("_", "-") for module in found))
+
+
+def get_study(name: str) -> Study:
+    """The study of this name; ValueError with the known ones where there is none."""
+    if name not in list_studies():
+        raise ValueError(f"study {name!r} does not exist; known: {', '.join(list_studies())}")
+    module = import_module(f"{studies.__name__}.{name.replace('-', '_')}")
+    study: Study = module.STUDY
+    return study

@@ -1,0 +1,103 @@
+"""``python -m benchmarks``: what the fast paths cost, beside what they are built on or replace.
+
+Absolute times depend on the machine and are shown for orientation; the ratio, the median over
+rounds in which both sides ran in turn, is the result.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import maxpo_lab as ml
+from envs import SparseBandit
+from maxpo_lab import definitions
+from maxpo_lab.estimators.maxpo import maxpo_quadratic
+
+ROUNDS = 7
+Call = Callable[[], Any]
+
+
+def side_by_side(call: Call, other: Call) -> tuple[float, float, float]:
+    """Median seconds of each call, and the median ratio of the first to the second."""
+    times: list[tuple[float, float]] = []
+    for _ in range(ROUNDS + 1):
+        pair = []
+        for each in (call, other):
+            start = time.perf_counter()
+            each()
+            pair.append(time.perf_counter() - start)
+        times.append((pair[0], pair[1]))
+    warm = times[1:]
+    mine, theirs = (statistics.median(column) for column in zip(*warm, strict=True))
+    return mine, theirs, statistics.median(a / b for a, b in warm)
+
+
+def comparisons() -> list[tuple[str, Call, str, Call]]:
+    """What is compared with what: label and call, twice."""
+    rng = np.random.default_rng(0)
+    batch = rng.random((20_000, 16))
+    tensor = torch.tensor(batch)
+    square = rng.random((64, 256))
+    small = rng.random(10)
+    bandit = SparseBandit(arms=1000, good=100, success=0.1)
+    levels = bandit.levels(bandit.theta)
+    graded = SparseBandit(arms=100, good=12, success=0.1, grades=(0.25, 0.5, 0.75, 1.0))
+    five = graded.levels(graded.theta)
+    sampler = bandit.sampler(bandit.theta)
+    maxpo = ml.get_estimator("maxpo")
+
+    def sampled() -> torch.Tensor:
+        rewards, scores = sampler(20_000, 16, generator=torch.Generator().manual_seed(0))
+        return scores.squared_norm(maxpo(rewards, 4)).mean()
+
+    return [
+        ("maxpo, 20,000 groups of 16, NumPy", lambda: maxpo(batch, 4), "sort", lambda: np.sort(batch)),
+        ("maxpo, 20,000 groups of 16, torch", lambda: maxpo(tensor, 4), "sort", tensor.sort),
+        ("maxpo", lambda: maxpo(batch, 4), "rloo", lambda: ml.advantages(batch, 4, estimator="rloo")),
+        (
+            "maxpo, 64 groups of 256",
+            lambda: maxpo(square, 8),
+            "quadratic form",
+            lambda: maxpo_quadratic(square, 8),
+        ),
+        ("maxpo, n=10, K=4", lambda: maxpo(small, 4), "enumeration", lambda: definitions.maxpo(small, 4)),
+        (
+            "exact moments, n=16, 0/1",
+            lambda: ml.exact_moments("maxpo", levels, n=16, k=4),
+            "20,000 sampled groups",
+            sampled,
+        ),
+        (
+            "exact moments, n=1024, 0/1",
+            lambda: ml.exact_moments("maxpo", levels, n=1024, k=4),
+            "the rule alone on its groups",
+            lambda: maxpo(np.tri(1025, 1024, -1), 4),
+        ),
+        (
+            "exact moments, n=16, 5 levels",
+            lambda: ml.exact_moments("maxpo", five, n=16, k=4),
+            "the rule alone on as many groups",
+            lambda: maxpo(batch[:4845], 4),
+        ),
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    table = Table("measured", "ms", "beside", "ms", "ratio", box=None, pad_edge=False)
+    for label, call, other_label, other in comparisons():
+        mine, theirs, ratio = side_by_side(call, other)
+        table.add_row(label, f"{1e3 * mine:.3g}", other_label, f"{1e3 * theirs:.3g}", f"{ratio:.3g}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The studies end to end: rows, tables, figures, manifest; and what the rows must say."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import maxpo_lab as ml
+from analysis import manifest, report, runner
+from analysis.figures import COLOURS
+from analysis.study import Study, get_study, list_studies
+from analysis.studies.unbiasedness.figure import verdicts
+
+ROOT = Path(__file__).parent.parent
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module", params=list_studies())
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """A study run at the smoke preset, in this process, and its results folder."""
+    study = get_study(request.param)
+    results = tmp_path_factory.mktemp("results")
+    rows = runner.run(study, "smoke", workers=1, console=QUIET)
+    facts = manifest.describe(seed=study.seed, device="cpu", wall_seconds=1.0, study=study.name)
+    report.write(study, rows, facts, results)
+    return study, rows, results / study.name
+
+
+def test_results_hold_everything(finished: tuple[Study, pd.DataFrame, Path]) -> None:
+    study, rows, folder = finished
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "figure.png",
+        "figure.pdf",
+        "table.csv",
+        "table.md",
+        "table.tex",
+        "rows.parquet",
+        "manifest.json",
+    } <= names
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "rows.parquet"), rows)
+    for png in folder.glob("*.png"):
+        assert png.stat().st_size < 300_000
+    table = pd.read_csv(folder / "table.csv")
+    assert len(table) == len(study.table(rows))
+    assert (folder / "table.tex").read_text().count(r"\\") >= len(table)
+
+
+def test_manifest_says_what_made_the_result(finished: tuple[Study, pd.DataFrame, Path]) -> None:
+    study, _, folder = finished
+    facts = json.loads((folder / "manifest.json").read_text())
+    assert facts["study"] == study.name
+    assert facts["seed"] == study.seed
+    assert facts["versions"]["numpy"]
+    for key in ("commit", "dirty", "device", "wall_seconds", "python", "platform", "cores", "finished"):
+        assert key in facts
+
+
+def test_redrawing_from_stored_rows_gives_the_same_bytes(
+    finished: tuple[Study, pd.DataFrame, Path], tmp_path: Path
+) -> None:
+    study, _, folder = finished
+    rows, facts = report.read(study.name, folder.parent)
+    report.write(study, rows, facts, tmp_path)
+    for path in folder.iterdir():
+        if path.name != "rows.parquet":
+            assert (tmp_path / study.name / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_rows_do_not_depend_on_the_number_of_workers(
+    finished: tuple[Study, pd.DataFrame, Path],
+) -> None:
+    study, rows, _ = finished
+    pd.testing.assert_frame_equal(runner.run(study, "smoke", workers=2, console=QUIET), rows, check_exact=True)
+
+
+def test_every_preset_has_cells_and_every_study_a_readme(
+    finished: tuple[Study, pd.DataFrame, Path],
+) -> None:
+    study, rows, _ = finished
+    smoke, standard, paper = (len(study.cells(p)) for p in ("smoke", "standard", "paper"))
+    assert 0 < smoke < standard < paper
+    text = (ROOT / "analysis/studies" / study.name.replace("-", "_") / "README.md").read_text()
+    for heading in ("## Question", "## Expectation", "## Finding"):
+        assert heading in text
+    assert {*rows.estimator} <= {*COLOURS}
+
+
+def test_an_interrupted_write_leaves_the_old_results(
+    finished: tuple[Study, pd.DataFrame, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, rows, _ = finished
+    report.write(study, rows, {"run": 1}, tmp_path)
+    monkeypatch.setattr(report.figures, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        report.write(study, rows, {"run": 2}, tmp_path)
+    assert json.loads((tmp_path / study.name / "manifest.json").read_text()) == {"run": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [study.name]
+
+
+@pytest.fixture(scope="module")
+def standard_unbiasedness() -> pd.DataFrame:
+    study = get_study("unbiasedness")
+    return runner.run(study, "standard", workers=2, console=QUIET)
+
+
+def test_claimed_unbiased_rules_are_unbiased_in_every_cell(standard_unbiasedness: pd.DataFrame) -> None:
+    rows = standard_unbiasedness[standard_unbiasedness.undefined.isna()]
+    claimed = rows[[ml.get_estimator(name).claims.unbiased for name in rows.estimator]]
+    assert (claimed.relative_bias <= claimed.bias_resolution.clip(lower=1e-10)).all()
+    others = rows[[not ml.get_estimator(name).claims.unbiased for name in rows.estimator]]
+    assert (others.groupby("estimator").relative_bias.max() > 0.01).all()
+
+
+def test_claimed_centered_rules_sum_to_zero_in_every_cell(standard_unbiasedness: pd.DataFrame) -> None:
+    rows = standard_unbiasedness[standard_unbiasedness.undefined.isna()]
+    centered = [ml.get_estimator(name).claims.centered for name in rows.estimator]
+    assert (rows[centered].advantage_sum <= 1e-12).all()
+    uncentered = rows[[not each for each in centered]]
+    assert (uncentered.groupby("estimator").advantage_sum.max() > 0.1).all()
+
+
+def test_undefined_combinations_are_rows_with_a_reason(standard_unbiasedness: pd.DataFrame) -> None:
+    for row in standard_unbiasedness.itertuples():
+        reason = ml.get_estimator(row.estimator).why_not(row.n, row.k)
+        assert (row.undefined if isinstance(row.undefined, str) else None) == reason
+        assert math.isnan(row.scale) == (reason is not None)
+
+
+def test_verdicts_agree_with_the_claims(standard_unbiasedness: pd.DataFrame) -> None:
+    for name, decided in verdicts(standard_unbiasedness).items():
+        claims = ml.get_estimator(name).claims
+        assert (decided["bias"].verdict == "holds") == claims.unbiased, name
+        assert (decided["sum"].verdict == "holds") == claims.centered, name
+
+
+def test_cells_without_resolution_are_not_counted_as_measured(
+    standard_unbiasedness: pd.DataFrame,
+) -> None:
+    rows = standard_unbiasedness[standard_unbiasedness.estimator == "pkpo-s"]
+    assert (rows.bias_resolution > 1e-6).any(), "the study no longer reaches an unresolved cell"
+    shown = verdicts(rows)["pkpo-s"]["resolved"].text
+    resolved, total = map(int, shown.split("/"))
+    assert resolved < total
+
+
+def test_rows_are_flat_frozen_records() -> None:
+    for name in list_studies():
+        study = get_study(name)
+        row = study.measure(study.cells("smoke")[0])[0]
+        assert {type(getattr(row, field.name)) for field in fields(row)} <= {str, int, float, type(None)}
+        with pytest.raises(AttributeError):
+            row.estimator = "other"
