@@ -12,7 +12,7 @@ Array = Any
 Namespace = Any
 
 
-def as_rewards(rewards: Any) -> tuple[Namespace, Array]:
+def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Array]:
     """Check a batch of reward groups and return it with its Array API namespace.
 
     Parameters
@@ -21,6 +21,8 @@ def as_rewards(rewards: Any) -> tuple[Namespace, Array]:
         Array of shape (..., n) from NumPy, torch or another Array API library, or a (nested)
         sequence of numbers, which becomes a NumPy array. Booleans and integers are promoted to the
         library's default floating type; every other type, device and dtype is kept.
+    allow_nan
+        Let NaN pass: a mark of unscorable rollouts.
 
     Returns
     -------
@@ -59,13 +61,15 @@ def as_rewards(rewards: Any) -> tuple[Namespace, Array]:
         default = xp.zeros(1, device=array_api_compat.device(rewards)).dtype
         return xp, xp.astype(rewards, default)
     finite = xp.isfinite(rewards)
+    if allow_nan:
+        finite = finite | xp.isnan(rewards)
     if not bool(xp.all(finite)):
         flat = int(xp.argmax(xp.astype(xp.reshape(~finite, (-1,)), xp.int8)))
         where = ", ".join(str(i) for i in np.unravel_index(flat, tuple(rewards.shape)))
         value = float(xp.reshape(rewards, (-1,))[flat])
         raise ValueError(
             f"rewards[{where}] is {value}: every reward must be finite; leave unscorable rollouts "
-            f"out of their group, or give them the reward of a failure"
+            f"out of their group (advantages(..., nan_policy='omit') does), or give them a failure's reward"
         )
     return xp, rewards
 

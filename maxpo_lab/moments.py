@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,10 @@ from . import rules, states
 from .groups import as_group_size, as_k
 from .levels import RewardLevels
 from .objective import gradient_coefficients
+from .order_statistics import objective_weights
+from .weights import Vector
 
 Float = npt.NDArray[np.float64]
-Target = Literal["max@k", "mean"]
 
 #: A group is dead when no advantage exceeds this share of the rule's root mean square advantage.
 DEAD = 1e-9
@@ -68,7 +68,7 @@ class Moments:
 
     n: int
     k: int
-    target: Target
+    target: str
     mean: Float
     gradient: Float
     bias: float
@@ -105,7 +105,7 @@ def exact_moments(
     *,
     n: int,
     k: int,
-    target: Target = "max@k",
+    target: str = "max@k",
     covariance: bool = False,
     max_states: int = MAX_STATES,
 ) -> Moments:
@@ -130,7 +130,8 @@ def exact_moments(
     n, k
         Group size and K.
     target
-        The objective whose gradient the bias is measured against: ``"max@k"`` or ``"mean"``.
+        The objective whose gradient the bias is measured against: ``"max@k"``, ``"mean"``, ``"max@n"`` or
+        an L-statistic such as ``"l-statistic:TopM:2"``.
     covariance
         Also return Cov(g), (d, d); the levels must hold ``score_covariances``.
     max_states
@@ -157,8 +158,7 @@ def exact_moments(
     k = as_k(k, n=n)
     if not isinstance(levels, RewardLevels):
         raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
-    if target not in ("max@k", "mean"):
-        raise ValueError(f'target={target!r} is unknown: it must be "max@k" or "mean"')
+    alpha = objective_weights(target, n, k)
     if covariance and levels.score_covariances is None:
         raise ValueError(
             "covariance=True needs levels with score_covariances: build them with covariances='full'"
@@ -188,7 +188,7 @@ def exact_moments(
     sums = _Sums(levels, n, by_counts=not behaviour.equivariant)
     for block in blocks:
         sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
-    return _report(sums, levels, n=n, k=k, target=target, covariance=covariance)
+    return _report(sums, levels, alpha, n=n, k=k, target=target, covariance=covariance)
 
 
 def _observe(rule: rules.Rule, levels: RewardLevels, n: int, k: int) -> rules.Behaviour:
@@ -267,10 +267,9 @@ class _Sums:
 
 
 def _report(
-    sums: _Sums, levels: RewardLevels, *, n: int, k: int, target: Target, covariance: bool
+    sums: _Sums, levels: RewardLevels, alpha: Vector, *, n: int, k: int, target: str, covariance: bool
 ) -> Moments:
-    power = k if target == "max@k" else 1
-    weights = gradient_coefficients(levels, power)
+    weights = gradient_coefficients(levels, alpha)
     gradient = weights @ sums.coordinates
     mean = sums.mean / n
     size = float(np.linalg.norm(gradient))
@@ -296,7 +295,7 @@ def _report(
     across = float(np.linalg.norm(mean - parallel * direction))
     vanishing = np.linalg.norm(mean) <= 64 * _EPS * rms * largest_score
     power_of_mean = float(mean @ mean)
-    rounding = 64 * _EPS * power * float(np.abs(levels.values).max()) * largest_score
+    rounding = 64 * _EPS * len(alpha) * float(np.abs(levels.values).max()) * largest_score
     with np.errstate(divide="ignore", invalid="ignore"):
         relative, resolution, snr = np.array([bias, rounding, power_of_mean]) / [size, size, trace]
     return Moments(

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from .groups import Array, as_k, as_rewards
 from .levels import RewardLevels
-from .weights import gap_positions, subset_share
+from .order_statistics import objective_weights
+from .weights import Vector, binomial, gap_positions, subset_share
 
 Float = npt.NDArray[np.float64]
 
@@ -37,15 +38,24 @@ def max_at_k_gradient(levels: RewardLevels, k: int) -> Float:
 
     Cost O(L d).
     """
-    gradient: Float = gradient_coefficients(levels, k) @ levels.mean_scores
+    k = as_k(k)
+    gradient: Float = gradient_coefficients(levels, objective_weights("max@k", k, k)) @ levels.mean_scores
     return gradient
 
 
-def gradient_coefficients(levels: RewardLevels, k: int) -> Float:
-    """``grad J_K`` in terms of the mean scores: a (L,) with ``grad J_K = sum_l a_l G_l``."""
-    k = as_k(k)
-    below = np.cumsum(levels.probabilities)[:-1]
-    steps = np.diff(levels.values) * k * below ** (k - 1)
+def gradient_coefficients(levels: RewardLevels, weights: Vector) -> Float:
+    r"""Gradient of an objective in terms of the mean scores: a (L,) with ``grad J = sum_l a_l G_l``.
+
+    .. math:: \nabla J = \sum_{m<L} (r_{m+1} - r_m)\, K \sum_b P(\mathrm{Bin}(K-1, F_m) = b)\,
+              \alpha_{b+1} \sum_{l>m} p_l G_l ,
+
+    with ``weights`` the alpha of ``order_statistics.objective_weights``. Cost O(L K).
+    """
+    below, above = np.cumsum(levels.probabilities)[:-1], _above(levels.probabilities)
+    size = len(weights)
+    chance = [binomial(size - 1, *odds) for odds in zip(below, above, strict=True)]
+    raised = np.reshape(chance, (-1, size)) @ weights.astype(np.float64)
+    steps = np.diff(levels.values) * size * raised
     return np.asarray(levels.probabilities * np.concatenate([[0.0], np.cumsum(steps)]))
 
 

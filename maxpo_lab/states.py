@@ -10,6 +10,8 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
+from .weights import binomial
+
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
 
@@ -84,11 +86,7 @@ def arrangement_blocks(n: int, probabilities: Float) -> Iterator[Block]:
 
 
 class _Multinomial:
-    """Multinomial probabilities as a product of conditional binomials, from tables made once.
-
-    The binomial tables come from ratio recurrences that start at the mode and are divided by their
-    sum, so that they lose nothing to log-gammas: relative error about ``sqrt(n) eps``.
-    """
+    """Multinomial probabilities as a product of conditional binomials, from tables made once."""
 
     def __init__(self, n: int, probabilities: Float) -> None:
         self.n = n
@@ -96,12 +94,17 @@ class _Multinomial:
         # tables[l][trials, c]: c of the trials left fall on level l rather than on a later one.
         # The first level always has n trials left, so its table is one row.
         self.tables = [
-            np.stack([_binomial(t, n + 1, probabilities[i], tail[i + 1]) for t in self._trials(i)])
+            np.stack([self._row(t, probabilities[i], tail[i + 1]) for t in self._trials(i)])
             for i in range(len(probabilities) - 1)
         ]
 
     def _trials(self, level: int) -> range:
         return range(self.n, self.n + 1) if level == 0 else range(self.n + 1)
+
+    def _row(self, trials: int, here: float, later: float) -> Float:
+        row = np.zeros(self.n + 1)
+        row[: trials + 1] = binomial(trials, here, later)
+        return row
 
     def __call__(self, counts: Int) -> Float:
         probability = np.ones(len(counts))
@@ -110,16 +113,3 @@ class _Multinomial:
             probability *= table[left, counts[:, level]]
             left = (self.n if level == 0 else left) - counts[:, level]
         return probability
-
-
-def _binomial(trials: int, size: int, here: float, later: float) -> Float:
-    """P(c of the trials are here), c = 0..size-1, for odds here : later; 0 beyond the trials."""
-    mode = min(trials, int((trials + 1) * here / (here + later)))
-    up = np.arange(mode, trials)
-    down = np.arange(mode, 0, -1)
-    weights = np.zeros(size)
-    weights[mode] = 1.0
-    weights[mode + 1 : trials + 1] = np.cumprod((trials - up) / (up + 1) * (here / later))
-    weights[:mode] = np.cumprod(down / (trials - down + 1) * (later / here))[::-1]
-    weights /= weights.sum()
-    return weights

@@ -14,7 +14,8 @@ from ..groups import Array, Namespace, as_group_size, as_k, as_rewards
 from ..rank_linear import rank_linear
 from ..weights import Coefficients
 
-Objective = Literal["max@k", "mean"]
+#: Rewards a rule is defined on: any reals, numbers in [0, 1], or 0 and 1 alone.
+Domain = Literal["real", "unit", "binary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +46,28 @@ class Estimator(ABC):
     citation
         Paper and equation, or repository and function.
     objective
-        The objective whose gradient the rule is meant to estimate: ``max@k`` or ``mean``.
+        The objective whose gradient the rule is measured against: ``max@k``, ``mean``, ``max@n`` or an
+        ``l-statistic:`` spec (see ``order_statistics.objective_weights``). Of a rule that climbs a
+        mixture of its own, the nearest of these.
     uses_k
         Whether k changes anything.
     claims
         See ``Claims``.
+    domain
+        Rewards the rule is defined on.
+    degenerate
+        What it gives where there is nothing to compare: a flat group, no success, a tie at the top.
     """
 
     name: str
     title: str
     equation: str
     citation: str
-    objective: Objective
+    objective: str
     uses_k: bool
     claims: Claims
+    domain: Domain = "real"
+    degenerate: str = "a flat group gives 0"
 
     def why_not(self, n: int, k: int) -> str | None:
         """Reason why the rule is undefined at group size n and this k, with a valid choice; else None.
@@ -76,6 +85,24 @@ class Estimator(ABC):
         """The rule's own range; n and k are already valid as such."""
         return None
 
+    def why_not_rewards(self, rewards: Any) -> str | None:
+        """Reason why the rule is undefined on rewards of these values, with a valid choice; else None."""
+        xp, rewards = as_rewards(rewards)
+        return self._outside_domain(xp, rewards)
+
+    def _outside_domain(self, xp: Namespace, rewards: Array) -> str | None:
+        if self.domain == "real":
+            return None
+        if self.domain == "binary":
+            inside, rule = (rewards == 0) | (rewards == 1), "0/1 rewards"
+        else:
+            inside, rule = (rewards >= 0) & (rewards <= 1), "rewards in [0, 1]"
+        if bool(xp.all(inside)):
+            return None
+        first = int(xp.argmax(xp.astype(xp.reshape(~inside, (-1,)), xp.int8)))
+        value = float(xp.reshape(rewards, (-1,))[first])
+        return f"{self.name} is defined for {rule} alone, rewards hold {value:g}; use maxpo, defined for any"
+
     @abstractmethod
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         """The rule, on checked rewards (..., n)."""
@@ -92,7 +119,7 @@ class Estimator(ABC):
         xp, rewards = as_rewards(rewards)
         n = rewards.shape[-1]
         k = as_k(k, n=n)
-        if reason := self._undefined(n, k):
+        if reason := self._undefined(n, k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
         return self._advantages(xp, rewards, k)
 

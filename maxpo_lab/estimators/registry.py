@@ -2,38 +2,92 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import cache
+from typing import Any
 
-from . import grpo, maxpo, mean_reward, pkpo
+from ..order_statistics import PREFIX
+from . import as_coded, l_statistic, maxpo, maxrl, mean_reward, pkpo, standardised, winner
 from .base import Estimator
 
-_CATALOGUE: dict[str, Estimator] = {
-    rule.name: rule for family in (mean_reward, grpo, pkpo, maxpo) for rule in family.RULES
+_FAMILIES = (mean_reward, standardised, maxrl, pkpo, maxpo, l_statistic, winner, as_coded)
+_CATALOGUE: dict[str, Estimator] = {rule.name: rule for family in _FAMILIES for rule in family.RULES}
+#: Rules with parameters: ``name:key=value,key=value``, each key an argument of the function.
+_PARAMETRISED: Mapping[str, Callable[..., Estimator]] = {
+    "grpo": standardised.grpo,
+    "leader": winner.leader,
+    "entropic": winner.entropic,
 }
 
 
 def list_estimators() -> tuple[str, ...]:
-    """Names of all estimators, family by family."""
+    """Names of the catalogue, family by family; ``parameters`` tells which take more."""
     return tuple(_CATALOGUE)
 
 
+def parameters(name: str) -> dict[str, Any]:
+    """Parameters of a rule and their defaults: ``{"eps": 1e-06, "ddof": 1}`` for ``"grpo"``."""
+    if name not in _PARAMETRISED:
+        return {}
+    accepted = inspect.signature(_PARAMETRISED[name]).parameters
+    return {key: parameter.default for key, parameter in accepted.items()}
+
+
+@cache
+def _parsed(spec: str) -> Estimator:
+    name, _, arguments = spec.partition(":")
+    if name in _PARAMETRISED:
+        return _PARAMETRISED[name](**_keywords(spec, parameters(name), arguments))
+    if spec.startswith(PREFIX):
+        return l_statistic.l_statistic(arguments)
+    if name in _CATALOGUE:
+        takes = ", ".join((*_PARAMETRISED, PREFIX + "<preset>"))
+        raise ValueError(f"estimator {spec!r}: {name} takes no parameters; those that do: {takes}")
+    near = get_close_matches(name, {PREFIX + "TopM:2", *_CATALOGUE}, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_CATALOGUE)}"
+    raise ValueError(f"estimator {spec!r} is not in the catalogue; {hint}")
+
+
+def _keywords(spec: str, defaults: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """``"eps=1e-4,ddof=0"`` as keyword arguments of the types of the defaults."""
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        if not equals or key not in defaults or key in found:
+            accepted = ",".join(f"{key}={default:g}" for key, default in defaults.items())
+            raise ValueError(
+                f"estimator {spec!r}: {part!r} is not one of its parameters, once; e.g. {accepted}"
+            )
+        kind = type(defaults[key])
+        try:
+            found[key] = kind(value)
+        except ValueError:
+            raise ValueError(f"estimator {spec!r}: {key}={value!r} is not {_KINDS[kind]}") from None
+    return found
+
+
+_KINDS = {int: "a whole number", float: "a number"}
+
+
 def get_estimator(name: str) -> Estimator:
-    """The estimator of this name.
+    """The estimator of this name, or of a name with parameters.
+
+    ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"entropic:beta=2"``, ``"leader:alpha=0.5"``,
+    ``"l-statistic:TopM:2"``.
 
     Raises
     ------
     TypeError
         ``name`` is not a string.
     ValueError
-        No estimator has this name; the message gives the nearest ones.
+        No estimator has this name (the message gives the nearest ones), or a parameter is not one of its
+        own, not a number, or out of range.
     """
     if not isinstance(name, str):
         raise TypeError(
             f"estimator={name!r} is a {type(name).__name__}: it must be a name, one of "
             f"{', '.join(_CATALOGUE)}"
         )
-    if name in _CATALOGUE:
-        return _CATALOGUE[name]
-    near = get_close_matches(name, _CATALOGUE, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_CATALOGUE)}"
-    raise ValueError(f"estimator {name!r} is not in the catalogue; {hint}")
+    return _CATALOGUE[name] if name in _CATALOGUE else _parsed(name)

@@ -100,7 +100,8 @@ def policy(specimen: str, success: float) -> RewardLevels:
 
 def _row(cell: Cell, levels: RewardLevels, name: str, k: int) -> Row:
     rule = get_estimator(name)
-    start = Row(cell.specimen, cell.success, cell.n, k, name, rule.objective, rule.why_not(cell.n, k))
+    undefined = rule.why_not(cell.n, k) or rule.why_not_rewards(levels.values)
+    start = Row(cell.specimen, cell.success, cell.n, k, name, rule.objective, undefined)
     if start.undefined:
         return start
     found = exact_moments(rule, levels, n=cell.n, k=k, target=rule.objective)

@@ -1,0 +1,196 @@
+"""Sending a study's results to Weights & Biases.
+
+A run is always written to disk first, and uploaded from there by ``wandb sync`` in a process of its own. So
+a dead network, a bad key or a crash of W&B's service costs the upload and never the run, the wait ends with
+a kill, and a run that was not uploaded is complete on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from wandb import Settings
+
+Mode = Literal["disabled", "offline", "online"]
+
+#: An upload that takes longer is given up.
+_UPLOAD_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What became of a run: what was really done, one line for the terminal, and the run's folder."""
+
+    mode: Mode
+    message: str
+    directory: Path | None
+
+
+def log_study(
+    study: str,
+    *,
+    preset: str,
+    rows: pd.DataFrame,
+    figures: Mapping[str, Path],
+    manifest: Mapping[str, Any],
+    mode: Mode | None = None,
+    directory: Path,
+) -> Tracked:
+    """Log the rows, figures and manifest of a finished study as one run of the W&B project maxpo-lab.
+
+    Parameters
+    ----------
+    study, preset
+        Group and job type of the run, which is named ``<study>-<preset>``.
+    rows
+        The table ``rows``, cell by cell, as Python scalars; a missing value (None, NaN) is null.
+        W&B keeps at most 200 000 rows of a table.
+    figures
+        PNG files, logged as ``figures/<name>``.
+    manifest
+        The run's config, and its file ``manifest.json``.
+    mode
+        None asks W&B's own settings (WANDB_MODE, ``wandb offline``) and, where these do not object, takes
+        ``"online"`` with an API key configured, else ``"offline"``.
+    directory
+        W&B writes to ``<directory>/wandb``, or where WANDB_DATA_DIR and WANDB_CACHE_DIR say. Keep all of
+        it until the run is uploaded: the artifacts are staged there.
+
+    Returns
+    -------
+    What was done. No failure of W&B raises: without the package nothing is logged, and an upload that fails
+    or takes more than 20 s leaves an offline run. The message names the reason.
+    """
+    if mode == "disabled":
+        return Tracked("disabled", "W&B: disabled, nothing logged", None)
+    if find_spec("wandb") is None:
+        hint = "wandb is not installed, nothing logged; `pip install 'maxpo-lab[lab]'` brings it"
+        return Tracked("disabled", f"W&B: {hint}", None)
+    directory = directory.resolve()
+    try:
+        with _surroundings(directory):
+            import wandb  # noqa: PLC0415 - takes a second
+
+            user = wandb.setup(wandb.Settings(silent=True)).settings
+            mode, reason = (mode, "") if mode else _preferred(user)
+            if mode == "disabled":
+                return Tracked("disabled", f"W&B: {reason}, nothing logged", None)
+            settings = wandb.Settings(
+                project="maxpo-lab",
+                run_name=f"{study}-{preset}",
+                run_group=study,
+                run_job_type=preset,
+                root_dir=str(directory),
+                mode="offline",
+                reinit="create_new",
+                console="off",
+                disable_code=True,
+                disable_git=True,
+                x_disable_meta=True,
+                x_disable_stats=True,
+            )
+            run = _write(rows, figures, manifest, settings)
+            if mode == "online":
+                try:
+                    return Tracked("online", f"W&B: logged to {_upload(run, directory)}", run)
+                except OSError as error:
+                    reason = f"upload failed ({error}), "
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        return Tracked("disabled", f"W&B: nothing logged ({why})", None)
+    upload = f"upload with `wandb sync {shlex.quote(str(run))}`"
+    return Tracked("offline", f"W&B: {reason}logged offline to {run}; {upload}", run)
+
+
+@contextmanager
+def _surroundings(directory: Path) -> Iterator[None]:
+    """Environment variables for the time of logging; those the user has set stay as they are."""
+    defaults = {
+        "WANDB_DATA_DIR": str(directory / "wandb"),
+        "WANDB_CACHE_DIR": str(directory / "wandb" / "cache"),
+        # Sent from offline runs too, and waited for at exit: 10 s and more where the server is silent.
+        "WANDB_ERROR_REPORTING": "false",
+    }
+    added = defaults.keys() - os.environ.keys()
+    os.environ.update({name: defaults[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+def _preferred(user: Settings) -> tuple[Mode, str]:
+    """The mode that the user's settings and keys ask for, and how the message begins because of it."""
+    import wandb  # noqa: PLC0415
+
+    if user.mode == "disabled":
+        return "disabled", "disabled by W&B's settings"
+    if user.mode in ("offline", "dryrun"):
+        return "offline", ""
+    try:
+        return ("online", "") if wandb.login(prompt=False, verify=False) else ("offline", "no API key, ")
+    except wandb.Error as error:
+        return "offline", f"bad API key ({error}), "
+
+
+def _write(
+    rows: pd.DataFrame, figures: Mapping[str, Path], manifest: Mapping[str, Any], settings: Settings
+) -> Path:
+    """Write a run to disk and return its folder."""
+    import wandb  # noqa: PLC0415
+
+    cells: list[Any] = rows.astype(object).where(rows.notna(), None).to_numpy().tolist()
+    table = wandb.Table(columns=[str(column) for column in rows], data=cells)
+    images = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
+    with wandb.init(config=dict(manifest), settings=settings) as run:
+        run.log({"rows": table, **images})
+        file = Path(run.dir, "manifest.json")
+        file.write_text(json.dumps(manifest, indent=2) + "\n")
+        run.save(str(file), base_path=run.dir, policy="now")
+    return file.parent.parent
+
+
+def _upload(run: Path, directory: Path) -> str:
+    """Upload a run on disk and return its URL; an OSError says why that failed."""
+    # Without this limit W&B retries without end and never says why; three attempts take 7 s.
+    environment = os.environ | {"WANDB__GRAPHQL_RETRY_MAX": "2", "WANDB_SILENT": "false"}
+    environment["WANDB_DIR"] = str(directory)
+    environment.pop("WANDB_SERVICE", None)  # else the upload runs in our own service, and survives its kill
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments
+            [sys.executable, "-m", "wandb", "sync", str(run)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_UPLOAD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"not finished within {_UPLOAD_SECONDS} s") from error
+    said = done.stdout + done.stderr
+    url = re.search(r"https?://\S+/runs/\S+", said)
+    errors = re.findall(r"^(?:wandb: ERROR|Error:|panic:) (?!Find detailed)(.+)", said, re.MULTILINE)
+    marks = list(run.glob("*.wandb.synced"))
+    if url and marks and not errors and done.returncode == 0:
+        return url[0]
+    # `wandb sync` exits with 0 on most errors, and marks as synced even a run whose files were refused.
+    for mark in marks:
+        mark.unlink()
+    raise ConnectionError(errors[0] if errors else "W&B gave no reason")

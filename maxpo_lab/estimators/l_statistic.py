@@ -1,0 +1,76 @@
+"""L-statistics of OrderGrad (arXiv 2606.06096): the canonical advantage of any rank-weighted objective."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ..order_statistics import PREFIX, drawn_below, objective_weights
+from ..weights import Coefficients, gap_positions
+from .base import Claims, RankLinear
+
+#: What ``list_estimators`` shows of this family; any argument can be asked for by name.
+LISTED = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
+
+
+def l_statistic(preset: str) -> RankLinear:
+    """The unbiased, centered rule ``K (q_i - v_i)`` of an L-statistic, e.g. ``"TopM:2"``.
+
+    Raises ValueError where the preset is unknown or its argument malformed.
+    """
+    name = f"{PREFIX}{preset}"
+    _check_preset(name)
+    return RankLinear(
+        name=name,
+        title=f"L-statistic {preset}",
+        equation=f"A_i = K (q_i(K) - v_i(K)) with the {preset} of a K-subset in place of its max",
+        citation="arXiv 2606.06096 (OrderGrad) lstat_advantage, times K",
+        objective=name,
+        uses_k=True,
+        claims=Claims(unbiased=True, centered=True),
+        table=partial(_inclusion_minus_exclusion, name),
+        undefined=partial(_why_not, name),
+    )
+
+
+def _check_preset(name: str) -> None:
+    """Refuse a preset that fits no K at all; one that fits only some is a matter of ``why_not``."""
+    reasons = []
+    for k in (1, 2, 3, 1 << 10):
+        try:
+            objective_weights(name, k, k)
+        except ValueError as error:
+            reasons.append(str(error))
+    if len(reasons) == 4:
+        raise ValueError(reasons[-1])
+
+
+def _why_not(name: str, n: int, k: int) -> str | None:
+    if k > n - 1:
+        return f"{name} needs k <= n-1 (n={n}, k={k}): its baseline looks at k of the other n-1 rollouts"
+    try:
+        objective_weights(name, n, k)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _inclusion_minus_exclusion(name: str, n: int, k: int, exact: bool) -> Coefficients:
+    alpha = objective_weights(name, n, k)
+    alpha = alpha if exact else alpha.astype(np.float64)
+    below = drawn_below(n, k - 1, exact=exact)
+    m = gap_positions(n, exact=exact)
+    b = gap_positions(k + 1, exact=exact) - 1
+    # q - v, coupled: the K-th drawn other takes the place of i. It stands below gap m, or above it,
+    # with these chances, so nothing is subtracted.
+    falls = (m[:, None] - b) / (n - k)
+    stays = (n - m[:, None] - k + 1 + b) / (n - k)
+    return Coefficients(
+        offset=0,
+        above=k * ((below[1:] * falls) @ alpha),
+        below=-k * ((below[:-1] * stays) @ alpha),
+    )
+
+
+RULES = tuple(map(l_statistic, LISTED))

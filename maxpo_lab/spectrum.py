@@ -1,0 +1,172 @@
+"""The pass@k spectrum: the mixture of pass@k objectives that a rule really climbs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from . import definitions, rules
+from .estimators import Estimator, RankLinear
+from .groups import as_group_size, as_k
+from .order_statistics import increments, objective_weights
+from .weights import Vector
+
+Float = npt.NDArray[np.float64]
+
+#: Largest group whose spectrum is taken in rationals: beyond it float64 says as much, faster.
+EXACT_UP_TO = 32
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    r"""What a rule climbs on 0/1 rewards: ``sum_k lambda_k pass@k``.
+
+    Attributes
+    ----------
+    weights
+        ``lambda_1..lambda_n``, shape (n,), unique; Fractions where ``exact``, else float64.
+    increments
+        ``D_m``, m = 0..n-1: the advantage of a success less that of a failure in its place, where m of
+        the n-1 others fail. ``E[g] = f(p) grad p`` with ``f(p) = E[D_m]``, m ~ Bin(n-1, 1-p).
+    resolution
+        How far rounding alone can move each weight, shape (n,); 0 where ``exact``.
+    """
+
+    weights: Vector
+    increments: Vector
+    resolution: Float
+
+    @property
+    def exact(self) -> bool:
+        """Whether the weights are exact rationals."""
+        return self.weights.dtype == object
+
+    def weight_function(self, success: npt.ArrayLike) -> Float:
+        """``f(p)``: weight of the gradient of p at success probability p, same shape as ``success``.
+
+        Evaluated as the average of the increments over the other rollouts, which is stable for any n,
+        not as ``sum_k lambda_k k (1-p)^(k-1)``.
+        """
+        return _bernstein(self.increments, success)
+
+    def surrogate(self, success: npt.ArrayLike) -> Float:
+        """The objective climbed, ``sum_k lambda_k pass@k``: the integral of f from 0 to p."""
+        failures = np.asarray(self.increments, dtype=np.float64)
+        # A Bernstein polynomial integrates to partial sums of its coefficients, one degree higher;
+        # they run over successes among the others, the increments over failures.
+        partial = np.concatenate([[0.0], np.cumsum(failures[::-1])]) / len(failures)
+        return _bernstein(partial[::-1], success)
+
+
+def pass_at_k_spectrum(estimator: str | rules.Rule, *, n: int, k: int) -> Spectrum:
+    r"""Spectrum of a rule: the unique lambda with ``f(p) = sum_k lambda_k k (1-p)^(k-1)``.
+
+    On 0/1 rewards ``E[g] = f(p) grad p``, f a polynomial of degree n-1, and the gradients of pass@1..pass@n
+    are a basis. With D_m the increments of ``Spectrum``, forward differences give
+
+    .. math:: \lambda_k = \frac1k \binom{n-1}{k-1} \Delta^{k-1} D_0 .
+
+    A rule unbiased for pass@K has the K-th unit vector.
+
+    Parameters
+    ----------
+    estimator
+        A name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)``.
+    n, k
+        Group size and K.
+
+    Returns
+    -------
+    Spectrum
+        In exact rationals for rank-linear rules, and for those with a rational definition up to n = 32;
+        else in float64 with its resolution, which grows like ``2^k C(n-1, k-1)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``exact_moments``; a rule must be permutation-equivariant, the groups' rows independent.
+
+    Notes
+    -----
+    Cost n+1 evaluations of the rule and O(n^2) differences.
+    """
+    n = as_group_size(n)
+    k = as_k(k, n=n)
+    rule = rules.resolve(estimator, n, k)
+    steps = _exact_increments(rule, n, k) if n <= EXACT_UP_TO else None
+    size = 0.0
+    if steps is None:
+        steps, size = _measured_increments(rule, n, k)
+    return _from_increments(steps, size)
+
+
+def objective_spectrum(objective: str, *, n: int, k: int) -> Spectrum:
+    """Spectrum of an objective such as ``"max@k"`` or ``"l-statistic:TopM:2"``: what an unbiased rule has.
+
+    An L-statistic of 0/1 rewards is a mixture of pass@k; exact rationals. Raises ValueError as
+    ``order_statistics.objective_weights``.
+    """
+    n = as_group_size(n)
+    k = as_k(k, n=n)
+    return _from_increments(increments(objective_weights(objective, n, k), n, exact=True), 0.0)
+
+
+def _from_increments(steps: Vector, size: float) -> Spectrum:
+    n = len(steps)
+    weights, differences = [], steps.copy()
+    for order in range(1, n + 1):
+        weights.append(differences[0] * comb(n - 1, order - 1) / order)
+        differences = differences[1:] - differences[:-1]
+    growth = [2.0 ** (order - 1) * comb(n - 1, order - 1) / order for order in range(1, n + 1)]
+    return Spectrum(np.array(weights, dtype=steps.dtype), steps, 4 * _EPS * size * np.array(growth))
+
+
+def _exact_increments(rule: rules.Rule, n: int, k: int) -> Vector | None:
+    if isinstance(rule, RankLinear):
+        made = rule.coefficients(n, k, exact=True)
+        start = np.array([Fraction(made.offset)], dtype=object)
+        return np.asarray(np.concatenate([start, made.above]) - np.concatenate([made.below, 0 * start]))
+    name = rule.name if isinstance(rule, Estimator) else None
+    if name not in definitions.RATIONAL:
+        return None
+    success, failure = [], []
+    for failures in range(n):
+        others = [0] * failures + [1] * (n - 1 - failures)
+        success.append(definitions.BY_NAME[name]([*others, 1], k)[-1])
+        failure.append(definitions.BY_NAME[name]([*others, 0], k)[-1])
+    return np.asarray(np.array(success, dtype=object) - np.array(failure, dtype=object))
+
+
+def _measured_increments(rule: rules.Rule, n: int, k: int) -> tuple[Float, float]:
+    """Increments from the rule's output, ties averaged, and the size of what was subtracted."""
+    level = np.tri(n + 1, n, -1, dtype=np.intp)[:, ::-1]  # row c: c successes, at the end
+    rewards = level.astype(np.float64)
+    observed = rules.observe(rule, rewards, level, k)
+    if observed.counterexample is not None:
+        group, permuted = observed.counterexample
+        raise ValueError(
+            f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get different "
+            f"advantages, ties aside), so it has no spectrum; exact_moments measures its bias"
+        )
+    advantages = rules.evaluate(rule, rewards, k)
+    count = np.arange(n + 1)
+    success = np.sum(advantages * level, axis=1)[1:] / count[1:]
+    failure = np.sum(advantages * (1 - level), axis=1)[:-1] / (n - count[:-1])
+    return (success - failure)[::-1], float(np.abs(advantages).max())
+
+
+def _bernstein(by_failures: Vector, success: npt.ArrayLike) -> Float:
+    """Average of coefficients (n,), indexed by failures, over Bin(n-1, 1-p), by de Casteljau's rule."""
+    p = np.asarray(success, dtype=np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"success={success!r}: probabilities between 0 and 1 are needed")
+    values = np.asarray(by_failures, dtype=np.float64)
+    table = np.broadcast_to(values, (*p.shape, len(values)))
+    while table.shape[-1] > 1:
+        table = table[..., :-1] * p[..., None] + table[..., 1:] * (1 - p[..., None])
+    return np.asarray(table[..., 0])

@@ -1,0 +1,222 @@
+"""The theorems as code: claims decided from coefficients, the complete class, uniqueness, the lift.
+
+Exact rational arithmetic throughout, on purpose small: these functions decide, they do not scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations_with_replacement
+from math import comb, factorial, prod
+from typing import Any
+
+import numpy as np
+
+from .estimators import RankLinear
+from .groups import Array
+from .order_statistics import increments, objective_weights
+from .rules import Rule, describe
+from .weights import gap_positions
+
+Matrix = list[list[Fraction]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the coefficients of a rank-linear rule prove of it, at one (n, k), for every policy.
+
+    ``scale``: the constant c with E[g] = c grad J, None where there is none; ``unbiased`` is c = 1.
+    """
+
+    scale: Fraction | None
+    centered: bool
+
+    @property
+    def unbiased(self) -> bool:
+        """Whether E[g] = grad J for every policy."""
+        return self.scale == 1
+
+
+def decide(rule: RankLinear, *, n: int, k: int, objective: str | None = None) -> Decision:
+    r"""Decide unbiasedness and centering of a rank-linear rule from its coefficients, exactly.
+
+    Unbiased for the objective iff, with ``above_0`` the offset and ``below_n = 0``,
+    ``above_m - below_(m+1) = D_m`` for m = 0..n-1, D the objective's increments (for max@K,
+    ``K C(m, K-1) / C(n-1, K-1)``); a common factor c in place of 1 is a scale. Centered iff the offset is
+    0 and ``(n-m) above_m + m below_m = 0`` for every m.
+
+    Parameters
+    ----------
+    rule
+        A rank-linear estimator, defined at (n, k).
+    n, k
+        Group size and K.
+    objective
+        Defaults to the rule's own.
+
+    Raises ValueError where rule or objective is undefined at (n, k). Cost O(n k^2) rationals.
+    """
+    made = rule.coefficients(n, k, exact=True)
+    wanted = increments(objective_weights(objective or rule.objective, n, k), n, exact=True)
+    got = np.concatenate([[made.offset], made.above]) - np.concatenate([made.below, [0]])
+    ratios = {Fraction(g, w) for g, w in zip(got, wanted, strict=True) if w}
+    straight = len(ratios) == 1 and all(g == 0 for g, w in zip(got, wanted, strict=True) if not w)
+    m = gap_positions(n, exact=True)
+    balance = (n - m) * made.above + m * made.below
+    return Decision(
+        scale=ratios.pop() if straight else None,
+        centered=made.offset == 0 and not balance.any(),
+    )
+
+
+def lift(signal: Rule) -> Rule:
+    r"""Lift a signal to a rule by its leave-one-out mean.
+
+    .. math:: \mathrm{lift}(\phi)_i = \phi_i(R) - \frac{1}{n-1} \sum_{j \ne i} \phi_j(R \text{ without } i) .
+
+    Whatever phi, the baseline of i never sees i, so the lift has the expectation of phi itself. If phi_j
+    averages a kernel over subsets of the group, the lift is centered in every realised group. The lift of
+    ``R`` is RLOO, of ``K h`` (pkpo-loo1) MaxPO, and of ``K q`` (pkpo-s) the canonical advantage.
+
+    Parameters
+    ----------
+    signal
+        A callable ``(rewards (B, n), k) -> (B, n)`` for groups of any size, an ``Estimator`` for one.
+
+    Returns
+    -------
+    callable ``(rewards (B, n), k) -> (B, n)`` on NumPy arrays, n >= 2
+
+    Notes
+    -----
+    Cost n+1 evaluations of the signal. Source: arXiv 2606.06080, generalised from its h to any signal.
+    """
+
+    def lifted(rewards: Any, k: int) -> Array:
+        values = np.asarray(rewards, dtype=np.float64)
+        n = values.shape[-1]
+        if n < 2:
+            raise ValueError(f"a lift needs a group of at least 2 rollouts (n={n})")
+        baselines = [np.mean(signal(np.delete(values, i, axis=-1), k), axis=-1) for i in range(n)]
+        return np.asarray(signal(values, k)) - np.stack(baselines, axis=-1)
+
+    lifted.__name__ = f"lift({describe(signal)})"
+    return lifted
+
+
+@dataclass(frozen=True, slots=True)
+class LinearSystem:
+    """Equations over the rationals and their solution set, by Gaussian elimination.
+
+    ``solution`` is the unique solution, None where there is none or more than one.
+    """
+
+    unknowns: int
+    equations: int
+    rank: int
+    consistent: bool
+    solution: tuple[Fraction, ...] | None
+
+    @property
+    def unique(self) -> bool:
+        """Whether exactly one solution exists."""
+        return self.solution is not None
+
+
+def unbiased_and_centered(n: int, k: int, levels: int = 2) -> LinearSystem:
+    r"""All rules that are unbiased for max@K and centered, on rewards 0..levels-1, as a linear system.
+
+    By the complete class a rule unbiased for every policy is ``A_i = K q_i - b(others)``. The unknowns are
+    the baselines b, one for each multiset of n-1 levels (in ``multisets`` order); the equations are
+    ``sum_i A_i = 0``, one for each multiset of n levels. Uniqueness: for ``k <= n-1`` there is exactly one
+    solution, and it is the canonical advantage. Impossibility: for ``k = n`` there is none.
+
+    Cost: Gaussian elimination on C(n+L-1, L-1) x C(n+L-2, L-1) rationals; meant for n <= 10.
+    """
+    others = {state: column for column, state in enumerate(multisets(n - 1, levels))}
+    rows, right = [], []
+    for group in multisets(n, levels):
+        row = [Fraction(0)] * len(others)
+        total = Fraction(0)
+        for i, level in enumerate(group):
+            rest = group[:i] + group[i + 1 :]
+            row[others[rest]] += 1
+            total += k * _inclusion_value(rest, level, k)
+        rows.append(row)
+        right.append(total)
+    return solve(rows, right)
+
+
+def canonical_baseline(n: int, k: int, levels: int = 2) -> tuple[Fraction, ...]:
+    """``K v(K)`` of each multiset of n-1 levels, ``k <= n-1``: the baseline of the canonical advantage."""
+    return tuple(k * _mean_max(state, k) for state in multisets(n - 1, levels))
+
+
+def completeness_rank(n: int, levels: int = 2) -> tuple[int, int]:
+    """Rank of the multinomial probabilities of n rollouts as functions of the policy, and their number.
+
+    Equal: no linear relation holds between them for every policy, so E[g] = grad J for every policy leaves
+    no freedom beyond a baseline that does not see its rollout (the complete class). Evaluated at as many
+    rational policies as there are multisets.
+    """
+    states = list(multisets(n, levels))
+    rows = []
+    for policy in multisets(n, levels):
+        # Level frequencies of a group, each raised by one so that none is 0.
+        shares = [Fraction(policy.count(level) + 1, n + levels) for level in range(levels)]
+        rows.append([_multinomial(state, shares) for state in states])
+    return solve(rows, [Fraction(0)] * len(rows)).rank, len(states)
+
+
+def multisets(n: int, levels: int) -> list[tuple[int, ...]]:
+    """All multisets of n levels, each sorted."""
+    return list(combinations_with_replacement(range(levels), n))
+
+
+def solve(rows: Sequence[Sequence[Fraction]], right: Sequence[Fraction]) -> LinearSystem:
+    """Solve a linear system over the rationals by Gauss-Jordan elimination."""
+    matrix: Matrix = [[*row, value] for row, value in zip(rows, right, strict=True)]
+    unknowns = len(matrix[0]) - 1
+    rank = 0
+    for column in range(unknowns):
+        pivot = next((r for r in range(rank, len(matrix)) if matrix[r][column]), None)
+        if pivot is None:
+            continue
+        matrix[rank], matrix[pivot] = matrix[pivot], matrix[rank]
+        lead = matrix[rank][column]
+        matrix[rank] = [value / lead for value in matrix[rank]]
+        for r, row in enumerate(matrix):
+            if r != rank and (factor := row[column]):
+                matrix[r] = [a - factor * b for a, b in zip(row, matrix[rank], strict=True)]
+        rank += 1
+    consistent = all(row[-1] == 0 for row in matrix[rank:])
+    unique = consistent and rank == unknowns
+    solution = tuple(row[-1] for row in matrix[:rank]) if unique else None
+    return LinearSystem(unknowns, len(matrix), rank, consistent, solution)
+
+
+def _inclusion_value(rest: tuple[int, ...], level: int, k: int) -> Fraction:
+    """Mean of max(level, maximum of a (k-1)-subset of the rest), from the sorted rest."""
+    return (
+        sum((max(level, value) * chance for value, chance in _subset_maximum(rest, k - 1)), Fraction(0))
+        if k > 1
+        else Fraction(level)
+    )
+
+
+def _mean_max(state: tuple[int, ...], k: int) -> Fraction:
+    return sum((value * chance for value, chance in _subset_maximum(state, k)), Fraction(0))
+
+
+def _subset_maximum(state: tuple[int, ...], k: int) -> list[tuple[int, Fraction]]:
+    """Values of a sorted multiset with the chance that each place holds the maximum of a k-subset."""
+    total = comb(len(state), k)
+    return [(value, Fraction(comb(place, k - 1), total)) for place, value in enumerate(state)]
+
+
+def _multinomial(state: tuple[int, ...], shares: Sequence[Fraction]) -> Fraction:
+    counts = [state.count(level) for level in range(len(shares))]
+    ways = factorial(len(state)) // prod(map(factorial, counts))
+    return ways * prod((share**count for share, count in zip(shares, counts, strict=True)), start=Fraction(1))
