@@ -4,33 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import seaborn as sns
+from PIL import Image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: One colour an estimator in all figures (Okabe and Ito's palette, safe for colour-blind readers).
+#: One colour an estimator in all figures: Okabe and Ito's palette, safe for colour-blind readers, for the
+#: rules most often drawn together, Tol's muted tones for the rest.
 COLOURS: Mapping[str, str] = {
     "reinforce": "#7f7f7f",
     "rloo": "#56b4e9",
     "batch-mean": "#8c6d31",
     "grpo": "#e69f00",
+    "nemo-grpo": "#b8860b",
+    "maxrl": "#117733",
+    "maxrl-keep-failures": "#999933",
+    "tailrl": "#44aa99",
+    "maxrl-pkpo": "#88ccee",
+    "rloo-reweighted": "#882255",
     "pkpo-s": "#cc79a7",
     "pkpo-loo": "#009e73",
     "pkpo-loo1": "#d55e00",
     "maxpo": "#0072b2",
     "canonical": "#332288",
+    "l-statistic:TopM:2": "#5f6b9a",
+    "l-statistic:BotM:2": "#7e84a8",
+    "l-statistic:LowerTailMean:0.25": "#9a9fb9",
+    "l-statistic:Median": "#a8a8c8",
+    "l-statistic:TrimM:1": "#b9b9d4",
+    "l-statistic:ReMin": "#cacae0",
+    "max-minus-second": "#aa4499",
+    "verl-grpo-passk": "#cc6677",
+    "verl-grpo-passk-nostd": "#ddaabb",
+    "leader": "#661100",
+    "entropic": "#6699cc",
+    "pkpo-mean-centered": "#555555",
+    "pkpo-sum-scale": "#aa8866",
+    "passk-training": "#000000",
 }
 
 #: What a measurement says of a property, as fill colours of a verdict matrix.
 VERDICTS: Mapping[str, str] = {
     "holds": "#a6d3ee",
-    "other scale": "#f6d58a",
-    "fails": "#eda083",
+    "other scale": "#f7eaa1",
+    "policy": "#f3c07a",
+    "fails": "#e58b73",
     "not claimed": "#ececec",
 }
 
@@ -70,6 +94,15 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
     with style():
         for name, figure in figures.items():
             paths[name] = folder / f"{name}.png"
-            figure.savefig(paths[name], metadata={"Software": None})
+            _save_png(figure, paths[name])
             figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
     return paths
+
+
+def _save_png(figure: Figure, path: Path) -> None:
+    """As PNG of at most 256 colours: a third of the size, and nothing a reader could see."""
+    full = BytesIO()
+    figure.savefig(full, format="png", metadata={"Software": None})
+    with Image.open(full) as picture:
+        flat = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        flat.save(path, optimize=True, dpi=picture.info["dpi"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from maxpo_lab import Estimator, get_estimator
+from maxpo_lab import get_estimator
 
 from .study import get_study
 
@@ -25,18 +25,12 @@ def estimator_table(rows: pd.DataFrame) -> str:
             "objective": verdicts.objective,
             "measured": verdicts.verdict,
             "centered": verdicts.centered,
-            "defined for": [valid_range(rule) for rule in rules],
+            "defined for": verdicts["defined for"],
+            "rewards": verdicts.rewards,
             "source": [rule.citation for rule in rules],
         }
     )
     return str(table.to_markdown(index=False, disable_numparse=True))
-
-
-def valid_range(rule: Estimator, n: int = 8) -> str:
-    """The K at which a rule is defined, read off one group size (every rule's range is an interval)."""
-    valid = [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
-    upper = {n: "n", n - 1: "n-1"}[valid[-1]]
-    return f"{valid[0]} <= K <= {upper}"
 
 
 def render(readme: str, rows: pd.DataFrame) -> str:

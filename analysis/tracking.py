@@ -82,56 +82,48 @@ def log_study(
         return Tracked("disabled", f"W&B: {hint}", None)
     directory = directory.resolve()
     try:
-        with _surroundings(directory):
-            import wandb  # noqa: PLC0415 - takes a second
-
-            user = wandb.setup(wandb.Settings(silent=True)).settings
+        with _session(directory) as user:
             mode, reason = (mode, "") if mode else _preferred(user)
             if mode == "disabled":
                 return Tracked("disabled", f"W&B: {reason}, nothing logged", None)
-            settings = wandb.Settings(
-                project="maxpo-lab",
-                run_name=f"{study}-{preset}",
-                run_group=study,
-                run_job_type=preset,
-                root_dir=str(directory),
-                mode="offline",
-                reinit="create_new",
-                console="off",
-                disable_code=True,
-                disable_git=True,
-                x_disable_meta=True,
-                x_disable_stats=True,
-            )
-            run = _write(rows, figures, manifest, settings)
-            if mode == "online":
-                try:
-                    return Tracked("online", f"W&B: logged to {_upload(run, directory)}", run)
-                except OSError as error:
-                    reason = f"upload failed ({error}), "
-    except Exception as error:
+            names = {"run_name": f"{study}-{preset}", "run_group": study, "run_job_type": preset}
+            run = _write(rows, figures, manifest, directory, names)
+    except (Exception, SystemExit) as error:  # W&B exits the process where its service has crashed
         why = " ".join(f"{type(error).__name__}: {error}".split())
         return Tracked("disabled", f"W&B: nothing logged ({why})", None)
+    if mode == "online":
+        try:
+            return Tracked("online", f"W&B: logged to {_upload(run, directory)}", run)
+        except OSError as error:
+            reason = f"upload failed ({error}), "
     upload = f"upload with `wandb sync {shlex.quote(str(run))}`"
     return Tracked("offline", f"W&B: {reason}logged offline to {run}; {upload}", run)
 
 
-@contextmanager
-def _surroundings(directory: Path) -> Iterator[None]:
-    """Environment variables for the time of logging; those the user has set stay as they are."""
-    defaults = {
+def _defaults(directory: Path) -> dict[str, str]:
+    """Environment variables for W&B, where the user has not set them."""
+    return {
         "WANDB_DATA_DIR": str(directory / "wandb"),
         "WANDB_CACHE_DIR": str(directory / "wandb" / "cache"),
         # Sent from offline runs too, and waited for at exit: 10 s and more where the server is silent.
         "WANDB_ERROR_REPORTING": "false",
     }
-    added = defaults.keys() - os.environ.keys()
-    os.environ.update({name: defaults[name] for name in added})
+
+
+@contextmanager
+def _session(directory: Path) -> Iterator[Settings]:
+    """W&B in this process, with the user's settings; nothing of it is left afterwards."""
+    import wandb  # noqa: PLC0415 - takes a second
+
+    before = dict(os.environ)
+    os.environ.update(_defaults(directory) | before)
     try:
-        yield
+        yield wandb.setup(wandb.Settings(silent=True)).settings
     finally:
-        for name in added:
+        for name in _defaults(directory).keys() - before.keys():
             del os.environ[name]
+        # Waits for the service to close its files, which a finished run does not.
+        wandb.teardown()
 
 
 def _preferred(user: Settings) -> tuple[Mode, str]:
@@ -149,7 +141,11 @@ def _preferred(user: Settings) -> tuple[Mode, str]:
 
 
 def _write(
-    rows: pd.DataFrame, figures: Mapping[str, Path], manifest: Mapping[str, Any], settings: Settings
+    rows: pd.DataFrame,
+    figures: Mapping[str, Path],
+    manifest: Mapping[str, Any],
+    directory: Path,
+    names: dict[str, Any],
 ) -> Path:
     """Write a run to disk and return its folder."""
     import wandb  # noqa: PLC0415
@@ -157,6 +153,18 @@ def _write(
     cells: list[Any] = rows.astype(object).where(rows.notna(), None).to_numpy().tolist()
     table = wandb.Table(columns=[str(column) for column in rows], data=cells)
     images = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
+    settings = wandb.Settings(
+        project="maxpo-lab",
+        root_dir=str(directory),
+        mode="offline",
+        reinit="create_new",
+        console="off",
+        disable_code=True,
+        disable_git=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        **names,
+    )
     with wandb.init(config=dict(manifest), settings=settings) as run:
         run.log({"rows": table, **images})
         file = Path(run.dir, "manifest.json")
@@ -167,10 +175,9 @@ def _write(
 
 def _upload(run: Path, directory: Path) -> str:
     """Upload a run on disk and return its URL; an OSError says why that failed."""
+    environment = _defaults(directory) | os.environ | {"WANDB_DIR": str(directory), "WANDB_SILENT": "false"}
     # Without this limit W&B retries without end and never says why; three attempts take 7 s.
-    environment = os.environ | {"WANDB__GRAPHQL_RETRY_MAX": "2", "WANDB_SILENT": "false"}
-    environment["WANDB_DIR"] = str(directory)
-    environment.pop("WANDB_SERVICE", None)  # else the upload runs in our own service, and survives its kill
+    environment["WANDB__GRAPHQL_RETRY_MAX"] = "2"
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments
             [sys.executable, "-m", "wandb", "sync", str(run)],

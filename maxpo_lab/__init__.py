@@ -8,6 +8,7 @@ from .levels import RewardLevels
 from .moments import Moments, exact_moments
 from .objective import max_at_k, max_at_k_gradient, value_estimate
 from .rules import per_group
+from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 
 __version__ = version("maxpo-lab")
 
@@ -17,12 +18,15 @@ __all__ = [
     "Moments",
     "RankLinear",
     "RewardLevels",
+    "Spectrum",
     "advantages",
     "exact_moments",
     "get_estimator",
     "list_estimators",
     "max_at_k",
     "max_at_k_gradient",
+    "objective_spectrum",
+    "pass_at_k_spectrum",
     "per_group",
     "value_estimate",
 ]

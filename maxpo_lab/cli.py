@@ -1,14 +1,21 @@
-"""The ``maxpo-lab`` command: the catalogue on the terminal."""
+"""The ``maxpo-lab`` command: the catalogue on the terminal, and advantages of a file of rewards."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from .estimators import Estimator, get_estimator, list_estimators
+from .estimators.registry import parameters
+from .references import bibtex
+from .reward_files import RewardFileError, read, write
+from .spectrum import Spectrum, pass_at_k_spectrum
 
 app = typer.Typer(
     name="maxpo-lab",
@@ -16,46 +23,108 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console()
 
-
-@app.callback()
-def _root() -> None:
-    """Advantage rules for max@K / pass@K policy gradients."""
+#: Half-width of a spectrum's bars, in characters.
+_BAR = 24
 
 
 @app.command("list")
 def list_() -> None:
     """List the estimators: rule, objective and claims."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "rule", "objective", "unbiased", "centered"):
-        table.add_column(column, style="bold" if column == "name" else "", no_wrap=column == "name")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", style="bold", no_wrap=True)
+    table.add_column("rule", ratio=1)
+    for column in ("objective", "unbiased", "centered"):
+        table.add_column(column, no_wrap=True)
     for rule in map(get_estimator, list_estimators()):
-        table.add_row(rule.name, rule.equation, rule.objective, *_claims(rule))
-    console.print(table)
+        objective = "its own" if rule.objective == rule.name else rule.objective
+        table.add_row(rule.name, rule.equation, objective, *_claims(rule))
+    Console().print(table)
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="An estimator's name.")]) -> None:
-    """Show one estimator: rule, claims, where it is defined, citation."""
+def show(
+    name: Annotated[str, typer.Argument(help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="Group size of the spectrum.")] = 8,
+    k: Annotated[int, typer.Option("--k", min=1, help="K of the spectrum.")] = 4,
+) -> None:
+    """Show one estimator: rule, claims, spectrum, where it is defined, citation, BibTeX."""
     try:
         rule = get_estimator(name)
+        spectrum = pass_at_k_spectrum(rule, n=n, k=k)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    console = Console()
     unbiased, centered = _claims(rule)
+    options = parameters(name.partition(":")[0])
+    facts = {
+        "name": f"{rule.name} ({rule.title})",
+        "rule": rule.equation,
+        "objective": rule.objective,
+        "uses k": "yes" if rule.uses_k else "no",
+        "parameters": ", ".join(f"{key}={value:g}" for key, value in options.items()) or "none",
+        "claims": f"unbiased: {unbiased}, centered: {centered}",
+        f"defined, n={n}": _range(rule, n),
+        "rewards": {"real": "any", "unit": "in [0, 1]", "binary": "0 or 1"}[rule.domain],
+        "degenerate": rule.degenerate,
+        "source": rule.citation,
+    }
     table = Table.grid(padding=(0, 2))
-    for label, text in (
-        ("name", f"{rule.name} ({rule.title})"),
-        ("rule", rule.equation),
-        ("objective", rule.objective),
-        ("uses k", "yes" if rule.uses_k else "no"),
-        ("unbiased", unbiased),
-        ("centered", centered),
-        ("defined for n=8", _range(rule, 8)),
-        ("citation", rule.citation),
-    ):
+    for label, text in facts.items():
         table.add_row(f"[bold]{label}[/bold]", text)
     console.print(table)
+    console.print(f"\n[bold]spectrum[/bold]  on 0/1 rewards it climbs sum_k lambda_k pass@k  (n={n}, K={k})")
+    console.print(_bars(spectrum))
+    console.print()
+    console.print(bibtex(rule), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def advantages(
+    file: Annotated[Path, typer.Argument(help="Rewards: .csv, .tsv, .jsonl or .parquet.")],
+    k: Annotated[int, typer.Option("--k", help="The K of max@K.")],
+    estimator: Annotated[str, typer.Option(help="Which rule.")] = "maxpo",
+    reward: Annotated[str, typer.Option(help="Column of the rewards.")] = "reward",
+    group: Annotated[str, typer.Option(help="Column of the group ids.")] = "group",
+    one_group: Annotated[bool, typer.Option("--one-group", help="The whole file is one group.")] = False,
+    column: Annotated[str, typer.Option(help="Column to add.")] = "advantage",
+    missing: Annotated[
+        Literal["raise", "omit"], typer.Option(help="Empty rewards: refuse, or leave out of their group.")
+    ] = "raise",
+    small_groups: Annotated[
+        Literal["raise", "zero"], typer.Option(help="Groups too small for k: refuse, or give 0.")
+    ] = "raise",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: standard output.")] = None,
+) -> None:
+    """Add the advantages of each group to a file of rewards, in the file's own format."""
+    from .advantages import advantages as compute  # noqa: PLC0415 - the command has the same name
+
+    try:
+        content = read(file, reward=reward, group=None if one_group else group)
+        empty = [line for line, value in zip(content.lines, content.rewards, strict=True) if np.isnan(value)]
+        if empty and missing == "raise":
+            where = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
+            raise RewardFileError(
+                f"{file}: no reward in line {where}; --missing omit leaves such rows out of their group"
+            )
+        ids = np.zeros(len(content.rewards), dtype=np.intp) if content.groups is None else content.groups
+        values = compute(
+            content.rewards,
+            k,
+            estimator=estimator,
+            group_ids=ids,
+            nan_policy=missing,
+            small_groups=small_groups,
+        )
+        rendered = content.render(column, values)
+        if output is not None:
+            write(output, rendered)
+        elif file.suffix.lower() == ".parquet":
+            raise RewardFileError("Parquet is not for a terminal: name a file with --output")
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+    if output is None:
+        sys.stdout.buffer.write(rendered)
 
 
 def _claims(rule: Estimator) -> tuple[str, str]:
@@ -67,6 +136,22 @@ def _range(rule: Estimator, n: int) -> str:
     """The valid K at group size n; they are consecutive for every rule."""
     valid = [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
     return f"{valid[0]} <= K <= {valid[-1]}"
+
+
+def _bars(spectrum: Spectrum) -> Table:
+    """One bar a weight, to the left of the axis where it is negative."""
+    weights = spectrum.weights.astype(float)
+    weights[np.abs(weights) <= spectrum.resolution] = 0.0
+    largest = max(np.abs(weights).max(), np.finfo(float).tiny)
+    left = _BAR if (weights < 0).any() else 0
+    table = Table.grid(padding=(0, 1))
+    for order, weight in enumerate(weights, start=1):
+        length = round(_BAR * abs(weight) / largest)
+        bar = "█" * length
+        row = f"[red]{bar:>{left}}[/red]│" if weight < 0 else f"{'':{left}}│[blue]{bar}[/blue]"
+        exact = str(spectrum.weights[order - 1]) if spectrum.exact else f"{weight:.4g}"
+        table.add_row(f"pass@{order}", row, exact)
+    return table
 
 
 def main() -> None:

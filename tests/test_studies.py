@@ -128,7 +128,9 @@ def test_claimed_centered_rules_sum_to_zero_in_every_cell(standard_unbiasedness:
 
 def test_undefined_combinations_are_rows_with_a_reason(standard_unbiasedness: pd.DataFrame) -> None:
     for row in standard_unbiasedness.itertuples():
-        reason = ml.get_estimator(row.estimator).why_not(row.n, row.k)
+        rule = ml.get_estimator(row.estimator)
+        values = (0.0, 0.25, 1.0) if row.specimen == "graded" else (0.0, 1.0)
+        reason = rule.why_not(row.n, row.k) or rule.why_not_rewards(values)
         assert (row.undefined if isinstance(row.undefined, str) else None) == reason
         assert math.isnan(row.scale) == (reason is not None)
 

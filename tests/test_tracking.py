@@ -48,8 +48,8 @@ CELLS = [
 
 
 @pytest.fixture(autouse=True)
-def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No key, no settings, an empty home, and no W&B session from another test."""
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, no settings and an empty home."""
     for name in os.environ:
         if name.startswith(("WANDB_", "XDG_")) or name in ("NETRC", "HTTP_PROXY", "http_proxy"):
             monkeypatch.delenv(name)
@@ -57,9 +57,6 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home)
-    wandb.teardown()
-    yield
-    wandb.teardown()
 
 
 @pytest.fixture
@@ -180,7 +177,6 @@ def test_without_a_key_the_run_is_on_disk_and_the_message_says_so(
     assert tracked.directory.parent == tmp_path / "lab" / "wandb"
     assert capfd.readouterr() == ("", "")
     assert not list((tmp_path / "home").rglob("*")), "W&B wrote outside the directory"
-    os.environ.pop("WANDB_SERVICE", None)  # W&B's own, until its teardown
     assert dict(os.environ) == environment
 
 
@@ -332,6 +328,7 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     ids=["a key is enough", "the argument decides"],
 )
 def test_online_uploads_all(
+    *,
     mode: Any,
     environment: dict[str, str],
     log: Any,
@@ -351,6 +348,7 @@ def test_online_uploads_all(
     assert {path: server.uploads[path] for path in run.files} == run.files
     sent = {name: server.runs[0][name] for name in ("project", "displayName", "groupName", "jobType")}
     assert list(sent.values()) == list(run.labels.values())
+    assert not [path for path in server.uploads if "otel" in path], "telemetry"
     assert capfd.readouterr() == ("", "")
 
 
@@ -383,7 +381,7 @@ def test_a_silent_server_is_not_waited_for(
     ],
 )
 def test_a_key_that_cannot_be_used(
-    mode: Any, key: str, reason: str, log: Any, figures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    *, mode: Any, key: str, reason: str, log: Any, figures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", UNREACHABLE)
     monkeypatch.setenv("WANDB_API_KEY", key)

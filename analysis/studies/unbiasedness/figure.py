@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from maxpo_lab import get_estimator
+from maxpo_lab import Estimator, get_estimator
+from maxpo_lab.order_statistics import PREFIX
 
 from ...figures import PAGE, VERDICTS
 
@@ -37,18 +38,18 @@ def _decide(rows: pd.DataFrame) -> dict[str, Verdict]:
     resolved = defined[defined.bias_resolution <= UNRESOLVED]
     floor = resolved.bias_resolution.clip(lower=ZERO)
     unbiased = bool((resolved.relative_bias <= floor).all())
-    straight = bool((resolved.direction_error <= floor).all())
+    # No direction is no error: E g = 0 is told by the scale.
+    straight = bool((resolved.direction_error.isna() | (resolved.direction_error <= floor)).all())
+    at_each = resolved.groupby(["n", "k"]).scale
+    constant = bool((at_each.max() - at_each.min() <= 2 * floor.max()).all())
     centered = bool((defined.advantage_sum <= 1e-12).all())
     low, high = resolved.scale.min(), resolved.scale.max()
-    constant = high - low <= 2 * floor.max()
+    bias = _bias_verdict(unbiased=unbiased, straight=straight, constant=constant)
     return {
-        "bias": Verdict(
-            "holds" if unbiased else "other scale" if straight else "fails",
-            "0" if unbiased else _number(resolved.relative_bias.max()),
-        ),
+        "bias": Verdict(bias, "0" if unbiased else _number(resolved.relative_bias.max())),
         "scale": Verdict(
-            "holds" if unbiased else "other scale",
-            f"{low:.3g}" if constant else f"{low:.3g} to {high:.3g}",
+            "holds" if unbiased else "other scale" if constant else "policy",
+            f"{low:.3g}" if high - low <= 2 * floor.max() else f"{low:.3g} to {high:.3g}",
         ),
         "direction": Verdict(
             "holds" if straight else "fails",
@@ -61,8 +62,25 @@ def _decide(rows: pd.DataFrame) -> dict[str, Verdict]:
     }
 
 
+def _bias_verdict(*, unbiased: bool, straight: bool, constant: bool) -> str:
+    if unbiased:
+        return "holds"
+    if not straight:
+        return "fails"
+    return "other scale" if constant else "policy"
+
+
 def _number(value: float) -> str:
-    return f"{value:.2g}" if value >= 1e-3 else f"{value:.0e}"
+    return f"{value:.2g}" if 1e-3 <= value < 100 else f"{value:.0e}"
+
+
+#: What the colour of the bias column says.
+MEANING = {
+    "holds": "unbiased",
+    "other scale": "exact direction, other scale",
+    "policy": "exact direction, scale depends on the policy",
+    "fails": "biased in direction",
+}
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -70,26 +88,32 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for name, decided in verdicts(rows).items():
         rule = get_estimator(name)
-        bias = decided["bias"]
         lines.append(
             {
                 "estimator": name,
                 "objective": rule.objective,
-                "verdict": {
-                    "holds": "unbiased",
-                    "other scale": "exact direction, other scale",
-                    "fails": "biased",
-                }[bias.verdict],
-                "relative bias (worst)": bias.text,
+                "verdict": MEANING[decided["bias"].verdict],
+                "relative bias (worst)": decided["bias"].text,
                 "scale": decided["scale"].text,
                 "direction error (worst)": decided["direction"].text,
                 "centered": "yes" if decided["sum"].verdict == "holds" else "no",
                 "|sum A| / (K max R) (worst)": decided["sum"].text,
+                "defined for": valid_range(rule),
+                "rewards": {"real": "any", "unit": "in [0, 1]", "binary": "0/1"}[rule.domain],
                 "cells resolved": decided["resolved"].text,
                 "citation": rule.citation,
             }
         )
     return pd.DataFrame(lines)
+
+
+def valid_range(rule: Estimator) -> str:
+    """Where a rule is defined, read off a group of eight (every rule's range is an interval)."""
+    n = 8
+    if not rule.uses_k:
+        return f"n >= {next(size for size in range(1, n + 1) if rule.why_not(size, 1) is None)}"
+    valid = [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
+    return f"{valid[0]} <= K <= { ({n: 'n', n - 1: 'n-1'}[valid[-1]]) }"
 
 
 COLUMNS = {
@@ -104,28 +128,38 @@ COLUMNS = {
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """The matrix of rules by property, coloured by verdict."""
     matrix = verdicts(rows)
-    figure, axes = plt.subplots(figsize=(PAGE, 0.27 * len(matrix) + 1.0))
+    figure, axes = plt.subplots(figsize=(PAGE, 0.2 * len(matrix) + 1.0))
     for y, (name, decided) in enumerate(matrix.items()):
-        rule = get_estimator(name)
+        objective = get_estimator(name).objective
         for x, key in enumerate(COLUMNS):
             cell = decided[key]
-            box = Rectangle((x, y), 1, 1, facecolor=VERDICTS[cell.verdict], edgecolor="white", lw=1.5)
+            box = Rectangle((x, y), 1, 1, facecolor=VERDICTS[cell.verdict], edgecolor="white", lw=1.2)
             axes.add_patch(box)
-            axes.text(x + 0.5, y + 0.52, cell.text, ha="center", va="center", fontsize=7.5)
-        axes.text(-0.06, y + 0.52, name, ha="right", va="center", fontsize=8, family="monospace")
-        axes.text(-0.98, y + 0.52, rule.objective, ha="center", va="center", fontsize=7.5, color="0.35")
+            axes.text(x + 0.5, y + 0.53, cell.text, ha="center", va="center", fontsize=6.8)
+        label = name.removeprefix(PREFIX)
+        axes.text(-0.05, y + 0.53, label, ha="right", va="center", fontsize=7, family="monospace")
+        target = "L-statistic" if objective.startswith(PREFIX) else objective
+        axes.text(-1.72, y + 0.53, target, ha="right", va="center", fontsize=6.8, color="0.35")
     for x, label in enumerate(COLUMNS.values()):
-        axes.text(x + 0.5, -0.12, label, ha="center", va="bottom", fontsize=7.5)
-    axes.text(-0.98, -0.12, "objective", ha="center", va="bottom", fontsize=7.5)
-    axes.set(xlim=(-1.25, len(COLUMNS)), ylim=(len(matrix) + 0.05, -1.0))
+        axes.text(x + 0.5, -0.15, label, ha="center", va="bottom", fontsize=7)
+    axes.text(-1.72, -0.15, "measured\nagainst", ha="right", va="bottom", fontsize=7)
+    axes.set(xlim=(-2.2, len(COLUMNS)), ylim=(len(matrix) + 0.05, -1.9))
     axes.axis("off")
-    labels = {"holds": "exact", "other scale": "exact direction, other scale", "fails": "does not hold"}
     axes.legend(
-        handles=[Patch(facecolor=VERDICTS[key], label=label) for key, label in labels.items()],
+        handles=[Patch(facecolor=VERDICTS[key], label=text) for key, text in LEGEND.items()],
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
-        ncols=3,
+        ncols=len(LEGEND),
         handlelength=1.2,
         handleheight=1.0,
+        columnspacing=1.2,
     )
     return {"figure": figure}
+
+
+LEGEND = {
+    "holds": "exact",
+    "other scale": "scale set by n and K",
+    "policy": "scale depends on the policy",
+    "fails": "does not hold",
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import nan
@@ -10,7 +10,7 @@ from math import nan
 import numpy as np
 
 from envs import SparseBandit
-from maxpo_lab import RewardLevels, exact_moments, get_estimator, list_estimators
+from maxpo_lab import Estimator, Moments, RewardLevels, exact_moments, get_estimator, list_estimators
 
 from ...study import Preset
 
@@ -79,7 +79,10 @@ def _ks(n: int, preset: Preset) -> tuple[int, ...]:
 def measure(cell: Cell) -> list[Row]:
     """Exact moments of every rule at every K of the cell, against the rule's own objective."""
     levels = policy(cell.specimen, cell.success)
-    return [_row(cell, levels, name, k) for k in cell.ks for name in list_estimators()]
+    # A rule that does not use k has the same moments at every k: measured once a cell.
+    moments = cache(lambda rule, k: exact_moments(rule, levels, n=cell.n, k=k, target=rule.objective))
+    rules = [get_estimator(name) for name in list_estimators()]
+    return [_row(cell, levels, rule, k, moments) for k in cell.ks for rule in rules]
 
 
 @cache
@@ -98,13 +101,18 @@ def policy(specimen: str, success: float) -> RewardLevels:
     return bandit.levels(theta)
 
 
-def _row(cell: Cell, levels: RewardLevels, name: str, k: int) -> Row:
-    rule = get_estimator(name)
+def _row(
+    cell: Cell,
+    levels: RewardLevels,
+    rule: Estimator,
+    k: int,
+    moments: Callable[[Estimator, int], Moments],
+) -> Row:
     undefined = rule.why_not(cell.n, k) or rule.why_not_rewards(levels.values)
-    start = Row(cell.specimen, cell.success, cell.n, k, name, rule.objective, undefined)
-    if start.undefined:
+    start = Row(cell.specimen, cell.success, cell.n, k, rule.name, rule.objective, undefined)
+    if undefined:
         return start
-    found = exact_moments(rule, levels, n=cell.n, k=k, target=rule.objective)
+    found = moments(rule, k if rule.uses_k else cell.ks[0])
     return replace(
         start,
         relative_bias=found.relative_bias,

@@ -1,0 +1,15 @@
+"""Which mixture of pass@k does each rule really climb?"""
+
+from ...study import Study
+from .figure import draw, table
+from .study import cells, measure
+
+STUDY = Study(
+    name="spectrum",
+    question="Which mixture of pass@k does each rule really climb?",
+    seed=None,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)
