@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .estimators.base import Claims, Estimator
-from .estimators.mean_reward import needs_two
 from .estimators.standardised import deviations, standard_deviation
 from .groups import Array, Namespace
 
@@ -15,9 +14,6 @@ class WinnerOverwritten(Estimator):
     """The winner's reward becomes R_max - R_second, the others keep theirs; all over ``std1 + eps``."""
 
     eps: float
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         values = xp.astype(rewards, xp.float64)
@@ -37,6 +33,7 @@ EASYR1_ISSUE_585 = WinnerOverwritten(
     citation="hiyouga/EasyR1 issue 585",
     objective="max@n",
     uses_k=False,
+    smallest_group=2,
     claims=Claims(unbiased=False, centered=False),
     degenerate="all correct: the first rollout gets 0, every other one R / 1e-6",
     eps=1e-6,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions, subset_share
 from .base import Claims, Estimator, RankLinear
-from .mean_reward import needs_two
 from .pkpo import PKPO_LOO1
 
 
@@ -32,7 +31,7 @@ PKPO_MEAN_CENTERED = RankLinear(
     claims=Claims(unbiased=False, centered=True),
     degenerate="0 for every group at K = n; a flat group gives 0",
     table=_mean_centered,
-    undefined=lambda n, k: needs_two("pkpo-mean-centered", "reinforce") if n < 2 else None,
+    smallest_group=2,
 )
 
 PKPO_SUM_SCALE = RankLinear(
@@ -59,9 +58,6 @@ class PassAtKTraining(Estimator):
     """
 
     eps: float
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
@@ -94,6 +90,7 @@ PASSK_TRAINING = PassAtKTraining(
     uses_k=True,
     claims=Claims(unbiased=False, centered=True),
     domain="binary",
+    smallest_group=2,
     degenerate="no success: 0; 0 for every group at K = n, and where fewer than K fail",
     eps=1e-6,
 )

@@ -55,6 +55,8 @@ class Estimator(ABC):
         See ``Claims``.
     domain
         Rewards the rule is defined on.
+    smallest_group
+        The least n; a rule that compares a rollout with others needs 2.
     degenerate
         What it gives where there is nothing to compare: a flat group, no success, a tie at the top.
     """
@@ -68,6 +70,7 @@ class Estimator(ABC):
     claims: Claims
     domain: Domain = "real"
     degenerate: str = "a flat group gives 0"
+    smallest_group: int = 1
 
     def why_not(self, n: int, k: int) -> str | None:
         """Reason why the rule is undefined at group size n and this k, with a valid choice; else None.
@@ -83,7 +86,13 @@ class Estimator(ABC):
 
     def _undefined(self, n: int, k: int) -> str | None:
         """The rule's own range; n and k are already valid as such."""
-        return None
+        if n >= self.smallest_group:
+            return None
+        alternative = "reinforce" if n == 1 else "rloo"
+        return (
+            f"{self.name} needs a group of at least {self.smallest_group} rollouts (n={n}); use "
+            f"{alternative}, or a larger group"
+        )
 
     def why_not_rewards(self, rewards: Any) -> str | None:
         """Reason why the rule is undefined on rewards of these values, with a valid choice; else None."""
@@ -144,7 +153,7 @@ class RankLinear(Estimator):
         return self.table(n, k, exact)
 
     def _undefined(self, n: int, k: int) -> str | None:
-        return self.undefined(n, k)
+        return super()._undefined(n, k) or self.undefined(n, k)
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         device = array_api_compat.device(rewards)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions, subset_share
 from .base import Claims, Estimator, RankLinear
-from .mean_reward import needs_two
 from .standardised import deviations
 
 
@@ -16,9 +15,6 @@ class SuccessNormalised(Estimator):
     """``A_i = (R_i - mean) / mean`` on 0/1 rewards; ``all_fail`` is what a group without success gets."""
 
     all_fail: float
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         values = xp.astype(rewards, xp.float64)
@@ -38,6 +34,7 @@ MAXRL = SuccessNormalised(
     claims=Claims(unbiased=False, centered=True),
     domain="binary",
     degenerate="no success: 0; all succeed: 0",
+    smallest_group=2,
     all_fail=0.0,
 )
 
@@ -51,6 +48,7 @@ MAXRL_KEEP_FAILURES = SuccessNormalised(
     claims=Claims(unbiased=False, centered=False),
     domain="binary",
     degenerate="no success: -1 for every member; all succeed: 0",
+    smallest_group=2,
     all_fail=-1.0,
 )
 
@@ -69,7 +67,7 @@ TAILRL = RankLinear(
     uses_k=False,
     claims=Claims(unbiased=False, centered=True),
     table=_tail,
-    undefined=lambda n, k: needs_two("tailrl", "reinforce") if n < 2 else None,
+    smallest_group=2,
 )
 
 
@@ -82,9 +80,6 @@ class MaxrlPkpo(Estimator):
 
     The second step biases it: a_j depends on R_i through the count c of successes.
     """
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
@@ -108,6 +103,7 @@ MAXRL_PKPO = MaxrlPkpo(
     uses_k=True,
     claims=Claims(unbiased=False, centered=True),
     domain="binary",
+    smallest_group=2,
     degenerate="no success: 0; all succeed: 0 for K >= 2",
 )
 
@@ -115,9 +111,6 @@ MAXRL_PKPO = MaxrlPkpo(
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reweighted(Estimator):
     """RLOO times a plug-in estimate, from the others, of the pass@K weight ``K (1-p)^(K-1)``."""
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
@@ -138,6 +131,7 @@ RLOO_REWEIGHTED = Reweighted(
     uses_k=True,
     claims=Claims(unbiased=False, centered=False),
     domain="unit",
+    smallest_group=2,
 )
 
 RULES = (MAXRL, MAXRL_KEEP_FAILURES, TAILRL, MAXRL_PKPO, RLOO_REWEIGHTED)

@@ -6,11 +6,6 @@ from ..weights import Coefficients, gap_positions
 from .base import Claims, RankLinear
 
 
-def needs_two(name: str, alternative: str) -> str:
-    """The reason given by rules that compare a rollout with others, for a group of one."""
-    return f"{name} needs a group of at least 2 rollouts (n=1); use {alternative}, or a larger group"
-
-
 def _reinforce(n: int, k: int, exact: bool) -> Coefficients:
     m = gap_positions(n, exact=exact)
     return Coefficients(offset=1, above=m**0, below=0 * m)
@@ -46,7 +41,7 @@ RLOO = RankLinear(
     uses_k=False,
     claims=Claims(unbiased=True, centered=True),
     table=_rloo,
-    undefined=lambda n, k: needs_two("rloo", "reinforce") if n < 2 else None,
+    smallest_group=2,
 )
 
 BATCH_MEAN = RankLinear(
@@ -58,7 +53,7 @@ BATCH_MEAN = RankLinear(
     uses_k=False,
     claims=Claims(unbiased=False, centered=True),
     table=_batch_mean,
-    undefined=lambda n, k: needs_two("batch-mean", "reinforce") if n < 2 else None,
+    smallest_group=2,
 )
 
 RULES = (REINFORCE, RLOO, BATCH_MEAN)

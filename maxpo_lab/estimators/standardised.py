@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ..groups import Array, Namespace
 from .base import Claims, Estimator
-from .mean_reward import needs_two
 
 
 def deviations(xp: Namespace, rewards: Array) -> Array:
@@ -40,9 +39,6 @@ class GroupStandardised(Estimator):
     eps: float
     ddof: int
 
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
-
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         centered = deviations(xp, rewards)
         scale = standard_deviation(xp, centered, self.ddof) + self.eps
@@ -69,6 +65,7 @@ def grpo(eps: float = 1e-6, ddof: int = 1) -> GroupStandardised:
         objective="mean",
         uses_k=False,
         claims=Claims(unbiased=False, centered=True),
+        smallest_group=2,
         eps=eps,
         ddof=ddof,
     )
@@ -82,11 +79,6 @@ class OthersStandardised(Estimator):
     """
 
     eps: float
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        if n >= 3:
-            return None
-        return f"{self.name} needs a group of at least 3 rollouts (n={n}), for a std of the others; use rloo"
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
@@ -108,6 +100,7 @@ NEMO_GRPO = OthersStandardised(
     objective="mean",
     uses_k=False,
     claims=Claims(unbiased=False, centered=False),
+    smallest_group=3,
     degenerate="others that are all equal: no division; a flat group gives 0",
     eps=1e-6,
 )

@@ -8,7 +8,6 @@ from functools import partial
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions
 from .base import Claims, Estimator, RankLinear
-from .mean_reward import needs_two
 from .standardised import deviations, standard_deviation
 
 
@@ -29,7 +28,7 @@ MAX_MINUS_SECOND = RankLinear(
     claims=Claims(unbiased=True, centered=False),
     degenerate="a tie at the top gives 0 to all",
     table=partial(_top_gap, True),
-    undefined=lambda n, k: needs_two("max-minus-second", "reinforce") if n < 2 else None,
+    smallest_group=2,
 )
 
 VERL_GRPO_PASSK_NOSTD = RankLinear(
@@ -42,7 +41,7 @@ VERL_GRPO_PASSK_NOSTD = RankLinear(
     claims=Claims(unbiased=False, centered=False),
     degenerate="a tie at the top gives 0 to all",
     table=partial(_top_gap, False),
-    undefined=lambda n, k: needs_two("verl-grpo-passk-nostd", "reinforce") if n < 2 else None,
+    smallest_group=2,
 )
 
 
@@ -51,9 +50,6 @@ class StandardisedWinner(Estimator):
     """``(R_max - R_second) / (std1 + eps)`` for the winner, 0 for the others."""
 
     eps: float
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         scale = standard_deviation(xp, deviations(xp, rewards), 1) + self.eps
@@ -70,6 +66,7 @@ VERL_GRPO_PASSK = StandardisedWinner(
     uses_k=False,
     claims=Claims(unbiased=False, centered=False),
     degenerate="a tie at the top gives 0 to all",
+    smallest_group=2,
     eps=1e-6,
 )
 
@@ -79,9 +76,6 @@ class Leader(Estimator):
     """The group-centered reward, plus ``alpha (R_max - mean)`` for every winner, ties included."""
 
     alpha: float
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         centered = deviations(xp, rewards)
@@ -103,6 +97,7 @@ def leader(alpha: float = 0.5) -> Leader:
         objective="max@n",
         uses_k=False,
         claims=Claims(unbiased=False, centered=False),
+        smallest_group=2,
         alpha=alpha,
     )
 
@@ -112,9 +107,6 @@ class Entropic(Estimator):
     """``e_i / (mean of the other e + 1e-12) - 1`` with ``e_i = exp(beta (R_i - R_max))``."""
 
     beta: float
-
-    def _undefined(self, n: int, k: int) -> str | None:
-        return needs_two(self.name, "reinforce") if n < 2 else None
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
@@ -136,6 +128,7 @@ def entropic(beta: float = 2.0) -> Entropic:
         objective="mean",
         uses_k=False,
         claims=Claims(unbiased=False, centered=False),
+        smallest_group=2,
         beta=beta,
     )
 

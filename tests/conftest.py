@@ -1,0 +1,22 @@
+"""Fixtures of the suite: the array libraries that are present, and hypothesis' settings."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+
+pytest.register_assert_rewrite("brute_force", "checks")
+
+from backends import BACKENDS, Backend  # noqa: E402 - after the line that rewrites the helpers' asserts
+
+# Derandomised: the same commit gets the same verdict on every machine.
+hypothesis.settings.register_profile(
+    "lab", deadline=None, derandomize=True, database=None, max_examples=30, print_blob=False
+)
+hypothesis.settings.load_profile("lab")
+
+
+@pytest.fixture(params=BACKENDS, ids=str)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each array library and device that is present, in turn."""
+    return request.param

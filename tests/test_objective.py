@@ -1,0 +1,97 @@
+"""J_K and its gradient: all M^K draws, finite differences to 60 digits, rationals where success is rare."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from brute_force import Policy, objective, random_policy, softmax_gradient, softmax_policy
+from checks import EPS
+
+import maxpo_lab as ml
+
+POLICIES = {
+    "distinct": random_policy((0.0, 0.4, 1.0), seed=5),
+    "tied, negative": random_policy((-3.0, 1.0, 1.0, 2.0), dimension=3, seed=6),
+    "one level": softmax_policy((0.0, 0.0), (2.0, 2.0)),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_all_draws(policy: Policy, k: int) -> None:
+    levels = policy.levels()
+    value, gradient = objective(policy, k)
+    # M^K products of K chances, added up: K + M^K roundings of the largest reward, and of K scores.
+    terms = (k + len(policy.rewards) ** k + 16) * EPS * np.abs(policy.rewards).max()
+    assert abs(ml.max_at_k(levels, k) - value) <= terms
+    largest = k * np.linalg.norm(policy.scores, axis=1).max()
+    np.testing.assert_allclose(ml.max_at_k_gradient(levels, k), gradient, rtol=0, atol=terms * largest)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_gradient_to_60_digits(k: int) -> None:
+    logits, rewards = (0.5, -1.0, 2.0, 0.0), (0.0, 0.25, 0.25, 1.0)
+    levels = ml.RewardLevels.from_softmax(logits, rewards)
+    want = softmax_gradient(logits, rewards, k)
+    # Each of a few sums of M = 4 and powers to K: 64 K roundings of rewards and scores of at most 1.
+    np.testing.assert_allclose(ml.max_at_k_gradient(levels, k), want, rtol=0, atol=64 * k * EPS)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_gradient_is_the_slope_of_the_objective(k: int) -> None:
+    logits, rewards = np.array([0.5, -1.0, 2.0, 0.0]), np.array([0.0, 0.25, 0.25, 1.0])
+    step = EPS ** (1 / 3)
+    got = ml.max_at_k_gradient(ml.RewardLevels.from_softmax(logits, rewards), k)
+    for i, shift in enumerate(step * np.eye(4)):
+        up, down = (
+            ml.max_at_k(ml.RewardLevels.from_softmax(x, rewards), k) for x in (logits + shift, logits - shift)
+        )
+        # |J'''| <= E|u^3 + 3 u u' + u''| <= 2 K^3, with u the score of K draws, |u| <= K, |u'| <= K/4; and J
+        # itself is off by a few roundings of K terms on either side.
+        tolerance = step**2 / 6 * 2 * k**3 + 16 * k * EPS / step
+        assert abs((up - down) / (2 * step) - got[i]) <= tolerance
+
+
+def two_levels(success: float) -> ml.RewardLevels:
+    """Success of this very probability, with the scores (-p/(1-p), 1)."""
+    odds = success / (1 - success)
+    return ml.RewardLevels([0, 1], [1 - success, success], [[-odds], [1.0]], [odds**2, 1.0])
+
+
+@pytest.mark.parametrize("success", [1e-300, 1e-30, 1e-12, 1e-3, 0.5, 1 - 2.0**-40])
+@pytest.mark.parametrize("k", [1, 2, 7, 64])
+def test_rare_success_in_rationals(success: float, k: int) -> None:
+    levels, p = two_levels(success), Fraction(success)
+    value = 1 - (1 - p) ** k
+    # log1p, a product, expm1: condition at most 1 each, 2 eps each.
+    assert abs(Fraction(ml.max_at_k(levels, k)) / value - 1) <= 8 * EPS
+    fail = Fraction(1 - success)  # the probability that the levels hold: that rounding is not theirs
+    gradient = k * fail ** (k - 1) * p
+    got = Fraction(float(ml.max_at_k_gradient(levels, k)[0]))
+    # A power (2 eps) and four products; what underflows is 0.
+    assert abs(got - gradient) <= max(8 * EPS * gradient, Fraction(np.finfo(np.float64).tiny))
+
+
+def test_a_sure_success() -> None:
+    certain = ml.RewardLevels.from_softmax((0.0, 1.0), (1.0, 1.0))
+    assert ml.max_at_k(certain, 3) == 1.0
+    assert ml.max_at_k_gradient(certain, 3).tolist() == [0.0, 0.0]
+
+
+def test_value_estimate_is_unbiased() -> None:
+    policy = random_policy((0.0, 0.4, 1.0, 1.0), seed=7)
+    levels, n = policy.levels(), 4
+    picks = np.array(np.meshgrid(*[range(4)] * n)).reshape(n, -1).T
+    chance = policy.probabilities[picks].prod(axis=1)
+    for k in range(1, n + 1):
+        mean = chance @ ml.value_estimate(policy.rewards[picks], k)
+        assert abs(mean - ml.max_at_k(levels, k)) <= (4**n + 32) * EPS  # 4^n terms of at most 1
+
+
+@pytest.mark.parametrize("function", [ml.max_at_k, ml.max_at_k_gradient])
+def test_refuses_a_bad_k(function) -> None:
+    for k, error in ((0, ValueError), (-1, ValueError), (2.0, TypeError), (True, TypeError)):
+        with pytest.raises(error, match=f"k={k}"):
+            function(two_levels(0.5), k)

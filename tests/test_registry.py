@@ -1,0 +1,115 @@
+"""The catalogue: complete, truthful about where it is defined, and its claims decided in rationals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from checks import OBJECTIVE_SIZE, OF_A_MAXIMUM, check_claims_by_coefficients
+
+import maxpo_lab as ml
+from maxpo_lab import definitions
+
+NAMES = ml.list_estimators()
+ITEM_2 = (
+    "reinforce", "rloo", "batch-mean", "grpo", "pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "canonical",
+)  # fmt: skip
+
+
+def test_the_rules_of_the_first_part_are_there() -> None:
+    assert set(ITEM_2) <= set(NAMES)
+    assert len(set(NAMES)) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_entry_is_complete(name: str) -> None:
+    rule = ml.get_estimator(name)
+    assert isinstance(rule, ml.Estimator)
+    assert rule is ml.get_estimator(name)
+    assert rule.name == name
+    for text in (rule.title, rule.equation, rule.citation):
+        assert isinstance(text, str)
+        assert text.strip()
+    assert rule.objective in OBJECTIVE_SIZE or rule.objective.startswith("l-statistic:")
+    assert isinstance(rule.uses_k, bool)
+    assert isinstance(rule.claims, ml.Claims)
+    assert name in definitions.BY_NAME or name == "grpo"
+
+
+def test_nothing_is_defined_that_is_not_in_the_catalogue() -> None:
+    assert set(definitions.BY_NAME) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", range(1, 7))
+def test_why_not_agrees_with_the_call(name: str, n: int) -> None:
+    rule, rewards = ml.get_estimator(name), (np.arange(n) % 2).astype(float)
+    for k in range(-1, n + 3):
+        reason = rule.why_not(n, k)
+        if reason is None:
+            assert rule(rewards, k).shape == (n,)
+        else:
+            with pytest.raises(ValueError) as raised:  # noqa: PT011 - the message is compared whole
+                rule(rewards, k)
+            assert str(raised.value) == reason
+    assert rule.why_not(n, 0)
+    assert rule.why_not(n, n + 1)
+
+
+def alternatives(name: str, reason: str) -> list[str]:
+    """The other rules that a reason mentions; a name inside a longer one is not a mention."""
+    words = "".join(" " if mark in ",;()" else mark for mark in reason).split()
+    return [other for other in NAMES if other != name and other in words]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_refusal_names_the_rule_and_a_way_out_that_is_open(name: str) -> None:
+    rule = ml.get_estimator(name)
+    for n in range(1, 7):
+        for k in range(1, n + 1):
+            if not (reason := rule.why_not(n, k)):
+                continue
+            assert name in reason
+            others = alternatives(name, reason)
+            defined = [other for other in others if ml.get_estimator(other).why_not(n, k) is None]
+            _, _, nearest = reason.partition("nearest valid choice is k=")
+            valid = nearest and rule.why_not(n, int(nearest)) is None
+            assert defined or valid, f"{reason!r}: none of {others} is defined at n={n}, k={k}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_nearest_valid_k_is_valid(name: str) -> None:
+    rule = ml.get_estimator(name)
+    for n in (4, 8):
+        for k in (-1, 0, n + 1, 100):
+            reason = rule.why_not(n, k)
+            assert reason
+            nearest = int(reason.rpartition("k=")[2])
+            assert rule.why_not(n, nearest) is None, f"{name}, n={n}: {reason!r}"
+
+
+@pytest.mark.parametrize("name", OF_A_MAXIMUM)
+def test_claims_are_decided_by_the_coefficients(name: str) -> None:
+    check_claims_by_coefficients(ml.get_estimator(name), name)
+
+
+def test_where_k_matters_is_as_claimed() -> None:
+    for name in NAMES:
+        rule = ml.get_estimator(name)
+        usable = [k for k in range(1, 9) if rule.why_not(8, k) is None]
+        rewards = np.array([0.0, 1, 0, 0, 1, 0, 0, 0])
+        results = {rule(rewards, k).tobytes() for k in usable}
+        assert (len(results) > 1) == rule.uses_k, name
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"),
+    [("maxop", "maxpo"), ("rlo", "rloo"), ("pkpo-loo2", "pkpo-loo1"), ("MaxPO", "maxpo"), ("GRPO", "grpo")],
+)
+def test_an_unknown_name_gets_the_nearest(asked: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean .*{nearest}"):
+        ml.get_estimator(asked)
+
+
+def test_coefficients_refuse_where_the_rule_is_undefined() -> None:
+    with pytest.raises(ValueError, match="pkpo-loo1"):
+        ml.get_estimator("maxpo").coefficients(4, 4)
