@@ -52,6 +52,8 @@ def log_study(
 ) -> Tracked:
     """Log the rows, figures and manifest of a finished study as one run of the W&B project maxpo-lab.
 
+    No other W&B run may be active in this process.
+
     Parameters
     ----------
     study, preset
@@ -112,7 +114,7 @@ def _defaults(directory: Path) -> dict[str, str]:
 
 @contextmanager
 def _session(directory: Path) -> Iterator[Settings]:
-    """W&B in this process, with the user's settings; nothing of it is left afterwards."""
+    """W&B in this process, silent; yields the user's settings, and leaves nothing running."""
     import wandb  # noqa: PLC0415 - takes a second
 
     before = dict(os.environ)
@@ -122,8 +124,7 @@ def _session(directory: Path) -> Iterator[Settings]:
     finally:
         for name in _defaults(directory).keys() - before.keys():
             del os.environ[name]
-        # Waits for the service to close its files, which a finished run does not.
-        wandb.teardown()
+        wandb.teardown()  # waits until the files are closed, which run.finish() does not
 
 
 def _preferred(user: Settings) -> tuple[Mode, str]:
@@ -157,7 +158,7 @@ def _write(
         project="maxpo-lab",
         root_dir=str(directory),
         mode="offline",
-        reinit="create_new",
+        reinit="create_new",  # else a run whose service has crashed stays the run of this process
         console="off",
         disable_code=True,
         disable_git=True,
@@ -165,11 +166,14 @@ def _write(
         x_disable_stats=True,
         **names,
     )
-    with wandb.init(config=dict(manifest), settings=settings) as run:
+    run = wandb.init(config=dict(manifest), settings=settings)
+    try:  # and not `with`, which prints the traceback of an error
         run.log({"rows": table, **images})
         file = Path(run.dir, "manifest.json")
         file.write_text(json.dumps(manifest, indent=2) + "\n")
         run.save(str(file), base_path=run.dir, policy="now")
+    finally:
+        run.finish()
     return file.parent.parent
 
 

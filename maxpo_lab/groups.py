@@ -84,7 +84,7 @@ def as_k(k: Any, *, n: int | None = None) -> int:
     ValueError
         ``k < 1``, or ``k > n``.
     """
-    whole = _whole_number(k, "k")
+    whole = whole_number(k, "k")
     if whole < 1 or (n is not None and whole > n):
         rule = "k >= 1" if n is None else f"1 <= k <= n = {n}"
         nearest = 1 if whole < 1 else n
@@ -94,13 +94,14 @@ def as_k(k: Any, *, n: int | None = None) -> int:
 
 def as_group_size(n: Any) -> int:
     """Check a group size: a whole number of at least 1. Raises as ``as_k`` does."""
-    whole = _whole_number(n, "n")
+    whole = whole_number(n, "n")
     if whole < 1:
         raise ValueError(f"n={whole}: a group needs at least one rollout, n >= 1")
     return whole
 
 
-def _whole_number(value: Any, name: str) -> int:
+def whole_number(value: Any, name: str) -> int:
+    """Check an integer argument; TypeError names it where it is a float, a bool or anything else."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}={value!r} is a bool: it must be an int, e.g. {name}={int(value)}")
     try:

@@ -111,6 +111,7 @@ class RewardLevels:
         values, mass, members = _split(rewards, probabilities)
         shares = [probabilities[i] / mass[level] for level, i in enumerate(members)]
         mean_scores = np.stack([w @ scores[i] for w, i in zip(shares, members, strict=True)])
+        _balance(mean_scores, mass, np.concatenate([scores[i] for i in members]), np.concatenate(shares))
         spread = [
             w @ np.sum((scores[i] - mean_scores[level]) ** 2, axis=1)
             for level, (w, i) in enumerate(zip(shares, members, strict=True))
@@ -162,7 +163,7 @@ class RewardLevels:
         for level, i in enumerate(members):
             rest = np.delete(mass, level).sum()
             mean_scores[level, i] = conditional[level, i] * rest
-        second = np.sum(mean_scores**2, axis=1) + 1.0 - np.sum(conditional**2, axis=1)
+        second = np.sum(mean_scores**2, axis=1) + np.sum(conditional * (1.0 - conditional), axis=1)
 
         projected = full = None
         if covariances is not None:
@@ -182,6 +183,25 @@ def _split(rewards: Float, probabilities: Float) -> tuple[Float, Float, list[npt
     members = [possible[level == index] for index in range(len(values))]
     mass = np.array([probabilities[i].sum() for i in members])
     return values, mass, members
+
+
+def _balance(mean_scores: Float, mass: Float, scores: Float, shares: Float) -> None:
+    """Take the mean score of the likeliest level from the others', in place.
+
+    ``sum_l p_l G_l = 0``: where success is rare the failures' mean score is as small as the success
+    probability, and their direct average is rounding.
+    """
+    likeliest = int(mass.argmax())
+    others = np.arange(len(mass)) != likeliest
+    implied = -(mass[others] @ mean_scores[others]) / mass[likeliest]
+    off = float(np.linalg.norm(mean_scores[likeliest] - implied))
+    size = float(shares @ np.linalg.norm(scores, axis=1))
+    if off > _TOLERANCE * size:
+        raise ValueError(
+            f"scores do not average to 0: off by {off:.3g} where they average {size:.3g} in norm; a score, "
+            f"the gradient of a log-probability, has mean 0 under its policy"
+        )
+    mean_scores[likeliest] = implied
 
 
 def _real(
@@ -257,6 +277,8 @@ def _check_levels(values: Float, probabilities: Float, mean_scores: Float, secon
 
 def _check_covariances(covariances: Float, second: Float, mean_scores: Float) -> None:
     traces = np.trace(covariances, axis1=1, axis2=2)
+    if not np.allclose(covariances, covariances.transpose(0, 2, 1), rtol=0, atol=1e-9 * second.max()):
+        raise ValueError("score_covariances must be symmetric matrices, one a level")
     expected = second - np.sum(mean_scores**2, axis=1)
     if (abs(traces - expected) > 1e-9 * np.maximum(second, 1e-300)).any():
         level = int(abs(traces - expected).argmax())

@@ -92,9 +92,11 @@ class Moments:
         """``floor / (tr Cov / c^2)``: how near the rule comes to a reference trace covariance.
 
         Defined for rules of exact direction (any scale c); NaN for the others, and where the
-        direction is not defined.
+        direction is not defined or there is no variance.
         """
         if not self.direction_error <= max(1e-6, self.bias_resolution):
+            return float("nan")
+        if not self.trace_covariance:
             return float("nan")
         return floor * self.scale**2 / self.trace_covariance
 
@@ -158,7 +160,7 @@ def exact_moments(
     k = as_k(k, n=n)
     if not isinstance(levels, RewardLevels):
         raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
-    alpha = objective_weights(target, n, k)
+    alpha = _target_weights(target, n, k)
     if covariance and levels.score_covariances is None:
         raise ValueError(
             "covariance=True needs levels with score_covariances: build them with covariances='full'"
@@ -189,6 +191,13 @@ def exact_moments(
     for block in blocks:
         sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
     return _report(sums, levels, alpha, n=n, k=k, target=target, covariance=covariance)
+
+
+def _target_weights(target: str, n: int, k: int) -> Vector:
+    try:
+        return objective_weights(target, n, k)
+    except ValueError as error:
+        raise ValueError(f"target={target!r}: {error}") from error
 
 
 def _observe(rule: rules.Rule, levels: RewardLevels, n: int, k: int) -> rules.Behaviour:
@@ -256,7 +265,7 @@ class _Sums:
         """Trace of the covariance of E[x | counts]."""
         if self._per_count is None:
             return float(np.trace(self.comoment))
-        rows = np.stack(list(self._per_count.values()))
+        rows = np.stack([row for row in self._per_count.values() if row[0]])
         deviation = rows[:, 1:] / rows[:, :1] - self.mean
         return float(rows[:, 0] @ np.sum(deviation**2, axis=1))
 
@@ -277,9 +286,11 @@ def _report(
     largest_score = float(np.linalg.norm(levels.mean_scores, axis=1).max())
     rms = float(np.sqrt(sums.squares.sum() / n))
 
-    spread = float(sums.squares @ levels.score_variances)
     between = sums.between_counts() / n**2
-    trace = (spread + float(np.trace(sums.comoment))) / n**2
+    # Nothing is left over where every state is a count; the order of the rollouts varies otherwise.
+    arranged = float(np.trace(sums.comoment)) / n**2 - between
+    within = float(sums.squares @ levels.score_variances) / n**2 + max(0.0, arranged)
+    trace = within + between
     along = None
     if levels.projected_covariances is not None:
         inside = np.einsum("i,lij,j->l", weights, levels.projected_covariances, weights)
@@ -297,7 +308,7 @@ def _report(
     power_of_mean = float(mean @ mean)
     rounding = 64 * _EPS * len(alpha) * float(np.abs(levels.values).max()) * largest_score
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative, resolution, snr = np.array([bias, rounding, power_of_mean]) / [size, size, trace]
+        relative, resolution, snr = np.array([bias, rounding, power_of_mean]) / [size or np.nan, size, trace]
     return Moments(
         n=n,
         k=k,
@@ -312,7 +323,7 @@ def _report(
         trace_covariance=trace,
         covariance=full,
         along_gradient_variance=along,
-        within_trace=trace - between,
+        within_trace=within,
         between_trace=between,
         advantage_sum_rms=float(np.sqrt(sums.sum_square)),
         advantage_sum_max=sums.sum_max,

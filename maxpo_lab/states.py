@@ -43,10 +43,10 @@ def number_of_counts(n: int, levels: int) -> int:
 def sample_groups(n: int, size: int) -> Int:
     """Level indices (B, n) of some groups, each sorted: every count state where they are few.
 
-    Otherwise at most 256 groups (16 where n is large) whose level frequencies are uniform on the
-    simplex, with a fixed seed.
+    Otherwise at most 256 groups (fewer where n is large, 2 at the least) whose level
+    frequencies are uniform on the simplex, with a fixed seed.
     """
-    rows = int(np.clip(BLOCK_ENTRIES // n, 16, 256))
+    rows = int(np.clip(BLOCK_ENTRIES // n, 2, 256))
     if number_of_counts(n, size) <= rows:
         even = np.full(size, 1.0 / size)
         return np.concatenate([block.level for block in count_blocks(n, even)])

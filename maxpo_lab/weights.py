@@ -104,7 +104,8 @@ def binomial(trials: int, here: float, elsewhere: float) -> npt.NDArray[np.float
     mode = min(trials, int((trials + 1) * here / (here + elsewhere)))
     up, down = np.arange(mode, trials), np.arange(mode, 0, -1)
     weights = np.ones(trials + 1)
-    weights[mode + 1 :] = np.cumprod((trials - up) / (up + 1) * (here / elsewhere))
-    weights[:mode] = np.cumprod(down / (trials - down + 1) * (elsewhere / here))[::-1]
+    with np.errstate(over="ignore", under="ignore"):  # odds of subnormal probabilities, of no trials
+        weights[mode + 1 :] = np.cumprod((trials - up) / (up + 1) * (here / elsewhere))
+        weights[:mode] = np.cumprod(down / (trials - down + 1) * (elsewhere / here))[::-1]
     weights /= weights.sum()
     return weights

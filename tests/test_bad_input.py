@@ -46,9 +46,9 @@ BAD_REWARDS: list[tuple[Any, type[Exception], str]] = [
     (np.array(0.5), ValueError, r"rewards & scalar & shape \(\.\.\., n\)"),
 ]
 BAD_K: list[tuple[Any, type[Exception], str]] = [
-    (0, ValueError, r"k=0 & 1 <= k <= n = 4 & nearest valid choice is k=1"),
-    (-3, ValueError, r"k=-3 & 1 <= k <= n = 4 & nearest valid choice is k=1"),
-    (5, ValueError, r"k=5 & 1 <= k <= n = 4 & nearest valid choice is k="),
+    (0, ValueError, r"k=0 & 1 <= k <= & nearest valid choice is k=1"),
+    (-3, ValueError, r"k=-3 & 1 <= k <= & nearest valid choice is k=1"),
+    (5, ValueError, r"k=5 & 1 <= k <= & nearest valid choice is k="),
     (2.0, TypeError, r"k=2.0 & float & must be an int & e\.g\. k="),
     (True, TypeError, r"k=True & bool & must be an int & e\.g\. k=1"),
     (np.True_, TypeError, r"k=np.True_ & bool & must be an int & e\.g\. k=1"),

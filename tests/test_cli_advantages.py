@@ -17,6 +17,7 @@ from maxpo_lab.cli import app
 
 ROWS = [("a", 1.0), ("b", 0.0), ("a", 0.0), ("a", 0.25), ("b", 1.0), ("b", 1.0), ("b", 0.0)]
 IDS, REWARDS = zip(*ROWS, strict=True)
+BAD_JSON = ["line 2", "not JSON", "line 3", "list", "line 4", "no 'reward'"]
 EXPECTED = ml.advantages(np.array(REWARDS), 2, group_ids=list(IDS))
 
 
@@ -39,7 +40,9 @@ def read_rows(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     if path.suffix == ".jsonl":
         return pd.DataFrame(map(json.loads, path.read_text().splitlines()))
-    return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", keep_default_na=False, dtype={"note": str})
+    return pd.read_csv(
+        path, sep="\t" if path.suffix == ".tsv" else ",", keep_default_na=False, dtype={"note": str}
+    )
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])
@@ -86,14 +89,22 @@ def test_one_group_and_small_groups(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "fragments"),
     [
-        ("a.csv", "group,reward\na,1\na,x\na,0,9\n", ["line 3", "'x'", "line 4", "3 fields", "nothing was written"]),
+        (
+            "a.csv",
+            "group,reward\na,1\na,x\na,0,9\n",
+            ["line 3", "'x'", "line 4", "3 fields", "nothing was written"],
+        ),
         ("a.csv", "", ["empty", "header"]),
         ("a.csv", "group,score\na,1\n", ["no column 'reward'", "--reward", "group, score"]),
         ("a.csv", "reward\n1\n", ["no column 'group'", "--one-group"]),
         ("a.csv", "group,reward,reward\na,1,2\n", ["twice"]),
         ("a.csv", "group,reward\na,inf\n", ["line 2", "infinite"]),
         ("a.csv", "group,reward,advantage\na,1,0\na,1,0\na,0,0\n", ["'advantage' already", "--column"]),
-        ("a.jsonl", '{"group": 1, "reward": 1}\n{"group": 1\n[1]\n{"group": 1}\n', ["line 2", "not JSON", "line 3", "list", "line 4", "no 'reward'"]),
+        (
+            "a.jsonl",
+            '{"group": 1, "reward": 1}\n{"group": 1\n[1]\n{"group": 1}\n',
+            BAD_JSON,
+        ),
         ("a.parquet", "not parquet", ["not Parquet"]),
         ("a.txt", "1", [".csv", ".parquet"]),
         ("a.csv", "group,reward\na,1\na,0\n", ["group a", "2 scored", "k=2"]),

@@ -79,7 +79,7 @@ def test_omitted_rows_leave_their_group_and_get_zero() -> None:
     rewards[::4] = np.nan
     found = ml.advantages(rewards, 1, group_ids=IDS, nan_policy="omit", small_groups="zero")
     kept = ~np.isnan(rewards)
-    alone = [each for each in set(IDS.tolist()) if (kept & (IDS == each)).sum() < 2]
+    alone = [each for each in set(IDS.tolist()) if (kept & (each == IDS)).sum() < 2]
     kept &= ~np.isin(IDS, alone)
     expected = np.zeros(len(rewards))
     expected[kept] = one_by_one(rewards[kept], IDS[kept], 1)
@@ -111,15 +111,27 @@ def test_omit_without_nan_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "fragments"),
     [
-        (lambda: ml.advantages(REWARDS, 3, group_ids=IDS), ValueError, ["group 0", "3 scored", "k=3", "small_groups"]),
+        (
+            lambda: ml.advantages(REWARDS, 3, group_ids=IDS),
+            ValueError,
+            ["group 0", "3 scored", "k=3", "small_groups"],
+        ),
         (lambda: ml.advantages(REWARDS, 1, group_ids=IDS[:-1]), ValueError, ["group_ids", "(31,)", "(32,)"]),
-        (lambda: ml.advantages(REWARDS, 1, group_ids=REWARDS), TypeError, ["group_ids", "float64", "integers or strings"]),
+        (
+            lambda: ml.advantages(REWARDS, 1, group_ids=REWARDS),
+            TypeError,
+            ["group_ids", "float64", "integers or strings"],
+        ),
         (lambda: ml.advantages(REWARDS, 1, group_ids=[None, *IDS[1:]]), TypeError, ["group_ids", "object"]),
         (lambda: ml.advantages(np.ones((2, 4)), 1, group_ids=[0, 1]), ValueError, ["(2, 4)", "(B,)"]),
         (lambda: ml.advantages([1.0, np.nan], 1), ValueError, ["rewards[1]", "nan", "nan_policy='omit'"]),
         (lambda: ml.advantages([1.0, np.inf], 1, nan_policy="omit"), ValueError, ["rewards[1]", "inf"]),
         (lambda: ml.advantages([1.0, 0.0], 1, nan_policy="skip"), ValueError, ["nan_policy='skip'", "omit"]),
-        (lambda: ml.advantages([1.0, 0.0], 1, small_groups="drop"), ValueError, ["small_groups='drop'", "zero"]),
+        (
+            lambda: ml.advantages([1.0, 0.0], 1, small_groups="drop"),
+            ValueError,
+            ["small_groups='drop'", "zero"],
+        ),
         (lambda: ml.advantages(REWARDS, 0, group_ids=IDS), ValueError, ["k=0"]),
     ],
 )

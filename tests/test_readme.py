@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ def test_python_blocks_print_what_follows_them() -> None:
     blocks = BLOCK.findall(TEXT)
     scope: dict[str, object] = {}
     ran = 0
-    for (language, code), (following, expected) in zip(blocks, blocks[1:], strict=False):
+    for (language, code), (following, expected) in pairwise(blocks):
         if language != "python":
             continue
         assert following == "text", "a python block is followed by its output"
@@ -36,7 +37,9 @@ def test_every_make_target_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     known = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     known |= {path.parent.name.replace("_", "-") for path in ROOT.glob("analysis/studies/*/study.py")}
-    named = set(re.findall(r"[`(]make\s+([a-z-]+)", TEXT)) | set(re.findall(r"^make ([a-z-]+)", TEXT, re.MULTILINE))
+    named = set(re.findall(r"[`(]make\s+([a-z-]+)", TEXT)) | set(
+        re.findall(r"^make ([a-z-]+)", TEXT, re.MULTILINE)
+    )
     assert named
     assert named <= known
 

@@ -112,9 +112,7 @@ def test_l_statistics_have_the_spectrum_of_their_objective(name: str) -> None:
             # The objective itself, from its definition on a Bernoulli(p) sample of K.
             alpha = objective_weights(name, n, k)
             p = Fraction(2, 7)
-            value = sum(
-                comb(k, c) * p**c * (1 - p) ** (k - c) * sum(alpha[k - c :]) for c in range(k + 1)
-            )
+            value = sum(comb(k, c) * p**c * (1 - p) ** (k - c) * sum(alpha[k - c :]) for c in range(k + 1))
             mixture = sum(
                 weight * (1 - (1 - p) ** order) for order, weight in enumerate(rule.weights, start=1)
             )
@@ -131,7 +129,7 @@ def test_verl_grpo_passk_is_pass_at_n_over_root_n() -> None:
 def test_refuses_rules_without_a_spectrum() -> None:
     with pytest.raises(ValueError, match="not permutation-equivariant"):
         pass_at_k_spectrum(lambda rewards, k: rewards - np.roll(rewards, 1, axis=1), n=6, k=1)
-    with pytest.raises(ValueError, match="0 and 1|between 0 and 1"):
+    with pytest.raises(ValueError, match="between 0 and 1"):
         pass_at_k_spectrum("maxpo", n=6, k=2).weight_function(1.5)
     with pytest.raises(ValueError, match="maxpo needs k <= n-1"):
         pass_at_k_spectrum("maxpo", n=4, k=4)

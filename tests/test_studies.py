@@ -14,8 +14,8 @@ from rich.console import Console
 import maxpo_lab as ml
 from analysis import manifest, report, runner
 from analysis.figures import COLOURS
-from analysis.study import Study, get_study, list_studies
 from analysis.studies.unbiasedness.figure import verdicts
+from analysis.study import Study, get_study, list_studies
 
 ROOT = Path(__file__).parent.parent
 QUIET = Console(quiet=True)
@@ -77,7 +77,9 @@ def test_rows_do_not_depend_on_the_number_of_workers(
     finished: tuple[Study, pd.DataFrame, Path],
 ) -> None:
     study, rows, _ = finished
-    pd.testing.assert_frame_equal(runner.run(study, "smoke", workers=2, console=QUIET), rows, check_exact=True)
+    pd.testing.assert_frame_equal(
+        runner.run(study, "smoke", workers=2, console=QUIET), rows, check_exact=True
+    )
 
 
 def test_every_preset_has_cells_and_every_study_a_readme(

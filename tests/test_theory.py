@@ -127,7 +127,9 @@ def test_a_lift_is_unbiased_whatever_the_signal() -> None:
     levels = ml.RewardLevels.from_softmax([0.1, 0.5, -0.3], [0.0, 0.4, 1.0])
 
     def signal(rewards, k):  # K q plus something that is no average over subsets
-        return ml.advantages(rewards, k, estimator="pkpo-s") + np.cos(rewards.sum(axis=1, keepdims=True) - rewards)
+        return ml.advantages(rewards, k, estimator="pkpo-s") + np.cos(
+            rewards.sum(axis=1, keepdims=True) - rewards
+        )
 
     moments = ml.exact_moments(theory.lift(signal), levels, n=5, k=2)
     assert moments.relative_bias <= 1e-12

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -176,7 +178,7 @@ def test_without_a_key_the_run_is_on_disk_and_the_message_says_so(
     assert_offline(tracked, figures, "W&B: no API key, logged offline to ")
     assert tracked.directory.parent == tmp_path / "lab" / "wandb"
     assert capfd.readouterr() == ("", "")
-    assert not list((tmp_path / "home").rglob("*")), "W&B wrote outside the directory"
+    assert not list(Path.home().rglob("*")), "W&B wrote outside the directory"
     assert dict(os.environ) == environment
 
 
@@ -230,12 +232,49 @@ def test_without_wandb_the_message_says_how_to_install(
     assert not (tmp_path / "lab").exists()
 
 
-def test_a_failure_on_disk_names_its_reason(log: Any, tmp_path: Path) -> None:
-    tracked = log(figures={"figure": tmp_path / "missing.png"}, mode="offline")
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"figures": {"figure": Path("missing.png")}}, "missing.png"),
+        ({"manifest": {"seed": np.int64(1)}}, "not JSON serializable"),
+        ({"rows": pd.DataFrame({"k": [1, "two"]})}, "incompatible types"),
+    ],
+    ids=["before the run", "in the run", "in the table"],
+)
+def test_a_failure_on_disk_names_its_reason(
+    changes: dict[str, Any], reason: str, log: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tracked = log(mode="offline", **changes)
     assert (tracked.mode, tracked.directory) == ("disabled", None)
-    assert "nothing logged (" in tracked.message
-    assert "missing.png" in tracked.message
+    assert tracked.message.startswith("W&B: nothing logged (")
+    assert reason in tracked.message
     assert len(tracked.message.splitlines()) == 1
+    assert capfd.readouterr() == ("", "")
+    assert wandb.run is None
+
+
+def test_wandb_cannot_end_the_process(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    teardown = wandb.teardown
+
+    def crash() -> None:
+        teardown()
+        sys.exit(2)
+
+    monkeypatch.setattr(wandb, "teardown", crash)
+    assert log(mode="offline") == Tracked("disabled", "W&B: nothing logged (SystemExit: 2)", None)
+
+
+def test_a_crash_of_wandbs_service_costs_one_run(
+    log: Any, figures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any, **__: Any) -> None:
+        found = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], stdout=-1, check=True)
+        os.kill(int(found.stdout), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wandb.Run, "log", crash)
+        assert log(mode="offline").message == "W&B: nothing logged (ConnectionResetError: Connection lost)"
+    assert_offline(log(mode="offline"), figures)
 
 
 def test_interruption_is_not_swallowed(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,6 +425,7 @@ def test_a_key_that_cannot_be_used(
     monkeypatch.setenv("WANDB_BASE_URL", UNREACHABLE)
     monkeypatch.setenv("WANDB_API_KEY", key)
     assert_offline(log(mode=mode), figures, reason)
+    assert not list(Path.home().rglob("*")), "W&B wrote outside the directory"
 
 
 @pytest.mark.integration

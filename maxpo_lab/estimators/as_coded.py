@@ -42,6 +42,7 @@ PKPO_SUM_SCALE = RankLinear(
     objective="max@k",
     uses_k=True,
     claims=Claims(unbiased=False, centered=False),
+    smallest_group=2,
     table=_sum_scale,
     undefined=lambda n, k: (
         (reason := PKPO_LOO1.why_not(n, k)) and reason.replace("pkpo-loo1", "pkpo-sum-scale", 1)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import array_api_compat
 
-from ..groups import Array, Namespace, as_group_size, as_k, as_rewards
+from ..groups import Array, Namespace, as_group_size, as_rewards, whole_number
 from ..rank_linear import rank_linear
 from ..weights import Coefficients
 
@@ -77,18 +77,20 @@ class Estimator(ABC):
 
         Raises TypeError where n or k is not an integer.
         """
-        n = as_group_size(n)
-        try:
-            k = as_k(k, n=n)
-        except ValueError as error:
-            return str(error)
-        return self._undefined(n, k)
+        n, k = as_group_size(n), whole_number(k, "k")
+        if 1 <= k <= n:
+            return self._undefined(n, k)
+        by_distance = sorted(range(1, n + 1), key=lambda other: abs(other - k))
+        nearest = next((other for other in by_distance if self._undefined(n, other) is None), None)
+        if nearest is None:
+            return self._undefined(n, by_distance[0])
+        return f"k={k}: max@k needs 1 <= k <= n = {n}; the nearest valid choice is k={nearest}"
 
     def _undefined(self, n: int, k: int) -> str | None:
         """The rule's own range; n and k are already valid as such."""
         if n >= self.smallest_group:
             return None
-        alternative = "reinforce" if n == 1 else "rloo"
+        alternative = "reinforce or pkpo-s" if n == 1 else "rloo"
         return (
             f"{self.name} needs a group of at least {self.smallest_group} rollouts (n={n}); use "
             f"{alternative}, or a larger group"
@@ -122,15 +124,14 @@ class Estimator(ABC):
         Raises
         ------
         TypeError, ValueError
-            See ``groups.as_rewards`` and ``groups.as_k``; ValueError also where the rule is not
+            See ``groups.as_rewards`` and ``groups.whole_number``; ValueError also where the rule is not
             defined at this n and k, with the reason that ``why_not`` gives.
         """
         xp, rewards = as_rewards(rewards)
         n = rewards.shape[-1]
-        k = as_k(k, n=n)
-        if reason := self._undefined(n, k) or self._outside_domain(xp, rewards):
+        if reason := self.why_not(n, k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        return self._advantages(xp, rewards, k)
+        return self._advantages(xp, rewards, int(k))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -29,6 +29,7 @@ def l_statistic(preset: str) -> RankLinear:
         objective=name,
         uses_k=True,
         claims=Claims(unbiased=True, centered=True),
+        smallest_group=2,
         table=partial(_inclusion_minus_exclusion, name),
         undefined=partial(_why_not, name),
     )
@@ -47,6 +48,16 @@ def _check_preset(name: str) -> None:
 
 
 def _why_not(name: str, n: int, k: int) -> str | None:
+    if (reason := _misfit(name, n, k)) is None:
+        return None
+    by_distance = sorted(range(1, n), key=lambda size: abs(size - k))
+    nearest = next((size for size in by_distance if _misfit(name, n, size) is None), None)
+    if nearest is None:
+        return f"{reason}; no k fits n={n}: use a larger group, or reinforce"
+    return f"{reason}; the nearest valid choice is k={nearest}"
+
+
+def _misfit(name: str, n: int, k: int) -> str | None:
     if k > n - 1:
         return f"{name} needs k <= n-1 (n={n}, k={k}): its baseline looks at k of the other n-1 rollouts"
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from ..groups import Array, Namespace, as_k, as_rewards
+from ..groups import Array, Namespace, as_rewards
 from ..weights import Coefficients, gap_positions, subset_share
 from .base import Claims, RankLinear
 
@@ -20,8 +20,6 @@ from .base import Claims, RankLinear
 def _why_not(n: int, k: int) -> str | None:
     if k <= n - 1:
         return None
-    if n == 1:
-        return "maxpo needs a group of at least 2 rollouts (n=1, k=1); use reinforce"
     return (
         f"maxpo needs k <= n-1 (n={n}, k={k}): at k = n no unbiased rule is centered; use pkpo-loo1, "
         f"unbiased for 2 <= k <= n, or a larger group"
@@ -30,9 +28,10 @@ def _why_not(n: int, k: int) -> str | None:
 
 def _leave_two_out(n: int, k: int, exact: bool) -> Coefficients:
     m = gap_positions(n, exact=exact)
-    above = k * subset_share(n, k, exact=exact)[1:]
-    # Every member above gap m takes its credit in equal parts from the m below: sum A = 0 to rounding.
-    return Coefficients(offset=0, above=above, below=-above * (n - m) / m)
+    # Across gap m every one of the n-m above takes the same credit from every one of the m below, so that
+    # sum A = 0 to rounding.
+    credit = k * subset_share(n, k - 1, exact=exact)[:-1]
+    return Coefficients(offset=0, above=credit * m / (n - k), below=-credit * (n - m) / (n - k))
 
 
 def _inclusion_minus_exclusion(n: int, k: int, exact: bool) -> Coefficients:
@@ -49,6 +48,7 @@ MAXPO = RankLinear(
     objective="max@k",
     uses_k=True,
     claims=Claims(unbiased=True, centered=True),
+    smallest_group=2,
     table=_leave_two_out,
     undefined=_why_not,
 )
@@ -64,6 +64,7 @@ CANONICAL = RankLinear(
     objective="max@k",
     uses_k=True,
     claims=Claims(unbiased=True, centered=True),
+    smallest_group=2,
     table=_inclusion_minus_exclusion,
     undefined=lambda n, k: (reason := _why_not(n, k)) and reason.replace("maxpo", "canonical", 1),
 )
@@ -109,8 +110,7 @@ def maxpo_quadratic(rewards: Any, k: int) -> Array:
     """
     xp, rewards = as_rewards(rewards)
     n = rewards.shape[-1]
-    k = as_k(k, n=n)
-    if reason := _why_not(n, k):
+    if reason := MAXPO.why_not(n, k):
         raise ValueError(reason)
     gap, member = np.arange(1, n), np.arange(1, n + 1)
     alone = subset_share(n, k - 1)[1:]

@@ -17,13 +17,15 @@ def _inclusion_value(n: int, k: int, exact: bool) -> Coefficients:
 
 
 def _leave_one_out(n: int, k: int, exact: bool) -> Coefficients:
-    signal = _inclusion_value(n, k, exact)
-    all_below = subset_share(n, k, exact=exact)
-    scale = gap_positions(2, exact=exact)[0] * n / (n - 1) * k
+    m = gap_positions(n, exact=exact)
+    one = gap_positions(2, exact=exact)[0]
+    # K q - K n/(n-1) v, gap by gap, with the differences taken on paper.
+    scale = k * one / (n - 1)
+    tilt = subset_share(n, k - 1, exact=exact)[:-1] * (n * (n - 1 - m) + k) / (n - k)
     return Coefficients(
-        offset=k - scale,
-        above=signal.above - scale * (1 - all_below[1:]),
-        below=signal.below - scale * (1 - all_below[:-1]),
+        offset=-scale,
+        above=scale * (n * subset_share(n, k, exact=exact)[1:] - 1),
+        below=-scale * (1 + tilt),
     )
 
 
@@ -69,6 +71,7 @@ PKPO_LOO = RankLinear(
     objective="max@k",
     uses_k=True,
     claims=Claims(unbiased=True, centered=False),
+    smallest_group=2,
     table=_leave_one_out,
     undefined=_why_not_loo,
 )
@@ -81,6 +84,7 @@ PKPO_LOO1 = RankLinear(
     objective="max@k",
     uses_k=True,
     claims=Claims(unbiased=True, centered=False),
+    smallest_group=2,
     table=_marginal_contribution,
     undefined=_why_not_loo1,
 )

@@ -45,7 +45,7 @@ def _parsed(spec: str) -> Estimator:
     if name in _CATALOGUE:
         takes = ", ".join((*_PARAMETRISED, PREFIX + "<preset>"))
         raise ValueError(f"estimator {spec!r}: {name} takes no parameters; those that do: {takes}")
-    near = get_close_matches(name, {PREFIX + "TopM:2", *_CATALOGUE}, n=2, cutoff=0.5)
+    near = get_close_matches(name.lower(), {PREFIX + "TopM:2", *_CATALOGUE}, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_CATALOGUE)}"
     raise ValueError(f"estimator {spec!r} is not in the catalogue; {hint}")
 
