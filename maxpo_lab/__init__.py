@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from .advantages import advantages
-from .estimators import Claims, Estimator, RankLinear, get_estimator, list_estimators
+from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
 from .levels import RewardLevels
 from .moments import Moments, exact_moments
 from .objective import max_at_k, max_at_k_gradient, value_estimate
@@ -15,6 +15,7 @@ __version__ = version("maxpo-lab")
 __all__ = [
     "Claims",
     "Estimator",
+    "Laws",
     "Moments",
     "RankLinear",
     "RewardLevels",

@@ -24,6 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_SCALE_LAWS = {
+    "linear": "advantages x c",
+    "invariant": "changes nothing, but for an epsilon",
+    "none": "no law",
+}
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
 
@@ -64,6 +69,8 @@ def show(
         "uses k": "yes" if rule.uses_k else "no",
         "parameters": ", ".join(f"{key}={value:g}" for key, value in options.items()) or "none",
         "claims": f"unbiased: {unbiased}, centered: {centered}",
+        "rewards + c": "changes nothing" if rule.laws.shift_invariant else "changes the advantages",
+        "rewards x c": _SCALE_LAWS[rule.laws.scale],
         f"defined, n={n}": _range(rule, n),
         "rewards": {"real": "any", "unit": "in [0, 1]", "binary": "0 or 1"}[rule.domain],
         "degenerate": rule.degenerate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .estimators.base import Claims, Estimator
+from .estimators.base import Claims, Estimator, Laws
 from .estimators.standardised import deviations, standard_deviation
 from .groups import Array, Namespace
 
@@ -34,6 +34,7 @@ EASYR1_ISSUE_585 = WinnerOverwritten(
     objective="max@n",
     uses_k=False,
     smallest_group=2,
+    laws=Laws(shift_invariant=False, scale="none"),
     claims=Claims(unbiased=False, centered=False),
     degenerate="all correct: the first rollout gets 0, every other one R / 1e-6",
     eps=1e-6,

@@ -137,6 +137,13 @@ def test_undefined_combinations_are_rows_with_a_reason(standard_unbiasedness: pd
         assert math.isnan(row.scale) == (reason is not None)
 
 
+def test_every_rule_has_its_line_in_the_truth_table(standard_unbiasedness: pd.DataFrame) -> None:
+    table = get_study("unbiasedness").table(standard_unbiasedness)
+    assert table.estimator.tolist() == list(ml.list_estimators())
+    assert table.notna().all(axis=None)
+    assert table.citation.tolist() == [ml.get_estimator(name).citation for name in table.estimator]
+
+
 def test_verdicts_agree_with_the_claims(standard_unbiasedness: pd.DataFrame) -> None:
     for name, decided in verdicts(standard_unbiasedness).items():
         claims = ml.get_estimator(name).claims

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -264,17 +263,31 @@ def test_wandb_cannot_end_the_process(log: Any, monkeypatch: pytest.MonkeyPatch)
     assert log(mode="offline") == Tracked("disabled", "W&B: nothing logged (SystemExit: 2)", None)
 
 
-def test_a_crash_of_wandbs_service_costs_one_run(
-    log: Any, figures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crash(*_: Any, **__: Any) -> None:
-        found = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], stdout=-1, check=True)
-        os.kill(int(found.stdout), signal.SIGKILL)
+CRASH = """
+import os, signal, subprocess, sys, wandb, pandas
+from pathlib import Path
+from analysis.tracking import log_study
 
-    with monkeypatch.context() as patch:
-        patch.setattr(wandb.Run, "log", crash)
-        assert log(mode="offline").message == "W&B: nothing logged (ConnectionResetError: Connection lost)"
-    assert_offline(log(mode="offline"), figures)
+def crash(*_, **__):
+    found = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], stdout=-1, check=True)
+    os.kill(int(found.stdout), signal.SIGKILL)
+
+log, wandb.Run.log = wandb.Run.log, crash
+for _ in range(2):
+    given = {"rows": pandas.DataFrame({"k": [1]}), "figures": {}, "manifest": {}}
+    print(log_study("variance", preset="smoke", directory=Path(sys.argv[1]), **given).message)
+    wandb.Run.log = log
+"""
+
+
+def test_a_crash_of_wandbs_service_costs_one_run(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(tracking.__file__).parents[1])}
+    command = [sys.executable, "-c", CRASH, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("W&B: nothing logged (")
+    assert second.startswith("W&B: no API key, logged offline to ")
+    assert not done.stderr
 
 
 def test_interruption_is_not_swallowed(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +369,8 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     with Server(getattr(request, "param", "")) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        host = server.url.removeprefix("http://")
+        Path.home().joinpath(".netrc").write_text(f"machine {host} login user password {KEY}\n")
         yield server
         server.shutdown()
 

@@ -1,6 +1,6 @@
 """The catalogue of advantage rules: one family, one file."""
 
-from .base import Claims, Estimator, RankLinear
+from .base import Claims, Estimator, Laws, RankLinear
 from .registry import get_estimator, list_estimators
 
-__all__ = ["Claims", "Estimator", "RankLinear", "get_estimator", "list_estimators"]
+__all__ = ["Claims", "Estimator", "Laws", "RankLinear", "get_estimator", "list_estimators"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions, subset_share
-from .base import Claims, Estimator, RankLinear
+from .base import Claims, Estimator, Laws, RankLinear
 from .pkpo import PKPO_LOO1
 
 
@@ -91,6 +91,7 @@ PASSK_TRAINING = PassAtKTraining(
     uses_k=True,
     claims=Claims(unbiased=False, centered=True),
     domain="binary",
+    laws=Laws(shift_invariant=False, scale="none"),
     smallest_group=2,
     degenerate="no success: 0; 0 for every group at K = n, and where fewer than K fail",
     eps=1e-6,

@@ -30,6 +30,19 @@ class Claims:
     centered: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Laws:
+    """How a rule answers to a change of the rewards' origin and unit.
+
+    ``shift_invariant``: adding a constant to a group changes nothing. ``scale``: what multiplying the rewards
+    by c > 0 does to the advantages: multiplies them by c (``"linear"``), nothing but for an epsilon
+    (``"invariant"``), or neither (``"none"``; of rules on 0/1 rewards too, where there is nothing to scale).
+    """
+
+    shift_invariant: bool = True
+    scale: Literal["linear", "invariant", "none"] = "linear"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Estimator(ABC):
     """A rule that turns the rewards of a group into advantages.
@@ -53,6 +66,8 @@ class Estimator(ABC):
         Whether k changes anything.
     claims
         See ``Claims``.
+    laws
+        See ``Laws``.
     domain
         Rewards the rule is defined on.
     smallest_group
@@ -68,6 +83,7 @@ class Estimator(ABC):
     objective: str
     uses_k: bool
     claims: Claims
+    laws: Laws = Laws()
     domain: Domain = "real"
     degenerate: str = "a flat group gives 0"
     smallest_group: int = 1

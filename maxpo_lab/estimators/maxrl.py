@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions, subset_share
-from .base import Claims, Estimator, RankLinear
+from .base import Claims, Estimator, Laws, RankLinear
 from .standardised import deviations
 
 
@@ -33,6 +33,7 @@ MAXRL = SuccessNormalised(
     uses_k=False,
     claims=Claims(unbiased=False, centered=True),
     domain="binary",
+    laws=Laws(shift_invariant=False, scale="none"),
     degenerate="no success: 0; all succeed: 0",
     smallest_group=2,
     all_fail=0.0,
@@ -47,6 +48,7 @@ MAXRL_KEEP_FAILURES = SuccessNormalised(
     uses_k=False,
     claims=Claims(unbiased=False, centered=False),
     domain="binary",
+    laws=Laws(shift_invariant=False, scale="none"),
     degenerate="no success: -1 for every member; all succeed: 0",
     smallest_group=2,
     all_fail=-1.0,
@@ -103,6 +105,7 @@ MAXRL_PKPO = MaxrlPkpo(
     uses_k=True,
     claims=Claims(unbiased=False, centered=True),
     domain="binary",
+    laws=Laws(shift_invariant=False, scale="none"),
     smallest_group=2,
     degenerate="no success: 0; all succeed: 0 for K >= 2",
 )
@@ -131,6 +134,7 @@ RLOO_REWEIGHTED = Reweighted(
     uses_k=True,
     claims=Claims(unbiased=False, centered=False),
     domain="unit",
+    laws=Laws(shift_invariant=False, scale="none"),
     smallest_group=2,
 )
 

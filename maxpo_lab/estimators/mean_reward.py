@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..weights import Coefficients, gap_positions
-from .base import Claims, RankLinear
+from .base import Claims, Laws, RankLinear
 
 
 def _reinforce(n: int, k: int, exact: bool) -> Coefficients:
@@ -29,6 +29,7 @@ REINFORCE = RankLinear(
     objective="mean",
     uses_k=False,
     claims=Claims(unbiased=True, centered=False),
+    laws=Laws(shift_invariant=False),
     table=_reinforce,
 )
 

@@ -7,7 +7,7 @@ K-subsets of the others, ``h_i = q_i(K) - v_i(K-1)`` what i adds to K-1 others.
 from __future__ import annotations
 
 from ..weights import Coefficients, gap_positions, subset_share
-from .base import Claims, RankLinear
+from .base import Claims, Laws, RankLinear
 
 
 def _inclusion_value(n: int, k: int, exact: bool) -> Coefficients:
@@ -60,6 +60,7 @@ PKPO_S = RankLinear(
     objective="max@k",
     uses_k=True,
     claims=Claims(unbiased=True, centered=False),
+    laws=Laws(shift_invariant=False),
     table=_inclusion_value,
 )
 
@@ -72,6 +73,7 @@ PKPO_LOO = RankLinear(
     uses_k=True,
     claims=Claims(unbiased=True, centered=False),
     smallest_group=2,
+    laws=Laws(shift_invariant=False),
     table=_leave_one_out,
     undefined=_why_not_loo,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..groups import Array, Namespace
-from .base import Claims, Estimator
+from .base import Claims, Estimator, Laws
 
 
 def deviations(xp: Namespace, rewards: Array) -> Array:
@@ -66,6 +66,7 @@ def grpo(eps: float = 1e-6, ddof: int = 1) -> GroupStandardised:
         uses_k=False,
         claims=Claims(unbiased=False, centered=True),
         smallest_group=2,
+        laws=Laws(scale="invariant"),
         eps=eps,
         ddof=ddof,
     )
@@ -101,6 +102,7 @@ NEMO_GRPO = OthersStandardised(
     uses_k=False,
     claims=Claims(unbiased=False, centered=False),
     smallest_group=3,
+    laws=Laws(scale="none"),
     degenerate="others that are all equal: no division; a flat group gives 0",
     eps=1e-6,
 )

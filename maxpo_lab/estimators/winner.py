@@ -7,7 +7,7 @@ from functools import partial
 
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions
-from .base import Claims, Estimator, RankLinear
+from .base import Claims, Estimator, Laws, RankLinear
 from .standardised import deviations, standard_deviation
 
 
@@ -67,6 +67,7 @@ VERL_GRPO_PASSK = StandardisedWinner(
     claims=Claims(unbiased=False, centered=False),
     degenerate="a tie at the top gives 0 to all",
     smallest_group=2,
+    laws=Laws(scale="invariant"),
     eps=1e-6,
 )
 
@@ -129,6 +130,8 @@ def entropic(beta: float = 2.0) -> Entropic:
         uses_k=False,
         claims=Claims(unbiased=False, centered=False),
         smallest_group=2,
+        laws=Laws(scale="none"),
+        degenerate="a flat group gives -1e-12, its epsilon",
         beta=beta,
     )
 
