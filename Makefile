@@ -3,6 +3,9 @@ PYTHON  ?= python3
 VENV    := .venv
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
+PIP     := -m pip install -qq --disable-pip-version-check
+VERL    := .venv-verl
+TRL     := .venv-trl
 PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
@@ -17,7 +20,7 @@ help:
 	@echo "make <study>            one study: $(STUDIES)   (PRESET=smoke|standard|paper)"
 	@echo "make figures            redraw results/ from its stored rows"
 	@echo "make test               the test suite"
-	@echo "make test-integrations  slower tests against real components"
+	@echo "make test-integrations  slower tests of real components: the wheel, W&B, verl, TRL"
 	@echo "make check              ruff, formatting, mypy --strict"
 	@echo "make bench              benchmarks, as ratios"
 	@echo "make setup | clean      make | remove the environment in $(VENV)"
@@ -28,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[torch,lab,dev]'
+	$(PY) $(PIP) -c constraints.txt -e '.[torch,lab,dev]'
 	@touch $@
 
 reproduce: setup
@@ -49,8 +52,26 @@ figures: setup
 test: setup
 	$(PY) -m pytest -n 2
 
-test-integrations: setup
-	$(PY) -m pytest -m integration
+# verl and TRL pin versions against each other and against us: each has an environment of its own, without
+# the rest of the suite's dependencies (--confcutdir leaves its conftest out).
+test-integrations: setup $(VERL)/.installed $(TRL)/.installed
+	$(PY) -m pytest -m integration --ignore=tests/integrations
+	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations tests/integrations/test_verl.py
+	$(TRL)/bin/python -m pytest -m integration --confcutdir=tests/integrations tests/integrations/test_trl.py
+
+# Of verl's dependencies only those that its advantage functions import.
+$(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)
+	$(PYTHON) -m venv $(VERL)
+	$(VERL)/bin/python $(PIP) -c constraints-verl.txt -e '.[ray,torch]' pytest \
+	  codetiming omegaconf orjson tensordict transformers
+	$(VERL)/bin/python $(PIP) -c constraints-verl.txt --no-deps verl
+	@touch $@
+
+# After verl's, as both write maxpo_lab.egg-info.
+$(TRL)/.installed: pyproject.toml constraints-trl.txt | $(VERL)/.installed
+	$(PYTHON) -m venv $(TRL)
+	$(TRL)/bin/python $(PIP) -c constraints-trl.txt -e '.[torch,trl]' pytest
+	@touch $@
 
 check: setup
 	$(PY) -m ruff check .
@@ -61,4 +82,4 @@ bench: setup
 	$(PY) -m benchmarks
 
 clean:
-	rm -rf $(VENV) .lab build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VERL) $(TRL) .lab build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -67,6 +67,10 @@ def grpo(eps: float = 1e-6, ddof: int = 1) -> GroupStandardised:
         claims=Claims(unbiased=False, centered=True),
         smallest_group=2,
         laws=Laws(scale="invariant"),
+        degenerate=(
+            "a flat group gives 0; in float32 verl and TRL divide the rounding of their mean by the epsilon "
+            "instead (eight rewards of 0.7: 0.056 and 0.0006)"
+        ),
         eps=eps,
         ddof=ddof,
     )
