@@ -53,6 +53,10 @@ def comparisons() -> list[tuple[str, Call, str, Call]]:
     five = graded.levels(graded.theta)
     sampler = bandit.sampler(bandit.theta)
     maxpo = ml.get_estimator("maxpo")
+    sizes = rng.permutation(np.repeat(np.arange(7, 27), 500))
+    ids = rng.permutation(np.repeat(np.arange(10_000), sizes))
+    ragged = rng.random(len(ids))
+    dense = ragged[: len(ids) // 16 * 16].reshape(-1, 16)
 
     def sampled() -> torch.Tensor:
         rewards, scores = sampler(20_000, 16, generator=torch.Generator().manual_seed(0))
@@ -62,6 +66,12 @@ def comparisons() -> list[tuple[str, Call, str, Call]]:
         ("maxpo, 20,000 groups of 16, NumPy", lambda: maxpo(batch, 4), "sort", lambda: np.sort(batch)),
         ("maxpo, 20,000 groups of 16, torch", lambda: maxpo(tensor, 4), "sort", tensor.sort),
         ("maxpo", lambda: maxpo(batch, 4), "rloo", lambda: ml.advantages(batch, 4, estimator="rloo")),
+        (
+            "maxpo, 10,000 groups of 7 to 26 by id",
+            lambda: ml.advantages(ragged, 4, group_ids=ids),
+            "as many rewards in groups of 16",
+            lambda: ml.advantages(dense, 4),
+        ),
         (
             "maxpo, 64 groups of 256",
             lambda: maxpo(square, 8),

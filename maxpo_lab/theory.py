@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .estimators import RankLinear
+from .estimators import Estimator, RankLinear
 from .groups import Array
+from .levels import RewardLevels
+from .moments import exact_moments
 from .order_statistics import increments, objective_weights
 from .rules import Rule, describe
 from .weights import gap_positions
@@ -25,12 +27,13 @@ Matrix = list[list[Fraction]]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the coefficients of a rank-linear rule prove of it, at one (n, k), for every policy.
+    """What holds of a rule at one (n, k).
 
-    ``scale``: the constant c with E[g] = c grad J, None where there is none; ``unbiased`` is c = 1.
+    ``scale``: the constant c with E[g] = c grad J for every policy, None where there is none; ``unbiased`` is
+    c = 1. A Fraction where it is proved from coefficients, a float where it was measured.
     """
 
-    scale: Fraction | None
+    scale: Fraction | float | None
     centered: bool
 
     @property
@@ -69,6 +72,37 @@ def decide(rule: RankLinear, *, n: int, k: int, objective: str | None = None) ->
         scale=ratios.pop() if straight else None,
         centered=made.offset == 0 and not balance.any(),
     )
+
+
+def decide_by_moments(rule: Estimator, *, n: int, k: int, policies: int = 3, seed: int = 0) -> Decision:
+    """Decide scale and centering of any estimator from its exact moments on random policies.
+
+    A scale is common if it is the same on all policies, with E[g] in the direction of the gradient of the
+    rule's objective, to ``max(1e-10, bias_resolution)``; one within that of 1 is returned as exactly 1.
+    Centered: no group's ``|sum A|`` above 1e-12 n times the root mean square advantage (or 1).
+
+    Refutations are certain up to rounding; agreement is on the policies drawn (nine outcomes on three random
+    reward levels, on 0/1 for binary rules), and a polynomial identity that holds on a few random points fails
+    nowhere with probability one.
+
+    Raises as ``exact_moments``. Cost ``policies`` times its cost at three levels.
+    """
+    rng = np.random.default_rng([seed, n, k])
+    found = []
+    for _ in range(policies):
+        values = [0.0, 1.0] if rule.domain == "binary" else np.sort(rng.random(3))
+        levels = RewardLevels.from_softmax(rng.normal(size=9), np.resize(values, 9))
+        found.append(exact_moments(rule, levels, n=n, k=k, target=rule.objective))
+    scale: float | None = found[0].scale
+    for each in found:
+        bound = max(1e-10, each.bias_resolution)
+        straight = np.isnan(each.direction_error) or each.direction_error <= bound
+        if scale is None or not straight or abs(each.scale - scale) > bound * max(1.0, abs(scale)):
+            scale = None
+        elif abs(each.scale - 1) <= bound:
+            scale = 1.0
+    centered = all(each.advantage_sum_max <= 1e-12 * n * max(1.0, each.advantage_rms) for each in found)
+    return Decision(scale=scale, centered=centered)
 
 
 def lift(signal: Rule) -> Rule:
