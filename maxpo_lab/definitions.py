@@ -103,6 +103,20 @@ def maxpo(rewards: Group, k: int) -> list[Fraction]:
     return [k * (own[i] - mean(marginal_contribution(_without(group, i), k))) for i in range(len(group))]
 
 
+def predictive(rewards: Group, k: int) -> list[Fraction]:
+    """``K (q_i - b_i)``: b_i averages max(R_j, max T) over j != i and (K-1)-subsets T of all the others.
+
+    T may hold j itself. Cost n^2 C(n-1, K-1).
+    """
+    group = _exact(rewards)
+    advantages = []
+    for i, q in enumerate(inclusion_value(group, k)):
+        others = _without(group, i)
+        predicted = mean(max((r, *t)) for r in others for t in combinations(others, k - 1))
+        advantages.append(k * (q - predicted))
+    return advantages
+
+
 def canonical(rewards: Group, k: int) -> list[Fraction]:
     """``K (q_i(K) - v_i(K))``. Cost n C(n, K)."""
     pairs = zip(inclusion_value(rewards, k), leave_one_out_value(rewards, k), strict=True)
@@ -287,6 +301,7 @@ BY_NAME: dict[str, Signal] = {
     "pkpo-loo1": pkpo_loo1,
     "maxpo": maxpo,
     "canonical": canonical,
+    "predictive": predictive,
     **{f"{PREFIX}{preset}": l_statistic(f"{PREFIX}{preset}") for preset in LISTED},
     "max-minus-second": max_minus_second,
     "verl-grpo-passk": verl_grpo_passk,

@@ -80,6 +80,11 @@ class RewardLevels:
         spread = self.score_second_moments - np.sum(self.mean_scores**2, axis=1)
         return np.asarray(np.maximum(spread, 0.0))
 
+    def span(self) -> tuple[Float, Float]:
+        """Orthonormal basis (d, r) of the mean scores' span, r <= L, and their coordinates (L, r) in it."""
+        basis, triangle = np.linalg.qr(self.mean_scores.T)
+        return basis, triangle.T
+
     @classmethod
     def from_outcomes(
         cls,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import rules, states
+from .floor import VarianceFloor
 from .groups import as_group_size, as_k
 from .levels import RewardLevels
 from .objective import gradient_coefficients
@@ -88,12 +89,15 @@ class Moments:
     snr: float
     states: int
 
-    def efficiency(self, floor: float) -> float:
-        """``floor / (tr Cov / c^2)``: how near the rule comes to a reference trace covariance.
+    def efficiency(self, floor: VarianceFloor | float) -> float:
+        """``floor / (tr Cov / c^2)``: how near the rule comes to the variance floor of its policy.
 
-        Defined for rules of exact direction (any scale c); NaN for the others, and where the
-        direction is not defined or there is no variance.
+        ``floor`` may also be any reference trace covariance. Defined for rules of exact direction (any scale
+        c); NaN for the others, where the direction is not defined, where there is no variance, and on
+        degenerate policies, whose floor is 0.
         """
+        if isinstance(floor, VarianceFloor):
+            floor = float("nan") if floor.degenerate else floor.trace_covariance
         if not self.direction_error <= max(1e-6, self.bias_resolution):
             return float("nan")
         if not self.trace_covariance:
@@ -215,8 +219,7 @@ class _Sums:
 
     def __init__(self, levels: RewardLevels, n: int, *, by_counts: bool) -> None:
         self.size, self.n = len(levels.values), n
-        self.basis, triangle = np.linalg.qr(levels.mean_scores.T)
-        self.coordinates = triangle.T
+        self.basis, self.coordinates = levels.span()
         self.weight = 0.0
         self.mean = np.zeros(self.coordinates.shape[1])
         self.comoment = np.zeros((len(self.mean), len(self.mean)))

@@ -55,6 +55,17 @@ def sample_groups(n: int, size: int) -> Int:
     return np.sort((rng.random((rows, n, 1)) > share[:, None, :]).sum(axis=-1), axis=1)
 
 
+def counts(n: int, size: int) -> Int:
+    """Every multiset of n over ``size`` levels as its counts, shape (states, size)."""
+    return np.concatenate(list(_count_chunks(n, size, number_of_counts(n, size))))
+
+
+def count_table(n: int, probabilities: Float) -> tuple[Int, Float]:
+    """Counts (states, L) of every group of n, and their multinomial probabilities (states,)."""
+    table = counts(n, len(probabilities))
+    return table, _Multinomial(n, probabilities)(table)
+
+
 def count_blocks(n: int, probabilities: Float) -> Iterator[Block]:
     """Every count state once, as a group sorted by level, with its multinomial probability.
 
@@ -63,17 +74,20 @@ def count_blocks(n: int, probabilities: Float) -> Iterator[Block]:
     """
     size = len(probabilities)
     chances = _Multinomial(n, probabilities)
-    indices = np.arange(size)
+    for table in _count_chunks(n, size, max(1, BLOCK_ENTRIES // max(n, size))):
+        level = np.repeat(np.tile(np.arange(size), len(table)), table.ravel()).reshape(len(table), n)
+        yield Block(level, chances(table))
+
+
+def _count_chunks(n: int, size: int, rows: int) -> Iterator[Int]:
+    """Counts of all multisets, at most ``rows`` at a time, by stars and bars."""
     bars = combinations(range(n + size - 1), size - 1)
-    rows = max(1, BLOCK_ENTRIES // max(n, size))
-    while block := list(islice(bars, rows)):
-        flat = np.fromiter(chain.from_iterable(block), dtype=np.intp, count=len(block) * (size - 1))
-        edges = np.empty((len(block), size + 1), dtype=np.intp)
+    while chunk := list(islice(bars, rows)):
+        flat = np.fromiter(chain.from_iterable(chunk), dtype=np.intp, count=len(chunk) * (size - 1))
+        edges = np.empty((len(chunk), size + 1), dtype=np.intp)
         edges[:, 0], edges[:, -1] = -1, n + size - 1
-        edges[:, 1:-1] = flat.reshape(len(block), size - 1)
-        counts = np.diff(edges, axis=1) - 1
-        level = np.repeat(np.tile(indices, len(block)), counts.ravel()).reshape(len(block), n)
-        yield Block(level, chances(counts))
+        edges[:, 1:-1] = flat.reshape(len(chunk), size - 1)
+        yield np.diff(edges, axis=1) - 1
 
 
 def arrangement_blocks(n: int, probabilities: Float) -> Iterator[Block]:

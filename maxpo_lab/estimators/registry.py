@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any
 
 from ..order_statistics import PREFIX
-from . import as_coded, l_statistic, maxpo, maxrl, mean_reward, pkpo, standardised, winner
+from . import as_coded, l_statistic, maxpo, maxrl, mean_reward, pkpo, predictive, standardised, winner
 from .base import Estimator
 
-_FAMILIES = (mean_reward, standardised, maxrl, pkpo, maxpo, l_statistic, winner, as_coded)
+_FAMILIES = (mean_reward, standardised, maxrl, pkpo, maxpo, predictive, l_statistic, winner, as_coded)
 _CATALOGUE: dict[str, Estimator] = {rule.name: rule for family in _FAMILIES for rule in family.RULES}
 #: Rules with parameters: ``name:key=value,key=value``, each key an argument of the function.
 _PARAMETRISED: Mapping[str, Callable[..., Estimator]] = {

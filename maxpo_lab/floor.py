@@ -1,0 +1,215 @@
+"""The variance floor: the least variance that any unbiased rule can have on a given policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import states
+from .groups import as_group_size, as_k
+from .levels import RewardLevels
+from .weights import subset_share
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.intp]
+
+#: Unknowns of the least-squares problem at most: a sparse solve of some minutes.
+MAX_UNKNOWNS = 200_000
+#: A floor below this share of pkpo-loo1's trace covariance is 0 to rounding.
+DEGENERATE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceFloor:
+    r"""The least trace covariance of an unbiased rule on one policy, and the rule that has it.
+
+    Attributes
+    ----------
+    trace_covariance
+        The floor.
+    degenerate
+        The floor is 0 to rounding (below 1e-12 of pkpo-loo1's trace covariance): the scores of a level do
+        not vary, and efficiencies are undefined.
+    baseline
+        The optimal ``b`` of ``A_i = K q_i(K) - b(others)``, one for each row of ``others``, shape (U,).
+    others
+        Counts of the reward levels among the n-1 others, shape (U, L), ``U = C(n+L-2, L-1)``.
+    values
+        The reward levels, shape (L,).
+    n, k
+        Group size and K.
+    """
+
+    trace_covariance: float
+    degenerate: bool
+    baseline: Float
+    others: Int
+    values: Float
+    n: int
+    k: int
+
+    def rule(self, rewards: Any, k: int) -> Float:
+        """The optimal rule as a callable ``(rewards (B, n), k) -> (B, n)``, on this policy's levels alone.
+
+        Raises ValueError for another n, another k or rewards that are not levels of the policy.
+        """
+        rewards = np.asarray(rewards, dtype=np.float64)
+        if rewards.shape[-1] != self.n or k != self.k:
+            raise ValueError(f"this baseline is for n={self.n}, k={self.k}, not n={rewards.shape[-1]}, k={k}")
+        level = np.searchsorted(self.values, rewards).clip(max=len(self.values) - 1)
+        if not (self.values[level] == rewards).all():
+            raise ValueError(f"this baseline is for rewards {self.values.tolist()} alone")
+        size = len(self.values)
+        counts = np.sum(level[..., None] == np.arange(size), axis=-2)
+        others = counts[..., None, :] - (level[..., None] == np.arange(size))
+        index = _Index(self.others, self.n)(others.reshape(-1, size)).reshape(level.shape)
+        signal, reference = _contributions(self.others, self.values, self.n, self.k)
+        return np.asarray(signal[index, level] + reference[index] - self.baseline[index])
+
+
+def variance_floor(
+    levels: RewardLevels, *, n: int, k: int, max_unknowns: int = MAX_UNKNOWNS
+) -> VarianceFloor:
+    r"""Least trace covariance that an unbiased rule for max@K can have on a policy.
+
+    By the complete class the unbiased rules are ``A_i = K q_i(K) - b(others)``, b free. With
+    ``a_l(c) = K q_l - b(c - e_l)`` for a member of level l in a group with counts c, the floor minimises
+
+    .. math:: \sum_c P(c) \frac1{n^2} \Big( \sum_l c_l a_l^2 (S_l - |G_l|^2)
+              + \big|\sum_l c_l a_l G_l\big|^2 \Big),
+
+    a sparse least-squares problem in one unknown for each multiset of n-1 levels; tridiagonal for 0/1
+    rewards. E[g] is the same for every b, so the minimum is one of the variance.
+
+    Parameters
+    ----------
+    levels
+        The policy.
+    n, k
+        Group size and K, ``1 <= k <= n``.
+    max_unknowns
+        Refuse beyond this many unknowns.
+
+    Returns
+    -------
+    VarianceFloor
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; more than ``max_unknowns`` unknowns.
+
+    Notes
+    -----
+    The floor depends on the policy, and so does the baseline that reaches it: it is a bound, not a rule to
+    train with. Cost: one sparse factorisation with ``C(n+L-2, L-1)`` unknowns.
+    """
+    n = as_group_size(n)
+    k = as_k(k, n=n)
+    if not isinstance(levels, RewardLevels):
+        raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
+    size = len(levels.values)
+    unknowns = states.number_of_counts(n - 1, size)
+    if unknowns > max_unknowns:
+        raise ValueError(
+            f"{unknowns:,} unknowns for n={n} and {size} reward levels, more than max_unknowns="
+            f"{max_unknowns:,}: use a smaller group, merge reward levels, or raise max_unknowns"
+        )
+    others = states.counts(n - 1, size)
+    signal, reference = _contributions(others, levels.values, n, k)
+    groups, chance = states.count_table(n, levels.probabilities)
+    # Where in ``others`` a group lands without one member of level l; any row where it has none.
+    present = groups > 0
+    index = np.zeros(groups.shape, dtype=np.intp)
+    find = _Index(others, n)
+    for level in range(size):
+        rows = present[:, level]
+        index[rows, level] = find(groups[rows] - (np.arange(size) == level))
+    gain = np.where(present, signal[index, np.arange(size)], 0.0)
+
+    shift = _optimal_shift(levels, groups, chance, index, gain)
+    floor = _trace(levels, groups, chance, gain - np.where(present, shift[index], 0.0))
+    # pkpo-loo1 is shift 0; at K = 1, where its baseline is that of no others, REINFORCE.
+    own = _trace(levels, groups, chance, gain)
+    return VarianceFloor(
+        trace_covariance=floor,
+        degenerate=floor <= DEGENERATE * own,
+        baseline=reference + shift,
+        others=others,
+        values=levels.values,
+        n=n,
+        k=k,
+    )
+
+
+def _contributions(others: Int, values: Float, n: int, k: int) -> tuple[Float, Float]:
+    """``K h`` of a rollout at each level beside each multiset of others, (U, L), and ``K v(K-1)``, (U,).
+
+    Marginal contributions, not inclusion values: they vanish with the variance, so that nothing large is
+    subtracted where success is frequent. Their sum is ``K q``.
+    """
+    chance = subset_share(n, k - 1)[np.cumsum(others, axis=1)[:, :-1]]
+    gaps = np.diff(values)
+    steps = k * gaps * chance
+    signal = np.concatenate([np.zeros((len(others), 1)), np.cumsum(steps, axis=1)], axis=1)
+    reference = k * (values[0] + (gaps * (1 - chance)).sum(axis=1))
+    return signal, reference
+
+
+def _optimal_shift(levels: RewardLevels, groups: Int, chance: Float, index: Int, gain: Float) -> Float:
+    """What to add to pkpo-loo1's baseline for least variance: normal equations, scaled to unit diagonal."""
+    from scipy import sparse  # noqa: PLC0415 - a tenth of a second that a training loop need not pay
+    from scipy.sparse.linalg import spsolve  # noqa: PLC0415
+
+    size, unknowns = len(levels.values), int(index.max()) + 1
+    gram = levels.mean_scores @ levels.mean_scores.T
+    rows, columns, entries = [], [], []
+    right = np.zeros(unknowns)
+    for a in range(size):
+        for b in range(size):
+            weight = chance * groups[:, a] * groups[:, b] * gram[a, b]
+            if a == b:
+                weight = weight + chance * groups[:, a] * levels.score_variances[a]
+            used = (groups[:, a] > 0) & (groups[:, b] > 0)
+            rows.append(index[used, a])
+            columns.append(index[used, b])
+            entries.append(weight[used])
+            right += np.bincount(index[used, a], (weight * gain[:, b])[used], minlength=unknowns)
+    place = (np.concatenate(rows), np.concatenate(columns))
+    matrix = sparse.coo_array((np.concatenate(entries), place), shape=(unknowns, unknowns)).tocsr()
+    diagonal = matrix.diagonal()
+    # A multiset whose probability underflows has no say in the variance: its baseline stays pkpo-loo1's.
+    live = np.flatnonzero(diagonal > np.finfo(np.float64).tiny)
+    scale = 1.0 / np.sqrt(diagonal[live])
+    scaled = sparse.diags_array(scale) @ matrix[live][:, live] @ sparse.diags_array(scale)
+    shift = np.zeros(unknowns)
+    shift[live] = scale * np.atleast_1d(spsolve(scaled.tocsc(), scale * right[live]))
+    return shift
+
+
+def _trace(levels: RewardLevels, groups: Int, chance: Float, advantages: Float) -> float:
+    """Trace covariance of g for advantages (states, L) per level, from sums of squares alone."""
+    n = int(groups[0].sum())
+    moved = (groups * advantages) @ levels.span()[1]
+    deviation = moved - chance @ moved
+    within = (groups * advantages**2) @ levels.score_variances
+    return float(chance @ (np.sum(deviation**2, axis=1) + within)) / n**2
+
+
+class _Index:
+    """Row number of each multiset, by a mixed-radix key."""
+
+    def __init__(self, counts: Int, n: int) -> None:
+        size = counts.shape[1]
+        if size * np.log2(n + 1) >= 63:
+            raise ValueError(f"{size} reward levels at n={n} are too many to index; merge levels")
+        self.radix = (n + 1) ** np.arange(size, dtype=np.int64)
+        keys = counts @ self.radix
+        self.order = np.argsort(keys)
+        self.keys = keys[self.order]
+
+    def __call__(self, counts: Int) -> Int:
+        return np.asarray(self.order[np.searchsorted(self.keys, counts @ self.radix)])

@@ -1,0 +1,132 @@
+"""Batches over several prompts: exact moments when every prompt has a policy of its own difficulty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .groups import whole_number
+from .levels import RewardLevels
+from .moments import Moments, exact_moments
+from .rules import Rule
+
+Float = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BatchMoments:
+    r"""Moments of the batch gradient ``(1/m) sum_j g_j``, a group of n rollouts for each of m prompts.
+
+    Attributes
+    ----------
+    mean, gradient
+        Expected batch gradient, and the exact gradient of the objective averaged over prompts, shape (d,).
+    relative_bias, scale, direction_error
+        Of ``mean`` against ``gradient``, as in ``Moments``.
+    within_prompt_trace
+        Variance from the rollouts, ``(1/m) E_x tr Cov(g | x)``.
+    between_prompt_trace
+        Variance from which prompts were drawn, ``(1/m) tr Cov_x(E[g | x])``.
+    prompts
+        The moments of each prompt alone: their ``scale`` is the weight that the rule gives its gradient.
+    """
+
+    mean: Float
+    gradient: Float
+    relative_bias: float
+    scale: float
+    direction_error: float
+    within_prompt_trace: float
+    between_prompt_trace: float
+    prompts: tuple[Moments, ...]
+
+    @property
+    def trace_covariance(self) -> float:
+        """Trace of the covariance of the batch gradient."""
+        return self.within_prompt_trace + self.between_prompt_trace
+
+
+def batch_moments(
+    estimator: str | Rule,
+    prompts: Sequence[RewardLevels],
+    *,
+    n: int,
+    k: int,
+    batch: int,
+    target: str = "max@k",
+) -> BatchMoments:
+    r"""Exact moments of a rule's gradient over a batch of prompts.
+
+    Prompts are drawn uniformly with replacement, each gets one group of n rollouts; the objective is the mean
+    over prompts of max@K. With x a random prompt,
+
+    .. math:: \mathrm{tr\,Cov}(G) = \frac1m \big( E_x \mathrm{tr\,Cov}(g \mid x)
+              + \mathrm{tr\,Cov}_x(E[g \mid x]) \big).
+
+    Parameters
+    ----------
+    estimator, n, k, target
+        As in ``exact_moments``.
+    prompts
+        The policy on each prompt, with scores in one shared parameter space R^d (``side_by_side`` makes that
+        of a tabular policy).
+    batch
+        m, prompts in a batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``exact_moments``; no prompts, prompts of different d, or ``batch < 1``.
+
+    Notes
+    -----
+    Cost: ``exact_moments`` once a prompt.
+    """
+    batch = whole_number(batch, "batch")
+    if batch < 1:
+        raise ValueError(f"batch={batch}: a batch needs at least one prompt")
+    if not prompts:
+        raise ValueError("prompts are empty: at least one is needed")
+    sizes = {levels.mean_scores.shape[1] for levels in prompts}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"prompts have scores of {sorted(sizes)} parameters: they must share one parameter space; "
+            f"side_by_side puts separate ones next to each other"
+        )
+    each = tuple(exact_moments(estimator, levels, n=n, k=k, target=target) for levels in prompts)
+    means = np.stack([moments.mean for moments in each])
+    gradient = np.mean([moments.gradient for moments in each], axis=0)
+    mean = means.mean(axis=0)
+    size = float(np.linalg.norm(gradient))
+    along = float(mean @ gradient) / size if size else float("nan")
+    across = float(np.linalg.norm(mean - along * gradient / size)) if size else float("nan")
+    return BatchMoments(
+        mean=mean,
+        gradient=gradient,
+        relative_bias=float(np.linalg.norm(mean - gradient)) / size if size else float("nan"),
+        scale=along / size if size else float("nan"),
+        direction_error=float(np.arctan2(across, along)) if mean.any() else float("nan"),
+        within_prompt_trace=float(np.mean([moments.trace_covariance for moments in each])) / batch,
+        between_prompt_trace=float(np.mean(np.sum((means - mean) ** 2, axis=1))) / batch,
+        prompts=each,
+    )
+
+
+def side_by_side(prompts: Sequence[RewardLevels]) -> tuple[RewardLevels, ...]:
+    """Policies with parameters of their own in one parameter space, one after the other.
+
+    The score of a rollout of prompt x is 0 outside the parameters of x. Covariance matrices are dropped; the
+    projected ones are kept.
+    """
+    sizes = [levels.mean_scores.shape[1] for levels in prompts]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    placed = []
+    for levels, start, stop in zip(prompts, starts, starts[1:], strict=False):
+        scores = np.zeros((len(levels.values), starts[-1]))
+        scores[:, start:stop] = levels.mean_scores
+        second, projected = levels.score_second_moments, levels.projected_covariances
+        placed.append(RewardLevels(levels.values, levels.probabilities, scores, second, None, projected))
+    return tuple(placed)
