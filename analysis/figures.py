@@ -33,7 +33,7 @@ COLOURS: Mapping[str, str] = {
     "pkpo-loo1": "#d55e00",
     "maxpo": "#0072b2",
     "canonical": "#332288",
-    "predictive": "#44bb99",
+    "predictive": "#7b3294",
     "l-statistic:TopM:2": "#5f6b9a",
     "l-statistic:BotM:2": "#7e84a8",
     "l-statistic:LowerTailMean:0.25": "#9a9fb9",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 import numpy as np
@@ -41,11 +41,12 @@ class SparseBandit(gymnasium.Env[np.int64, np.int64]):
 
     ## Exact Oracle
     A softmax policy over the arms with logits ``theta``. At the initial ``theta`` the good arms have
-    total probability ``success``, evenly, and so have the bad ones the rest. ``levels(theta)`` is exact in
-    O(arms x levels), for any ``theta``.
+    total probability ``success`` and the bad ones the rest; inside each class the arms are alike
+    (``within="even"``) or have probability proportional to 1/rank (``"zipf"``). ``levels(theta)`` is exact
+    in O(arms x levels), for any ``theta``.
 
     ## Arguments
-    ``gymnasium.make("maxpo/SparseBandit-v0", arms=100, good=10, success=0.05, grades=(1.0,))``
+    ``gymnasium.make("maxpo/SparseBandit-v0", arms=100, good=10, success=0.05, grades=(1.0,), within="even")``
 
     ## References
     On Advantage Estimates for Max@K Policy Gradients, arXiv 2606.06080.
@@ -62,6 +63,7 @@ class SparseBandit(gymnasium.Env[np.int64, np.int64]):
         good: int = 10,
         success: float = 0.05,
         grades: Sequence[float] = (1.0,),
+        within: Literal["even", "zipf"] = "even",
         render_mode: str | None = None,
     ) -> None:
         if render_mode is not None:
@@ -74,12 +76,17 @@ class SparseBandit(gymnasium.Env[np.int64, np.int64]):
             raise ValueError(
                 f"grades={tuple(grades)}: need 1 to good={good} finite rewards above 0, the bad arms' reward"
             )
+        if within not in ("even", "zipf"):
+            raise ValueError(f"within={within!r}: must be 'even' or 'zipf'")
         self.arms, self.good, self.success = arms, good, success
         self.grades = tuple(float(grade) for grade in grades)
         self.rewards: Float = np.zeros(arms)
         for run, grade in zip(np.array_split(np.arange(good), len(grades)), self.grades, strict=True):
             self.rewards[run] = grade
-        share = np.where(np.arange(arms) < good, success / good, (1 - success) / (arms - good))
+        ranks = np.concatenate([np.arange(1, good + 1), np.arange(1, arms - good + 1)])
+        share = 1.0 / ranks if within == "zipf" else np.ones(arms)
+        share[:good] *= success / share[:good].sum()
+        share[good:] *= (1 - success) / share[good:].sum()
         self.theta: Float = np.log(share)
         for fixed in (self.rewards, self.theta):
             fixed.setflags(write=False)

@@ -52,6 +52,13 @@ def test_initial_policy_has_the_stated_success_and_even_grades() -> None:
     np.testing.assert_allclose(levels.probabilities, expected, rtol=1e-14)
 
 
+def test_zipf_spreads_each_class_by_rank() -> None:
+    bandit = SparseBandit(arms=7, good=3, success=0.3, within="zipf")
+    probability = np.exp(bandit.theta)
+    np.testing.assert_allclose(probability[:3], 0.3 * np.array([6, 3, 2]) / 11, rtol=1e-14)
+    np.testing.assert_allclose(probability[3:], 0.7 * np.array([12, 6, 4, 3]) / 25, rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("settings", "fragments"),
     [
@@ -63,6 +70,7 @@ def test_initial_policy_has_the_stated_success_and_even_grades() -> None:
         ({"grades": ()}, ["grades=()"]),
         ({"good": 2, "grades": (0.1, 0.2, 0.3)}, ["grades", "good=2"]),
         ({"grades": (float("inf"),)}, ["finite"]),
+        ({"within": "flat"}, ["within='flat'", "zipf"]),
         ({"render_mode": "human"}, ["render_mode='human'"]),
     ],
 )

@@ -1,0 +1,15 @@
+"""What is the variance made of, and what does centering remove?"""
+
+from ...study import Study
+from .figure import draw, table
+from .study import cells, measure
+
+STUDY = Study(
+    name="decomposition",
+    question="What is the variance made of, and what does centering remove?",
+    seed=None,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)

@@ -1,0 +1,15 @@
+"""What happens to a rule's scale and variance in a batch of easy and hard prompts?"""
+
+from ...study import Study
+from .figure import draw, table
+from .study import cells, measure
+
+STUDY = Study(
+    name="prompts",
+    question="What happens to a rule's scale and variance in a batch of easy and hard prompts?",
+    seed=None,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)
