@@ -83,9 +83,7 @@ def _map(rows: pd.DataFrame, quantity: str, label: str, levels: tuple[float, ...
     image = None
     for line, n in zip(grid, sizes, strict=True):
         for axes, space in zip(line, spaces, strict=True):
-            image = _panel(
-                axes, rows[(rows.space == space) & (rows.n == n)], int(n), quantity, levels, colours
-            )
+            image = _panel(axes, rows[(rows.space == space) & (rows.n == n)], quantity, levels, colours)
         line[0].set_ylabel(f"n = {n}\nK / n")
     for axes, space in zip(grid[0], spaces, strict=True):
         axes.set_title(space.replace(", ", ",\n"), fontsize=7)
