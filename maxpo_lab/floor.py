@@ -31,8 +31,8 @@ class VarianceFloor:
     trace_covariance
         The floor.
     degenerate
-        The floor is 0 to rounding (below 1e-12 of pkpo-loo1's trace covariance): the scores of a level do
-        not vary, and efficiencies are undefined.
+        The floor is below 1e-12 of pkpo-loo1's trace covariance, 0 to rounding: the scores of a level do not
+        vary (or all but 1e-12 of the rollouts succeed), and efficiencies are undefined.
     baseline
         The optimal ``b`` of ``A_i = K q_i(K) - b(others)``, one for each row of ``others``, shape (U,).
     others
@@ -57,6 +57,8 @@ class VarianceFloor:
         Raises ValueError for another n, another k or rewards that are not levels of the policy.
         """
         rewards = np.asarray(rewards, dtype=np.float64)
+        if rewards.ndim == 0:
+            raise ValueError("rewards are a scalar: they must have shape (..., n)")
         if rewards.shape[-1] != self.n or k != self.k:
             raise ValueError(f"this baseline is for n={self.n}, k={self.k}, not n={rewards.shape[-1]}, k={k}")
         level = np.searchsorted(self.values, rewards).clip(max=len(self.values) - 1)
@@ -65,7 +67,7 @@ class VarianceFloor:
         size = len(self.values)
         counts = np.sum(level[..., None] == np.arange(size), axis=-2)
         others = counts[..., None, :] - (level[..., None] == np.arange(size))
-        index = _Index(self.others, self.n)(others.reshape(-1, size)).reshape(level.shape)
+        index = _Index(self.others)(others.reshape(-1, size)).reshape(level.shape)
         signal, reference = _contributions(self.others, self.values, self.n, self.k)
         return np.asarray(signal[index, level] + reference[index] - self.baseline[index])
 
@@ -124,7 +126,7 @@ def variance_floor(
     # Where in ``others`` a group lands without one member of level l; any row where it has none.
     present = groups > 0
     index = np.zeros(groups.shape, dtype=np.intp)
-    find = _Index(others, n)
+    find = _Index(others)
     for level in range(size):
         rows = present[:, level]
         index[rows, level] = find(groups[rows] - (np.arange(size) == level))
@@ -132,7 +134,7 @@ def variance_floor(
 
     shift = _optimal_shift(levels, groups, chance, index, gain)
     floor = _trace(levels, groups, chance, gain - np.where(present, shift[index], 0.0))
-    # pkpo-loo1 is shift 0; at K = 1, where its baseline is that of no others, REINFORCE.
+    # No shift is pkpo-loo1; at K = 1, where it is not defined, the reward above the lowest level.
     own = _trace(levels, groups, chance, gain)
     return VarianceFloor(
         trace_covariance=floor,
@@ -200,16 +202,17 @@ def _trace(levels: RewardLevels, groups: Int, chance: Float, advantages: Float) 
 
 
 class _Index:
-    """Row number of each multiset, by a mixed-radix key."""
+    """Row number of each multiset, by a hash of its counts that tells all of them apart."""
 
-    def __init__(self, counts: Int, n: int) -> None:
-        size = counts.shape[1]
-        if size * np.log2(n + 1) >= 63:
-            raise ValueError(f"{size} reward levels at n={n} are too many to index; merge levels")
-        self.radix = (n + 1) ** np.arange(size, dtype=np.int64)
-        keys = counts @ self.radix
-        self.order = np.argsort(keys)
-        self.keys = keys[self.order]
+    def __init__(self, counts: Int) -> None:
+        rng = np.random.default_rng(0)
+        while True:
+            self.weights = rng.integers(-(2**62), 2**62, size=counts.shape[1])
+            keys = counts @ self.weights  # wraps around, as a hash may
+            self.order = np.argsort(keys)
+            self.keys = keys[self.order]
+            if (self.keys[1:] != self.keys[:-1]).all():
+                return
 
     def __call__(self, counts: Int) -> Int:
-        return np.asarray(self.order[np.searchsorted(self.keys, counts @ self.radix)])
+        return np.asarray(self.order[np.searchsorted(self.keys, counts @ self.weights)])

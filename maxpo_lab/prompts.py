@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from .moments import Moments, exact_moments
 from .rules import Rule
 
 Float = npt.NDArray[np.float64]
+_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,8 +25,9 @@ class BatchMoments:
     ----------
     mean, gradient
         Expected batch gradient, and the exact gradient of the objective averaged over prompts, shape (d,).
-    relative_bias, scale, direction_error
-        Of ``mean`` against ``gradient``, as in ``Moments``.
+    relative_bias, bias_resolution, scale, direction_error
+        Of ``mean`` against ``gradient``, as in ``Moments``. Where the gradients of the prompts cancel, the
+        resolution says so.
     within_prompt_trace
         Variance from the rollouts, ``(1/m) E_x tr Cov(g | x)``.
     between_prompt_trace
@@ -37,6 +39,7 @@ class BatchMoments:
     mean: Float
     gradient: Float
     relative_bias: float
+    bias_resolution: float
     scale: float
     direction_error: float
     within_prompt_trace: float
@@ -51,7 +54,7 @@ class BatchMoments:
 
 def batch_moments(
     estimator: str | Rule,
-    prompts: Sequence[RewardLevels],
+    prompts: Iterable[RewardLevels],
     *,
     n: int,
     k: int,
@@ -88,6 +91,8 @@ def batch_moments(
     batch = whole_number(batch, "batch")
     if batch < 1:
         raise ValueError(f"batch={batch}: a batch needs at least one prompt")
+    prompts = tuple(prompts)
+    _check_levels(prompts)
     if not prompts:
         raise ValueError("prompts are empty: at least one is needed")
     sizes = {levels.mean_scores.shape[1] for levels in prompts}
@@ -101,26 +106,42 @@ def batch_moments(
     gradient = np.mean([moments.gradient for moments in each], axis=0)
     mean = means.mean(axis=0)
     size = float(np.linalg.norm(gradient))
+    nothing = 64 * _EPS * np.mean([_largest(moments, x) for moments, x in zip(each, prompts, strict=True)])
+    noise = [moments.bias_resolution * np.linalg.norm(moments.gradient) for moments in each]
     along = float(mean @ gradient) / size if size else float("nan")
     across = float(np.linalg.norm(mean - along * gradient / size)) if size else float("nan")
     return BatchMoments(
         mean=mean,
         gradient=gradient,
         relative_bias=float(np.linalg.norm(mean - gradient)) / size if size else float("nan"),
+        bias_resolution=float(np.mean(noise)) / size if size else float("nan"),
         scale=along / size if size else float("nan"),
-        direction_error=float(np.arctan2(across, along)) if mean.any() else float("nan"),
+        direction_error=float(np.arctan2(across, along)) if np.linalg.norm(mean) > nothing else float("nan"),
         within_prompt_trace=float(np.mean([moments.trace_covariance for moments in each])) / batch,
         between_prompt_trace=float(np.mean(np.sum((means - mean) ** 2, axis=1))) / batch,
         prompts=each,
     )
 
 
-def side_by_side(prompts: Sequence[RewardLevels]) -> tuple[RewardLevels, ...]:
+def _check_levels(prompts: tuple[RewardLevels, ...]) -> None:
+    for index, levels in enumerate(prompts):
+        if not isinstance(levels, RewardLevels):
+            raise TypeError(f"prompts[{index}] is a {type(levels).__name__}: it must be a RewardLevels")
+
+
+def _largest(moments: Moments, levels: RewardLevels) -> float:
+    """Size of what adds up to a prompt's mean gradient."""
+    return moments.advantage_rms * float(np.linalg.norm(levels.mean_scores, axis=1).max())
+
+
+def side_by_side(prompts: Iterable[RewardLevels]) -> tuple[RewardLevels, ...]:
     """Policies with parameters of their own in one parameter space, one after the other.
 
     The score of a rollout of prompt x is 0 outside the parameters of x. Covariance matrices are dropped; the
-    projected ones are kept.
+    projected ones are kept. Raises TypeError where an entry is not a RewardLevels.
     """
+    prompts = tuple(prompts)
+    _check_levels(prompts)
     sizes = [levels.mean_scores.shape[1] for levels in prompts]
     starts = np.concatenate([[0], np.cumsum(sizes)])
     placed = []

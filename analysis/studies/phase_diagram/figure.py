@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -20,11 +22,7 @@ EFFICIENCIES = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Break-even success rates by outcome space, n and K.
-
-    ``maxpo wins from p``: the least success rate above which MaxPO has less variance than pkpo-loo1;
-    ``predictive wins up to p``: the success rate up to which the predictive rule has less than MaxPO.
-    """
+    """Success rates at which a rule has the lower variance, by outcome space, n and K."""
     lines = []
     for space, n in rows[["space", "n"]].drop_duplicates().itertuples(index=False):
         group = rows[(rows.space == space) & (rows.n == n)]
@@ -36,25 +34,26 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                     "outcomes": space,
                     "n": int(n),
                     "K": int(k),
-                    "maxpo wins from p": crossing(at.success, at.maxpo_over_loo1, falling=True),
-                    "predictive wins up to p": crossing(at.success, at.predictive_over_maxpo, falling=False),
+                    "maxpo below pkpo-loo1": where_below(at.success, at.maxpo_over_loo1),
+                    "predictive below maxpo": where_below(at.success, at.predictive_over_maxpo),
                 }
             )
     return pd.DataFrame(lines)
 
 
-def crossing(success: pd.Series, ratio: pd.Series, *, falling: bool) -> str:
-    """Where a ratio last falls, or first rises, through 1, by interpolation on the logit axis."""
+def where_below(success: pd.Series, ratio: pd.Series) -> str:
+    """Success rates at which a ratio is below 1, its crossings interpolated on the logit axis."""
     x, y = logit(success.to_numpy()), np.log(ratio.to_numpy())
-    sign = np.sign(y)
-    changes = np.flatnonzero(
-        (sign[:-1] > 0) & (sign[1:] < 0) if falling else (sign[:-1] < 0) & (sign[1:] > 0)
+    below = y < 0
+    if not below.any() or below.all():
+        return "everywhere" if below.all() else "nowhere"
+    at = np.flatnonzero(below[1:] != below[:-1])
+    crossings = [f"{p:.2g}" for p in expit(x[at] - y[at] * (x[at + 1] - x[at]) / (y[at + 1] - y[at]))]
+    edges = ["", *crossings] if below[0] else crossings
+    spans = [(low, high) for low, high in zip_longest(edges[::2], edges[1::2], fillvalue="")]
+    return ", ".join(
+        f"{low} to {high}" if low and high else f"p > {low}" if low else f"p < {high}" for low, high in spans
     )
-    if not len(changes):
-        below = bool((y < 0).all())
-        return ("always" if below else "never") if falling else ("all" if below else "none")
-    at = changes[-1] if falling else changes[0]
-    return f"{expit(x[at] - y[at] * (x[at + 1] - x[at]) / (y[at + 1] - y[at])):.2g}"
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
