@@ -57,7 +57,7 @@ def _curves(rows: pd.DataFrame) -> Figure:
 
 def _rare(rows: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(figsize=(COLUMN, 2.4))
-    for name in ("pkpo-s", "pkpo-loo", "maxpo", "predictive"):
+    for name in ("pkpo-loo", "maxpo", "predictive"):
         curve = rows[rows.estimator == name]
         axes.plot(curve.n, 1 - curve.efficiency, "o-", color=COLOURS[name], label=name)
     sizes = np.sort(rows.n.unique())

@@ -57,15 +57,18 @@ def where_below(success: pd.Series, ratio: pd.Series) -> str:
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure``: MaxPO over pkpo-loo1; ``predictive``: predictive over MaxPO; ``efficiency``: of MaxPO."""
-    return {
-        "figure": _map(rows, "maxpo_over_loo1", "tr Cov(maxpo) / tr Cov(pkpo-loo1)", RATIOS, "RdBu_r"),
-        "predictive": _map(
-            rows, "predictive_over_maxpo", "tr Cov(predictive) / tr Cov(maxpo)", RATIOS, "RdBu_r"
-        ),
-        "efficiency": _map(
-            rows, "efficiency_maxpo", "efficiency of maxpo: floor / tr Cov", EFFICIENCIES, "viridis"
-        ),
+    """``figure``: MaxPO over pkpo-loo1; ``predictive``: predictive over MaxPO; and each one's efficiency."""
+    ratios = {
+        "figure": ("maxpo_over_loo1", "tr Cov(maxpo) / tr Cov(pkpo-loo1)"),
+        "predictive": ("predictive_over_maxpo", "tr Cov(predictive) / tr Cov(maxpo)"),
+    }
+    efficiencies = {
+        "efficiency-pkpo-loo1": ("efficiency_loo1", "efficiency of pkpo-loo1: floor / tr Cov"),
+        "efficiency-maxpo": ("efficiency_maxpo", "efficiency of maxpo: floor / tr Cov"),
+        "efficiency-predictive": ("efficiency_predictive", "efficiency of predictive: floor / tr Cov"),
+    }
+    return {name: _map(rows, *what, RATIOS, "RdBu_r") for name, what in ratios.items()} | {
+        name: _map(rows, *what, EFFICIENCIES, "viridis") for name, what in efficiencies.items()
     }
 
 

@@ -78,4 +78,4 @@ def _noise(axes: Axes, batch: pd.DataFrame) -> None:
         "tr Cov / |c grad J|$^2$ of a batch of 8 prompts\n(beside the bar: error of its direction)"
     )
     axes.grid(visible=False, axis="y")
-    axes.legend(fontsize=6, loc="best")
+    axes.legend(fontsize=6, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)

@@ -71,6 +71,8 @@ def _bias_verdict(*, unbiased: bool, straight: bool, constant: bool) -> str:
 
 
 def _number(value: float) -> str:
+    if 100 <= value < 1e5:
+        return f"{value:,.0f}"
     return f"{value:.2g}" if 1e-3 <= value < 100 else f"{value:.0e}"
 
 
