@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import seaborn as sns
 from PIL import Image
 
@@ -64,8 +65,8 @@ COLUMN, PAGE = 3.35, 6.9
 
 
 @contextmanager
-def style() -> Iterator[None]:
-    """The project's matplotlib style, for the time of drawing."""
+def drawing() -> Iterator[None]:
+    """The matplotlib style, for the time of drawing; figures made meanwhile are closed at the end."""
     settings: dict[Any, Any] = {
         "font.size": 8,
         "axes.titlesize": 8,
@@ -82,8 +83,13 @@ def style() -> Iterator[None]:
         "pdf.fonttype": 42,
         "savefig.dpi": 300,
     }
+    before = set(plt.get_fignums())
     with sns.axes_style("whitegrid"), mpl.rc_context(settings):
-        yield
+        try:
+            yield
+        finally:
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
 
 
 def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
@@ -92,11 +98,10 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
     Files carry no time stamp, so that the same rows give the same bytes.
     """
     paths = {}
-    with style():
-        for name, figure in figures.items():
-            paths[name] = folder / f"{name}.png"
-            _save_png(figure, paths[name])
-            figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+    for name, figure in figures.items():
+        paths[name] = folder / f"{name}.png"
+        _save_png(figure, paths[name])
+        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
     return paths
 
 

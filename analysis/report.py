@@ -31,9 +31,8 @@ def write(study: Study, rows: pd.DataFrame, manifest: Mapping[str, Any], results
         rows.to_parquet(folder / "rows.parquet", index=False)
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
         _write_table(study.table(rows), folder)
-        with figures.style():
-            drawn = study.draw(rows)
-        paths = figures.save(drawn, folder)
+        with figures.drawing():
+            paths = figures.save(study.draw(rows), folder)
         final = results / study.name
         if final.exists():
             shutil.rmtree(final)
