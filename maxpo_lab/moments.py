@@ -94,9 +94,16 @@ class Moments:
 
         ``floor`` may also be any reference trace covariance. Defined for rules of exact direction (any scale
         c); NaN for the others, where the direction is not defined, where there is no variance, and on
-        degenerate policies, whose floor is 0.
+        degenerate policies, whose floor is 0. Raises ValueError for
+        a floor of another n, k or objective.
         """
         if isinstance(floor, VarianceFloor):
+            same_objective = self.target == "max@k" or (self.target == "mean" and self.k == 1)
+            if (floor.n, floor.k) != (self.n, self.k) or not same_objective:
+                raise ValueError(
+                    f"floor is of max@k at n={floor.n}, k={floor.k}, these moments are of {self.target} "
+                    f"at n={self.n}, k={self.k}: compute variance_floor(levels, n={self.n}, k={self.k}) for max@k"
+                )
             floor = float("nan") if floor.degenerate else floor.trace_covariance
         if not self.direction_error <= max(1e-6, self.bias_resolution):
             return float("nan")

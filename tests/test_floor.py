@@ -333,3 +333,12 @@ def test_efficiency_does_not_depend_on_a_rules_scale_and_is_undefined_without_a_
     graded = ml.RewardLevels.from_softmax([0.0, 1.0, 0.5, 0.2], [0, 0.3, 0.5, 1])
     other = ml.exact_moments("grpo", graded, n=6, k=3)
     assert np.isnan(other.efficiency(ml.variance_floor(graded, n=6, k=3)))
+
+
+def test_a_floor_of_another_setting_is_refused() -> None:
+    levels = ml.RewardLevels.from_softmax([0.0, 1.0, 0.5, 0.2], [0, 0, 1, 1])
+    floor = ml.variance_floor(levels, n=6, k=3)
+    for n, k, target in ((6, 2, "max@k"), (5, 3, "max@k"), (6, 3, "mean")):
+        moments = ml.exact_moments("rloo", levels, n=n, k=k, target=target)
+        with pytest.raises(ValueError, match=r"floor is of max@k at n=6, k=3"):
+            moments.efficiency(floor)
