@@ -102,7 +102,8 @@ class Moments:
             if (floor.n, floor.k) != (self.n, self.k) or not same_objective:
                 raise ValueError(
                     f"floor is of max@k at n={floor.n}, k={floor.k}, these moments are of {self.target} "
-                    f"at n={self.n}, k={self.k}: compute variance_floor(levels, n={self.n}, k={self.k}) for max@k"
+                    f"at n={self.n}, k={self.k}: compute "
+                    f"variance_floor(levels, n={self.n}, k={self.k}) for max@k"
                 )
             floor = float("nan") if floor.degenerate else floor.trace_covariance
         if not self.direction_error <= max(1e-6, self.bias_resolution):
