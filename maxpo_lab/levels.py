@@ -66,7 +66,7 @@ class RewardLevels:
         if (given := self.score_covariances) is not None:
             d = self.mean_scores.shape[1]
             full = _real("score_covariances", given, shape=(size, d, d))
-            _check_covariances(full, second, self.mean_scores)
+            _check_covariances(full, self.probabilities, second, self.mean_scores)
             put("score_covariances", full)
             if self.projected_covariances is None:
                 put("projected_covariances", self.mean_scores @ full @ self.mean_scores.T)
@@ -116,7 +116,8 @@ class RewardLevels:
         values, mass, members = _split(rewards, probabilities)
         shares = [probabilities[i] / mass[level] for level, i in enumerate(members)]
         mean_scores = np.stack([w @ scores[i] for w, i in zip(shares, members, strict=True)])
-        _balance(mean_scores, mass, np.concatenate([scores[i] for i in members]), np.concatenate(shares))
+        average = sum(w @ np.linalg.norm(scores[i], axis=1) for w, i in zip(shares, members, strict=True))
+        _balance(mean_scores, mass, float(average))
         spread = [
             w @ np.sum((scores[i] - mean_scores[level]) ** 2, axis=1)
             for level, (w, i) in enumerate(zip(shares, members, strict=True))
@@ -135,6 +136,65 @@ class RewardLevels:
             if covariances == "full":
                 full = np.stack([covariance(w, i, None) for w, i in pairs])
         return cls(values, mass, mean_scores, second, full, projected)
+
+    @classmethod
+    def from_sums(
+        cls,
+        values: Any,
+        probabilities: Any,
+        scores: Any,
+        squared_norms: Any,
+        *,
+        second_moments: Any = None,
+        projected: Any = None,
+    ) -> Self:
+        r"""Levels from sums over outcomes, as an oracle that never lists the outcomes accumulates them.
+
+        Parameters
+        ----------
+        values
+            Rewards, strictly ascending, shape (L,).
+        probabilities
+            ``p_l``, shape (L,). Levels of probability 0 cannot occur and are left out.
+        scores
+            ``E[s; l] = p_l G_l``, shape (L, d). Rounding is taken from the likeliest level: its mean score
+            follows from the others', as ``sum_l p_l G_l = 0``.
+        squared_norms
+            ``E[|s|^2; l] = p_l S_l``, shape (L,).
+        second_moments
+            ``E[s s^T; l]``, shape (L, d, d), or None.
+        projected
+            ``E[x x^T; l]`` for ``x_m = <G_m, s>``, shape (L, L, L), or None.
+
+        Raises TypeError or ValueError as the constructor, and where the scores do not average to 0: to
+        1e-12 of their root mean square, the rounding of some thousand steps of a recursion.
+        """
+        mass = _real("probabilities", probabilities, ndim=1)
+        _check_distribution(mass, allow_zero=True)
+        size = len(mass)
+        values = _real("values", values, shape=(size,))
+        sums = _real("scores", scores, ndim=2, length=size)
+        d = sums.shape[1]
+        squared_norms = _real("squared_norms", squared_norms, shape=(size,))
+        if second_moments is not None:
+            second_moments = _real("second_moments", second_moments, shape=(size, d, d))
+        if projected is not None:
+            projected = _real("projected", projected, shape=(size, size, size))
+        possible = np.flatnonzero(mass > 0)
+        mean_scores = sums[possible] / mass[possible, None]
+        spread = float(np.sqrt(squared_norms.sum()))
+        _balance(mean_scores, mass[possible], spread)
+        centred = mean_scores @ mean_scores.T
+        full = seen = None
+        if second_moments is not None:
+            outer = mean_scores[:, :, None] * mean_scores[:, None, :]
+            full = second_moments[possible] / mass[possible, None, None] - outer
+        if projected is not None:
+            outer = centred[:, :, None] * centred[:, None, :]
+            kept = projected[np.ix_(possible, possible, possible)]
+            seen = kept / mass[possible, None, None] - outer
+        second = squared_norms[possible] / mass[possible]
+        return cls(values[possible], mass[possible], mean_scores, second, full, seen)
 
     @classmethod
     def from_softmax(cls, logits: Any, rewards: Any, *, covariances: CovarianceForm = "projected") -> Self:
@@ -190,17 +250,16 @@ def _split(rewards: Float, probabilities: Float) -> tuple[Float, Float, list[npt
     return values, mass, members
 
 
-def _balance(mean_scores: Float, mass: Float, scores: Float, shares: Float) -> None:
+def _balance(mean_scores: Float, mass: Float, size: float) -> None:
     """Take the mean score of the likeliest level from the others', in place.
 
     ``sum_l p_l G_l = 0``: where success is rare the failures' mean score is as small as the success
-    probability, and their direct average is rounding.
+    probability, and their direct average is rounding. ``size``: the average norm of a score.
     """
     likeliest = int(mass.argmax())
     others = np.arange(len(mass)) != likeliest
     implied = -(mass[others] @ mean_scores[others]) / mass[likeliest]
     off = float(np.linalg.norm(mean_scores[likeliest] - implied))
-    size = float(shares @ np.linalg.norm(scores, axis=1))
     if off > _TOLERANCE * size:
         raise ValueError(
             f"scores do not average to 0: off by {off:.3g} where they average {size:.3g} in norm; a score, "
@@ -248,7 +307,7 @@ def _check_distribution(probabilities: Float, *, allow_zero: bool) -> None:
         rule = "at least 0" if allow_zero else "positive: leave out a level that cannot occur"
         where = int(probabilities.argmin())
         raise ValueError(f"probabilities[{where}] is {lowest}: every one must be {rule}")
-    total = probabilities.sum()
+    total = float(probabilities.sum())
     if abs(total - 1) > _TOLERANCE:
         raise ValueError(
             f"probabilities sum to {total!r}: they must sum to 1 within {_TOLERANCE:g}; compute them in "
@@ -269,10 +328,13 @@ def _check_levels(values: Float, probabilities: Float, mean_scores: Float, secon
     if off > _TOLERANCE * max(size, np.finfo(np.float64).tiny):
         raise ValueError(
             f"mean_scores do not average to 0: |sum p_l G_l| is {off:.3g} where sum p_l |G_l| is "
-            f"{size:.3g}; a score, the gradient of a log-probability, has mean 0 under its policy"
+            f"{size:.3g}; a score, the gradient of a log-probability, has mean 0 under its policy. "
+            f"RewardLevels.from_sums takes what rounding leaves of it"
         )
     short = second - norms**2
-    if (short < -_TOLERANCE * np.maximum(second, 1e-300) - _TOLERANCE * norms**2).any():
+    # A recursion rounds the scores of a level at the size that scores have on the way, not at their own.
+    scale = np.maximum(second, probabilities @ np.maximum(second, 0.0)) + norms**2
+    if (short < -_TOLERANCE * scale).any():
         level = int(short.argmin())
         raise ValueError(
             f"score_second_moments[{level}] is {second[level]:.6g}, below |G_{level}|^2 = "
@@ -280,12 +342,12 @@ def _check_levels(values: Float, probabilities: Float, mean_scores: Float, secon
         )
 
 
-def _check_covariances(covariances: Float, second: Float, mean_scores: Float) -> None:
+def _check_covariances(covariances: Float, probabilities: Float, second: Float, mean_scores: Float) -> None:
     traces = np.trace(covariances, axis1=1, axis2=2)
     if not np.allclose(covariances, covariances.transpose(0, 2, 1), rtol=0, atol=1e-9 * second.max()):
         raise ValueError("score_covariances must be symmetric matrices, one a level")
     expected = second - np.sum(mean_scores**2, axis=1)
-    if (abs(traces - expected) > 1e-9 * np.maximum(second, 1e-300)).any():
+    if (abs(traces - expected) > 1e-9 * np.maximum(second, probabilities @ second)).any():
         level = int(abs(traces - expected).argmax())
         raise ValueError(
             f"score_covariances[{level}] has trace {traces[level]:.6g}: the trace of Cov(s | l) must be "

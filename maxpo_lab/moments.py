@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from . import rules, states
+from .count_sums import CountSums
+from .estimators import RankLinear
 from .floor import VarianceFloor
 from .groups import as_group_size, as_k
 from .levels import RewardLevels
 from .objective import gradient_coefficients
 from .order_statistics import objective_weights
+from .threshold_sums import ThresholdSums
 from .weights import Vector
 
 Float = npt.NDArray[np.float64]
@@ -21,6 +24,8 @@ Float = npt.NDArray[np.float64]
 DEAD = 1e-9
 #: States evaluated at most unless told otherwise: about a minute for a fast rule at n = 16.
 MAX_STATES = 2_000_000
+#: Rewards (states x n) beyond which a rank-linear rule is summed in closed form: half a second of them.
+MAX_REWARDS = 1 << 21
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -60,11 +65,12 @@ class Moments:
     advantage_rms
         Root mean square advantage.
     dead_group_probability
-        Chance of a group in which every advantage is 0 (to 1e-9 of ``advantage_rms``).
+        Chance of a group in which every advantage is 0 (to 1e-9 of ``advantage_rms``). NaN for a rule summed
+        in closed form whose equal advantages may cancel, see ``dead_groups``; none of the catalogue is.
     snr
         ``|E g|^2 / tr Cov(g)``: does not reward a rule for shrinking.
     states
-        Groups that the rule was evaluated on.
+        Groups that the rule was evaluated on; 0 where its moments were summed in closed form.
     """
 
     n: int
@@ -94,8 +100,8 @@ class Moments:
 
         ``floor`` may also be any reference trace covariance. Defined for rules of exact direction (any scale
         c); NaN for the others, where the direction is not defined, where there is no variance, and on
-        degenerate policies, whose floor is 0. Raises ValueError for
-        a floor of another n, k or objective.
+        degenerate policies, whose floor is 0. Raises ValueError for a floor of another n, k or objective and
+        for a reference that is negative or not finite, TypeError for one that is no number.
         """
         if isinstance(floor, VarianceFloor):
             same_objective = self.target == "max@k" or (self.target == "mean" and self.k == 1)
@@ -106,6 +112,8 @@ class Moments:
                     f"variance_floor(levels, n={self.n}, k={self.k}) for max@k"
                 )
             floor = float("nan") if floor.degenerate else floor.trace_covariance
+        else:
+            floor = _reference(floor)
         if not self.direction_error <= max(1e-6, self.bias_resolution):
             return float("nan")
         if not self.trace_covariance:
@@ -135,6 +143,10 @@ def exact_moments(
     and the multinomial average is finite: ``C(n+L-1, L-1)`` evaluations of the rule, n+1 for 0/1
     rewards, whatever the number of outcomes. Nothing of the rule is used but its output.
 
+    A rank-linear rule is a sum over the thresholds between levels, so its second moments need two thresholds
+    at a time, and no groups: beyond ``max_states`` states, or 2^21 rewards in them, its coefficients are
+    summed in closed form. Hundreds of levels take seconds.
+
     Parameters
     ----------
     estimator
@@ -149,7 +161,7 @@ def exact_moments(
     covariance
         Also return Cov(g), (d, d); the levels must hold ``score_covariances``.
     max_states
-        Refuse beyond this many groups.
+        Refuse a rule that is not a ``RankLinear`` beyond this many groups.
 
     Returns
     -------
@@ -159,32 +171,50 @@ def exact_moments(
     ------
     TypeError, ValueError
         Bad arguments; a rule that is undefined at (n, k), random, returns anything but one finite real
-        advantage a rollout, or whose rows influence each other; more than ``max_states`` states.
+        advantage a rollout, or whose rows influence each other; more than ``max_states`` states of a rule
+        that is not rank-linear.
 
     Notes
     -----
     Assumes i.i.d. rollouts. A rule must be permutation-equivariant up to ties for the sum over counts
     to hold; this is checked on permuted groups, and a rule that fails is evaluated on all ``L^n``
     arrangements instead, or refused where they exceed ``max_states``. Memory of the evaluation is
-    bounded (blocks of 2^17 rewards), time is states x n.
+    bounded (blocks of 2^17 rewards), time is states x n; in closed form O(L^2 n^2) time and O(L^2 + L n)
+    memory.
     """
     n = as_group_size(n)
     k = as_k(k, n=n)
     if not isinstance(levels, RewardLevels):
         raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
-    alpha = _target_weights(target, n, k)
+    alpha = target_weights(target, n, k)
     if covariance and levels.score_covariances is None:
         raise ValueError(
             "covariance=True needs levels with score_covariances: build them with covariances='full'"
         )
     rule = rules.resolve(estimator, n, k)
+    number = states.number_of_counts(n, len(levels.values))
+    sums: CountSums | ThresholdSums
+    if isinstance(rule, RankLinear) and (number > max_states or number * n > MAX_REWARDS):
+        sums = _in_closed_form(rule, levels, n, k)
+    else:
+        sums = _by_states(rule, levels, n, k, max_states)
+    return _report(sums, levels, alpha, n=n, k=k, target=target, covariance=covariance)
+
+
+def _in_closed_form(rule: RankLinear, levels: RewardLevels, n: int, k: int) -> ThresholdSums:
+    if reason := rule.why_not_rewards(levels.values):
+        raise ValueError(reason)
+    return ThresholdSums(levels, rule.coefficients(n, k))
+
+
+def _by_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_states: int) -> CountSums:
     size = len(levels.values)
     count_states = states.number_of_counts(n, size)
     if count_states > max_states:
         raise ValueError(
             f"{count_states:,} count states for n={n} and {size} reward levels, more than "
             f"max_states={max_states:,}: use a smaller group, merge reward levels, raise max_states, "
-            f"or sample"
+            f"sample, or write the rule as a RankLinear, which has no such limit"
         )
     behaviour = _observe(rule, levels, n, k)
     if behaviour.counterexample is None:
@@ -199,13 +229,25 @@ def exact_moments(
                 f"or sample"
             )
         blocks = states.arrangement_blocks(n, levels.probabilities)
-    sums = _Sums(levels, n, by_counts=not behaviour.equivariant)
+    sums = CountSums(levels, n, by_counts=not behaviour.equivariant)
     for block in blocks:
         sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
-    return _report(sums, levels, alpha, n=n, k=k, target=target, covariance=covariance)
+    return sums
 
 
-def _target_weights(target: str, n: int, k: int) -> Vector:
+def _reference(value: float) -> float:
+    """A reference trace covariance, checked."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(
+            f"floor={value!r} is a {type(value).__name__}: it must be a VarianceFloor, or a trace covariance"
+        )
+    if not 0 <= value < np.inf:
+        raise ValueError(f"floor={value!r}: a reference trace covariance must be finite and at least 0")
+    return float(value)
+
+
+def target_weights(target: str, n: int, k: int) -> Vector:
+    """Weights of the objective that a bias is measured against. ValueError names the argument ``target``."""
     try:
         return objective_weights(target, n, k)
     except ValueError as error:
@@ -217,77 +259,15 @@ def _observe(rule: rules.Rule, levels: RewardLevels, n: int, k: int) -> rules.Be
     return rules.observe(rule, levels.values[level], level, k)
 
 
-class _Sums:
-    """Running moments of ``x = sum_l T_l G_l`` and of the advantages, over weighted states.
-
-    All gradients lie in the span of the mean scores, so x is kept in an orthonormal basis of it: at most
-    L numbers, whatever d. Mean and co-moments are updated block by block with Chan's rule, so the
-    variance is a sum of squares of deviations, never a difference of large moments.
-    """
-
-    def __init__(self, levels: RewardLevels, n: int, *, by_counts: bool) -> None:
-        self.size, self.n = len(levels.values), n
-        self.basis, self.coordinates = levels.span()
-        self.weight = 0.0
-        self.mean = np.zeros(self.coordinates.shape[1])
-        self.comoment = np.zeros((len(self.mean), len(self.mean)))
-        self.squares = np.zeros(self.size)
-        self.sum_square = self.sum_max = 0.0
-        self.states = 0
-        self._largest: list[Float] = []
-        self._chance: list[Float] = []
-        self._per_count: dict[tuple[int, ...], Float] | None = {} if by_counts else None
-
-    def add(self, block: states.Block, advantages: Float) -> None:
-        chance = block.probability
-        x = block.sums(advantages, self.size) @ self.coordinates
-        self.squares += chance @ block.sums(advantages**2, self.size)
-        total = advantages.sum(axis=1)
-        self.sum_square += float(chance @ total**2)
-        self.sum_max = max(self.sum_max, float(np.abs(total).max()))
-        self._largest.append(np.abs(advantages).max(axis=1))
-        self._chance.append(chance)
-        self.states += len(chance)
-        if self._per_count is not None:
-            self._add_per_count(block, x, self._per_count)
-        self._merge(chance, x)
-
-    def _merge(self, chance: Float, x: Float) -> None:
-        weight = float(chance.sum())
-        if not weight:
-            return
-        mean = chance @ x / weight
-        deviation = x - mean
-        merged = self.weight + weight
-        step = mean - self.mean
-        self.comoment += (chance[:, None] * deviation).T @ deviation
-        self.comoment += np.outer(step, step) * (self.weight * weight / merged)
-        self.mean += step * (weight / merged)
-        self.weight = merged
-
-    def _add_per_count(self, block: states.Block, x: Float, per_count: dict[tuple[int, ...], Float]) -> None:
-        counts, inverse = np.unique(np.sort(block.level, axis=1), axis=0, return_inverse=True)
-        weighted = np.column_stack([block.probability, block.probability[:, None] * x])
-        for index, key in enumerate(map(tuple, counts.tolist())):
-            part = weighted[inverse.ravel() == index].sum(axis=0)
-            per_count[key] = per_count.get(key, 0.0) + part
-
-    def between_counts(self) -> float:
-        """Trace of the covariance of E[x | counts]."""
-        if self._per_count is None:
-            return float(np.trace(self.comoment))
-        rows = np.stack([row for row in self._per_count.values() if row[0]])
-        deviation = rows[:, 1:] / rows[:, :1] - self.mean
-        return float(rows[:, 0] @ np.sum(deviation**2, axis=1))
-
-    def dead_probability(self, threshold: float) -> float:
-        """Chance of a group whose largest |A| is at most the threshold."""
-        dead = np.concatenate(self._largest) <= threshold
-        return float(np.concatenate(self._chance)[dead].sum())
-
-
 def _report(
-    sums: _Sums, levels: RewardLevels, alpha: Vector, *, n: int, k: int, target: str, covariance: bool
+    sums: CountSums | ThresholdSums,
+    levels: RewardLevels,
+    alpha: Vector,
+    *,
+    n: int,
+    k: int,
+    target: str,
+    covariance: bool,
 ) -> Moments:
     weights = gradient_coefficients(levels, alpha)
     gradient = weights @ sums.coordinates
@@ -304,7 +284,7 @@ def _report(
     trace = within + between
     along = None
     if levels.projected_covariances is not None:
-        inside = np.einsum("i,lij,j->l", weights, levels.projected_covariances, weights)
+        inside = levels.projected_covariances @ weights @ weights
         within_along = float(sums.squares @ inside) / size**2 if size else np.nan
         along = (within_along + float(direction @ sums.comoment @ direction)) / n**2
     full = None

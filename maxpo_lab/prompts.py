@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .groups import whole_number
+from .groups import as_group_size, as_k, whole_number
 from .levels import RewardLevels
-from .moments import Moments, exact_moments
-from .rules import Rule
+from .moments import MAX_STATES, Moments, exact_moments, target_weights
+from .rules import Rule, resolve
 
 Float = npt.NDArray[np.float64]
 _EPS = float(np.finfo(np.float64).eps)
@@ -60,6 +60,7 @@ def batch_moments(
     k: int,
     batch: int,
     target: str = "max@k",
+    max_states: int = MAX_STATES,
 ) -> BatchMoments:
     r"""Exact moments of a rule's gradient over a batch of prompts.
 
@@ -71,8 +72,8 @@ def batch_moments(
 
     Parameters
     ----------
-    estimator, n, k, target
-        As in ``exact_moments``.
+    estimator, n, k, target, max_states
+        As in ``exact_moments``, the states of each prompt.
     prompts
         The policy on each prompt, with scores in one shared parameter space R^d (``side_by_side`` makes that
         of a tabular policy).
@@ -82,7 +83,8 @@ def batch_moments(
     Raises
     ------
     TypeError, ValueError
-        As ``exact_moments``; no prompts, prompts of different d, or ``batch < 1``.
+        As ``exact_moments``, with the prompt it is about; no prompts, prompts of different d, or
+        ``batch < 1``.
 
     Notes
     -----
@@ -101,7 +103,14 @@ def batch_moments(
             f"prompts have scores of {sorted(sizes)} parameters: they must share one parameter space; "
             f"side_by_side puts separate ones next to each other"
         )
-    each = tuple(exact_moments(estimator, levels, n=n, k=k, target=target) for levels in prompts)
+    n = as_group_size(n)
+    k = as_k(k, n=n)
+    target_weights(target, n, k)
+    rule = resolve(estimator, n, k)
+    each = tuple(
+        _of_prompt(index, rule, levels, n=n, k=k, target=target, max_states=max_states)
+        for index, levels in enumerate(prompts)
+    )
     means = np.stack([moments.mean for moments in each])
     gradient = np.mean([moments.gradient for moments in each], axis=0)
     mean = means.mean(axis=0)
@@ -127,6 +136,18 @@ def _check_levels(prompts: tuple[RewardLevels, ...]) -> None:
     for index, levels in enumerate(prompts):
         if not isinstance(levels, RewardLevels):
             raise TypeError(f"prompts[{index}] is a {type(levels).__name__}: it must be a RewardLevels")
+
+
+def _of_prompt(
+    index: int, rule: Rule, levels: RewardLevels, *, n: int, k: int, target: str, max_states: int
+) -> Moments:
+    """Moments of one prompt; what is wrong on it is said with its place."""
+    try:
+        return exact_moments(rule, levels, n=n, k=k, target=target, max_states=max_states)
+    except ValueError as error:
+        raise ValueError(f"prompts[{index}]: {error}") from error
+    except TypeError as error:
+        raise TypeError(f"prompts[{index}]: {error}") from error
 
 
 def _largest(moments: Moments, levels: RewardLevels) -> float:

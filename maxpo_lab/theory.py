@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .estimators import Estimator, RankLinear
-from .groups import Array
+from .groups import Array, as_k, whole_number
 from .levels import RewardLevels
 from .moments import exact_moments
 from .order_statistics import increments, objective_weights
@@ -85,8 +85,12 @@ def decide_by_moments(rule: Estimator, *, n: int, k: int, policies: int = 3, see
     reward levels, on 0/1 for binary rules), and a polynomial identity that holds on a few random points fails
     nowhere with probability one.
 
-    Raises as ``exact_moments``. Cost ``policies`` times its cost at three levels.
+    Raises as ``exact_moments``, and ValueError for fewer than 2 policies: one has a scale common to nothing.
+    Cost ``policies`` times its cost at three levels.
     """
+    policies = whole_number(policies, "policies")
+    if policies < 2:
+        raise ValueError(f"policies={policies}: a scale is common to at least 2 policies")
     rng = np.random.default_rng([seed, n, k])
     found = []
     for _ in range(policies):
@@ -184,7 +188,18 @@ def unbiased_and_centered(n: int, k: int, levels: int = 2) -> LinearSystem:
 
 
 def canonical_baseline(n: int, k: int, levels: int = 2) -> tuple[Fraction, ...]:
-    """``K v(K)`` of each multiset of n-1 levels, ``k <= n-1``: the baseline of the canonical advantage."""
+    """``K v(K)`` of each multiset of n-1 levels, ``k <= n-1``: the baseline of the canonical advantage.
+
+    Raises ValueError where k is not among 1..n-1.
+    """
+    n = whole_number(n, "n")
+    if n < 2:
+        raise ValueError(f"n={n}: the canonical baseline averages over others, so it needs n >= 2")
+    if as_k(k) > n - 1:
+        raise ValueError(
+            f"k={k}: the canonical baseline averages over k-subsets of the {n - 1} others, so it needs "
+            f"1 <= k <= n-1; the nearest valid choice is k={n - 1}"
+        )
     return tuple(k * _mean_max(state, k) for state in multisets(n - 1, levels))
 
 

@@ -156,7 +156,8 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         "maxpo_lab.estimators.maxpo.subset_share",
         "maxpo_lab.objective.subset_share",
         "maxpo_lab.rules.evaluate",
-        "maxpo_lab.moments._Sums",
+        "maxpo_lab.moments.CountSums",
+        "maxpo_lab.moments.ThresholdSums",
     ):
         monkeypatch.setattr(place, computed)
 

@@ -184,6 +184,137 @@ def test_what_is_held_is_a_read_only_copy() -> None:
         levels.probabilities[0] = 1.0
 
 
+def summed(policy: Policy, extra: bool = True) -> dict[str, np.ndarray]:
+    """What an oracle adds up over the outcomes, level by level, without ever dividing."""
+    values = np.unique(policy.rewards)
+    members = policy.rewards == values[:, None]
+    mass = members @ policy.probabilities
+    weighted = members * policy.probabilities
+    sums = {
+        "values": values,
+        "probabilities": mass,
+        "scores": weighted @ policy.scores,
+        "squared_norms": weighted @ np.sum(policy.scores**2, axis=1),
+    }
+    if extra:
+        seen = policy.scores @ (sums["scores"] / mass[:, None]).T
+        sums["second_moments"] = np.einsum("lo,oi,oj->lij", weighted, policy.scores, policy.scores)
+        sums["projected"] = np.einsum("lo,oi,oj->lij", weighted, seen, seen)
+    return sums
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_from_sums_is_from_outcomes(policy: Policy) -> None:
+    made, want = ml.RewardLevels.from_sums(**summed(policy)), policy.levels()
+    assert made.values.tolist() == want.values.tolist()
+    for field, power in (
+        ("probabilities", 0),
+        ("mean_scores", 1),
+        ("score_second_moments", 2),
+        ("score_covariances", 2),
+        ("projected_covariances", 4),
+    ):
+        # Divided by p_l, which is at least 0.01 here, and second moments less their means.
+        tolerance = 8 * rounding(policy, power) / want.probabilities.min()
+        np.testing.assert_allclose(
+            getattr(made, field), getattr(want, field), rtol=0, atol=tolerance, err_msg=field
+        )
+    bare = ml.RewardLevels.from_sums(**summed(policy, extra=False))
+    assert bare.score_covariances is None
+    assert bare.projected_covariances is None
+
+
+def test_from_sums_leaves_out_what_cannot_occur() -> None:
+    policy = POLICIES["softmax"]
+    sums = {key: np.asarray(value) for key, value in summed(policy, extra=False).items()}
+    padded = {key: np.concatenate([value, np.zeros_like(value[:1])]) for key, value in sums.items()}
+    padded["values"][-1] = 9.0
+    made, want = ml.RewardLevels.from_sums(**padded), ml.RewardLevels.from_sums(**sums)
+    assert made.values.tolist() == want.values.tolist()
+    np.testing.assert_array_equal(made.mean_scores, want.mean_scores)
+
+
+def counting_chain(steps: int, chance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mass, first and second score moments per number of heads in so many tosses, by forward recursion.
+
+    Each toss adds 1 - q or -q to the score, the one parameter being the logit of q.
+    """
+    m, u, w = np.ones(1), np.zeros(1), np.zeros(1)
+    for _ in range(steps):
+        nexts = []
+        for q, e in ((1 - chance, -chance), (chance, 1 - chance)):
+            nexts.append((q * m, q * (u + m * e), q * (w + 2 * e * u + m * e**2)))
+        tails, heads = nexts
+        m, u, w = (np.append(a, 0.0) + np.append(0.0, b) for a, b in zip(tails, heads, strict=True))
+    return m, u, w
+
+
+@pytest.mark.parametrize("steps", [20, 400, 1500])
+@pytest.mark.parametrize("chance", [0.5, 0.3, 1e-3])
+@pytest.mark.parametrize("reward", ["parity", "exactly the mean", "count in ten classes"])
+def test_from_sums_takes_a_long_recursion(steps: int, chance: float, reward: str) -> None:
+    """Levels that know nothing of the parameter, or whose score is 0 throughout, are left with rounding."""
+    m, u, w = counting_chain(steps, chance)
+    count = np.arange(steps + 1)
+    levels = {
+        "parity": count % 2,
+        "exactly the mean": (count == round(steps * chance)) * 1,
+        "count in ten classes": count * 10 // (steps + 1),
+    }[reward]
+    member = levels == np.unique(levels)[:, None]
+    made = ml.RewardLevels.from_sums(
+        np.unique(levels),
+        member @ m,
+        (member @ u)[:, None],
+        member @ w,
+        second_moments=(member @ w)[:, None, None],
+    )
+    # Each step rounds what is carried, of the size of the whole score, sqrt(T q (1-q)), a few times.
+    size = np.sqrt(steps * chance * (1 - chance))
+    kept = np.isin(np.unique(levels), made.values)
+    mass = member[kept] @ m
+    score = count - steps * chance
+    tolerance = 16 * steps * EPS
+    exact = member[kept] @ (m * score)
+    assert (np.abs(mass * made.mean_scores[:, 0] - exact) <= tolerance * size).all()
+    exact = member[kept] @ (m * score**2)
+    assert (np.abs(mass * made.score_second_moments - exact) <= tolerance * size**2).all()
+    assert (made.score_variances >= 0).all()
+
+
+SUMS = {
+    "values": [0.0, 1.0],
+    "probabilities": [0.75, 0.25],
+    "scores": [[-0.75], [0.75]],
+    "squared_norms": [1.5, 2.5],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "fragments"),
+    [
+        ({"probabilities": [1.25, -0.25]}, ValueError, ["probabilities[1] is -0.25", "at least 0"]),
+        ({"probabilities": [0.5, 0.25]}, ValueError, ["probabilities sum to", "0.75"]),
+        ({"values": [0.0]}, ValueError, ["values", "(1,)", "(2,)"]),
+        ({"values": [1.0, 0.0]}, ValueError, ["values", "strictly ascending"]),
+        ({"scores": [[-0.75], [0.7]]}, ValueError, ["scores do not average to 0"]),
+        ({"scores": [-0.75, 0.75]}, ValueError, ["scores", "expected 2"]),
+        ({"scores": [[0.0]]}, ValueError, ["scores", "1 rows"]),
+        ({"squared_norms": [1.5, np.nan]}, ValueError, ["squared_norms[1] is nan"]),
+        ({"squared_norms": [1.5]}, ValueError, ["squared_norms", "(1,)", "(2,)"]),
+        ({"squared_norms": [0.5, 2.5]}, ValueError, ["score_second_moments[0]", "at least"]),
+        ({"second_moments": np.ones((2, 2))}, ValueError, ["second_moments", "(2, 2)", "(2, 1, 1)"]),
+        ({"projected": np.ones((2, 1, 1))}, ValueError, ["projected", "(2, 1, 1)", "(2, 2, 2)"]),
+    ],
+)
+def test_refuses_sums(change: dict, error: type[Exception], fragments: list[str]) -> None:
+    assert ml.RewardLevels.from_sums(**SUMS).mean_scores.tolist() == [[-1.0], [3.0]]
+    with pytest.raises(error) as raised:
+        ml.RewardLevels.from_sums(**{**SUMS, **change})
+    for fragment in fragments:
+        assert fragment in str(raised.value)
+
+
 BASE = {
     "values": [0.0, 1.0],
     "probabilities": [0.75, 0.25],

@@ -22,6 +22,7 @@ from checks import (
 )
 
 import maxpo_lab as ml
+from maxpo_lab import moments as moments_module
 from maxpo_lab import rules, states
 
 MIB = 1 << 20
@@ -117,6 +118,15 @@ def test_all_outcomes(name: str, where: str) -> None:
     for k in valid_k(name, 4):
         seen = assert_same_moments(name, policy, n=4, k=k)
         assert seen.states == comb(4 + len(set(policy.rewards)) - 1, 4)
+
+
+@pytest.mark.parametrize("where", POLICIES)
+@pytest.mark.parametrize("name", ["maxpo", "pkpo-s", "pkpo-loo", "reinforce", "l-statistic:BotM:2"])
+def test_all_outcomes_of_the_closed_form(name: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments_module, "MAX_REWARDS", 0)
+    for n, k in ((1, 1), (2, 1), (4, 2), (4, 3)):
+        if ml.get_estimator(name).why_not(n, k) is None:
+            assert assert_same_moments(name, POLICIES[where], n=n, k=k).states == 0
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
@@ -227,6 +237,22 @@ def test_efficiency() -> None:
     # Another direction has no efficiency.
     assert np.isnan(ml.exact_moments("grpo", BANDITS["graded"], n=8, k=3).efficiency(1.0))
     assert np.isnan(ml.exact_moments("maxpo", one_level(), n=4, k=2).efficiency(1.0))
+
+
+@pytest.mark.parametrize("reference", [-1e-9, float("nan"), float("inf"), -float("inf")])
+def test_a_reference_is_a_variance(reference: float) -> None:
+    seen = ml.exact_moments("maxpo", BANDITS["graded"], n=8, k=3)
+    with pytest.raises(ValueError, match=r"floor=.*reference trace covariance must be finite and at least 0"):
+        seen.efficiency(reference)
+    # Also where the efficiency would not be defined.
+    with pytest.raises(ValueError, match="at least 0"):
+        ml.exact_moments("grpo", BANDITS["graded"], n=8, k=3).efficiency(reference)
+
+
+@pytest.mark.parametrize("reference", ["0.5", None, True])
+def test_a_reference_is_a_number(reference: Any) -> None:
+    with pytest.raises(TypeError, match=r"floor=.*VarianceFloor, or a trace covariance"):
+        ml.exact_moments("maxpo", BANDITS["graded"], n=8, k=3).efficiency(reference)
 
 
 def test_efficiency_of_a_rule_without_variance_is_not_defined() -> None:
@@ -434,8 +460,9 @@ def test_too_many_states_are_refused_before_the_rule_is_called() -> None:
         ml.exact_moments(never, levels, n=64, k=2)
     for advice in ("max_states=2,000,000", "smaller group", "merge reward levels", "sample"):
         assert advice in str(raised.value)
+    assert "RankLinear" in str(raised.value)
     with pytest.raises(ValueError, match="max_states=100"):
-        ml.exact_moments("maxpo", levels, n=4, k=2, max_states=100)
+        ml.exact_moments("grpo", levels, n=4, k=2, max_states=100)
 
 
 def test_too_many_arrangements_are_refused_with_the_reason() -> None:
@@ -492,7 +519,7 @@ def test_memory_stays_bounded() -> None:
     levels = bandit(100, 10, 0.05)
     tracemalloc.start()
     try:
-        ml.exact_moments("maxpo", levels, n=2000, k=8)
+        ml.exact_moments(ml.advantages, levels, n=2000, k=8)  # a callable: by states, not in closed form
         exact = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         # At n = 16384 the whole sum takes a minute: the equivariance check and a few blocks of it.

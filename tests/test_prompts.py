@@ -224,6 +224,33 @@ def test_what_is_not_a_policy_is_refused_by_place() -> None:
             call()
 
 
+def test_max_states_is_passed_on_and_the_prompt_that_exceeds_it_is_named() -> None:
+    graded = ml.RewardLevels.from_softmax([0.0] * 7 + [1.0] * 2, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1])
+    binary = ml.RewardLevels.from_softmax([0.0] * 9, [0] * 8 + [1])
+    with pytest.raises(ValueError, match=r"prompts\[1\]: .*count states.*max_states=100"):
+        ml.batch_moments("grpo", [binary, graded], n=4, k=2, batch=2, max_states=100)
+    seen = ml.batch_moments("grpo", [binary, graded], n=4, k=2, batch=2, max_states=1000)
+    assert [each.states for each in seen.prompts] == [5, 495]
+    # A rank-linear rule needs no states at all.
+    spared = ml.batch_moments("maxpo", [binary, graded], n=4, k=2, batch=2, max_states=100)
+    assert [each.states for each in spared.prompts] == [5, 0]
+
+
+def test_the_prompt_that_a_rule_fails_on_is_named() -> None:
+    graded = ml.RewardLevels.from_softmax([0.0, 1.0, 2.0], [0, 0.5, 1])
+    binary = ml.RewardLevels.from_softmax([0.0, 1.0, 2.0], [0, 0, 1])
+    for rule, error, message in (
+        ("passk-training", ValueError, r"prompts\[1\]: passk-training is defined for 0/1 rewards"),
+        (lambda r, _k: r + 0j if 0.5 in r else r, TypeError, r"prompts\[1\]: .*complex128"),
+    ):
+        with pytest.raises(error, match=message):
+            ml.batch_moments(rule, [binary, graded], n=4, k=2, batch=2)
+    # What is wrong on every prompt is no prompt's fault.
+    for options in ({"k": 5}, {"target": "median"}, {"n": 0}):
+        with pytest.raises(ValueError, match=r"^(?!prompts)"):
+            ml.batch_moments("maxpo", [binary], **{"n": 4, "k": 2, "batch": 2, **options})
+
+
 def test_prompts_may_come_from_a_generator_and_cancelling_gradients_are_unresolved() -> None:
     first = ml.RewardLevels.from_softmax([0.3, -0.3], [0, 1])
     second = ml.RewardLevels.from_softmax([0.3, -0.3], [1, 0])

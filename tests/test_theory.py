@@ -141,3 +141,25 @@ def test_solver_tells_unique_free_and_impossible_apart() -> None:
     free = theory.solve([[one, one], [two, two]], [one, two])
     assert (free.rank, free.consistent, free.unique) == (1, True, False)
     assert not theory.solve([[one, one], [two, two]], [one, one]).consistent
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "message"),
+    [
+        (4, 4, r"k=4: .*3 others.*nearest valid choice is k=3"),
+        (4, 0, r"k=0: .*nearest valid choice is k=1"),
+        (1, 1, r"n=1: .*n >= 2"),
+    ],
+)
+def test_a_canonical_baseline_needs_others(n: int, k: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        theory.canonical_baseline(n, k)
+    assert len(theory.canonical_baseline(4, 3)) == len(theory.multisets(3, 2))
+
+
+@pytest.mark.parametrize("policies", [1, 0, -2])
+def test_one_policy_decides_nothing(policies: int) -> None:
+    with pytest.raises(ValueError, match=rf"policies={policies}: .*at least 2"):
+        theory.decide_by_moments(ml.get_estimator("grpo"), n=4, k=2, policies=policies)
+    with pytest.raises(TypeError, match=r"policies=2\.0"):
+        theory.decide_by_moments(ml.get_estimator("grpo"), n=4, k=2, policies=2.0)
