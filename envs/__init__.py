@@ -1,17 +1,61 @@
-"""The specimens: Gymnasium environments with a policy whose gradients are known exactly.
+"""The specimens: policies whose objective and its gradient are known, to hold every estimator against.
 
-Importing this package registers ``maxpo/SparseBandit-v0``. Every specimen has, beside the Gymnasium
-interface, a policy over its actions with parameters ``theta``:
+Importing this package registers, for ``gymnasium.make`` and ``gymnasium.make_vec``,
 
-- ``theta``: the parameters it starts from, a NumPy array
-- ``levels(theta) -> maxpo_lab.RewardLevels``: the exact oracle
-- ``sampler(theta, device)``: batched groups of rollouts in torch, with implicit scores
+- ``maxpo/SparseBandit-v0``: many arms, few of them good; the smallest world with sparse rewards
+- ``maxpo/PromptBandit-v0``: prompts from nearly impossible to easy; the shape of a batch of prompts
+- ``maxpo/CombinationLock-v0``: a code entered digit by digit
+- ``maxpo/Maze-v0``: goals of different value, near and far, and states that an episode comes back to
+- ``maxpo/ChainSum-v0``: running sums written token by token, judged by a verifier
+- ``maxpo/GaussianBandit-v0``: a continuous action and continuous rewards
+
+All are Gymnasium environments and ``Specimen``s. With ``theta`` the parameters of the policy, an array:
+
+- ``specimen.theta``: the parameters it starts from, read-only; ``specimen.prompts``: how many prompts
+- ``specimen.max_at_k(theta, k)`` and ``specimen.max_at_k_gradient(theta, k)``: averaged over the prompts
+- ``specimen.sampler(theta, device, prompt)``: batched groups of rollouts in torch, with implicit scores
+
+All but GaussianBandit have finitely many rewards and are ``ExactSpecimen``s:
+
+- ``specimen.levels(theta, prompt, covariances=...)``: the exact ``maxpo_lab.RewardLevels`` of one prompt,
+  from which ``maxpo_lab.exact_moments`` gets bias and variance of any rule
+
+``from_gymnasium`` makes a specimen of Gymnasium's own tabular worlds. ``envs.sequence.SequencePolicy`` puts
+a next-token network on a sequence task (CombinationLock, ChainSum), and ``envs.rollouts`` samples any
+environment with any torch policy; both import torch, which nothing above does before ``sampler`` is called.
 """
 
 import gymnasium
 
 from .bandit import SparseBandit
+from .chain_sum import ChainSum
+from .gaussian import GaussianBandit
+from .lock import CombinationLock
+from .maze import Maze
+from .prompt_bandit import PromptBandit
+from .specimen import ExactSpecimen, Specimen
+from .toy_text import from_gymnasium
 
-gymnasium.register(id="maxpo/SparseBandit-v0", entry_point="envs.bandit:SparseBandit")
+__all__ = [
+    "ChainSum",
+    "CombinationLock",
+    "ExactSpecimen",
+    "GaussianBandit",
+    "Maze",
+    "PromptBandit",
+    "SparseBandit",
+    "Specimen",
+    "from_gymnasium",
+]
 
-__all__ = ["SparseBandit"]
+for _specimen in (SparseBandit, PromptBandit, CombinationLock, Maze, ChainSum):
+    gymnasium.register(
+        id=f"maxpo/{_specimen.__name__}-v0",
+        entry_point=f"{_specimen.__module__}:{_specimen.__name__}",
+        vector_entry_point=f"envs.vector_forms:{_specimen.__name__}",
+    )
+gymnasium.register(
+    id="maxpo/GaussianBandit-v0",
+    entry_point="envs.gaussian:GaussianBandit",
+    vector_entry_point="envs.gaussian:GaussianVectorEnv",
+)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab import RewardLevels
+from maxpo_lab.groups import whole_number
+from maxpo_lab.levels import CovarianceForm
+
+from .mdp import TabularMDP
+from .stepping import TabularEnv
 
 if TYPE_CHECKING:
     import torch
@@ -17,9 +21,10 @@ if TYPE_CHECKING:
     from .sampling import CategoricalSampler
 
 Float = npt.NDArray[np.float64]
+Within = Literal["even", "zipf"]
 
 
-class SparseBandit(gymnasium.Env[np.int64, np.int64]):
+class SparseBandit(TabularEnv):
     """A bandit with sparse rewards, the smallest world in which max@K is not the mean reward.
 
     ## Description
@@ -40,10 +45,10 @@ class SparseBandit(gymnasium.Env[np.int64, np.int64]):
     After one step.
 
     ## Exact Oracle
-    A softmax policy over the arms with logits ``theta``. At the initial ``theta`` the good arms have
+    A softmax policy over the arms with logits ``theta`` (arms,). At the initial ``theta`` the good arms have
     total probability ``success`` and the bad ones the rest; inside each class the arms are alike
     (``within="even"``) or have probability proportional to 1/rank (``"zipf"``). ``levels(theta)`` is exact
-    in O(arms x levels), for any ``theta``.
+    in closed form for any ``theta``, without an arms x arms matrix: a million arms take under a second.
 
     ## Arguments
     ``gymnasium.make("maxpo/SparseBandit-v0", arms=100, good=10, success=0.05, grades=(1.0,), within="even")``
@@ -55,71 +60,85 @@ class SparseBandit(gymnasium.Env[np.int64, np.int64]):
     * v0: initial version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
-
     def __init__(
         self,
         arms: int = 100,
         good: int = 10,
         success: float = 0.05,
         grades: Sequence[float] = (1.0,),
-        within: Literal["even", "zipf"] = "even",
+        within: Within = "even",
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None:
-            raise ValueError(f"render_mode={render_mode!r}: a bandit has nothing to render; use None")
-        if not 1 <= good < arms:
-            raise ValueError(f"good={good}, arms={arms}: need 1 <= good < arms, so that success can vary")
-        if not 0 < success < 1:
-            raise ValueError(f"success={success}: a probability strictly between 0 and 1 is needed")
-        if not 1 <= len(grades) <= good or not np.isfinite(grades).all() or min(grades) <= 0:
-            raise ValueError(
-                f"grades={tuple(grades)}: need 1 to good={good} finite rewards above 0, the bad arms' reward"
-            )
-        if within not in ("even", "zipf"):
-            raise ValueError(f"within={within!r}: must be 'even' or 'zipf'")
         self.arms, self.good, self.success = arms, good, success
+        self.rewards = graded_arms(arms, good, grades)
+        self.rewards.setflags(write=False)
         self.grades = tuple(float(grade) for grade in grades)
-        self.rewards: Float = np.zeros(arms)
-        for run, grade in zip(np.array_split(np.arange(good), len(grades)), self.grades, strict=True):
-            self.rewards[run] = grade
-        ranks = np.concatenate([np.arange(1, good + 1), np.arange(1, arms - good + 1)])
-        share = 1.0 / ranks if within == "zipf" else np.ones(arms)
-        share[:good] *= success / share[:good].sum()
-        share[good:] *= (1 - success) / share[good:].sum()
-        self.theta: Float = np.log(share)
-        for fixed in (self.rewards, self.theta):
-            fixed.setflags(write=False)
-        self.render_mode = None
-        self.action_space = gymnasium.spaces.Discrete(arms)
-        self.observation_space = gymnasium.spaces.Discrete(1)
-        self._ended = True
+        super().__init__(bandit(self.rewards[None]), sparse_logits(arms, good, success, within), render_mode)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.int64, dict[str, Any]]:
-        """Start an episode; there are no options."""
-        super().reset(seed=seed)
-        if options:
-            raise ValueError(f"options={options}: SparseBandit has none")
-        self._ended = False
-        return np.int64(0), {}
-
-    def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
-        """Pull an arm; the episode ends."""
-        if self._ended:
-            raise RuntimeError("the episode has ended: call reset() before step()")
-        if not self.action_space.contains(action):
-            raise ValueError(f"action={action!r}: must be an arm, 0 to {self.arms - 1}")
-        self._ended = True
-        return np.int64(0), float(self.rewards[action]), True, False, {}
-
-    def levels(self, theta: npt.ArrayLike) -> RewardLevels:
+    def levels(
+        self, theta: npt.ArrayLike, prompt: int | None = None, *, covariances: CovarianceForm = "projected"
+    ) -> RewardLevels:
         """The exact oracle: reward levels of the softmax policy with logits ``theta`` (arms,)."""
-        return RewardLevels.from_softmax(theta, self.rewards)
+        self._one_prompt(prompt)
+        return RewardLevels.from_softmax(self._parameters(theta), self.rewards, covariances=covariances)
 
-    def sampler(self, theta: npt.ArrayLike, device: torch.device | str = "cpu") -> CategoricalSampler:
+    def sampler(  # type: ignore[override]
+        self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
+    ) -> CategoricalSampler:
         """Batched groups of pulls under logits ``theta`` (arms,), in torch on ``device``."""
         from .sampling import CategoricalSampler  # noqa: PLC0415 - torch takes a second to import
 
-        return CategoricalSampler.from_logits(theta, self.rewards, device=device)
+        self._one_prompt(prompt)
+        return CategoricalSampler.from_logits(self._parameters(theta), self.rewards, device=device)
+
+    def occupancy(self, theta: npt.ArrayLike, prompt: int | None = None) -> Float:
+        """Expected pulls of an episode, shape (1,): one."""
+        self._parameters(theta)
+        self._one_prompt(prompt)
+        return np.ones(1)
+
+
+def bandit(rewards: Float) -> TabularMDP:
+    """One pull per episode: rewards (prompts, arms), a prompt being all that is seen."""
+    prompts, arms = rewards.shape
+    prompt, arm = (index.ravel() for index in np.indices(rewards.shape))
+    return TabularMDP(
+        source=prompt,
+        action=arm,
+        target=prompt,
+        probability=np.ones(rewards.size),
+        reward=rewards.ravel(),
+        terminated=np.ones(rewards.size, dtype=bool),
+        observation=np.arange(prompts),
+        starts=tuple({index: 1.0} for index in range(prompts)),
+        horizon=1,
+        observations=prompts,
+        actions=arms,
+    )
+
+
+def graded_arms(arms: int, good: int, grades: Sequence[float]) -> Float:
+    """Rewards (arms,): the good arms first, in equal runs of each grade; checked."""
+    if not 1 <= whole_number(good, "good") < whole_number(arms, "arms"):
+        raise ValueError(f"good={good}, arms={arms}: need 1 <= good < arms, so that success can vary")
+    if not 1 <= len(grades) <= good or not np.isfinite(grades).all() or min(grades) <= 0:
+        raise ValueError(
+            f"grades={tuple(grades)}: need 1 to good={good} finite rewards above 0, the bad arms' reward"
+        )
+    rewards = np.zeros(arms)
+    for run, grade in zip(np.array_split(np.arange(good), len(grades)), grades, strict=True):
+        rewards[run] = grade
+    return rewards
+
+
+def sparse_logits(arms: int, good: int, success: float, within: Within) -> Float:
+    """Logits (arms,) that give the good arms, which come first, total probability ``success``; checked."""
+    if not 0 < success < 1:
+        raise ValueError(f"success={success}: a probability strictly between 0 and 1 is needed")
+    if within not in ("even", "zipf"):
+        raise ValueError(f"within={within!r}: must be 'even' or 'zipf'")
+    ranks = np.concatenate([np.arange(1, good + 1), np.arange(1, arms - good + 1)])
+    share = 1.0 / ranks if within == "zipf" else np.ones(arms)
+    share[:good] *= success / share[:good].sum()
+    share[good:] *= (1 - success) / share[good:].sum()
+    return np.asarray(np.log(share))

@@ -220,24 +220,24 @@ class RewardLevels:
         pi = np.exp(logits - logits.max())
         pi /= pi.sum()
         values, mass, members = _split(rewards, pi)
-        conditional = np.zeros((len(values), len(pi)))
-        for level, i in enumerate(members):
-            conditional[level, i] = pi[i] / mass[level]
+        rest = np.array([np.delete(mass, level).sum() for level in range(len(mass))])
         # Away from its own members G_l is -pi, there it is pi (1 - p_l) / p_l: exact for p_l near 1.
-        mean_scores = np.broadcast_to(-pi, conditional.shape).copy()
+        mean_scores = np.broadcast_to(-pi, (len(values), len(pi))).copy()
+        spread = np.empty(len(values))
+        projected = None if covariances is None else np.empty((len(values),) * 3)
+        full = np.zeros((len(values), len(pi), len(pi))) if covariances == "full" else None
         for level, i in enumerate(members):
-            rest = np.delete(mass, level).sum()
-            mean_scores[level, i] = conditional[level, i] * rest
-        second = np.sum(mean_scores**2, axis=1) + np.sum(conditional * (1.0 - conditional), axis=1)
-
-        projected = full = None
-        if covariances is not None:
-            seen = mean_scores - (conditional[:, None, :] * mean_scores).sum(-1, keepdims=True)
-            projected = np.einsum("la,lia,lja->lij", conditional, seen, seen, optimize=True)
-            if covariances == "full":
-                full = -conditional[:, :, None] * conditional[:, None, :]
-                diagonal = np.arange(len(pi))
-                full[:, diagonal, diagonal] += conditional
+            share = pi[i] / mass[level]
+            mean_scores[level, i] = share * rest[level]
+            spread[level] = share @ (1.0 - share)
+            if projected is not None:
+                # <G_m, s> is pi(a) times a factor of m and l alone, but for a constant.
+                factor = np.where(np.arange(len(values)) == level, rest[level] / mass[level], -1.0)
+                variance = share @ (pi[i] - share @ pi[i]) ** 2
+                projected[level] = np.outer(factor, factor) * variance
+            if full is not None:
+                full[level][np.ix_(i, i)] = np.diag(share) - np.outer(share, share)
+        second = np.sum(mean_scores**2, axis=1) + spread
         return cls(values, mass, mean_scores, second, full, projected)
 
 

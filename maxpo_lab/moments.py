@@ -24,8 +24,9 @@ Float = npt.NDArray[np.float64]
 DEAD = 1e-9
 #: States evaluated at most unless told otherwise: about a minute for a fast rule at n = 16.
 MAX_STATES = 2_000_000
-#: Rewards (states x n) beyond which a rank-linear rule is summed in closed form: half a second of them.
-MAX_REWARDS = 1 << 21
+#: Entries (states x n, or x levels where these are more) beyond which a rank-linear rule is summed in closed
+#: form: half a second of them.
+MAX_ENTRIES = 1 << 21
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -144,7 +145,7 @@ def exact_moments(
     rewards, whatever the number of outcomes. Nothing of the rule is used but its output.
 
     A rank-linear rule is a sum over the thresholds between levels, so its second moments need two thresholds
-    at a time, and no groups: beyond ``max_states`` states, or 2^21 rewards in them, its coefficients are
+    at a time, and no groups: beyond ``max_states`` states, or 2^21 entries in them, its coefficients are
     summed in closed form. Hundreds of levels take seconds.
 
     Parameters
@@ -192,9 +193,10 @@ def exact_moments(
             "covariance=True needs levels with score_covariances: build them with covariances='full'"
         )
     rule = rules.resolve(estimator, n, k)
-    number = states.number_of_counts(n, len(levels.values))
+    size = len(levels.values)
+    number = states.number_of_counts(n, size)
     sums: CountSums | ThresholdSums
-    if isinstance(rule, RankLinear) and (number > max_states or number * n > MAX_REWARDS):
+    if isinstance(rule, RankLinear) and (number > max_states or number * max(n, size) > MAX_ENTRIES):
         sums = _in_closed_form(rule, levels, n, k)
     else:
         sums = _by_states(rule, levels, n, k, max_states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import gymnasium
@@ -11,7 +12,10 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401 - registers the ids
+import maxpo_lab as ml
 from envs import SparseBandit
+from envs.stepping import TabularVectorEnv
+from envs.tabular import first_moments, second_moments
 
 GRADED = {"arms": 30, "good": 7, "success": 0.2, "grades": (0.25, 0.5, 1.0)}
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -27,7 +31,7 @@ def test_passes_gymnasiums_checker_with_warnings_as_errors(settings: dict) -> No
 def test_episode_through_the_public_api() -> None:
     env = gymnasium.make("maxpo/SparseBandit-v0", **GRADED)
     observation, info = env.reset(seed=1)
-    assert (observation, info) == (0, {})
+    assert (observation, info) == (0, {"prompt": 0})
     assert env.step(np.int64(0))[1:4] == (0.25, True, False)
     env.reset()
     assert env.step(np.int64(29))[1] == 0.0
@@ -37,6 +41,7 @@ def test_episode_through_the_public_api() -> None:
 
 def test_vector_form_steps_every_copy() -> None:
     vector = gymnasium.make_vec("maxpo/SparseBandit-v0", num_envs=3, **GRADED)
+    assert isinstance(vector, TabularVectorEnv)
     vector.reset(seed=0)
     _, rewards, terminated, _, _ = vector.step(np.array([0, 6, 29]))
     np.testing.assert_array_equal(rewards, [0.25, 1.0, 0.0])
@@ -57,6 +62,53 @@ def test_zipf_spreads_each_class_by_rank() -> None:
     probability = np.exp(bandit.theta)
     np.testing.assert_allclose(probability[:3], 0.3 * np.array([6, 3, 2]) / 11, rtol=1e-14)
     np.testing.assert_allclose(probability[3:], 0.7 * np.array([12, 6, 4, 3]) / 25, rtol=1e-14)
+
+
+def test_levels_equal_the_recursion_over_the_table() -> None:
+    bandit = SparseBandit(**GRADED)
+    theta = np.random.default_rng(2).normal(size=30)
+    levels = bandit.levels(theta, covariances="full")
+    policy = np.exp(theta - theta.max())[None]
+    policy /= policy.sum()
+    unrolled = bandit.mdp.unroll(0)
+    mass, scores, norms = first_moments(unrolled, policy)
+    # All are sums of 30 terms of size at most 1, in another order.
+    np.testing.assert_array_equal(levels.values, unrolled.returns)
+    np.testing.assert_allclose(levels.probabilities, mass, rtol=1e-14)
+    np.testing.assert_allclose(levels.mean_scores, scores / mass[:, None], rtol=0, atol=1e-14)
+    np.testing.assert_allclose(levels.score_second_moments, norms / mass, rtol=1e-13)
+    second = second_moments(unrolled, policy, np.eye(30)) / mass[:, None, None]
+    outer = levels.mean_scores[:, :, None] * levels.mean_scores[:, None, :]
+    np.testing.assert_allclose(levels.score_covariances, second - outer, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("grades", [(1.0,), (0.25, 0.5, 1.0)])
+def test_a_hundred_thousand_arms_need_no_matrix_of_arms(grades: tuple[float, ...]) -> None:
+    settings = {"arms": 10**5, "good": 300, "success": 1e-3, "grades": grades, "within": "zipf"}
+    tracemalloc.start()
+    bandit = SparseBandit(**settings)
+    levels = bandit.levels(bandit.theta)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Some tens of arrays of one number an arm and pair of levels; a row a thousand arms would be more.
+    assert peak < 8 * 10**5 * 100
+    assert ml.max_at_k(levels, 1) == pytest.approx(bandit.rewards @ np.exp(bandit.theta), rel=1e-12)
+    assert ml.exact_moments("maxpo", levels, n=4, k=2).relative_bias < 1e-9
+    bandit.reset(seed=0)
+    assert bandit.step(np.int64(299))[1] == grades[-1]
+
+
+def test_an_episode_is_one_pull() -> None:
+    bandit = SparseBandit(**GRADED)
+    np.testing.assert_array_equal(bandit.occupancy(bandit.theta), [1.0])
+    with pytest.raises(ValueError, match=r"expected \(30,\)"):
+        bandit.occupancy(np.zeros(3))
+
+
+@pytest.mark.parametrize(("name", "value"), [("arms", 5.0), ("good", True)])
+def test_counts_are_whole_numbers(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{name}={value}"):
+        SparseBandit(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -82,21 +134,34 @@ def test_bad_parameters_are_refused(settings: dict, fragments: list[str]) -> Non
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_implicit_scores_equal_explicit_ones(device: str) -> None:
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3)], ids=str)
+def test_implicit_scores_equal_explicit_ones(device: str, leading: tuple[int, ...]) -> None:
     bandit = SparseBandit(**GRADED)
     sampler = bandit.sampler(np.random.default_rng(0).normal(size=30), device)
     generator = torch.Generator(device).manual_seed(0)
     rewards, scores = sampler(50, 12, generator=generator)
-    advantages = torch.randn(50, 12, dtype=torch.float64, generator=generator, device=device)
+    advantages = torch.randn(*leading, 50, 12, dtype=torch.float64, generator=generator, device=device)
     direction = torch.randn(30, dtype=torch.float64, generator=generator, device=device)
     explicit = torch.nn.functional.one_hot(scores.outcomes, 30) - scores.policy
-    sums = (advantages[..., None] * explicit).sum(dim=1)
-    # Sums of at most n = 12 terms of size |A| <= 5, of squares of those for the norm.
+    sums = (advantages[..., None] * explicit).sum(dim=-2)
+    assert sums.shape == (*leading, 50, 30)
+    # Sums of at most n = 12 terms of size |A| <= 5, of squares of those for the norm, of 600 for the total.
     assert torch.allclose(scores.weighted_sum(advantages), sums, rtol=0, atol=1e-13)
-    assert torch.allclose(scores.squared_norm(advantages), (sums**2).sum(dim=1), rtol=1e-12, atol=1e-12)
+    assert torch.allclose(scores.squared_norm(advantages), (sums**2).sum(dim=-1), rtol=1e-12, atol=1e-12)
     assert torch.allclose(scores.dot(advantages, direction), sums @ direction, rtol=0, atol=1e-12)
-    assert rewards.device.type == device
+    assert torch.allclose(scores.total(advantages), sums.sum(dim=-2), rtol=0, atol=1e-12)
+    assert rewards.device.type == sampler.device.type == device
+    assert sampler.parameters == 30
     np.testing.assert_array_equal(rewards.cpu(), bandit.rewards[scores.outcomes.cpu()])
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_norm_is_never_negative(device: str) -> None:
+    sampler = SparseBandit(**GRADED).sampler(np.zeros(30), device)
+    _, scores = sampler(200, 6, generator=torch.Generator(device).manual_seed(1))
+    advantages = torch.where(scores.outcomes == scores.outcomes[:, :1], 1 / 3, 0.0).to(torch.float64)
+    assert (scores.squared_norm(advantages - advantages) == 0).all()
+    assert (scores.squared_norm(1e8 * advantages) >= 0).all()
 
 
 @pytest.mark.parametrize("device", DEVICES)

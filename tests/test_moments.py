@@ -123,7 +123,7 @@ def test_all_outcomes(name: str, where: str) -> None:
 @pytest.mark.parametrize("where", POLICIES)
 @pytest.mark.parametrize("name", ["maxpo", "pkpo-s", "pkpo-loo", "reinforce", "l-statistic:BotM:2"])
 def test_all_outcomes_of_the_closed_form(name: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moments_module, "MAX_REWARDS", 0)
+    monkeypatch.setattr(moments_module, "MAX_ENTRIES", 0)
     for n, k in ((1, 1), (2, 1), (4, 2), (4, 3)):
         if ml.get_estimator(name).why_not(n, k) is None:
             assert assert_same_moments(name, POLICIES[where], n=n, k=k).states == 0

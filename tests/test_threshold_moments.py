@@ -250,7 +250,7 @@ def test_the_closed_form_begins_where_states_are_many(monkeypatch: pytest.Monkey
     few = ml.exact_moments("maxpo", levels, n=8, k=3, covariance=True)
     assert few.states == comb(12, 4)
     beyond = ml.exact_moments("maxpo", levels, n=8, k=3, covariance=True, max_states=100)
-    monkeypatch.setattr(moments, "MAX_REWARDS", 8 * few.states - 1)
+    monkeypatch.setattr(moments, "MAX_ENTRIES", 8 * few.states - 1)
     costly = ml.exact_moments("maxpo", levels, n=8, k=3, covariance=True)
     assert beyond.states == costly.states == 0
     assert beyond.trace_covariance == costly.trace_covariance

@@ -15,7 +15,9 @@ from matplotlib.patches import Rectangle
 from scipy.special import expit, logit
 
 from ...figures import PAGE
+from .study import TRAINED
 
+RATIO = "tr Cov(maxpo) / tr Cov(pkpo-loo1)"
 SUCCESS_TICKS = (1e-3, 0.1, 0.9)
 RATIOS = (0.05, 0.1, 0.2, 0.5, 0.8, 0.95, 1.0, 1.05, 1.25, 2, 5, 10, 20)
 EFFICIENCIES = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
@@ -57,9 +59,15 @@ def where_below(success: pd.Series, ratio: pd.Series) -> str:
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure``: MaxPO over pkpo-loo1; ``predictive``: predictive over MaxPO; and each one's efficiency."""
+    """``figure``: MaxPO over pkpo-loo1; ``predictive``: predictive over MaxPO; and each one's efficiency.
+
+    ``episodes``: MaxPO over pkpo-loo1 where outcomes are episodes.
+    """
+    trained = rows.space.isin(TRAINED)
+    episodes = {"episodes": _map(rows[trained], "maxpo_over_loo1", RATIO, RATIOS, "RdBu_r")}
+    rows = rows[~trained]
     ratios = {
-        "figure": ("maxpo_over_loo1", "tr Cov(maxpo) / tr Cov(pkpo-loo1)"),
+        "figure": ("maxpo_over_loo1", RATIO),
         "predictive": ("predictive_over_maxpo", "tr Cov(predictive) / tr Cov(maxpo)"),
     }
     efficiencies = {
@@ -67,9 +75,8 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
         "efficiency-maxpo": ("efficiency_maxpo", "efficiency of maxpo: floor / tr Cov"),
         "efficiency-predictive": ("efficiency_predictive", "efficiency of predictive: floor / tr Cov"),
     }
-    return {name: _map(rows, *what, RATIOS, "RdBu_r") for name, what in ratios.items()} | {
-        name: _map(rows, *what, EFFICIENCIES, "viridis") for name, what in efficiencies.items()
-    }
+    maps = {name: _map(rows, *what, RATIOS, "RdBu_r") for name, what in ratios.items()} | episodes
+    return maps | {name: _map(rows, *what, EFFICIENCIES, "viridis") for name, what in efficiencies.items()}
 
 
 def _map(rows: pd.DataFrame, quantity: str, label: str, levels: tuple[float, ...], colours: str) -> Figure:

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from envs import SparseBandit
 from maxpo_lab import Moments, RewardLevels, exact_moments, variance_floor
 
+from ... import specimens
 from ...study import Preset
 
 #: (arms, good arms, how probability is spread inside each class).
@@ -25,13 +26,15 @@ SPACES: dict[str, tuple[int, int, Literal["even", "zipf"]]] = {
     "2,000 of 20,000, Zipf": (20_000, 2000, "zipf"),
 }
 SIZES = (8, 16, 64)
+#: Episodes in training, at one group size.
+TRAINED, TRAINED_SIZE = ("lock", "maze", "chain", "lake", "transformer"), 16
 #: A gradient or a variance below this share of its natural scale is not resolved.
 RESOLVED = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One outcome space and success probability; measured at every group size and K."""
+    """One outcome space, or kind of episode, and success probability; measured at every group size and K."""
 
     space: str
     success: float
@@ -59,7 +62,15 @@ def cells(preset: Preset) -> Sequence[Cell]:
     spaces = list(SPACES)[:3] if preset == "smoke" else list(SPACES)
     sizes = SIZES[:2] if preset == "smoke" else SIZES
     grid = [float(f"{p:.6g}") for p in expit(np.linspace(logit(1e-4), logit(0.99), points))]
-    return [Cell(space, p, tuple((n, _ks(n, preset)) for n in sizes)) for space in spaces for p in grid]
+    trained = [
+        Cell(name, p, ((TRAINED_SIZE, _ks(TRAINED_SIZE, preset)),))
+        for name in (TRAINED[:2] if preset == "smoke" else TRAINED)
+        for p in (grid[::2] if preset == "paper" else grid)
+        if p <= specimens.SUBJECTS[name].reach
+    ]
+    return trained + [
+        Cell(space, p, tuple((n, _ks(n, preset)) for n in sizes)) for space in spaces for p in grid
+    ]
 
 
 def _ks(n: int, preset: Preset) -> tuple[int, ...]:
@@ -69,10 +80,17 @@ def _ks(n: int, preset: Preset) -> tuple[int, ...]:
 
 def measure(cell: Cell) -> list[Row]:
     """Exact moments of pkpo-loo1, maxpo and predictive, and the floor, at every (n, K) of the cell."""
+    levels = policy(cell)
+    return [_row(cell, levels, n, k) for n, ks in cell.sizes for k in ks]
+
+
+def policy(cell: Cell) -> RewardLevels:
+    """The cell's bandit, or its episodes in training."""
+    if cell.space in specimens.SUBJECTS:
+        return specimens.levels(cell.space, cell.success)
     arms, good, within = SPACES[cell.space]
     bandit = SparseBandit(arms, good, cell.success, within=within)
-    levels = bandit.levels(bandit.theta)
-    return [_row(cell, levels, n, k) for n, ks in cell.sizes for k in ks]
+    return bandit.levels(bandit.theta)
 
 
 def _row(cell: Cell, levels: RewardLevels, n: int, k: int) -> Row:

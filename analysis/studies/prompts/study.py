@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from envs import SparseBandit
-from maxpo_lab import batch_moments, side_by_side
+from envs import PromptBandit
+from maxpo_lab import batch_moments
 
 from ...study import Preset
 
@@ -69,9 +67,8 @@ def cells(preset: Preset) -> Sequence[Cell]:
 
 def measure(cell: Cell) -> list[Row]:
     """Every rule on the same prompts, each with parameters of its own (a tabular policy)."""
-    difficulty = np.geomspace(HARDEST, EASIEST, cell.prompts)
-    bandits = [SparseBandit(ARMS, GOOD, float(p)) for p in difficulty]
-    prompts = side_by_side([bandit.levels(bandit.theta) for bandit in bandits])
+    bandit = PromptBandit(cell.prompts, ARMS, GOOD, HARDEST, EASIEST)
+    prompts = [bandit.levels(bandit.theta, prompt) for prompt in range(bandit.prompts)]
     rows = []
     for name in RULES:
         found = batch_moments(name, prompts, n=cell.n, k=cell.k, batch=BATCH)
@@ -89,6 +86,6 @@ def measure(cell: Cell) -> list[Row]:
                 found.within_prompt_trace / signal,
                 found.between_prompt_trace / signal,
             )
-            for p, moments in zip(difficulty, found.prompts, strict=True)
+            for p, moments in zip(bandit.success_rates, found.prompts, strict=True)
         ]
     return rows

@@ -1,4 +1,4 @@
-"""Every rule on sparse bandits, exactly: relative bias, scale, direction, sum of advantages."""
+"""Every rule on specimens of every kind, exactly: relative bias, scale, direction, sum of advantages."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ from math import nan
 
 import numpy as np
 
-from envs import SparseBandit
-from maxpo_lab import Estimator, Moments, RewardLevels, exact_moments, get_estimator, list_estimators
+from maxpo_lab import (
+    Estimator,
+    Moments,
+    RankLinear,
+    RewardLevels,
+    exact_moments,
+    get_estimator,
+    list_estimators,
+)
+from maxpo_lab.moments import MAX_STATES
+from maxpo_lab.states import number_of_counts
 
+from ... import specimens
 from ...study import Preset
 
-#: Root of the random policies.
-SEED = 260606080
+SEED = specimens.SEED
 
-SPECIMENS = {
-    "many-correct": SparseBandit(arms=100, good=10),
-    "one-correct": SparseBandit(arms=10, good=1),
-    "graded": SparseBandit(arms=100, good=12, grades=(0.25, 0.5, 0.75, 1.0)),
-}
+#: Largest group by specimen: the states of a group grow fast with the number of reward levels.
+LARGEST = {"bandit, many correct": 32, "bandit, one correct": 32, "bandit, graded": 32}
+LARGEST |= {"chain, credit": 8, "gru, credit": 8}
+SMOKE = ("bandit, many correct", "bandit, graded", "maze")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class Cell:
 class Row:
     """One rule at one (policy, n, K). Where it is ``undefined`` the numbers are NaN.
 
-    ``advantage_sum`` is the largest |sum A| of any group over K times the largest reward.
+    ``advantage_sum`` is the largest |sum A| of any group over K times the largest |reward|.
     """
 
     specimen: str
@@ -59,14 +67,18 @@ class Row:
 
 
 def cells(preset: Preset) -> Sequence[Cell]:
-    """Policies x group sizes: rare and frequent success, with every K at the paper preset."""
+    """Specimens x group sizes: rare and frequent success, with every K at the paper preset."""
     successes = {"smoke": (0.05,), "standard": (0.05, 0.5), "paper": (0.01, 0.05, 0.5)}[preset]
     sizes = (4, 8) if preset == "smoke" else (4, 8, 16, 32)
+    subjects = {
+        name: specimens.SUBJECTS[name] for name in (SMOKE if preset == "smoke" else specimens.SUBJECTS)
+    }
     return [
-        Cell(specimen, success, n, _ks(n, preset))
+        Cell(name, success, n, _ks(n, preset))
         for n in reversed(sizes)
-        for specimen in SPECIMENS
+        for name, subject in subjects.items()
         for success in successes
+        if n <= LARGEST.get(name, 16) and success <= subject.reach
     ]
 
 
@@ -78,27 +90,11 @@ def _ks(n: int, preset: Preset) -> tuple[int, ...]:
 
 def measure(cell: Cell) -> list[Row]:
     """Exact moments of every rule at every K of the cell, against the rule's own objective."""
-    levels = policy(cell.specimen, cell.success)
+    levels = specimens.levels(cell.specimen, cell.success)
     # A rule that does not use k has the same moments at every k: measured once a cell.
     moments = cache(lambda rule, k: exact_moments(rule, levels, n=cell.n, k=k, target=rule.objective))
     rules = [get_estimator(name) for name in list_estimators()]
     return [_row(cell, levels, rule, k, moments) for k in cell.ks for rule in rules]
-
-
-@cache
-def policy(specimen: str, success: float) -> RewardLevels:
-    """A policy of this success probability, uneven inside each class of arms.
-
-    The logits are Gaussian (standard deviation 1) inside the good and inside the bad arms, then
-    shifted so that the good ones have total probability ``success``.
-    """
-    bandit = SPECIMENS[specimen]
-    stream = np.random.SeedSequence(SEED, spawn_key=(list(SPECIMENS).index(specimen),))
-    theta = np.random.default_rng(stream).normal(size=bandit.arms)
-    good = bandit.rewards > 0
-    for members, total in ((good, success), (~good, 1 - success)):
-        theta[members] += np.log(total / np.exp(theta[members]).sum())
-    return bandit.levels(theta)
 
 
 def _row(
@@ -108,7 +104,9 @@ def _row(
     k: int,
     moments: Callable[[Estimator, int], Moments],
 ) -> Row:
-    undefined = rule.why_not(cell.n, k) or rule.why_not_rewards(levels.values)
+    undefined = (
+        rule.why_not(cell.n, k) or rule.why_not_rewards(levels.values) or _out_of_reach(rule, levels, cell.n)
+    )
     start = Row(cell.specimen, cell.success, cell.n, k, rule.name, rule.objective, undefined)
     if undefined:
         return start
@@ -119,8 +117,16 @@ def _row(
         bias_resolution=found.bias_resolution,
         scale=found.scale,
         direction_error=found.direction_error,
-        advantage_sum=found.advantage_sum_max / (k * float(levels.values[-1])),
+        advantage_sum=found.advantage_sum_max / (k * float(np.abs(levels.values).max())),
         advantage_sum_rms=found.advantage_sum_rms,
         dead_group_probability=found.dead_group_probability,
         states=found.states,
     )
+
+
+def _out_of_reach(rule: Estimator, levels: RewardLevels, n: int) -> str | None:
+    """Why exact moments of a rule are out of reach: rules that are not rank-linear need every count state."""
+    count_states = number_of_counts(n, len(levels.values))
+    if isinstance(rule, RankLinear) or count_states <= MAX_STATES:
+        return None
+    return f"{rule.name} is not rank-linear: {count_states:.2g} count states of {len(levels.values)} levels"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, ScalarFormatter
 
 from ...figures import COLOURS, PAGE
-from .study import BASE_K, BASE_N, BASE_SUCCESS, REFERENCE, SPECIMENS
+from .study import BASE_K, BASE_N, BASE_SUCCESS, REFERENCE, SPECIMENS, TRAINED
 
 #: ``canonical`` has MaxPO's numbers: it is measured, and drawn with it.
 LABELS = {
@@ -33,7 +33,7 @@ RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Ratio of the trace covariance to pkpo-loo1's at the base n and K, by success probability."""
-    at_base = rows[(rows.factor == "success") & (rows.estimator != REFERENCE)]
+    at_base = rows[rows.factor.isin(["success", "training"]) & (rows.estimator != REFERENCE)]
     chosen = at_base[at_base.success.isin([0.001, 0.05, 0.2, 0.5, 0.9])]
     chosen = chosen if len(chosen) else at_base
     wide = chosen.pivot_table(index=["specimen", "estimator"], columns="success", values="ratio", sort=False)
@@ -42,9 +42,10 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure``: the ratio to pkpo-loo1; ``trace``: the trace covariance itself."""
+    """``figure``: the ratio to pkpo-loo1; ``training``: that of episodes; ``trace``: tr Cov itself."""
     return {
         "figure": _panels(rows, "ratio", "tr Cov / tr Cov of pkpo-loo1"),
+        "training": _training(rows[rows.factor == "training"]),
         "trace": _panels(rows, "trace_covariance", "tr Cov(g)"),
     }
 
@@ -60,6 +61,20 @@ def _panels(rows: pd.DataFrame, quantity: str, label: str) -> Figure:
     for axes, factor in zip(grid[-1], FACTORS, strict=True):
         axes.set_xlabel(FACTORS[factor])
     handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(LABELS))
+    return figure
+
+
+def _training(rows: pd.DataFrame) -> Figure:
+    names = [name for name in TRAINED if name in set(rows.specimen)]
+    figure, line = plt.subplots(1, len(names), figsize=(PAGE, 2.2), sharey=True, squeeze=False)
+    for axes, name in zip(line[0], names, strict=True):
+        _curves(axes, rows[rows.specimen == name], "success", "ratio")
+        axes.set_title(name)
+        axes.tick_params(axis="x", labelsize=5.5)
+    line[0][0].set_ylabel("tr Cov / tr Cov of pkpo-loo1")
+    figure.supxlabel(f"success probability p in training  (n = {BASE_N}, K = {BASE_K})", fontsize=8)
+    handles, labels = line[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(LABELS))
     return figure
 

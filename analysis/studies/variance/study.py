@@ -9,8 +9,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from envs import SparseBandit
-from maxpo_lab import exact_moments, get_estimator
+from maxpo_lab import RewardLevels, exact_moments, get_estimator
 
+from ... import specimens
 from ...study import Preset
 
 RULES = ("pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "canonical")
@@ -19,13 +20,16 @@ REFERENCE = "pkpo-loo1"
 #: (arms, good): many different correct answers, and one.
 SPECIMENS = {"many-correct": (1000, 100), "one-correct": (10, 1)}
 
+#: Episodes of every kind, met on their way from rare to frequent success.
+TRAINED = ("lock", "maze", "chain", "lake", "transformer")
+
 #: Where the factors that are not varied stand.
 BASE_SUCCESS, BASE_N, BASE_K = 0.2, 16, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One bandit, group size and K, on the curve of one varied factor."""
+    """One policy, group size and K, on the curve of one varied factor."""
 
     factor: str
     specimen: str
@@ -56,7 +60,7 @@ class Row:
 
 
 def cells(preset: Preset) -> Sequence[Cell]:
-    """Success probability, K and n, each varied with the others at their base values."""
+    """Success probability, K and n, each varied with the others at their base values; then episodes."""
     points = {"smoke": 5, "standard": 25, "paper": 61}[preset]
     largest = {"smoke": 32, "standard": 256, "paper": 1024}[preset]
     reference = {0.001, 0.05, 0.2, 0.5, 0.9}
@@ -64,7 +68,14 @@ def cells(preset: Preset) -> Sequence[Cell]:
     successes = sorted({*(float(f"{p:.6g}") for p in grid), *(reference if preset != "smoke" else ())})
     every_k = range(2, BASE_N + 1, 5 if preset == "smoke" else 1)
     sizes = [2**power for power in range(3, 11) if 2**power <= largest]
-    return [
+    trained = {"smoke": (0.1, 0.5), "standard": successes[::3], "paper": successes[::2]}[preset]
+    episodes = [
+        Cell("training", name, p, BASE_N, BASE_K)
+        for name in (TRAINED[:2] if preset == "smoke" else TRAINED)
+        for p in trained
+        if p <= specimens.SUBJECTS[name].reach
+    ]
+    return episodes + [
         cell
         for specimen in SPECIMENS
         for cell in (
@@ -77,9 +88,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
 
 def measure(cell: Cell) -> list[Row]:
     """Exact moments of every rule that is defined in the cell."""
-    arms, good = SPECIMENS[cell.specimen]
-    bandit = SparseBandit(arms, good, cell.success)
-    levels = bandit.levels(bandit.theta)
+    levels = policy(cell)
     found = {
         name: exact_moments(name, levels, n=cell.n, k=cell.k)
         for name in RULES
@@ -106,3 +115,12 @@ def measure(cell: Cell) -> list[Row]:
         )
         for name, moments in found.items()
     ]
+
+
+def policy(cell: Cell) -> RewardLevels:
+    """The cell's bandit, even inside the good and inside the bad arms, or its episodes in training."""
+    if cell.specimen in specimens.SUBJECTS:
+        return specimens.levels(cell.specimen, cell.success)
+    arms, good = SPECIMENS[cell.specimen]
+    bandit = SparseBandit(arms, good, cell.success)
+    return bandit.levels(bandit.theta)

@@ -1,0 +1,238 @@
+r"""GaussianBandit: continuous rewards, a policy of one parameter, and an objective by quadrature.
+
+With ``Q(y) = P(y < x <= 1)`` for a rollout x, the best of K rewards ``x^2`` exceeds ``y^2`` unless all K
+rollouts miss ``(y, 1]``, so that
+
+.. math:: J_K = \int_0^1 2y \, \big(1 - (1 - Q(y))^K\big) \, dy, \qquad
+          J_K' = \int_0^1 2y \, K (1 - Q(y))^{K-1} \, \big(\varphi(y) - \varphi(1)\big) \, dy,
+
+the dash a derivative in the mean and phi the density of x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from math import fsum
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from scipy import integrate, special
+
+from maxpo_lab.groups import as_k, whole_number
+
+from .specimen import Float, Specimen
+
+if TYPE_CHECKING:
+    import torch
+
+    from .gaussian_sampling import GaussianSampler
+
+Int = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+#: Relative error of each integral, at most.
+ACCURACY = 1e-10
+# The integrands change on the scale of sigma, at the mean and at the ends of [0, 1], and much faster at an
+# end that lies far in the tail: panels are short there.
+_AROUND_MEAN = np.array([-12.0, -8.0, -5.0, -3.0, -1.5, 0.0, 1.5, 3.0, 5.0, 8.0, 12.0])
+_FROM_ENDS = 2.0 ** np.arange(-8, 4)
+
+
+class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
+    """One real number a rollout, paid by its square until it goes too far.
+
+    ## Description
+    A continuous bandit with one prompt. The reward grows up to 1 and drops to 0 beyond it: how much risk a
+    policy should take depends on K, since max@K forgives K - 1 rollouts that went too far. Rewards are
+    continuous, and ties have probability 0 but among rewards of 0.
+
+    ## Action Space
+    ``Box(0, 1, (1,))``: the range that pays. Any other real number is taken too, and pays 0.
+
+    ## Observation Space
+    ``Discrete(1)``: always 0. There is one prompt.
+
+    ## Rewards
+    ``x^2`` for an action x in [0, 1], 0 elsewhere.
+
+    ## Episode End
+    After one step.
+
+    ## Exact Oracle
+    A Gaussian policy of standard deviation ``sigma`` whose mean is the parameter, ``theta`` (1,).
+    ``max_at_k`` and ``max_at_k_gradient`` are one-dimensional integrals, each computed to a relative error
+    of 1e-10; the gradient is the difference of two of them. Rewards take infinitely many values: moments of
+    estimators are sampled (``sampler``), not exact.
+
+    ## Arguments
+    ``gymnasium.make("maxpo/GaussianBandit-v0", sigma=0.1, mean=0.5)``
+
+    ## References
+    The one-dimensional toy problem of Pass@K Policy Optimization, arXiv 2505.15201.
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
+
+    def __init__(self, sigma: float = 0.1, mean: float = 0.5, render_mode: str | None = None) -> None:
+        if render_mode is not None:
+            raise ValueError(f"render_mode={render_mode!r}: must be None")
+        if not 0 < sigma < np.inf:
+            raise ValueError(f"sigma={sigma}: a standard deviation above 0 is needed, e.g. sigma=0.1")
+        if not np.isfinite(mean):
+            raise ValueError(f"mean={mean}: must be finite, e.g. mean=0.5")
+        self.sigma, self.mean, self.render_mode = float(sigma), float(mean), None
+        self.theta = np.array([mean], dtype=np.float64)
+        self.theta.setflags(write=False)
+        self.action_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float64)
+        self.observation_space = gymnasium.spaces.Discrete(1)
+        self._over = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.int64, dict[str, Any]]:
+        """Start an episode."""
+        super().reset(seed=seed)
+        check_options(options)
+        self._over = False
+        return np.int64(0), {"prompt": 0}
+
+    def step(self, action: Float) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
+        """Play a number, (1,)."""
+        if self._over:
+            raise RuntimeError("the episode has ended: call reset() before step()")
+        reward = paid(check_numbers(action, (1,)))
+        self._over = True
+        return np.int64(0), float(reward[0]), True, False, {}
+
+    def sampler(
+        self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
+    ) -> GaussianSampler:
+        """Batched groups of rollouts under mean ``theta`` (1,), in torch on ``device``."""
+        import torch  # noqa: PLC0415 - takes a second to import
+
+        from .gaussian_sampling import GaussianSampler  # noqa: PLC0415
+
+        self._one_prompt(prompt)
+        mean = torch.tensor(self._parameters(theta), dtype=torch.float64, device=device)
+        return GaussianSampler(mean, self.sigma)
+
+    def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
+        """``J_K``, to a relative error of 1e-10."""
+        mean, k = float(self._parameters(theta)[0]), as_k(k)
+        return self._integral(lambda y: -2.0 * y * np.expm1(k * self._log_miss(y, mean)), mean)
+
+    def max_at_k_gradient(self, theta: npt.ArrayLike, k: int) -> Float:
+        """The derivative of ``max_at_k`` in the mean, (1,).
+
+        The difference of what rollouts that come into reach gain and what those that go beyond 1 lose,
+        each to a relative error of 1e-10. RuntimeError where the quadrature cannot reach it: at a mean of 1
+        within sigma / K, for K sigma^-1 above 10^10.
+        """
+        mean, k = float(self._parameters(theta)[0]), as_k(k)
+
+        def density(y: float) -> float:
+            return float(np.exp(-0.5 * ((y - mean) / self.sigma) ** 2) / (self.sigma * np.sqrt(2 * np.pi)))
+
+        def alone(y: float) -> float:
+            return float(2.0 * y * k * np.exp((k - 1) * self._log_miss(y, mean)))
+
+        gained = self._integral(lambda y: alone(y) * density(y), mean)
+        lost = density(1.0) * self._integral(alone, mean)
+        return np.array([gained - lost])
+
+    def _log_miss(self, y: float, mean: float) -> float:
+        """``log(1 - Q(y))``, exact to rounding whether Q is near 0 or near 1."""
+        low, high = (y - mean) / self.sigma, (1.0 - mean) / self.sigma
+        # A difference of tails, on the side where the tails are small.
+        q = special.ndtr(-low) - special.ndtr(-high) if low > 0 else special.ndtr(high) - special.ndtr(low)
+        if q < 0.5:
+            return float(np.log1p(-q))
+        return float(np.logaddexp(special.log_ndtr(low), special.log_ndtr(-high)))
+
+    def _integral(self, function: Callable[[float], float], mean: float) -> float:
+        """Over [0, 1], of a function that is nowhere negative."""
+        ends = np.concatenate([self.sigma * _FROM_ENDS, 1.0 - self.sigma * _FROM_ENDS])
+        breaks = np.concatenate([mean + self.sigma * _AROUND_MEAN, ends])
+        edges = np.unique(np.clip(np.concatenate([breaks, [0.0, 1.0]]), 0.0, 1.0))
+        # One panel at a time: QUADPACK's extrapolation over break points overstates its error by orders.
+        panels = [
+            integrate.quad(function, *panel, epsabs=0.0, epsrel=ACCURACY / 10, full_output=1)[:2]
+            for panel in pairwise(edges)
+        ]
+        value, error = (fsum(part) for part in zip(*panels, strict=True))
+        if not error <= ACCURACY * value:
+            raise RuntimeError(
+                f"quadrature at mean={mean}, sigma={self.sigma} reached {value:.12g} with an error of "
+                f"{error:.3g}, not the relative {ACCURACY:g} that is promised"
+            )
+        return float(value)
+
+
+class GaussianVectorEnv(VectorEnv[Int, Float, Any]):
+    """Many episodes of one ``GaussianBandit`` at a time; one that has ended starts anew at its next step."""
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 - as Gymnasium's
+
+    def __init__(self, num_envs: int = 1, **settings: Any) -> None:
+        if whole_number(num_envs, "num_envs") < 1:
+            raise ValueError(f"num_envs={num_envs}: at least one is needed")
+        self.specimen, self.num_envs = GaussianBandit(**settings), num_envs
+        self.single_action_space = self.specimen.action_space
+        self.single_observation_space = self.specimen.observation_space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._over: bool | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Int, dict[str, Any]]:
+        """Start all episodes."""
+        super().reset(seed=seed)
+        check_options(options)
+        self._over = False
+        info = {
+            "prompt": np.zeros(self.num_envs, dtype=np.int64),
+            "_prompt": np.ones(self.num_envs, dtype=bool),
+        }
+        return self._observation(), info
+
+    def step(self, actions: Float) -> tuple[Int, Float, Bool, Bool, dict[str, Any]]:
+        """Play a number in every episode, (num_envs, 1), or start them anew: they all end together."""
+        if self._over is None:
+            raise RuntimeError("no episode has begun: call reset() before step()")
+        rewards = paid(check_numbers(actions, (self.num_envs, 1)))[:, 0]
+        if self._over:
+            rewards = np.zeros(self.num_envs)
+        self._over = not self._over
+        ended = np.full(self.num_envs, self._over)
+        return self._observation(), rewards, ended, np.zeros(self.num_envs, dtype=bool), {}
+
+    def _observation(self) -> Int:
+        return np.zeros(self.num_envs, dtype=np.int64)
+
+
+def paid(x: Float) -> Float:
+    """Reward of each number: its square on [0, 1], 0 elsewhere."""
+    return np.where((x >= 0) & (x <= 1), x**2, 0.0)
+
+
+def check_numbers(action: npt.ArrayLike, shape: tuple[int, ...]) -> Float:
+    """Actions in float64; ValueError where they are not finite or of another shape."""
+    array = np.asarray(action, dtype=np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"action={action!r}: must be finite numbers of shape {shape}")
+    return array
+
+
+def check_options(options: dict[str, Any] | None) -> None:
+    """ValueError for anything but the one prompt there is."""
+    if options and options != {"prompt": 0}:
+        raise ValueError(f"options={options}: the only one is 'prompt', and the only prompt is 0")

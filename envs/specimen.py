@@ -1,0 +1,101 @@
+"""What every specimen offers: a policy with parameters, its exact oracle, and batched groups of rollouts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+import maxpo_lab as ml
+from maxpo_lab import RewardLevels
+from maxpo_lab.groups import whole_number
+from maxpo_lab.levels import CovarianceForm
+
+if TYPE_CHECKING:
+    import torch
+
+    from maxpo_lab.monte_carlo import Sampler
+
+Float = npt.NDArray[np.float64]
+
+
+class Specimen(ABC):
+    """A policy whose objective and its gradient are known.
+
+    Attributes
+    ----------
+    theta
+        The parameters it starts from, a read-only array of any shape. Scores, gradients and covariances are
+        over its entries in C order.
+    prompts
+        How many prompts there are. A group is n rollouts of one prompt; the objective is the mean over
+        the prompts.
+    """
+
+    theta: Float
+    prompts: int = 1
+
+    @abstractmethod
+    def sampler(
+        self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
+    ) -> Sampler:
+        """Batched groups of rollouts, in torch on ``device``, with implicit scores.
+
+        Where there are several prompts and ``prompt`` is None, every group draws its own, uniformly.
+        """
+
+    @abstractmethod
+    def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
+        """``J_K``, the expected maximum of K rewards, averaged over the prompts."""
+
+    @abstractmethod
+    def max_at_k_gradient(self, theta: npt.ArrayLike, k: int) -> Float:
+        """The gradient of ``max_at_k``, in the shape of ``theta``."""
+
+    def _one_prompt(self, prompt: int | None) -> int:
+        """The prompt that is meant, checked."""
+        name = type(self).__name__
+        if prompt is None:
+            if self.prompts == 1:
+                return 0
+            raise ValueError(f"{name} has {self.prompts} prompts: say which, e.g. levels(theta, prompt=0)")
+        prompt = whole_number(prompt, "prompt")
+        if not 0 <= prompt < self.prompts:
+            raise ValueError(f"prompt={prompt}: {name} has prompts 0 to {self.prompts - 1}")
+        return prompt
+
+    def _parameters(self, theta: npt.ArrayLike) -> Float:
+        """``theta`` in float64, checked to be finite and of the specimen's shape."""
+        array = np.asarray(theta, dtype=np.float64)
+        if array.shape != self.theta.shape:
+            raise ValueError(f"theta has shape {array.shape}: expected {self.theta.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError("theta must be finite")
+        return array
+
+
+class ExactSpecimen(Specimen):
+    """A specimen whose rewards take finitely many values: exact moments of every rule are known too."""
+
+    @abstractmethod
+    def levels(
+        self, theta: npt.ArrayLike, prompt: int | None = None, *, covariances: CovarianceForm = "projected"
+    ) -> RewardLevels:
+        """The exact oracle: reward levels of the policy with parameters ``theta`` on one prompt.
+
+        ``prompt`` may be left out where there is one. ``covariances`` as in ``RewardLevels.from_outcomes``.
+        """
+
+    def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
+        """``J_K``, the expected maximum of K rewards, averaged over the prompts."""
+        return float(np.mean([ml.max_at_k(levels, k) for levels in self._all_levels(theta)]))
+
+    def max_at_k_gradient(self, theta: npt.ArrayLike, k: int) -> Float:
+        """The gradient of ``max_at_k``, in the shape of ``theta``."""
+        gradients = [ml.max_at_k_gradient(levels, k) for levels in self._all_levels(theta)]
+        return np.asarray(np.mean(gradients, axis=0)).reshape(self.theta.shape)
+
+    def _all_levels(self, theta: npt.ArrayLike) -> list[RewardLevels]:
+        return [self.levels(theta, prompt, covariances=None) for prompt in range(self.prompts)]

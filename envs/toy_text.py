@@ -1,0 +1,66 @@
+"""Gymnasium's own tabular worlds as specimens: nobody here wrote them, so they are the outside check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from maxpo_lab.groups import whole_number
+
+from .mdp import TabularMDP
+from .tabular import Float, TabularSpecimen
+
+
+class GymnasiumWorld(TabularSpecimen):
+    """A Gymnasium environment that publishes its transitions as ``P``, with a softmax policy over its states.
+
+    Attributes
+    ----------
+    env
+        The environment itself, cut after ``horizon`` steps: what the oracle is checked against.
+    theta
+        Zeros, the uniform policy, shape (states, actions).
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], horizon: int) -> None:
+        self.env = env
+        world: Any = env.unwrapped
+        self.mdp = TabularMDP.from_table(world.P, world.initial_state_distrib, horizon=horizon)
+        self.theta: Float = np.zeros((self.mdp.observations, self.mdp.actions))
+        self.theta.setflags(write=False)
+
+
+def from_gymnasium(name: str, *, horizon: int, **settings: Any) -> GymnasiumWorld:
+    """A Gymnasium world by its id, e.g. ``from_gymnasium("FrozenLake-v1", horizon=50, map_name="8x8")``.
+
+    Its reward is the return of an episode of at most ``horizon`` steps. Worlds with many returns
+    (CliffWalking) have exact ``max_at_k`` and gradient always, and exact moments of rank-linear rules.
+
+    Parameters
+    ----------
+    name
+        An id whose environment has ``P`` and ``initial_state_distrib``: FrozenLake, CliffWalking, Taxi.
+    horizon
+        Steps at most, replacing the environment's own limit.
+    settings
+        Passed on to ``gymnasium.make``.
+
+    Raises
+    ------
+    ValueError
+        The environment publishes no table, or ``horizon`` is below 1. Gymnasium's own errors for an id or a
+        setting that it does not know.
+    """
+    if whole_number(horizon, "horizon") < 1:
+        raise ValueError(f"horizon={horizon}: an episode needs at least one step")
+    env = gymnasium.make(name, max_episode_steps=horizon, **settings)
+    missing = [part for part in ("P", "initial_state_distrib") if not hasattr(env.unwrapped, part)]
+    if missing:
+        env.close()
+        raise ValueError(
+            f"{name} has no {' and '.join(missing)}: exact oracles need a tabular world, e.g. FrozenLake-v1, "
+            f"CliffWalking-v1 or Taxi; sample any other with envs.rollouts"
+        )
+    return GymnasiumWorld(env, horizon)
