@@ -82,14 +82,14 @@ class SparseBandit(TabularEnv):
         self._one_prompt(prompt)
         return RewardLevels.from_softmax(self._parameters(theta), self.rewards, covariances=covariances)
 
-    def sampler(  # type: ignore[override]
+    def sampler(
         self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
     ) -> CategoricalSampler:
         """Batched groups of pulls under logits ``theta`` (arms,), in torch on ``device``."""
         from .sampling import CategoricalSampler  # noqa: PLC0415 - torch takes a second to import
 
         self._one_prompt(prompt)
-        return CategoricalSampler.from_logits(self._parameters(theta), self.rewards, device=device)
+        return CategoricalSampler.of(self._parameters(theta)[None], self.rewards, device=device)
 
     def occupancy(self, theta: npt.ArrayLike, prompt: int | None = None) -> Float:
         """Expected pulls of an episode, shape (1,): one."""

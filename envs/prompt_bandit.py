@@ -20,7 +20,7 @@ from .tabular import MAX_NUMBERS
 if TYPE_CHECKING:
     import torch
 
-    from .prompt_sampling import PromptSampler
+    from .sampling import CategoricalSampler
 
 
 class PromptBandit(TabularEnv):
@@ -113,14 +113,14 @@ class PromptBandit(TabularEnv):
             row.projected_covariances,
         )
 
-    def sampler(  # type: ignore[override]
+    def sampler(
         self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
-    ) -> PromptSampler:
+    ) -> CategoricalSampler:
         """Batched groups of pulls under logits ``theta``; each draws its prompt where ``prompt`` is None."""
-        from .prompt_sampling import PromptSampler  # noqa: PLC0415 - torch takes a second to import
+        from .sampling import CategoricalSampler  # noqa: PLC0415 - torch takes a second to import
 
         prompts = range(self.prompts) if prompt is None else (self._one_prompt(prompt),)
-        return PromptSampler.of(self._parameters(theta), self.rewards, prompts, device=device)
+        return CategoricalSampler.of(self._parameters(theta), self.rewards, prompts, device=device)
 
     def max_at_k_gradient(self, theta: npt.ArrayLike, k: int) -> Float:
         """The gradient of ``max_at_k``, (prompts, arms)."""

@@ -16,7 +16,7 @@ from maxpo_lab.levels import CovarianceForm
 if TYPE_CHECKING:
     import torch
 
-    from maxpo_lab.monte_carlo import Sampler
+    from maxpo_lab.samplers import Sampler
 
 Float = npt.NDArray[np.float64]
 

@@ -38,7 +38,7 @@ from .specimen import ExactSpecimen
 if TYPE_CHECKING:
     import torch
 
-    from .episodes import EpisodeSampler
+    from maxpo_lab.samplers import Sampler
 
 Float = npt.NDArray[np.float64]
 
@@ -116,7 +116,7 @@ class TabularSpecimen(ExactSpecimen):
 
     def sampler(
         self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
-    ) -> EpisodeSampler:
+    ) -> Sampler:
         """Batched groups of episodes under logits ``theta`` (observations, actions)."""
         from .episodes import EpisodeSampler  # noqa: PLC0415 - torch takes a second to import
 

@@ -1,6 +1,8 @@
 """maxpo-lab: the exact laboratory for max@K / pass@K policy-gradient estimators."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from .advantages import advantages
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
@@ -11,6 +13,13 @@ from .objective import max_at_k, max_at_k_gradient, value_estimate
 from .prompts import BatchMoments, batch_moments, side_by_side
 from .rules import per_group
 from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
+
+if TYPE_CHECKING:
+    from .estimates import Estimate as Estimate
+    from .monte_carlo import SampledMoments as SampledMoments
+    from .monte_carlo import Until as Until
+    from .monte_carlo import monte_carlo_moments as monte_carlo_moments
+    from .monte_carlo import on_numpy as on_numpy
 
 __version__ = version("maxpo-lab")
 
@@ -38,3 +47,21 @@ __all__ = [
     "value_estimate",
     "variance_floor",
 ]
+
+#: Imported when first asked for, since torch takes a second; ``import *`` would ask, so not in ``__all__``.
+_SAMPLING = ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SAMPLING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(".monte_carlo", __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(f"maxpo_lab.{name} samples with torch: pip install 'maxpo-lab[torch]'") from error
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_SAMPLING])

@@ -1,0 +1,139 @@
+"""Several rules on one batch of torch rewards, from one sort where they allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeGuard
+
+import array_api_compat
+import numpy as np
+import torch
+
+from . import rules
+from .estimators import Estimator, RankLinear
+from .rank_linear import rank_linear
+
+
+def on_numpy(rule: rules.Rule) -> rules.Rule:
+    """Lift a rule that takes NumPy arrays to torch tensors: through the CPU and back, call by call."""
+
+    def lifted(rewards: torch.Tensor, k: int) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(rule(rewards.cpu().numpy(), k)), device=rewards.device)
+
+    lifted.__name__ = rules.describe(rule)
+    return lifted
+
+
+@dataclass(frozen=True, eq=False)
+class BatchedRules:
+    """Rules that are evaluated together.
+
+    Attributes
+    ----------
+    names
+        What each is called, all different.
+    rules
+        The callables, torch to torch.
+    n, k
+        Where they are defined.
+    """
+
+    names: tuple[str, ...]
+    rules: tuple[rules.Rule, ...]
+    n: int
+    k: int
+
+    def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
+        """Advantages (rules, groups, n), float64, of rewards (groups, n).
+
+        Raises TypeError or ValueError for a rule that gives anything but one finite real number a rollout.
+        """
+        result = rewards.new_empty(len(self.rules), *rewards.shape)
+        linear = [index for index, rule in enumerate(self.rules) if _from_one_sort(rule)]
+        if linear:
+            xp = array_api_compat.array_namespace(rewards)
+            tables = {key: table.to(rewards.device) for key, table in self._tables.items()}
+            together: torch.Tensor = rank_linear(xp, rewards, **tables)
+            if len(linear) == len(self.rules):
+                return together
+            result[linear] = together
+        for index in sorted(set(range(len(self.rules))) - set(linear)):
+            result[index] = _evaluate(self.rules[index], self.names[index], rewards, self.k)
+        return result
+
+    @cached_property
+    def _tables(self) -> dict[str, torch.Tensor]:
+        """Coefficients of the rank-linear rules, (rules, 1, n-1), and their offsets, (rules, 1, 1)."""
+        made = [rule.coefficients(self.n, self.k) for rule in self.rules if _from_one_sort(rule)]
+        rows: dict[str, list[Any]] = {
+            "offset": [[each.offset] for each in made],
+            "above": [each.above for each in made],
+            "below": [each.below for each in made],
+        }
+        return {key: torch.tensor(np.array(value, dtype=np.float64))[:, None] for key, value in rows.items()}
+
+
+def resolve(
+    estimators: str | rules.Rule | Sequence[str | rules.Rule] | Mapping[str, str | rules.Rule], n: int, k: int
+) -> BatchedRules:
+    """One rule or several, known to be defined at (n, k) and to have different names.
+
+    Raises
+    ------
+    TypeError
+        Something that is neither a name nor callable.
+    ValueError
+        No rule at all, an unknown name, two rules of one name, or a rule undefined at (n, k).
+    """
+    if isinstance(estimators, Mapping):
+        names, given = tuple(estimators), tuple(estimators.values())
+    elif isinstance(estimators, str) or not isinstance(estimators, Sequence):
+        names, given = (rules.describe(estimators),), (estimators,)
+    else:
+        names, given = tuple(map(rules.describe, estimators)), tuple(estimators)
+    if not given:
+        raise ValueError("estimators is empty: give at least one, e.g. estimators='maxpo'")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"estimators holds {twice[0]!r} twice: results go by name; give each its own, e.g. "
+            f"estimators={{'mine': rule, 'theirs': other}}"
+        )
+    return BatchedRules(names, tuple(rules.resolve(rule, n, k) for rule in given), n, k)
+
+
+def _from_one_sort(rule: rules.Rule) -> TypeGuard[RankLinear]:
+    return isinstance(rule, RankLinear) and rule.domain == "real"
+
+
+def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> torch.Tensor:
+    """One rule's advantages; a user's gets a copy, so one that writes into its input harms nobody."""
+    if isinstance(rule, Estimator):
+        return torch.as_tensor(rule(rewards, k))
+    through_numpy = "wrap a rule that takes NumPy arrays with maxpo_lab.on_numpy"
+    try:
+        found = rule(rewards.clone(), k)
+    except TypeError as error:
+        raise TypeError(f"{name} failed on a torch tensor ({error}): {through_numpy}") from error
+    if not isinstance(found, torch.Tensor):
+        raise TypeError(f"{name} returned a {type(found).__name__}, not a torch tensor: {through_numpy}")
+    if found.shape != rewards.shape:
+        raise ValueError(
+            f"{name} returned shape {tuple(found.shape)} for rewards of shape {tuple(rewards.shape)}: a rule "
+            f"maps (B, n) to (B, n); lift one for a single group with "
+            f"maxpo_lab.on_numpy(maxpo_lab.per_group(rule))"
+        )
+    if found.dtype.is_complex:
+        raise TypeError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
+    if found.device != rewards.device:
+        raise ValueError(f"{name} returned a tensor on {found.device}: it must be on {rewards.device}")
+    finite = torch.isfinite(found)
+    if not finite.all():
+        row = int((~finite).any(dim=-1).nonzero()[0, 0])
+        raise ValueError(
+            f"{name} returned {found[row].tolist()} for the group {rewards[row].tolist()} at k={k}: "
+            f"advantages must be finite"
+        )
+    return found.detach()

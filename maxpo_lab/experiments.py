@@ -1,0 +1,160 @@
+"""What is to be measured, on which sample: the arguments of a measurement, checked, and its shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from . import batched_rules, devices
+from .accumulators import Float
+from .batched_rules import BatchedRules
+from .groups import as_group_size, as_k, whole_number
+from .rules import Rule
+from .samplers import Sampler
+
+Estimators = str | Rule | Sequence[str | Rule] | Mapping[str, str | Rule]
+
+#: Figures that a sample can be drawn until it knows, and that rules can be compared by.
+FIGURES = (
+    "trace_covariance",
+    "along_gradient_variance",
+    "scale",
+    "advantage_rms",
+    "advantage_sum_rms",
+    "snr",
+)
+#: Batches a shard: enough for ``tr Sigma^2`` from their means.
+BATCHES = 16
+#: Rollouts a batch, about: enough to outweigh the calls, few enough for a cache with some rules.
+ROLLOUTS = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Until:
+    """Sample until a figure of every rule has this relative standard error, or ``at_most`` groups are drawn.
+
+    A rule with fewer than 50 informative groups is not known yet, whatever its standard error. Looked at
+    after 4 shards (an eighth of ``at_most`` or less) and then whenever there are a quarter more of them, so
+    where it stops depends on the seed alone. A figure that stops its own sampling is a little likelier to be
+    caught when its standard error is too small: for rare successes prefer a fixed number of groups.
+    """
+
+    figure: str = "trace_covariance"
+    relative_error: float = 0.01
+    at_most: int = 10**7
+
+    def __post_init__(self) -> None:
+        if self.figure not in FIGURES:
+            raise ValueError(f"figure={self.figure!r}: must be one of {', '.join(FIGURES)}")
+        if not 0 < self.relative_error < 1:
+            raise ValueError(f"relative_error={self.relative_error}: must be between 0 and 1, e.g. 0.01")
+        _at_least_two(self.at_most, "at_most")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Experiment:
+    """What is measured, on which sample; made and checked by ``monte_carlo.experiment``.
+
+    Attributes
+    ----------
+    rules
+        The rules, with n and k.
+    sampler
+        Where groups come from.
+    seed
+        Root of the random streams.
+    gradient
+        The exact gradient (d,), or None.
+    batch
+        Groups a call of the sampler.
+    """
+
+    rules: BatchedRules
+    sampler: Sampler
+    seed: int
+    gradient: Float | None
+    batch: int
+
+    @property
+    def shard_groups(self) -> int:
+        """Groups of a full shard."""
+        return BATCHES * self.batch
+
+
+def batch_size(n: int, groups: int) -> int:
+    """Groups a batch: 8192 rollouts for n from 8 to 1024, and a sixteenth of a small sample."""
+    return min(max(8, min(1024, ROLLOUTS // n)), -(-groups // BATCHES))
+
+
+def experiment(
+    estimators: Estimators,
+    sampler: Sampler,
+    *,
+    n: int,
+    k: int,
+    groups: int | Until,
+    seed: int,
+    device: torch.device | str = "cpu",
+    gradient: npt.ArrayLike | None = None,
+) -> Experiment:
+    """The checked arguments of ``monte_carlo_moments``, for those who distribute its shards themselves.
+
+    ``shard_sizes`` tells the shards, ``measure_shard`` measures one, ``ShardTree`` collects them and
+    ``finish`` gives the result, the same to the bit.
+    """
+    n = as_group_size(n)
+    k = as_k(k, n=n)
+    rules = batched_rules.resolve(estimators, n, k)
+    where = devices.as_device(device)
+    missing = [name for name in ("__call__", "device", "parameters") if not hasattr(sampler, name)]
+    if missing:
+        raise TypeError(
+            f"sampler={sampler!r} has no {missing[0]}: it must be a Sampler, such as specimen.sampler(theta) "
+            f"gives"
+        )
+    if devices.as_device(sampler.device) != where:
+        raise ValueError(
+            f"device={str(where)!r}: the sampler lives on {sampler.device}; pass "
+            f"device={str(sampler.device)!r}"
+        )
+    # Until can stop between shards alone: the cap makes 32 of them at least.
+    fewest = -(-groups.at_most // 32) if isinstance(groups, Until) else _at_least_two(groups, "groups")
+    seed = whole_number(seed, "seed")
+    if seed < 0:
+        raise ValueError(f"seed={seed}: must be 0 or more")
+    along = isinstance(groups, Until) and groups.figure in ("scale", "along_gradient_variance")
+    if along and gradient is None:
+        raise ValueError(f"groups={groups} is measured against a gradient: pass gradient=")
+    flat = None if gradient is None else flat_gradient(gradient, sampler.parameters)
+    return Experiment(rules=rules, sampler=sampler, seed=seed, gradient=flat, batch=batch_size(n, fewest))
+
+
+def shard_sizes(settings: Experiment, groups: int) -> list[int]:
+    """Groups of each shard of a sample of ``groups``."""
+    return [shard_size(settings, shard, groups) for shard in range(-(-groups // settings.shard_groups))]
+
+
+def shard_size(settings: Experiment, shard: int, groups: int) -> int:
+    """Groups of one shard of a sample of ``groups``."""
+    return min(settings.shard_groups, groups - shard * settings.shard_groups)
+
+
+def _at_least_two(groups: int, name: str) -> int:
+    whole = whole_number(groups, name)
+    if whole < 2:
+        raise ValueError(f"{name}={whole}: a variance needs at least 2 groups, and its error some hundreds")
+    return whole
+
+
+def flat_gradient(gradient: npt.ArrayLike, parameters: int) -> Float:
+    """A gradient as a vector, checked."""
+    flat = np.array(gradient, dtype=np.float64).ravel()
+    if flat.size != parameters:
+        raise ValueError(f"gradient has {flat.size} entries: expected {parameters}, one a parameter")
+    if not np.isfinite(flat).all():
+        raise ValueError("gradient must be finite")
+    return flat
