@@ -20,7 +20,7 @@ help:
 	@echo "make <study>            one study: $(STUDIES)   (PRESET=smoke|standard|paper)"
 	@echo "make figures            redraw results/ from its stored rows"
 	@echo "make test               the test suite"
-	@echo "make test-integrations  slower tests of real components: the wheel, W&B, verl, TRL"
+	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, verl, TRL"
 	@echo "make check              ruff, formatting, mypy --strict"
 	@echo "make bench              benchmarks, as ratios"
 	@echo "make setup | clean      make | remove the environment in $(VENV)"
@@ -54,10 +54,15 @@ test: setup
 
 # verl and TRL pin versions against each other and against us: each has an environment of its own, without
 # the rest of the suite's dependencies (--confcutdir leaves its conftest out).
-test-integrations: setup $(VERL)/.installed $(TRL)/.installed
-	$(PY) -m pytest -m integration --ignore=tests/integrations
+test-integrations: setup $(VENV)/.ray $(VERL)/.installed $(TRL)/.installed
+	$(PY) -m pytest -m integration --ignore-glob='*/test_verl.py' --ignore-glob='*/test_trl.py'
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations tests/integrations/test_verl.py
 	$(TRL)/bin/python -m pytest -m integration --confcutdir=tests/integrations tests/integrations/test_trl.py
+
+# Beside the rest, as a study's workers need both.
+$(VENV)/.ray: $(STAMP)
+	$(PY) $(PIP) -c constraints.txt ray
+	@touch $@
 
 # Of verl's dependencies only those that its advantage functions import.
 $(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)

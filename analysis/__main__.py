@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import manifest, readme, report, runner, tracking
+from . import engines, gallery, locks, manifest, readme, report, runner, tracking
+from .engines import Engine
 from .study import Preset, Study, get_study, list_studies
 
 app = typer.Typer(
@@ -22,10 +28,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(soft_wrap=True)
+errors = Console(soft_wrap=True, stderr=True)
 
 Studies = Annotated[list[str] | None, typer.Argument(metavar="[STUDY]...", help="Default: all.")]
 Results = Annotated[Path, typer.Option(help="Folder of the results.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for another run of the same study.")]
 _RESULTS = manifest.ROOT / "results"
+_STORE = manifest.ROOT / ".lab" / "cells"
 
 
 @app.command("list")
@@ -41,47 +50,75 @@ def list_() -> None:
 def run(
     studies: Studies = None,
     preset: Annotated[Preset, typer.Option(help="How much to compute.")] = "standard",
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = joblib.cpu_count(),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Cells measured at once. Default: one a core, or a Ray CPU.")
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Processes of this machine, or the Ray cluster at RAY_ADDRESS.")
+    ] = "local",
     wandb: Annotated[
         tracking.Mode | None, typer.Option(help="Default: online with an API key, else offline.")
     ] = None,
     results: Results = _RESULTS,
+    store: Annotated[Path, typer.Option(help="Folder of the finished cells.")] = _STORE,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure finished cells again.")] = False,
+    wait: Wait = False,
 ) -> None:
-    """Run studies and write their results."""
+    """Run studies and write their results; a run that was ended goes on where it was."""
+    if engine == "ray" and find_spec("ray") is None:
+        raise typer.BadParameter("engine 'ray' needs Ray: pip install -c constraints.txt ray")
+    if engine == "local" and workers is None:
+        workers = joblib.cpu_count()
     for study in _chosen(studies):
-        start = time.perf_counter()
-        rows = runner.run(study, preset, workers=workers, console=console)
-        facts = manifest.describe(
-            study=study.name,
-            preset=preset,
-            command=f"python -m analysis run {study.name} --preset {preset}",
-            rows=len(rows),
-            workers=workers,
-            seed=study.seed,
-            device="cpu",
-            wall_seconds=time.perf_counter() - start,
-        )
-        figures = report.write(study, rows, facts, results)
-        console.print(f"  {len(rows)} rows, {facts['wall_seconds']:.1f} s: {_shown(figures['figure'])}")
-        tracked = tracking.log_study(
-            study.name,
-            preset=preset,
-            rows=rows,
-            figures=figures,
-            manifest=facts,
-            mode=wandb,
-            directory=manifest.ROOT / ".lab",
-        )
-        console.print(f"  {tracked.message}", highlight=False)
+        with _explained(study, preset, store), runner.terminable():
+            with _written_alone(study, results, wait=wait):
+                start = time.perf_counter()
+                finished = runner.run(
+                    study,
+                    preset,
+                    workers=workers,
+                    console=console,
+                    engine=engine,
+                    store=store,
+                    fresh=fresh,
+                    wait=wait,
+                )
+                facts = manifest.describe(
+                    study=study.name,
+                    preset=preset,
+                    command=f"python -m analysis run {study.name} --preset {preset}",
+                    rows=len(finished.rows),
+                    cells=finished.cells,
+                    reused_cells=finished.reused,
+                    engine=engine,
+                    workers=workers,
+                    seed=study.seed,
+                    device="cpu",
+                    wall_seconds=time.perf_counter() - start,
+                )
+                figures = report.write(study, finished.rows, facts, results)
+            seconds = facts["wall_seconds"]
+            console.print(f"  {len(finished.rows)} rows, {seconds:.1f} s: {_shown(figures['figure'])}")
+            tracked = tracking.log_study(
+                study.name,
+                preset=preset,
+                rows=finished.rows,
+                figures=figures,
+                manifest=facts,
+                mode=wandb,
+                directory=manifest.ROOT / ".lab",
+            )
+            console.print(f"  {tracked.message}", highlight=False)
 
 
 @app.command()
-def figures(studies: Studies = None, results: Results = _RESULTS) -> None:
+def figures(studies: Studies = None, results: Results = _RESULTS, wait: Wait = False) -> None:
     """Redraw tables and figures from stored rows; nothing is measured."""
     for study in _chosen(studies):
         rows, facts = _stored(study, results)
-        for path in report.write(study, rows, facts, results).values():
-            console.print(_shown(path))
+        with _explained(), _written_alone(study, results, wait=wait):
+            for path in report.write(study, rows, facts, results).values():
+                console.print(_shown(path))
 
 
 @app.command("report")
@@ -99,12 +136,60 @@ def report_(studies: Studies = None, results: Results = _RESULTS) -> None:
         console.print(table)
 
 
+@app.command("gallery")
+def gallery_(results: Results = _RESULTS) -> None:
+    """Draw the README's picture of the specimens, from their oracles."""
+    console.print(_shown(gallery.write(results)))
+
+
 @app.command("readme")
 def readme_(results: Results = _RESULTS) -> None:
     """Rewrite the README's estimator table from the unbiasedness study."""
     rows, _ = _stored(get_study("unbiasedness"), results)
     changed = readme.update(manifest.ROOT / "README.md", rows)
     console.print("README.md rewritten" if changed else "README.md is up to date")
+
+
+@contextmanager
+def _explained(
+    study: Study | None = None, preset: Preset = "standard", store: Path = _STORE
+) -> Iterator[None]:
+    """Say what ended the block, what of the study's run is kept and how to go on; and set the exit status."""
+
+    def stop(status: int, *said: str) -> typer.Exit:
+        if study:
+            kept, cells = runner.count_stored(study, preset, store)
+            said += (f"{kept} of {cells} cells of {study.name} are kept in {_shown(store / study.name)}",)
+            said += ("run the same command again to go on from there",)
+        errors.print("; ".join(said), highlight=False)
+        return typer.Exit(status)
+
+    try:
+        yield
+    except KeyboardInterrupt as signal:
+        terminated = isinstance(signal, runner.Terminated)
+        raise stop(143 if terminated else 130, "terminated" if terminated else "interrupted") from None
+    except locks.HeldError as error:
+        errors.print(f"{error}: wait for it with --wait, or use other --results and --store", highlight=False)
+        raise typer.Exit(1) from error
+    except engines.WorkerDiedError as error:
+        raise stop(1, str(error), "fewer --workers need less memory") from error
+    except ConnectionError as error:
+        raise stop(1, str(error)) from error
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        full = f"no space left on {error.filename}" if error.filename else "no space left on the disk"
+        raise stop(1, full, "free some") from error
+
+
+@contextmanager
+def _written_alone(study: Study, results: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the study's part of a results folder, and clear what a killed process left there."""
+    with locks.hold(results / f".{study.name}.lock", wait=wait, say=console.print):
+        for left in results.glob(f".{study.name}-*"):
+            shutil.rmtree(left)
+        yield
 
 
 def _shown(path: Path) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import maxpo_lab as ml
-from envs import SparseBandit
+from envs import Maze, SparseBandit, from_gymnasium
 from maxpo_lab import definitions
 from maxpo_lab.estimators.maxpo import maxpo_quadratic
 
@@ -52,14 +52,33 @@ def comparisons() -> list[tuple[str, Call, str, Call]]:
     graded = SparseBandit(arms=100, good=12, success=0.1, grades=(0.25, 0.5, 0.75, 1.0))
     five = graded.levels(graded.theta)
     sampler = bandit.sampler(bandit.theta)
+    few = SparseBandit(arms=100, good=10, success=0.05)
+    hundred = few.sampler(few.theta)
+    maze = Maze(size=8, loops=10, horizon=32)
+    episodes = maze.sampler(maze.theta)
+    cliff = from_gymnasium("CliffWalking-v1", horizon=30)
+    returns = cliff.levels(cliff.theta, covariances=None)
+    eight = [
+        "maxpo",
+        "pkpo-loo1",
+        "pkpo-s",
+        "rloo",
+        "canonical",
+        "batch-mean",
+        "max-minus-second",
+        "pkpo-loo",
+    ]
     maxpo = ml.get_estimator("maxpo")
     sizes = rng.permutation(np.repeat(np.arange(7, 27), 500))
     ids = rng.permutation(np.repeat(np.arange(10_000), sizes))
     ragged = rng.random(len(ids))
     dense = ragged[: len(ids) // 16 * 16].reshape(-1, 16)
 
+    def drawn(sampler: Any, groups: int) -> Any:
+        return sampler(groups, 16, generator=torch.Generator().manual_seed(0))
+
     def sampled() -> torch.Tensor:
-        rewards, scores = sampler(20_000, 16, generator=torch.Generator().manual_seed(0))
+        rewards, scores = drawn(sampler, 20_000)
         return scores.squared_norm(maxpo(rewards, 4)).mean()
 
     return [
@@ -96,6 +115,30 @@ def comparisons() -> list[tuple[str, Call, str, Call]]:
             lambda: ml.exact_moments("maxpo", five, n=16, k=4),
             "the rule alone on as many groups",
             lambda: maxpo(batch[:4845], 4),
+        ),
+        (
+            f"exact moments, n=64, {len(returns.values)} levels, closed form",
+            lambda: ml.exact_moments("maxpo", returns, n=64, k=4),
+            "20,000 sampled groups",
+            sampled,
+        ),
+        (
+            "1,000,000 bandit rollouts of 100 arms",
+            lambda: drawn(hundred, 62_500),
+            "as many random numbers",
+            lambda: torch.rand(1_000_000, dtype=torch.float64),
+        ),
+        (
+            "100,000 maze episodes of at most 32 steps",
+            lambda: drawn(episodes, 6_250),
+            "32 random numbers for each",
+            lambda: torch.rand(3_200_000, dtype=torch.float64),
+        ),
+        (
+            "moments of 8 rules on 16,384 sampled groups of 16",
+            lambda: ml.monte_carlo_moments(eight, hundred, n=16, k=4, groups=16_384, seed=0),
+            "sampling and sorting them",
+            lambda: drawn(hundred, 16_384)[0].sort(dim=-1),
         ),
     ]
 
