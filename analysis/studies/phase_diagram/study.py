@@ -65,7 +65,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     trained = [
         Cell(name, p, ((TRAINED_SIZE, _ks(TRAINED_SIZE, preset)),))
         for name in (TRAINED[:2] if preset == "smoke" else TRAINED)
-        for p in (grid[::2] if preset == "paper" else grid)
+        for p in grid[:: 1 if preset == "smoke" else 2]
         if p <= specimens.SUBJECTS[name].reach
     ]
     return trained + [

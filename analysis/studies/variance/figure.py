@@ -27,6 +27,7 @@ TITLES = {
     name: f"{name.replace('-', ' ')}\n({good} of {arms:,} arms)" for name, (arms, good) in SPECIMENS.items()
 }
 SUCCESS_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99)
+FEW_TICKS = (0.001, 0.1, 0.9)
 #: The range in which a choice between rules is one; beyond it a curve leaves the panel.
 RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
@@ -71,7 +72,7 @@ def _training(rows: pd.DataFrame) -> Figure:
     for axes, name in zip(line[0], names, strict=True):
         _curves(axes, rows[rows.specimen == name], "success", "ratio")
         axes.set_title(name)
-        axes.tick_params(axis="x", labelsize=5.5)
+        axes.set_xticks(FEW_TICKS, [f"{p:g}" for p in FEW_TICKS])
     line[0][0].set_ylabel("tr Cov / tr Cov of pkpo-loo1")
     figure.supxlabel(f"success probability p in training  (n = {BASE_N}, K = {BASE_K})", fontsize=8)
     handles, labels = line[0][0].get_legend_handles_labels()

@@ -68,7 +68,8 @@ def cells(preset: Preset) -> Sequence[Cell]:
     successes = sorted({*(float(f"{p:.6g}") for p in grid), *(reference if preset != "smoke" else ())})
     every_k = range(2, BASE_N + 1, 5 if preset == "smoke" else 1)
     sizes = [2**power for power in range(3, 11) if 2**power <= largest]
-    trained = {"smoke": (0.1, 0.5), "standard": successes[::3], "paper": successes[::2]}[preset]
+    every = {"smoke": 2, "standard": 4, "paper": 2}[preset]
+    trained = sorted({*successes[::every], *(reference if preset != "smoke" else ())})
     episodes = [
         Cell("training", name, p, BASE_N, BASE_K)
         for name in (TRAINED[:2] if preset == "smoke" else TRAINED)
