@@ -1,0 +1,16 @@
+"""Do sampled moments agree with the exact ones, and what does sampling cost where those see at once?"""
+
+from ...study import Study
+from .figure import draw, table
+from .sampling import SEED
+from .study import cells, measure
+
+STUDY = Study(
+    name="monte-carlo",
+    question="Do sampled moments agree with exact ones, with honest intervals, and what does sampling cost?",
+    seed=SEED,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)
