@@ -77,7 +77,8 @@ class RuleMoments:
     advantage_sum_max
         The largest ``|sum_i A_i|`` that came up: no more than a lower bound of the maximum.
     advantage_rms
-        Root mean square advantage.
+        Root mean square advantage. Of a rule that divides by its group's spread it varies with the number of
+        dead groups and with little else: where few came up, its standard error is too small.
     dead_group_probability
         Share of groups in which every advantage is 0, to 1e-9 of ``advantage_rms`` rounded down to a power
         of 2. The standard error is that of two dead and two live groups more: none in N is 0 +- 1.4/N.
