@@ -105,6 +105,7 @@ def run(
                 rows=finished.rows,
                 figures=figures,
                 manifest=facts,
+                curves=study.curves(finished.rows) if study.curves else (),
                 mode=wandb,
                 directory=manifest.ROOT / ".lab",
             )

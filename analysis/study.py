@@ -16,6 +16,8 @@ from . import studies
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from .tracking import Curves
+
 Preset = Literal["smoke", "standard", "paper"]
 
 
@@ -39,6 +41,8 @@ class Study:
         The study's table for a paper, from its rows.
     draw
         The study's figures by file name, from its rows alone; ``"figure"`` is the headline.
+    curves
+        What is tracked step by step beside the rows, from the rows alone; None where nothing is.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Study:
     measure: Callable[[Any], Sequence[Any]]
     table: Callable[[pd.DataFrame], pd.DataFrame]
     draw: Callable[[pd.DataFrame], dict[str, Figure]]
+    curves: Callable[[pd.DataFrame], Sequence[Curves]] | None = None
 
 
 def list_studies() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,12 +23,31 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 if TYPE_CHECKING:
-    from wandb import Settings
+    from wandb import Run, Settings
 
 Mode = Literal["disabled", "offline", "online"]
 
 #: An upload that takes longer is given up.
 _UPLOAD_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Learning curves of one contestant, a run of their own.
+
+    Attributes
+    ----------
+    name
+        The contestant: a rule.
+    seed_group
+        The seeds that the curves are of, in words.
+    points
+        By step, values by the name of their curve; None where a curve has no value.
+    """
+
+    name: str
+    seed_group: str
+    points: Mapping[int, Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
@@ -47,10 +66,13 @@ def log_study(
     rows: pd.DataFrame,
     figures: Mapping[str, Path],
     manifest: Mapping[str, Any],
+    curves: Sequence[Curves] = (),
     mode: Mode | None = None,
     directory: Path,
 ) -> Tracked:
     """Log the rows, figures and manifest of a finished study as one run of the W&B project maxpo-lab.
+
+    Learning curves go to runs of their own, one a contestant and seed group, in the study's group.
 
     No other W&B run may be active in this process.
 
@@ -65,6 +87,9 @@ def log_study(
         PNG files, logged as ``figures/<name>``.
     manifest
         The run's config, and its file ``manifest.json``.
+    curves
+        Runs of job type ``curves``, named ``<study>-<preset>-<name>``, with a history by step and the
+        manifest, ``rule`` and ``seed_group`` as config.
     mode
         None asks W&B's own settings (WANDB_MODE, ``wandb offline``) and, where these do not object, takes
         ``"online"`` with an API key configured, else ``"offline"``.
@@ -90,16 +115,33 @@ def log_study(
                 return Tracked("disabled", f"W&B: {reason}, nothing logged", None)
             names = {"run_name": f"{study}-{preset}", "run_group": study, "run_job_type": preset}
             run = _write(rows, figures, manifest, directory, names)
+            beside = [
+                _write_curves(
+                    each,
+                    manifest,
+                    directory,
+                    names | {"run_name": f"{study}-{preset}-{each.name}", "run_job_type": "curves"},
+                )
+                for each in curves
+            ]
     except (Exception, SystemExit) as error:  # W&B exits the process where its service has crashed
         why = " ".join(f"{type(error).__name__}: {error}".split())
         return Tracked("disabled", f"W&B: nothing logged ({why})", None)
     if mode == "online":
         try:
-            return Tracked("online", f"W&B: logged to {_upload(run, directory)}", run)
+            url = _upload(run, directory)
+            for each in beside:
+                _upload(each, directory)
+            return Tracked("online", f"W&B: logged to {url}{_and(beside)}", run)
         except OSError as error:
             reason = f"upload failed ({error}), "
-    upload = f"upload with `wandb sync {shlex.quote(str(run))}`"
-    return Tracked("offline", f"W&B: {reason}logged offline to {run}; {upload}", run)
+    folders = f"{shlex.quote(str(run.parent))}/offline-run-*" if beside else shlex.quote(str(run))
+    upload = f"upload with `wandb sync {folders}`"
+    return Tracked("offline", f"W&B: {reason}logged offline to {run}{_and(beside)}; {upload}", run)
+
+
+def _and(beside: Sequence[Path]) -> str:
+    return f" and {len(beside)} runs of curves beside it" if beside else ""
 
 
 def _defaults(directory: Path) -> dict[str, str]:
@@ -154,6 +196,30 @@ def _write(
     cells: list[Any] = rows.astype(object).where(rows.notna(), None).to_numpy().tolist()
     table = wandb.Table(columns=[str(column) for column in rows], data=cells)
     images = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
+    with _offline_run(manifest, directory, names) as run:
+        run.log({"rows": table, **images})
+        file = Path(run.dir, "manifest.json")
+        file.write_text(json.dumps(manifest, indent=2) + "\n")
+        run.save(str(file), base_path=run.dir, policy="now")
+    return file.parent.parent
+
+
+def _write_curves(
+    curves: Curves, manifest: Mapping[str, Any], directory: Path, names: dict[str, Any]
+) -> Path:
+    """Write a run of curves to disk and return its folder."""
+    config = {**manifest, "rule": curves.name, "seed_group": curves.seed_group}
+    with _offline_run(config, directory, names) as run:
+        for step, values in sorted(curves.points.items()):
+            run.log({name: value for name, value in values.items() if value is not None}, step=step)
+    return Path(run.dir).parent
+
+
+@contextmanager
+def _offline_run(config: Mapping[str, Any], directory: Path, names: dict[str, Any]) -> Iterator[Run]:
+    """A run that is written to disk and finished at the end, without W&B's printing of an error."""
+    import wandb  # noqa: PLC0415
+
     settings = wandb.Settings(
         project="maxpo-lab",
         root_dir=str(directory),
@@ -166,15 +232,11 @@ def _write(
         x_disable_stats=True,
         **names,
     )
-    run = wandb.init(config=dict(manifest), settings=settings)
-    try:  # and not `with`, which prints the traceback of an error
-        run.log({"rows": table, **images})
-        file = Path(run.dir, "manifest.json")
-        file.write_text(json.dumps(manifest, indent=2) + "\n")
-        run.save(str(file), base_path=run.dir, policy="now")
+    run = wandb.init(config=dict(config), settings=settings)
+    try:
+        yield run
     finally:
         run.finish()
-    return file.parent.parent
 
 
 def _upload(run: Path, directory: Path) -> str:

@@ -105,7 +105,7 @@ def batch_moments(
         )
     n = as_group_size(n)
     k = as_k(k, n=n)
-    target_weights(target, n, k)
+    drawn = len(target_weights(target, n, k))
     rule = resolve(estimator, n, k)
     each = tuple(
         _of_prompt(index, rule, levels, n=n, k=k, target=target, max_states=max_states)
@@ -116,7 +116,7 @@ def batch_moments(
     mean = means.mean(axis=0)
     size = float(np.linalg.norm(gradient))
     nothing = 64 * _EPS * np.mean([_largest(moments, x) for moments, x in zip(each, prompts, strict=True)])
-    noise = [moments.bias_resolution * np.linalg.norm(moments.gradient) for moments in each]
+    noise = [64 * _EPS * drawn * float(np.abs(x.values).max()) * _largest_score(x) for x in prompts]
     along = float(mean @ gradient) / size if size else float("nan")
     across = float(np.linalg.norm(mean - along * gradient / size)) if size else float("nan")
     return BatchMoments(
@@ -152,7 +152,11 @@ def _of_prompt(
 
 def _largest(moments: Moments, levels: RewardLevels) -> float:
     """Size of what adds up to a prompt's mean gradient."""
-    return moments.advantage_rms * float(np.linalg.norm(levels.mean_scores, axis=1).max())
+    return moments.advantage_rms * _largest_score(levels)
+
+
+def _largest_score(levels: RewardLevels) -> float:
+    return float(np.linalg.norm(levels.mean_scores, axis=1).max())
 
 
 def side_by_side(prompts: Iterable[RewardLevels]) -> tuple[RewardLevels, ...]:

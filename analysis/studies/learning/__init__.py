@@ -1,0 +1,16 @@
+"""Does it train better? Learning curves of every rule against the exact gradient."""
+
+from ...study import Study
+from .figure import curves, draw, table
+from .study import SEED, cells, measure
+
+STUDY = Study(
+    name="learning",
+    question="Which rule trains max@K better, at one shared step size and at its own best?",
+    seed=SEED,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+    curves=curves,
+)

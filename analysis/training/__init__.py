@@ -1,0 +1,29 @@
+"""Policy optimisation in which every policy is evaluated exactly: rules x step sizes x seeds, one program.
+
+``train(world_of(specimen, start), arms, ...)`` gives a ``Trace``. A ``World`` is a specimen in torch with a
+stack of policies as its parameters; an ``Arm`` is a rule with a step size and a schedule of K.
+"""
+
+from .arms import EXACT, Arm, Schedule, constant, k_at
+from .optimisers import SGD, Adam, Optimiser
+from .signal import Signal, signal
+from .trainer import Trace, train
+from .worlds import World, objective, world_of
+
+__all__ = [
+    "EXACT",
+    "SGD",
+    "Adam",
+    "Arm",
+    "Optimiser",
+    "Schedule",
+    "Signal",
+    "Trace",
+    "World",
+    "constant",
+    "k_at",
+    "objective",
+    "signal",
+    "train",
+    "world_of",
+]

@@ -1,0 +1,134 @@
+"""Arms of a comparison: a rule, its step size and its schedule of K; and the rules of all arms at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import array_api_compat
+import numpy as np
+import torch
+
+from maxpo_lab import rules
+from maxpo_lab.estimators import RankLinear
+from maxpo_lab.groups import whole_number
+from maxpo_lab.rank_linear import rank_linear
+
+#: K by phases: (first step, K) pairs, the first of them at step 0.
+Schedule = tuple[tuple[int, int], ...]
+
+#: In place of a rule: the exact gradient of J_K, without sampling.
+EXACT: Final = "exact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way to train.
+
+    Attributes
+    ----------
+    rule
+        A name of the catalogue, an estimator, or any callable from rewards (B, n) and k to advantages
+        (B, n), in torch; ``EXACT`` for the exact gradient.
+    step_size
+        Positive and finite.
+    schedule
+        K by phases; ``constant(k)`` for one K.
+
+    Raises
+    ------
+    ValueError
+        A step size that is not positive and finite; a schedule that does not begin at step 0, whose steps do
+        not increase, or with K below 1.
+    """
+
+    rule: str | rules.Rule
+    step_size: float
+    schedule: Schedule
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step_size < float("inf"):
+            raise ValueError(f"step_size={self.step_size}: must be positive and finite, e.g. step_size=1.0")
+        first = [whole_number(step, "schedule") for step, _ in self.schedule]
+        if not first or first[0] != 0 or sorted(set(first)) != first:
+            raise ValueError(
+                f"schedule={self.schedule}: (first step, K) pairs must begin at step 0 and go on to later "
+                f"steps, e.g. ((0, 8), (200, 1))"
+            )
+        for _, k in self.schedule:
+            if whole_number(k, "schedule") < 1:
+                raise ValueError(f"schedule={self.schedule}: K must be at least 1")
+
+
+def constant(k: int) -> Schedule:
+    """The schedule of one K."""
+    return ((0, k),)
+
+
+def k_at(schedule: Schedule, step: int) -> int:
+    """K of the step from ``step`` to the next."""
+    return next(k for first, k in reversed(schedule) if first <= step)
+
+
+@dataclass(frozen=True, eq=False)
+class ArmRules:
+    """The rules of several arms, each with its K, on rewards of their own.
+
+    Attributes
+    ----------
+    resolved
+        The rule of each arm, defined at n and its K.
+    """
+
+    resolved: tuple[rules.Rule, ...]
+    _together: tuple[list[int], dict[str, torch.Tensor]]
+    _apart: tuple[tuple[rules.Rule, int, list[int]], ...]
+
+    @classmethod
+    def of(cls, arms: Sequence[Arm], ks: Sequence[int], n: int) -> ArmRules:
+        """The arms' rules at these K; ValueError where one is not defined."""
+        found = tuple(rules.resolve(arm.rule, n, k) for arm, k in zip(arms, ks, strict=True))
+        linear = [i for i, rule in enumerate(found) if isinstance(rule, RankLinear) and rule.domain == "real"]
+        apart: dict[tuple[int, int], list[int]] = {}
+        for i in sorted(set(range(len(found))) - set(linear)):
+            apart.setdefault((id(found[i]), ks[i]), []).append(i)
+        return cls(
+            found,
+            (linear, _coefficients([(found[i], ks[i]) for i in linear], n)),
+            tuple((found[places[0]], k, places) for (_, k), places in apart.items()),
+        )
+
+    def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
+        """Advantages of rewards, both (arms, ..., n): rank-linear rules from one sort.
+
+        Raises ValueError for a rule that gives another shape.
+        """
+        n = rewards.shape[-1]
+        flat = rewards.reshape(len(rewards), -1, n)
+        advantages = torch.empty_like(flat)
+        linear, tables = self._together
+        if linear:
+            own = flat if len(linear) == len(flat) else flat[linear]
+            advantages[linear] = rank_linear(array_api_compat.array_namespace(flat), own, **tables)
+        for rule, k, places in self._apart:
+            given = flat[places].reshape(-1, n)
+            found = torch.as_tensor(rule(given, k))
+            if found.shape != given.shape:
+                raise ValueError(
+                    f"{rules.describe(rule)} returned shape {tuple(found.shape)} for rewards of shape "
+                    f"{tuple(given.shape)}: a rule maps (B, n) to (B, n)"
+                )
+            advantages[places] = found.reshape(len(places), -1, n)
+        return advantages.reshape(rewards.shape)
+
+
+def _coefficients(linear: Sequence[tuple[rules.Rule, int]], n: int) -> dict[str, torch.Tensor]:
+    """Tables of rank-linear rules, one a leading row: offset (arms, 1, 1), above and below (arms, 1, n-1)."""
+    made = [rule.coefficients(n, k) for rule, k in linear if isinstance(rule, RankLinear)]
+    rows = {
+        "offset": [[each.offset] for each in made],
+        "above": [each.above for each in made],
+        "below": [each.below for each in made],
+    }
+    return {key: torch.tensor(np.array(value, dtype=np.float64))[:, None] for key, value in rows.items()}
