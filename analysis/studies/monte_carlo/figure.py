@@ -148,7 +148,8 @@ def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
         Line2D([], [], color="0.3", ls="", marker=MARKERS[name], ms=3, mfc=fill, label=LABELS[name])
         for name, fill in (("scale", "0.3"), ("trace_covariance", "white"))
     ]
-    axes.legend(handles=handles, fontsize=6.5, loc="lower left", handletextpad=0.1, labelspacing=0.25)
+    box = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 1.0}
+    axes.legend(handles=handles, fontsize=6.5, loc="lower left", handletextpad=0.1, labelspacing=0.25, **box)
 
 
 def _bias(rows: pd.DataFrame) -> Figure:
