@@ -15,7 +15,7 @@ from .rules import per_group
 from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 
 if TYPE_CHECKING:
-    from .estimates import Estimate as Estimate
+    from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until
     from .monte_carlo import monte_carlo_moments as monte_carlo_moments

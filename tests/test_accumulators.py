@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maxpo_lab.accumulators import (
+from maxpo_lab.monte_carlo.accumulators import (
     BINS,
     Accumulator,
     Average,

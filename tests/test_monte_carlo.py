@@ -19,13 +19,14 @@ from scipy.special import ndtri
 
 import maxpo_lab as ml
 from envs import SparseBandit
-from maxpo_lab import batched_rules, devices
-from maxpo_lab.accumulators import ShardTree
-from maxpo_lab.estimates import Estimate
 from maxpo_lab.monte_carlo import (
+    Estimate,
     Experiment,
     SampledMoments,
+    ShardTree,
     Until,
+    batched_rules,
+    devices,
     experiment,
     finish,
     measure_shard,
@@ -616,6 +617,6 @@ except ImportError as error:
 else:
     raise AssertionError
 del sys.modules["torch"]
-assert ml.monte_carlo_moments.__module__ == "maxpo_lab.monte_carlo"
+assert ml.monte_carlo_moments.__module__ == "maxpo_lab.monte_carlo.sampled"
 """
     subprocess.run([sys.executable, "-c", code], check=True)

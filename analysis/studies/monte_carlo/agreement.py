@@ -18,7 +18,7 @@ from .rows import Row
 from .sampling import Float, Setting, read, seed
 
 if TYPE_CHECKING:
-    from maxpo_lab.estimates import RuleMoments
+    from maxpo_lab.monte_carlo import RuleMoments
 
 #: Exact figure, sampled figure, standard error and z-score.
 Compared = tuple[float, float, float, float]

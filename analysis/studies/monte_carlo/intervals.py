@@ -16,7 +16,7 @@ from .rows import Row
 from .sampling import Setting, read, seed
 
 if TYPE_CHECKING:
-    from maxpo_lab.estimates import Estimate
+    from maxpo_lab.monte_carlo import Estimate
 
 FIGURES = ("scale", "trace_covariance")
 ERROR_RULES = ("grpo", "pkpo-s", "pkpo-loo1", "maxpo")

@@ -19,8 +19,7 @@ from maxpo_lab.states import number_of_counts
 from ... import specimens
 
 if TYPE_CHECKING:
-    from maxpo_lab.estimates import Estimate, RuleMoments
-    from maxpo_lab.monte_carlo import SampledMoments
+    from maxpo_lab.monte_carlo import Estimate, RuleMoments, SampledMoments
     from maxpo_lab.samplers import Sampler
 
 Float = npt.NDArray[np.float64]

@@ -11,9 +11,9 @@ import array_api_compat
 import numpy as np
 import torch
 
-from . import rules
-from .estimators import Estimator, RankLinear
-from .rank_linear import rank_linear
+from .. import rules
+from ..estimators import Estimator, RankLinear
+from ..rank_linear import rank_linear
 
 
 def on_numpy(rule: rules.Rule) -> rules.Rule:

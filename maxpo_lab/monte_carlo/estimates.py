@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaincc, gammainccinv, ndtri
 
+from ..moments import DEAD
 from .accumulators import Accumulator, Float, at_most
-from .moments import DEAD
 from .shards import ALONG, COLUMNS
 
 #: Informative groups from which on 95% intervals of scale and trace covariance held 93 to 97% in trials.

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ..samplers import Scores
 from . import devices
 from .accumulators import Accumulator, Average, Comoments, Float, Scatter, exponents
 from .experiments import Experiment
-from .samplers import Scores
 
 #: What a group and rule leave behind, g being the estimate and m its mean in the shard:
 #: ``|g - m|^2``, ``<g, m>``, ``(sum A)^2`` and ``sum A^2``.

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..groups import as_group_size, as_k, whole_number
+from ..rules import Rule
+from ..samplers import Sampler
 from . import batched_rules, devices
 from .accumulators import Float
 from .batched_rules import BatchedRules
-from .groups import as_group_size, as_k, whole_number
-from .rules import Rule
-from .samplers import Sampler
 
 Estimators = str | Rule | Sequence[str | Rule] | Mapping[str, str | Rule]
 

@@ -1,4 +1,4 @@
-"""Moments of a gradient estimate by sampling, where no exact oracle exists, or to check one."""
+"""``monte_carlo_moments``: sample, merge along the tree, and say what the sample knows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from itertools import islice
 import numpy.typing as npt
 import torch
 
+from ..groups import whole_number
+from ..samplers import Sampler
 from . import devices
-from .accumulators import Accumulator, Float, ShardTree, merge
-from .batched_rules import on_numpy
+from .accumulators import Accumulator, Float, ShardTree
 from .estimates import INFORMATIVE, Estimate, Figure, RuleMoments, estimate, rule_moments, smooth_figures
 from .experiments import (
     FIGURES,
@@ -23,31 +24,8 @@ from .experiments import (
     experiment,
     flat_gradient,
     shard_size,
-    shard_sizes,
 )
-from .groups import whole_number
-from .samplers import Sampler, Scores
 from .shards import measure_shard
-
-__all__ = [
-    "FIGURES",
-    "Accumulator",
-    "Estimate",
-    "Experiment",
-    "RuleMoments",
-    "SampledMoments",
-    "Sampler",
-    "Scores",
-    "ShardTree",
-    "Until",
-    "experiment",
-    "finish",
-    "measure_shard",
-    "merge",
-    "monte_carlo_moments",
-    "on_numpy",
-    "shard_sizes",
-]
 
 #: Shards between looks, where sampling may stop early: a quarter more each time.
 _GROWTH = 1.25

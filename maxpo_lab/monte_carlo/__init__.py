@@ -1,0 +1,31 @@
+"""Moments of a gradient estimate by sampling, where no exact oracle exists, or to check one.
+
+``experiments`` checks what is asked for, ``shards`` measures one shard of the sample, ``accumulators`` merges
+shards along a fixed tree, ``estimates`` gives every figure its standard error, ``sampled`` is the front door;
+``devices`` holds all that depends on a device. Needs torch.
+"""
+
+from .accumulators import Accumulator, ShardTree, merge
+from .batched_rules import on_numpy
+from .estimates import Estimate, RuleMoments
+from .experiments import FIGURES, Experiment, Until, experiment, shard_sizes
+from .sampled import SampledMoments, finish, monte_carlo_moments
+from .shards import measure_shard
+
+__all__ = [
+    "FIGURES",
+    "Accumulator",
+    "Estimate",
+    "Experiment",
+    "RuleMoments",
+    "SampledMoments",
+    "ShardTree",
+    "Until",
+    "experiment",
+    "finish",
+    "measure_shard",
+    "merge",
+    "monte_carlo_moments",
+    "on_numpy",
+    "shard_sizes",
+]
