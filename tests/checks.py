@@ -120,7 +120,7 @@ def worst_share(error: np.ndarray, tolerance: np.ndarray, what: str) -> float:
 
 
 def check_equals_definition(rule: Rule, name: str, sizes: Sequence[int] = range(1, 8)) -> float:
-    """Equal to the enumeration at every K: within 1e-13 of the error scale (item 2 of the brief)."""
+    """Equal to the enumeration at every K: within 1e-13 of the error scale."""
     worst = 0.0
     for n in sizes:
         groups = sample_groups(n)
@@ -255,7 +255,7 @@ def binomials(k: int, top: int) -> list[int]:
 
 
 def check_share(share: Callable[[int, int], Any], n: int, k: int) -> float:
-    """``C(m,k)/C(n-1,k)`` within 1e-13, over all values that are normal floats (item 3 of the brief)."""
+    """``C(m,k)/C(n-1,k)`` within 1e-13, over all values that are normal floats."""
     row = binomials(k, n - 1)
     # An int divided by an int rounds once, whatever their lengths.
     return check_weights(share(n, k), [c / row[-1] for c in row], 1e-13, f"share at n={n}, k={k}")

@@ -141,7 +141,7 @@ def test_half_precision_is_kept(name: str, dtype: str) -> None:
 
 
 def float32_share(name: str, rewards: np.ndarray, k: int) -> float:
-    """Error of float32 advantages over ``(8 + sqrt(n)) eps32`` of the error scale (item 3 of the brief)."""
+    """Error of float32 advantages over ``(8 + sqrt(n)) eps32`` of the error scale."""
     single = rewards.astype(np.float32)
     same = single.astype(np.float64)  # the rewards themselves were rounded before the rule saw them
     got, want = (ml.advantages(x, k, estimator=name) for x in (single, same))

@@ -18,7 +18,7 @@ from maxpo_lab import definitions, theory
 RULE = ml.get_estimator("predictive")
 #: n, K, and the success rate below which it has less variance than MaxPO; 100 of 1000 arms are correct.
 BREAK_EVEN = [
-    # At K = 15 it is 0.5648: the brief's preliminary .57 is a digit off, see the sum of rationals below.
+    # At K = 15 it is 0.5648, by the sum of rationals below.
     *((16, k, p) for k, p in ((2, 0.44), (4, 0.22), (8, 0.15), (12, 0.19), (15, 0.56))),
     *((64, k, p) for k, p in ((2, 0.50), (16, 0.055), (32, 0.038), (48, 0.048), (63, 0.62))),
 ]
