@@ -95,7 +95,7 @@ def _map(rows: pd.DataFrame, quantity: str, label: str, levels: tuple[float, ...
             image = _panel(axes, rows[(rows.space == space) & (rows.n == n)], quantity, levels, colours)
         line[0].set_ylabel(f"n = {n}\nK / n")
     for axes, space in zip(grid[0], spaces, strict=True):
-        axes.set_title(space.replace(", ", ",\n"), fontsize=7)
+        axes.set_title(space.replace(", ", ",\n").replace(" of a ", "\nof a "), fontsize=7)
     for axes in grid[-1]:
         axes.set_xlabel("p", labelpad=1)
     if image is not None:

@@ -26,8 +26,9 @@ SPACES: dict[str, tuple[int, int, Literal["even", "zipf"]]] = {
     "2,000 of 20,000, Zipf": (20_000, 2000, "zipf"),
 }
 SIZES = (8, 16, 64)
-#: Episodes in training, at one group size.
-TRAINED, TRAINED_SIZE = ("lock", "maze", "chain", "lake", "transformer"), 16
+#: Other kinds of outcomes in training, at one group size.
+TRAINED = ("prompt of a batch", "lock", "maze", "chain", "lake", "transformer")
+TRAINED_SIZE = 16
 #: A gradient or a variance below this share of its natural scale is not resolved.
 RESOLVED = 1e-12
 
@@ -64,7 +65,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     grid = [float(f"{p:.6g}") for p in expit(np.linspace(logit(1e-4), logit(0.99), points))]
     trained = [
         Cell(name, p, ((TRAINED_SIZE, _ks(TRAINED_SIZE, preset)),))
-        for name in (TRAINED[:2] if preset == "smoke" else TRAINED)
+        for name in (TRAINED[1:3] if preset == "smoke" else TRAINED)
         for p in grid[:: 1 if preset == "smoke" else 2]
         if p <= specimens.SUBJECTS[name].reach
     ]

@@ -17,8 +17,6 @@ SEED = specimens.SEED
 #: Where every specimen is measured: rare enough to be sparse, frequent enough to be resolved.
 SUCCESS = 0.1
 SIZES = (2, 4, 8, 16, 32, 64)
-#: Larger than this there are 3,000 gaps and more between levels, whose pairs take minutes.
-LARGEST = {"cliff": 32}
 SMOKE = ("bandit, many correct", "lock", "maze, graded")
 
 
@@ -56,7 +54,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     """Every specimen at group sizes from 2 to 64, larger ones first."""
     names = SMOKE if preset == "smoke" else tuple(specimens.SUBJECTS)
     sizes = {"smoke": SIZES[:3], "standard": SIZES[:4], "paper": SIZES}[preset]
-    return [Cell(name, n) for n in reversed(sizes) for name in names if n <= LARGEST.get(name, n)]
+    return [Cell(name, n) for n in reversed(sizes) for name in names]
 
 
 def measure(cell: Cell) -> list[Row]:

@@ -71,7 +71,7 @@ def _training(rows: pd.DataFrame) -> Figure:
     figure, line = plt.subplots(1, len(names), figsize=(PAGE, 2.2), sharey=True, squeeze=False)
     for axes, name in zip(line[0], names, strict=True):
         _curves(axes, rows[rows.specimen == name], "success", "ratio")
-        axes.set_title(name)
+        axes.set_title(name.replace(" of a ", "\nof a "))
         axes.set_xticks(FEW_TICKS, [f"{p:g}" for p in FEW_TICKS])
     line[0][0].set_ylabel("tr Cov / tr Cov of pkpo-loo1")
     figure.supxlabel(f"success probability p in training  (n = {BASE_N}, K = {BASE_K})", fontsize=8)

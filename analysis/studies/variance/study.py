@@ -20,8 +20,8 @@ REFERENCE = "pkpo-loo1"
 #: (arms, good): many different correct answers, and one.
 SPECIMENS = {"many-correct": (1000, 100), "one-correct": (10, 1)}
 
-#: Episodes of every kind, met on their way from rare to frequent success.
-TRAINED = ("lock", "maze", "chain", "lake", "transformer")
+#: Other kinds of outcomes, met on their way from rare to frequent success.
+TRAINED = ("prompt of a batch", "lock", "maze", "chain", "lake", "transformer")
 
 #: Where the factors that are not varied stand.
 BASE_SUCCESS, BASE_N, BASE_K = 0.2, 16, 4
@@ -72,7 +72,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     trained = sorted({*successes[::every], *(reference if preset != "smoke" else ())})
     episodes = [
         Cell("training", name, p, BASE_N, BASE_K)
-        for name in (TRAINED[:2] if preset == "smoke" else TRAINED)
+        for name in (TRAINED[1:3] if preset == "smoke" else TRAINED)
         for p in trained
         if p <= specimens.SUBJECTS[name].reach
     ]
