@@ -93,7 +93,7 @@ def run(
                     engine=engine,
                     workers=workers,
                     seed=study.seed,
-                    device="cpu",
+                    device=", ".join(sorted({"cpu", *finished.rows.get("device", pd.Series()).dropna()})),
                     wall_seconds=time.perf_counter() - start,
                 )
                 figures = report.write(study, finished.rows, facts, results)
@@ -116,8 +116,9 @@ def run(
 def figures(studies: Studies = None, results: Results = _RESULTS, wait: Wait = False) -> None:
     """Redraw tables and figures from stored rows; nothing is measured."""
     for study in _chosen(studies):
-        rows, facts = _stored(study, results)
+        _stored(study, results)  # refuses, before a lock is made, where there is nothing to draw
         with _explained(), _written_alone(study, results, wait=wait):
+            rows, facts = _stored(study, results)
             for path in report.write(study, rows, facts, results).values():
                 console.print(_shown(path))
 
@@ -188,6 +189,7 @@ def _explained(
 def _written_alone(study: Study, results: Path, *, wait: bool) -> Iterator[None]:
     """Hold the study's part of a results folder, and clear what a killed process left there."""
     with locks.hold(results / f".{study.name}.lock", wait=wait, say=console.print):
+        report.restore(study.name, results)
         for left in results.glob(f".{study.name}-*"):
             shutil.rmtree(left)
         yield

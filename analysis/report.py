@@ -21,8 +21,8 @@ _FLOAT_FORMAT = "%.4g"
 def write(study: Study, rows: pd.DataFrame, manifest: Mapping[str, Any], results: Path) -> dict[str, Path]:
     """Write ``results/<study>/`` from rows, replacing what was there; return the figures by name.
 
-    Everything is made in a temporary folder first and moved into place at the end, so an
-    interrupted run leaves the old results as they were.
+    Everything is made in a temporary folder first and moved into place at the end, the old folder aside
+    before it: whatever ends the process leaves the old results or the new ones, if need be to ``restore``.
     """
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{study.name}-", dir=results) as temporary:
@@ -33,11 +33,26 @@ def write(study: Study, rows: pd.DataFrame, manifest: Mapping[str, Any], results
         _write_table(study.table(rows), folder)
         with figures.drawing():
             paths = figures.save(study.draw(rows), folder)
-        final = results / study.name
+        final, aside = results / study.name, _aside(study.name, results)
         if final.exists():
-            shutil.rmtree(final)
+            final.rename(aside)
         folder.rename(final)
+        shutil.rmtree(aside, ignore_errors=True)
     return {name: final / path.name for name, path in paths.items()}
+
+
+def restore(study: str, results: Path) -> None:
+    """Put back the old results of a study, where a process was killed as it replaced them."""
+    final, aside = results / study, _aside(study, results)
+    if aside.exists():
+        if final.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(final)
+
+
+def _aside(study: str, results: Path) -> Path:
+    return results / f".{study}.old"
 
 
 def read(study: str, results: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -51,7 +51,7 @@ def run(
 
     The rows are the same to the bit whatever the engine, the number of workers, the order in which cells
     finish, and however often the run was ended and started again, on machines that give the same bits for
-    one cell.
+    one cell. Memory holds the study's rows, some hundred bytes each, and the cells in flight.
 
     Parameters
     ----------

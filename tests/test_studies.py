@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 import maxpo_lab as ml
-from analysis import manifest, report, runner, specimens
+from analysis import locks, manifest, report, runner, specimens
+from analysis.__main__ import app
 from analysis.figures import COLOURS
 from analysis.studies.unbiasedness.figure import verdicts
 from analysis.study import Study, get_study, list_studies
@@ -106,6 +110,57 @@ def test_an_interrupted_write_leaves_the_old_results(
         report.write(study, rows, {"run": 2}, tmp_path)
     assert json.loads((tmp_path / study.name / "manifest.json").read_text()) == {"run": 1}
     assert [path.name for path in tmp_path.iterdir()] == [study.name]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> tuple[Study, pd.DataFrame, Path]:
+    """A small study with results, and the folder they are in."""
+    study = get_study("prompts")
+    rows = runner.run(study, "smoke", workers=1, console=QUIET).rows
+    report.write(study, rows, {"run": 1}, tmp_path)
+    return study, rows, tmp_path
+
+
+def test_a_kill_while_results_are_replaced_loses_nothing(
+    written: tuple[Study, pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, rows, results = written
+    renamed = []
+
+    def killed(source: Path, target: Path) -> None:
+        if renamed:
+            raise KeyboardInterrupt
+        renamed.append(source.replace(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            report.write(study, rows, {"run": 2}, results)
+    assert not (results / study.name).exists()
+    report.restore(study.name, results)
+    assert report.read(study.name, results)[1] == {"run": 1}
+    report.write(study, rows, {"run": 3}, results)
+    report.restore(study.name, results)
+    assert report.read(study.name, results)[1] == {"run": 3}
+    assert [path.name for path in results.iterdir()] == [study.name]
+
+
+def test_redrawing_draws_the_rows_that_came_while_it_waited(
+    written: tuple[Study, pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, rows, results = written
+    hold = locks.hold
+
+    @contextmanager
+    def held_by_another_run(path: Path, **settings: object) -> Iterator[None]:
+        with hold(path, **settings):
+            report.write(study, rows, {"run": 2}, results)
+            yield
+
+    monkeypatch.setattr(locks, "hold", held_by_another_run)
+    done = CliRunner().invoke(app, ["figures", study.name, "--results", str(results)])
+    assert done.exit_code == 0, done.output
+    assert report.read(study.name, results)[1] == {"run": 2}
 
 
 @pytest.fixture(scope="module")
