@@ -206,7 +206,7 @@ def _error_found(rows: pd.DataFrame) -> str:
 
 def _coverage_found(rows: pd.DataFrame) -> str:
     cells = bounds.coverage(rows)
-    pooled = 1 - cells.missed.sum() / cells.repetitions.sum()
+    pooled, _ = bounds.pooled_coverage(rows)
     return f"coverage {cells.coverage.min():.1%} to {cells.coverage.max():.1%}, pooled {pooled:.1%}"
 
 
