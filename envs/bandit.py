@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab import RewardLevels
-from maxpo_lab.groups import whole_number
+from maxpo_lab.groups import real_number, real_numbers, whole_number
 from maxpo_lab.levels import CovarianceForm
 
 from .mdp import TabularMDP
@@ -72,7 +72,7 @@ class SparseBandit(TabularEnv):
         self.arms, self.good, self.success = arms, good, success
         self.rewards = graded_arms(arms, good, grades)
         self.rewards.setflags(write=False)
-        self.grades = tuple(float(grade) for grade in grades)
+        self.grades = real_numbers(grades, "grades")
         super().__init__(bandit(self.rewards[None]), sparse_logits(arms, good, success, within), render_mode)
 
     def levels(
@@ -121,9 +121,10 @@ def graded_arms(arms: int, good: int, grades: Sequence[float]) -> Float:
     """Rewards (arms,): the good arms first, in equal runs of each grade; checked."""
     if not 1 <= whole_number(good, "good") < whole_number(arms, "arms"):
         raise ValueError(f"good={good}, arms={arms}: need 1 <= good < arms, so that success can vary")
+    grades = real_numbers(grades, "grades")
     if not 1 <= len(grades) <= good or not np.isfinite(grades).all() or min(grades) <= 0:
         raise ValueError(
-            f"grades={tuple(grades)}: need 1 to good={good} finite rewards above 0, the bad arms' reward"
+            f"grades={grades}: need 1 to good={good} finite rewards above 0, the bad arms' reward"
         )
     rewards = np.zeros(arms)
     for run, grade in zip(np.array_split(np.arange(good), len(grades)), grades, strict=True):
@@ -133,7 +134,7 @@ def graded_arms(arms: int, good: int, grades: Sequence[float]) -> Float:
 
 def sparse_logits(arms: int, good: int, success: float, within: Within) -> Float:
     """Logits (arms,) that give the good arms, which come first, total probability ``success``; checked."""
-    if not 0 < success < 1:
+    if not 0 < real_number(success, "success") < 1:
         raise ValueError(f"success={success}: a probability strictly between 0 and 1 is needed")
     if within not in ("even", "zipf"):
         raise ValueError(f"within={within!r}: must be 'even' or 'zipf'")

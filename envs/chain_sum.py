@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from maxpo_lab.groups import whole_number
+from maxpo_lab.groups import real_number, whole_number
 
 from .mdp import TabularMDP
 from .stepping import TabularEnv
@@ -18,6 +18,8 @@ Int = npt.NDArray[np.int64]
 
 #: Rewards that are equal in real numbers, of an answer and of right steps, must be equal in floats.
 _DECIMALS = 12
+#: Prompts that are used at most where all are asked for.
+MAX_PROMPTS = 100_000
 
 
 class ChainSum(TabularEnv):
@@ -57,7 +59,7 @@ class ChainSum(TabularEnv):
     seed=None)``
 
     ``prompts``: how many distinct ones are drawn (``seed``, 0 unless given, draws them); None for all
-    base^digits. They are in lexicographic order.
+    base^digits, up to 100,000. They are in lexicographic order.
 
     ## References
     Wei et al., Chain-of-Thought Prompting Elicits Reasoning in Large Language Models, arXiv 2201.11903.
@@ -82,7 +84,7 @@ class ChainSum(TabularEnv):
             raise ValueError(f"base={base}, digits={digits}: need a base of at least 2 and 1 digit")
         if verifier not in ("answer", "chain"):
             raise ValueError(f"verifier={verifier!r}: must be 'answer' or 'chain'")
-        if not 0 <= credit < 1:
+        if not 0 <= real_number(credit, "credit") < 1:
             raise ValueError(
                 f"credit={credit}: the share of the reward for right steps must be at least 0 and below 1"
             )
@@ -193,6 +195,11 @@ def chosen_prompts(prompts: int | None, digits: int, base: int, seed: int | None
     if prompts is None:
         if seed is not None:
             raise ValueError(f"seed={seed}: nothing is drawn where all prompts are used; leave it out")
+        if base**digits > MAX_PROMPTS:
+            raise ValueError(
+                f"base={base}, digits={digits}: there are {base}^{digits} = {base**digits:,} prompts, more "
+                f"than {MAX_PROMPTS:,}: say how many to draw, e.g. prompts=100"
+            )
         return np.asarray(np.indices((base,) * digits).reshape(digits, -1).T, dtype=np.int64)
     count, every = whole_number(prompts, "prompts"), base**digits
     if not 1 <= count <= every:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from maxpo_lab.monte_carlo.devices import as_device, check_generator
+
 from .mdp import TabularMDP
 
 Float = npt.NDArray[np.float64]
@@ -212,6 +214,7 @@ class EpisodeSampler:
         cls, mdp: TabularMDP, policy: Float, prompts: Iterable[int], *, device: torch.device | str
     ) -> Self:
         """Sampler of a process under action probabilities ``policy`` (O, A), on some of its prompts."""
+        device = as_device(device)
         order, begin = mdp.edges
         decision = mdp.observation[mdp.source[order]] * mdp.actions + mdp.action[order]
         chance = policy.ravel()[decision] * mdp.probability[order]
@@ -251,6 +254,7 @@ class EpisodeSampler:
         self, groups: int, n: int, *, generator: torch.Generator
     ) -> tuple[torch.Tensor, EpisodeScores]:
         """Draw ``groups`` groups of n episodes."""
+        check_generator(generator, self.device)
         row = self.starts.draw(self._prompts(groups, generator).expand(groups, n).reshape(-1), generator)
         ended = len(self.steps.threshold) // self.steps.width - 1
         decisions = torch.empty((self.horizon, groups * n), dtype=torch.int64, device=self.device)

@@ -23,9 +23,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from scipy import integrate, special
 
-from maxpo_lab.groups import as_k, whole_number
+from maxpo_lab.groups import as_k, real_number, whole_number
 
-from .specimen import Float, Specimen
+from .specimen import Float, Specimen, chosen_prompt
 
 if TYPE_CHECKING:
     import torch
@@ -84,9 +84,9 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
     def __init__(self, sigma: float = 0.1, mean: float = 0.5, render_mode: str | None = None) -> None:
         if render_mode is not None:
             raise ValueError(f"render_mode={render_mode!r}: must be None")
-        if not 0 < sigma < np.inf:
+        if not 0 < real_number(sigma, "sigma") < np.inf:
             raise ValueError(f"sigma={sigma}: a standard deviation above 0 is needed, e.g. sigma=0.1")
-        if not np.isfinite(mean):
+        if not np.isfinite(real_number(mean, "mean")):
             raise ValueError(f"mean={mean}: must be finite, e.g. mean=0.5")
         self.sigma, self.mean, self.render_mode = float(sigma), float(mean), None
         self.theta = np.array([mean], dtype=np.float64)
@@ -100,7 +100,7 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
     ) -> tuple[np.int64, dict[str, Any]]:
         """Start an episode."""
         super().reset(seed=seed)
-        check_options(options)
+        chosen_prompt(self, options)
         self._over = False
         return np.int64(0), {"prompt": 0}
 
@@ -118,10 +118,12 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
         """Batched groups of rollouts under mean ``theta`` (1,), in torch on ``device``."""
         import torch  # noqa: PLC0415 - takes a second to import
 
+        from maxpo_lab.monte_carlo.devices import as_device  # noqa: PLC0415
+
         from .gaussian_sampling import GaussianSampler  # noqa: PLC0415
 
         self._one_prompt(prompt)
-        mean = torch.tensor(self._parameters(theta), dtype=torch.float64, device=device)
+        mean = torch.tensor(self._parameters(theta), dtype=torch.float64, device=as_device(device))
         return GaussianSampler(mean, self.sigma)
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
@@ -196,13 +198,9 @@ class GaussianVectorEnv(VectorEnv[Int, Float, Any]):
     ) -> tuple[Int, dict[str, Any]]:
         """Start all episodes."""
         super().reset(seed=seed)
-        check_options(options)
+        chosen_prompt(self.specimen, options)
         self._over = False
-        info = {
-            "prompt": np.zeros(self.num_envs, dtype=np.int64),
-            "_prompt": np.ones(self.num_envs, dtype=bool),
-        }
-        return self._observation(), info
+        return self._observation(), self._started()
 
     def step(self, actions: Float) -> tuple[Int, Float, Bool, Bool, dict[str, Any]]:
         """Play a number in every episode, (num_envs, 1), or start them anew: they all end together."""
@@ -213,10 +211,16 @@ class GaussianVectorEnv(VectorEnv[Int, Float, Any]):
             rewards = np.zeros(self.num_envs)
         self._over = not self._over
         ended = np.full(self.num_envs, self._over)
-        return self._observation(), rewards, ended, np.zeros(self.num_envs, dtype=bool), {}
+        info = {} if self._over else self._started()
+        return self._observation(), rewards, ended, np.zeros(self.num_envs, dtype=bool), info
 
     def _observation(self) -> Int:
         return np.zeros(self.num_envs, dtype=np.int64)
+
+    def _started(self) -> dict[str, Any]:
+        """The prompts of episodes that start, all of them."""
+        prompt = np.zeros(self.num_envs, dtype=np.int64)
+        return {"prompt": prompt, "_prompt": np.ones(self.num_envs, dtype=bool)}
 
 
 def paid(x: Float) -> Float:
@@ -230,9 +234,3 @@ def check_numbers(action: npt.ArrayLike, shape: tuple[int, ...]) -> Float:
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"action={action!r}: must be finite numbers of shape {shape}")
     return array
-
-
-def check_options(options: dict[str, Any] | None) -> None:
-    """ValueError for anything but the one prompt there is."""
-    if options and options != {"prompt": 0}:
-        raise ValueError(f"options={options}: the only one is 'prompt', and the only prompt is 0")

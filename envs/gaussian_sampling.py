@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from maxpo_lab.monte_carlo.devices import check_generator
+
 
 @dataclass(frozen=True, eq=False)
 class GaussianScores:
@@ -61,6 +63,7 @@ class GaussianSampler:
         self, groups: int, n: int, *, generator: torch.Generator
     ) -> tuple[torch.Tensor, GaussianScores]:
         """Draw ``groups`` groups of n rollouts."""
+        check_generator(generator, self.device)
         standard = torch.randn(groups, n, dtype=torch.float64, device=self.device, generator=generator)
         x = self.mean + self.sigma * standard
         rewards = torch.where((x >= 0) & (x <= 1), x.square(), 0.0)

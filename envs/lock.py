@@ -111,6 +111,11 @@ def accepted_codes(
                 f"{words:,}, so that a word can be right or wrong"
             )
         return draw_words(count, length, choices, seed)
+    if not hasattr(codes, "__len__"):
+        raise TypeError(
+            f"codes={codes!r} is a {type(codes).__name__}: it must be how many to draw, e.g. codes=2, or the "
+            f"codes themselves, a row each"
+        )
     if seed is not None:
         raise ValueError(f"seed={seed}: nothing is drawn where the codes are given; leave it out")
     given = as_words(codes, length, choices, "codes")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from maxpo_lab.groups import whole_number
+from maxpo_lab.groups import real_number, real_numbers, whole_number
 
 from .mazes import LAYOUTS, Drawing, drawn, generate
 from .mdp import TabularMDP
@@ -87,7 +87,7 @@ class Maze(TabularEnv):
         made = {"size": size, "seed": seed, "loops": loops, "goals": goals}
         self.drawing = _drawing(layout, made)
         self._drawing = Drawing.of(self.drawing)
-        if not 0 <= slip < 1:
+        if not 0 <= real_number(slip, "slip") < 1:
             raise ValueError(f"slip={slip}: a probability of at least 0 and below 1 is needed")
         self.slip = float(slip)
         self.walls: Bool = self._drawing.walls
@@ -129,7 +129,8 @@ def _drawing(layout: str | None, made: dict[str, Any]) -> str:
             numbers[name] = whole_number(made[name], name)
     if numbers["seed"] < 0:
         raise ValueError(f"seed={numbers['seed']}: must be at least 0")
-    return generate(**numbers, goals=WORTH if made["goals"] is None else tuple(made["goals"]))
+    goals = WORTH if made["goals"] is None else real_numbers(made["goals"], "goals")
+    return generate(**numbers, goals=goals)
 
 
 def _horizon(maze: Drawing, horizon: int | None) -> int:

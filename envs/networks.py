@@ -1,8 +1,8 @@
 """Small next-token networks: a gated recurrent unit and a causal transformer.
 
 Both map tokens (B, S) to logits (B, S, V), the logits at position t from the tokens up to t. They are written
-out in plain tensor operations, because their scores are taken by forward mode and by vectorised reverse mode,
-which torch's fused kernels do not all have.
+out in plain tensor operations: their scores are taken by vectorised reverse mode, and by differentiating a
+backward pass once more, which torch's fused kernels do not all allow.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from maxpo_lab.monte_carlo.devices import as_device, check_generator
+
 from .autograd_scores import BLOCK, AutogradScores, saved_bytes
 from .torch_policy import FlatModule, draw
 
@@ -61,6 +63,7 @@ class NextToken:
     @classmethod
     def of(cls, network: torch.nn.Module, task: SequenceTask, device: torch.device | str = "cpu") -> Self:
         """The policy of a network on a task; ValueError where they do not fit each other."""
+        device = as_device(device)
         contexts = torch.tensor(read_first(task), device=device)
         policy = cls(FlatModule.of(network, device), contexts, int(task.vocabulary), int(task.length))
         policy._check_network()
@@ -186,6 +189,7 @@ class SequenceSampler:
         self, groups: int, n: int, *, generator: torch.Generator
     ) -> tuple[torch.Tensor, AutogradScores]:
         """Draw ``groups`` groups of n outputs."""
+        check_generator(generator, self.device)
         contexts = self.policy.contexts
         if self.prompt is None:
             prompts = torch.randint(len(contexts), (groups,), device=self.device, generator=generator)

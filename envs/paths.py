@@ -12,6 +12,7 @@ from scipy.special import expit, logit
 
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
+from maxpo_lab.groups import real_number
 
 from .specimen import ExactSpecimen
 
@@ -54,7 +55,7 @@ class TrainingPath:
         ValueError
             ``success`` is not between 0 and 1, or the path does not lead there in 400 steps.
         """
-        if not 0 < success < 1:
+        if not 0 < real_number(success, "success") < 1:
             raise ValueError(f"success={success}: must lie strictly between 0 and 1")
         aim, first = float(logit(success)), self._first
         here = self._log_odds(first)
@@ -124,9 +125,3 @@ class TrainingPath:
         prompts = range(self.specimen.prompts) if self.prompt is None else (self.prompt,)
         values = [self._levels(self._first, prompt).values for prompt in prompts]
         return min(float(v[0]) for v in values), max(float(v[-1]) for v in values)
-
-
-def success_of(levels: RewardLevels) -> float:
-    """The mean reward, from 0 at the lowest level to 1 at the highest; P(success) of 0/1 rewards."""
-    low, high = levels.values[0], levels.values[-1]
-    return float(levels.probabilities @ ((levels.values - low) / (high - low)))

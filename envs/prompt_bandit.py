@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
-from maxpo_lab.groups import whole_number
+from maxpo_lab.groups import real_number, real_numbers, whole_number
 from maxpo_lab.levels import CovarianceForm
 
 from .bandit import Float, Within, bandit, graded_arms, sparse_logits
@@ -80,7 +80,7 @@ class PromptBandit(TabularEnv):
         self.success_rates.setflags(write=False)
         self.rewards = graded_arms(arms, good, grades)
         self.rewards.setflags(write=False)
-        self.grades = tuple(float(grade) for grade in grades)
+        self.grades = real_numbers(grades, "grades")
         theta = np.stack([sparse_logits(arms, good, float(rate), within) for rate in self.success_rates])
         super().__init__(bandit(np.broadcast_to(self.rewards, theta.shape)), theta, render_mode)
 
@@ -135,7 +135,7 @@ def log_uniform_rates(prompts: int, hardest: float, easiest: float) -> Float:
     """Success rates (prompts,), evenly spaced in their logarithm and ascending; checked."""
     if whole_number(prompts, "prompts") < 1:
         raise ValueError(f"prompts={prompts}: at least one is needed")
-    if not 0 < hardest <= easiest < 1:
+    if not 0 < real_number(hardest, "hardest") <= real_number(easiest, "easiest") < 1:
         raise ValueError(f"hardest={hardest}, easiest={easiest}: need 0 < hardest <= easiest < 1")
     if prompts == 1 and hardest != easiest:
         raise ValueError(

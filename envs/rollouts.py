@@ -13,6 +13,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from maxpo_lab.groups import whole_number
+from maxpo_lab.monte_carlo.devices import as_device, check_generator
 
 from .autograd_scores import AutogradScores
 from .torch_policy import FlatModule, draw
@@ -76,7 +77,7 @@ class RolloutSampler:
         if horizon < 1 or copies < 1:
             raise ValueError(f"horizon={horizon}, copies={copies}: at least 1 of each is needed")
         self.env_id, self.horizon, self.copies, self.settings = env_id, horizon, copies, settings
-        self.device = torch.device(device)
+        self.device = as_device(device)
         self.policy = FlatModule.of(policy, self.device)
         own = self.policy.theta()
         self.theta = own if theta is None else torch.tensor(np.asarray(theta, np.float64), device=self.device)
@@ -96,6 +97,7 @@ class RolloutSampler:
         self, groups: int, n: int, *, generator: torch.Generator
     ) -> tuple[torch.Tensor, AutogradScores]:
         """Play ``groups`` groups of n episodes."""
+        check_generator(generator, self.device)
         size = groups * n
         with closing(self._make(min(size, self.copies))) as env:
             starts = range(0, size, env.num_envs)

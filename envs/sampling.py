@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from maxpo_lab.monte_carlo.devices import as_device, check_generator
+
 
 @dataclass(frozen=True, eq=False)
 class CategoricalScores:
@@ -106,13 +108,15 @@ class CategoricalSampler:
         device: torch.device | str,
     ) -> Self:
         """Sampler of ``softmax(logits)``, logits (P, M) finite, with one reward an outcome, (M,)."""
-        policy = torch.softmax(torch.tensor(logits, dtype=torch.float64, device=device), dim=1)
+        device = as_device(device)
+        # On the CPU, where the order of summation, and so the draws, are the same every time.
+        policy = torch.softmax(torch.tensor(logits, dtype=torch.float64), dim=1)
         upto = policy.cumsum(dim=1).clamp(max=1.0)
         upto[:, -1] = 1.0
-        edges = upto + torch.arange(len(policy), device=device)[:, None]
+        edges = upto + torch.arange(len(policy))[:, None]
         return cls(
-            policy=policy,
-            edges=edges.flatten(),
+            policy=policy.to(device),
+            edges=edges.flatten().to(device),
             rewards=torch.tensor(rewards, dtype=torch.float64, device=device),
             prompts=torch.tensor(list(prompts), device=device),
         )
@@ -131,6 +135,7 @@ class CategoricalSampler:
         self, groups: int, n: int, *, generator: torch.Generator
     ) -> tuple[torch.Tensor, CategoricalScores]:
         """Draw ``groups`` groups of n rollouts by inversion of the cumulative probabilities."""
+        check_generator(generator, self.device)
         prompts = self.prompts[:1].expand(groups)
         if len(self.prompts) > 1:
             drawn = torch.randint(len(self.prompts), (groups,), device=self.device, generator=generator)

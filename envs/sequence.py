@@ -11,7 +11,7 @@ import torch
 
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
-from maxpo_lab.groups import as_k
+from maxpo_lab.groups import as_k, whole_number
 from maxpo_lab.levels import CovarianceForm
 
 from .autograd_scores import BLOCK, AutogradScores
@@ -80,7 +80,7 @@ class SequencePolicy(ExactSpecimen):
                 f"max_outputs"
             )
         if isinstance(network, str):
-            network = _make(network, task, 0 if seed is None else seed)
+            network = _make(network, task, 0 if seed is None else whole_number(seed, "seed"))
         elif seed is not None:
             raise ValueError(f"seed={seed}: a network that is given has its parameters; leave the seed out")
         self.task, self._network = task, network
@@ -162,9 +162,8 @@ class SequencePolicy(ExactSpecimen):
         """Groups of outputs written token by token; each draws its prompt where ``prompt`` is None."""
         chosen = None if prompt is None else self._one_prompt(prompt)
         policy = NextToken.of(self._network, self.task, device)
-        return SequenceSampler(
-            policy, torch.tensor(self._parameters(theta), device=device), self.task, chosen
-        )
+        point = torch.tensor(self._parameters(theta), device=policy.device)
+        return SequenceSampler(policy, point, self.task, chosen)
 
     def outputs(self) -> Int:
         """All outputs in lexicographic order, (V^T, T)."""
@@ -223,6 +222,8 @@ class SequencePolicy(ExactSpecimen):
 
 
 def _make(name: str, task: SequenceTask, seed: int) -> torch.nn.Module:
+    if seed < 0:
+        raise ValueError(f"seed={seed}: must be at least 0")
     generator = torch.Generator().manual_seed(seed)
     if name == "gru":
         return GRU(GRUConfig(vocabulary=task.vocabulary), generator)

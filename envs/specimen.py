@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,7 @@ class Specimen(ABC):
         """Batched groups of rollouts, in torch on ``device``, with implicit scores.
 
         Where there are several prompts and ``prompt`` is None, every group draws its own, uniformly.
+        ValueError for a device that this machine does not have.
         """
 
     @abstractmethod
@@ -99,3 +101,18 @@ class ExactSpecimen(Specimen):
 
     def _all_levels(self, theta: npt.ArrayLike) -> list[RewardLevels]:
         return [self.levels(theta, prompt, covariances=None) for prompt in range(self.prompts)]
+
+
+def chosen_prompt(specimen: Specimen, options: Any) -> int | None:
+    """The prompt that the options of a ``reset`` ask for, None where they leave it open.
+
+    Raises TypeError for options that are no dict, ValueError where they ask for anything else.
+    """
+    if options is not None and not isinstance(options, Mapping):
+        kind = type(options).__name__
+        raise TypeError(f"options={options!r} is a {kind}: it must be a dict, e.g. options={{'prompt': 0}}")
+    if not options:
+        return None
+    if set(options) != {"prompt"}:
+        raise ValueError(f"options={options}: the only one is 'prompt'")
+    return specimen._one_prompt(options["prompt"])

@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from maxpo_lab.groups import whole_number
 
 from .mdp import TabularMDP
+from .specimen import chosen_prompt
 from .tabular import TabularSpecimen
 
 Int = npt.NDArray[np.int64]
@@ -142,15 +143,6 @@ class TabularVectorEnv(VectorEnv[Int, Int, npt.NDArray[Any]]):
             prompt[ended] = self._walk.start(self.np_random, ended, None)
             info = {"prompt": prompt, "_prompt": ended}
         return self._walk.observation, reward, terminated, truncated, info
-
-
-def chosen_prompt(specimen: TabularEnv, options: dict[str, Any] | None) -> int | None:
-    """The prompt that ``options`` asks for; ValueError where it asks for anything else."""
-    if not options:
-        return None
-    if set(options) != {"prompt"}:
-        raise ValueError(f"options={options}: the only one is 'prompt'")
-    return specimen._one_prompt(options["prompt"])
 
 
 class Walk:

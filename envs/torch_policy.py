@@ -10,6 +10,8 @@ from typing import Self, cast
 import torch
 from torch.func import functional_call
 
+from maxpo_lab.monte_carlo.devices import as_device
+
 
 @dataclass(frozen=True, eq=False)
 class FlatModule:
@@ -36,7 +38,7 @@ class FlatModule:
         """The module as such a function, on ``device``."""
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"a {type(module).__name__} was given where a torch.nn.Module is needed")
-        own = copy.deepcopy(module).to(device, torch.float64).eval()
+        own = copy.deepcopy(module).to(as_device(device), torch.float64).eval()
         named = [(name, p) for name, p in own.named_parameters() if p.requires_grad]
         if not named:
             raise ValueError(f"{type(module).__name__} has no parameter that requires a gradient")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from numbers import Real
 from typing import Any
 
 import array_api_compat
@@ -110,3 +111,24 @@ def whole_number(value: Any, name: str) -> int:
         raise TypeError(
             f"{name}={value!r} is a {type(value).__name__}: it must be an int, e.g. {name}=4"
         ) from None
+
+
+def real_number(value: Any, name: str) -> float:
+    """Check a real argument; TypeError names it where it is a bool, text or anything else."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(
+            f"{name}={value!r} is a {type(value).__name__}: it must be a real number, e.g. {name}=0.5"
+        )
+    return float(value)
+
+
+def real_numbers(values: Any, name: str) -> tuple[float, ...]:
+    """Check an argument that is a sequence of real numbers; TypeError names it, or the one that is none."""
+    try:
+        given = list(values)
+    except TypeError:
+        raise TypeError(
+            f"{name}={values!r} is a {type(values).__name__}: it must be a sequence of real numbers, e.g. "
+            f"{name}=(0.5, 1.0)"
+        ) from None
+    return tuple(real_number(value, f"{name}[{index}]") for index, value in enumerate(given))

@@ -56,3 +56,5 @@ def _present() -> list[Backend]:
 
 
 BACKENDS = _present()
+#: Kinds of device that torch tests run on.
+DEVICES = ["cpu", *(["cuda"] if any(backend.name == "torch-cuda" for backend in BACKENDS) else [])]

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from backends import DEVICES
 from torch import nn
 
 from envs.autograd_scores import AutogradScores, saved_bytes
 from envs.networks import GRU, GRUConfig, Transformer, TransformerConfig, initialise
 from envs.torch_policy import FlatModule, draw
 
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 GROUPS, N, VOCABULARY, LENGTH = 3, 5, 4, 3
 
 

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
 from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401 - registers the ids
@@ -18,7 +19,6 @@ from envs.stepping import TabularVectorEnv
 from envs.tabular import first_moments, second_moments
 
 GRADED = {"arms": 30, "good": 7, "success": 0.2, "grades": (0.25, 0.5, 1.0)}
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 @pytest.mark.parametrize("settings", [{}, GRADED], ids=["default", "graded"])
@@ -98,6 +98,18 @@ def test_a_hundred_thousand_arms_need_no_matrix_of_arms(grades: tuple[float, ...
     assert bandit.step(np.int64(299))[1] == grades[-1]
 
 
+def test_a_million_arms() -> None:
+    bandit = SparseBandit(arms=10**6, good=300, success=1e-3, grades=(0.25, 1.0), within="zipf")
+    levels = bandit.levels(bandit.theta)
+    # Sums of 10^6 numbers, in pairs: 20 roundings, and some of each exponential.
+    assert levels.probabilities.sum() == pytest.approx(1, rel=1e-13)
+    assert 1 - levels.probabilities[0] == pytest.approx(1e-3, rel=1e-10)
+    rewards, scores = bandit.sampler(bandit.theta)(500, 8, generator=torch.Generator().manual_seed(0))
+    np.testing.assert_array_equal(rewards, bandit.rewards[scores.outcomes])
+    bandit.reset(seed=0)
+    assert bandit.step(np.int64(299))[1] == 1.0
+
+
 def test_an_episode_is_one_pull() -> None:
     bandit = SparseBandit(**GRADED)
     np.testing.assert_array_equal(bandit.occupancy(bandit.theta), [1.0])
@@ -109,6 +121,20 @@ def test_an_episode_is_one_pull() -> None:
 def test_counts_are_whole_numbers(name: str, value: object) -> None:
     with pytest.raises(TypeError, match=f"{name}={value}"):
         SparseBandit(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"success": "a"}, "success='a' is a str: it must be a real number"),
+        ({"success": True}, "success=True is a bool"),
+        ({"grades": 0.5}, "grades=0.5 is a float: it must be a sequence of real numbers"),
+        ({"grades": (0.5, "a")}, r"grades\[1\]='a' is a str"),
+    ],
+)
+def test_wrong_types_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        SparseBandit(**settings)
 
 
 @pytest.mark.parametrize(

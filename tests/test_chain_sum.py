@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
 from witnesses import (
-    DEVICES,
     all_words,
     check_claims,
     check_frequencies,
@@ -244,6 +244,8 @@ def test_gradient_is_that_of_the_mean_over_prompts() -> None:
         ({"prompts": 0}, ["prompts=0", "5^3 = 125", "1 to 125"]),
         ({"prompts": 126}, ["prompts=126", "5^3 = 125"]),
         ({"seed": 1}, ["seed=1", "leave it out"]),
+        ({"base": 10, "digits": 6}, ["base=10, digits=6", "10^6 = 1,000,000 prompts", "prompts=100"]),
+        ({"base": 10, "digits": 30}, ["more than 100,000", "say how many"]),
         ({"prompts": 3, "seed": -1}, ["seed=-1", "at least 0"]),
         ({"credit": 1.0}, ["credit=1.0", "below 1"]),
         ({"credit": -0.1}, ["credit=-0.1", "at least 0"]),
@@ -258,7 +260,7 @@ def test_bad_parameters_are_refused(settings: dict, fragments: list[str]) -> Non
     raises_with(fragments, caught.value)
 
 
-@pytest.mark.parametrize("settings", [{"base": 5.0}, {"digits": True}, {"prompts": 2.0}])
+@pytest.mark.parametrize("settings", [{"base": 5.0}, {"digits": True}, {"prompts": 2.0}, {"credit": "a"}])
 def test_wrong_types_are_refused(settings: dict) -> None:
     with pytest.raises(TypeError, match=next(iter(settings))):
         ChainSum(**settings)

@@ -6,11 +6,13 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
+from checks import OBJECTIVE_SIZE, REAL, objective_size, valid_k
 from scipy import stats
 
+import maxpo_lab as ml
 from envs import GaussianBandit
 
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 PLACES = [(0.1, 0.5), (0.1, 1.2), (0.1, -0.3), (0.02, 0.95), (2.0, 0.0)]
 
 
@@ -100,6 +102,27 @@ def test_samples_have_the_oracles_objective_and_gradient(device: str, mean: floa
     assert abs(terms.mean() - bandit.max_at_k_gradient([mean], k)[0]) <= 5.2 * terms.std() / groups**0.5
 
 
+def test_rules_that_claim_to_be_unbiased_have_the_scale_of_the_quadrature() -> None:
+    """The only continuous rewards, and an oracle of another kind: 5 standard errors for each rule."""
+    bandit, n, k = GaussianBandit(mean=0.7), 8, 3
+    sampler, sizes = bandit.sampler(bandit.theta), {}
+    for name in REAL:
+        rule = ml.get_estimator(name)
+        if rule.claims.unbiased and rule.objective in OBJECTIVE_SIZE and k in valid_k(name, n):
+            sizes.setdefault(objective_size(name, n, k), []).append(name)
+    assert sum(map(len, sizes.values())) >= 8
+    for size, names in sizes.items():
+        gradient = bandit.max_at_k_gradient(bandit.theta, size)
+        asked = [*names, "grpo"]
+        result = ml.monte_carlo_moments(asked, sampler, n=n, k=k, groups=60_000, seed=size, gradient=gradient)
+        for name in names:
+            scale = result[name].scale
+            assert abs(scale.value - 1) <= 5 * scale.standard_error < 0.1, name
+        # Standardised advantages are some other multiple of it.
+        scale = result["grpo"].scale
+        assert abs(scale.value - 1) > 5 * scale.standard_error
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_implicit_scores_equal_explicit_ones(device: str) -> None:
     bandit = GaussianBandit(sigma=0.3)
@@ -159,14 +182,23 @@ def test_bad_parameters_are_refused(settings: dict, fragment: str) -> None:
         GaussianBandit(**settings)
 
 
+@pytest.mark.parametrize("settings", [{"sigma": "a"}, {"sigma": True}, {"mean": None}, {"mean": 1j}])
+def test_wrong_types_are_refused(settings: dict) -> None:
+    ((name, value),) = settings.items()
+    with pytest.raises(TypeError, match=f"{name}={value!r} is a .*must be a real number"):
+        GaussianBandit(**settings)
+
+
 def test_bad_requests_are_refused() -> None:
     bandit = GaussianBandit()
     bandit.reset()
     for action in (0.5, np.array([np.nan]), np.zeros(2)):
         with pytest.raises(ValueError, match=r"finite numbers of shape \(1,\)"):
             bandit.step(action)
-    with pytest.raises(ValueError, match="options="):
+    with pytest.raises(ValueError, match="prompt=1: GaussianBandit has prompts 0 to 0"):
         bandit.reset(options={"prompt": 1})
+    with pytest.raises(ValueError, match=r"options=.*the only one is 'prompt'"):
+        bandit.reset(options={"promt": 0})
     with pytest.raises(ValueError, match=r"expected \(1,\)"):
         bandit.max_at_k(0.5, 2)
     with pytest.raises(ValueError, match="k=0"):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
 from witnesses import (
-    DEVICES,
     all_words,
     check_claims,
     check_frequencies,
@@ -209,7 +209,15 @@ def test_bad_parameters_are_refused(settings: dict, fragments: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    "settings", [{"length": 2.0}, {"choices": True}, {"codes": True}, {"seed": 0.5}, {"codes": [[0.0] * 4]}]
+    "settings",
+    [
+        {"length": 2.0},
+        {"choices": True},
+        {"codes": True},
+        {"seed": 0.5},
+        {"codes": [[0.0] * 4]},
+        {"codes": 1.5},
+    ],
 )
 def test_wrong_types_are_refused(settings: dict) -> None:
     with pytest.raises(TypeError, match=next(iter(settings))):

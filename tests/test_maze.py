@@ -10,11 +10,11 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
 from brute_force import Policy
 from hypothesis import given
 from hypothesis import strategies as st
 from witnesses import (
-    DEVICES,
     check_claims,
     check_frequencies,
     check_in_gymnasium,
@@ -342,6 +342,21 @@ def test_gradient_equals_finite_differences() -> None:
     assert maze.max_at_k(theta, 3) == ml.max_at_k(maze.levels(theta), 3)
 
 
+def test_a_field_of_256_places_and_64_steps() -> None:
+    rows = [["."] * 16 for _ in range(16)]
+    rows[0][0], rows[3][3], rows[15][15] = "S", "3", "G"
+    maze = Maze("\n".join(map("".join, rows)), horizon=64, slip=0.1)
+    levels = maze.levels(maze.theta)
+    assert (maze.theta.size, maze.horizon) == (1024, 64)
+    np.testing.assert_array_equal(levels.values, [0.0, 0.3, 1.0])
+    # 64 steps, of sums of a few terms each, all positive.
+    assert levels.probabilities.sum() == pytest.approx(1, abs=64 * 8 * 2.0**-52)
+    assert levels.projected_covariances.shape == (3, 3, 3)
+    # Scores average to 0.
+    mean = levels.probabilities @ levels.mean_scores
+    assert np.abs(mean).max() <= 1e-12 * np.sqrt(levels.score_second_moments.max())
+
+
 @pytest.mark.parametrize(
     ("settings", "fragments"),
     [
@@ -381,7 +396,17 @@ def test_bad_parameters_are_refused(settings: dict, fragments: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    "settings", [{"size": 4.0}, {"seed": 0.5}, {"loops": True}, {"horizon": 9.0}, {"layout": 3}]
+    "settings",
+    [
+        {"size": 4.0},
+        {"seed": 0.5},
+        {"loops": True},
+        {"horizon": 9.0},
+        {"layout": 3},
+        {"slip": "a"},
+        {"goals": 0.5},
+        {"goals": (0.3, None)},
+    ],
 )
 def test_wrong_types_are_refused(settings: dict) -> None:
     with pytest.raises(TypeError, match=next(iter(settings))):

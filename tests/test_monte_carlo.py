@@ -5,20 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import array_api_compat
 import numpy as np
 import pytest
 import torch
-from backends import Backend
+from backends import DEVICES, Backend
 from scipy.special import ndtri
 
 import maxpo_lab as ml
 from envs import SparseBandit
+from envs.sampling import CategoricalSampler
 from maxpo_lab.monte_carlo import (
     Estimate,
     Experiment,
@@ -35,7 +38,6 @@ from maxpo_lab.monte_carlo import (
 )
 from maxpo_lab.rank_linear import rank_linear
 
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 GRADED = {"arms": 30, "good": 7, "success": 0.2, "grades": (0.25, 0.5, 1.0)}
 #: One false alarm in a million runs of each test that has one.
 ALARM = 1e-6
@@ -362,6 +364,35 @@ def test_every_shard_and_seed_has_a_stream_of_its_own(device: str) -> None:
     assert len(firsts) == len(pairs)
 
 
+def test_operations_that_depend_on_timing_are_errors_on_a_gpu() -> None:
+    """The settings are the process's, so no GPU is needed to see them; put_ is such an operation anywhere."""
+    before = torch.are_deterministic_algorithms_enabled()
+    there = torch.zeros(5)
+    with devices.reproducible(torch.device("cuda")):
+        with pytest.raises(UserWarning, match="put_ does not have a deterministic implementation"):
+            there.put_(torch.tensor([1, 2]), torch.ones(2))
+        with pytest.raises(UserWarning, match="CuBLAS"):
+            warnings.warn("Deterministic behavior was enabled with x, but CuBLAS", stacklevel=1)
+        warnings.warn("cumsum_cuda_kernel does not have a deterministic implementation", stacklevel=1)
+    assert torch.are_deterministic_algorithms_enabled() == before
+
+
+def test_the_edges_of_a_sampler_do_not_depend_on_its_device() -> None:
+    logits = np.random.default_rng(0).normal(size=(3, 10_000))
+    rewards = np.zeros(10_000)
+    first, *others = [CategoricalSampler.of(logits, rewards, range(3), device=device) for device in DEVICES]
+    assert (first.edges.diff() >= 0).all()
+    for other in others:
+        assert torch.equal(first.edges, other.edges.cpu())
+
+
+def test_a_generator_of_another_device_is_refused() -> None:
+    with pytest.raises(ValueError, match="generator lives on cpu, the sampler on cuda:0: pass"):
+        devices.check_generator(torch.Generator(), torch.device("cuda", 0))
+    with pytest.raises(TypeError, match="generator=3 is a int"):
+        devices.check_generator(3, torch.device("cpu"))
+
+
 # --------------------------------------------------------------------------------- when to stop
 
 
@@ -500,6 +531,24 @@ class Alters:
         return self.change(rewards), scores if self.scores is None else self.scores(scores)
 
 
+class Lone(Alters):
+    """Rewards alone."""
+
+    def __call__(self, groups: int, n: int, *, generator: torch.Generator) -> Any:
+        return super().__call__(groups, n, generator=generator)[0]
+
+
+def scores_with(**changed: Any) -> Any:
+    """Makes a sampler whose scores have these methods in the place of the right ones; None leaves one out."""
+
+    def changes(scores: Any) -> Any:
+        methods = {name: getattr(scores, name) for name in ("weighted_sum", "squared_norm", "dot", "total")}
+        methods |= {name: make(scores) for name, make in changed.items() if make}
+        return SimpleNamespace(**{k: v for k, v in methods.items() if changed.get(k, True)})
+
+    return Alters(lambda rewards: rewards, changes)
+
+
 def with_nan(rewards: torch.Tensor) -> torch.Tensor:
     rewards[0, 1] = float("nan")
     return rewards
@@ -515,6 +564,34 @@ BAD_SAMPLERS = [
         ValueError,
         "maxpo are not finite",
     ),
+    (Lone(lambda r: r), TypeError, "Lone returned a Tensor: expected a pair, the rewards and scores"),
+    (
+        Alters(lambda r: r, lambda s: None),
+        TypeError,
+        "Alters returned scores of type NoneType without weighted_sum, squared_norm, dot, total: expected a",
+    ),
+    (scores_with(dot=None), TypeError, "scores of type SimpleNamespace without dot: expected"),
+    (
+        Alters(lambda r: r, lambda s: replace(s, policy=torch.full((1, 21), 1 / 21).double())),
+        ValueError,
+        r"CategoricalScores.total gave shape \(1, 21\): expected \(1, 20\).* the sampler's parameters",
+    ),
+    (
+        scores_with(total=lambda s: lambda a: s.total(a).float()),
+        TypeError,
+        "SimpleNamespace.total gave type torch.float32: it must be a float64",
+    ),
+    (
+        scores_with(squared_norm=lambda s: lambda a: s.squared_norm(a)[0]),
+        ValueError,
+        r"squared_norm gave shape \(7,\): expected \(1, 7\), the last axis being the groups",
+    ),
+    (
+        scores_with(dot=lambda s: lambda a, v: s.dot(a, v)[..., None]),
+        ValueError,
+        r"dot gave shape \(7, 1\): expected \(7,\)",
+    ),
+    (scores_with(dot=lambda s: lambda a, v: 0.5), TypeError, "dot gave type float: it must be"),
     (bandit(), TypeError, "has no __call__: it must be a Sampler, such as specimen.sampler"),
     (lambda groups, n, generator: None, TypeError, "has no device: it must be a Sampler"),
 ]
@@ -543,6 +620,8 @@ def infinite(rewards: torch.Tensor, k: int) -> torch.Tensor:
 BAD_ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"groups": 1}, ValueError, "groups=1: a variance needs at least 2"),
     ({"groups": 10.0}, TypeError, "groups=10.0 is a float"),
+    ({"groups": "many"}, TypeError, r"groups='many' is a str.*groups=10_000, or .*Until\("),
+    ({"groups": True}, TypeError, r"groups=True is a bool.*groups=10_000, or .*Until\("),
     ({"seed": 1.5}, TypeError, "seed=1.5 is a float"),
     ({"seed": None}, TypeError, "seed=None is a NoneType"),
     ({"seed": -1}, ValueError, "seed=-1: must be 0 or more"),
@@ -583,6 +662,7 @@ def test_bad_arguments_are_refused(change: dict[str, Any], error: type[Exception
     [
         ({"figure": "trace"}, ValueError, "figure='trace': must be one of trace_covariance"),
         ({"relative_error": 0.0}, ValueError, "relative_error=0.0: must be between 0 and 1"),
+        ({"relative_error": "a"}, TypeError, "relative_error='a' is a str: it must be a real number"),
         ({"at_most": 1}, ValueError, "at_most=1"),
         ({"at_most": 1e7}, TypeError, "at_most=10000000.0 is a float"),
     ],

@@ -7,8 +7,10 @@ import pytest
 
 import maxpo_lab as ml
 from envs import ChainSum, CombinationLock, Maze, SparseBandit
-from envs.paths import TrainingPath, success_of
+from envs.bandit import bandit
+from envs.paths import TrainingPath
 from envs.sequence import SequencePolicy
+from envs.stepping import TabularEnv
 
 SPECIMENS = {
     "bandit": lambda: SparseBandit(arms=20, good=3, grades=(0.5, 1.0)),
@@ -48,15 +50,14 @@ def test_a_path_of_one_prompt_trains_that_prompt() -> None:
     chain = ChainSum(base=3, digits=2)
     path = TrainingPath(chain, prompt=4)
     levels = path.levels(0.9)
-    assert success_of(levels) == pytest.approx(0.9, rel=1e-9)
+    assert ml.max_at_k(levels, 1) == pytest.approx(0.9, rel=1e-9)
     assert ml.max_at_k(levels, 1) > chain.max_at_k(path.at(0.9), 1)
 
 
 def test_success_of_graded_rewards_is_the_mean_as_a_share_of_the_range() -> None:
-    levels = ml.RewardLevels.from_outcomes(
-        [0.2, 0.3, 0.5], [[1.0], [1.0], [-1.0]], [-1.0, 1.0, 3.0], covariances=None
-    )
-    assert success_of(levels) == pytest.approx(0.3 * 0.5 + 0.5)
+    graded = TabularEnv(bandit(np.array([[-1.0, 1.0, 3.0]])), np.zeros(3))
+    levels = TrainingPath(graded).levels(0.7)
+    assert levels.probabilities @ [0.0, 0.5, 1.0] == pytest.approx(0.7, rel=1e-9)
 
 
 class Flat(CombinationLock):
@@ -67,6 +68,8 @@ class Flat(CombinationLock):
 
 
 def test_what_cannot_be_reached_is_refused() -> None:
+    with pytest.raises(TypeError, match="success='a' is a str"):
+        TrainingPath(CombinationLock()).at("a")
     for success in (0.0, 1.0, -0.5, 2.0):
         with pytest.raises(ValueError, match=f"success={success}: must lie strictly between 0 and 1"):
             TrainingPath(CombinationLock()).at(success)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
 
 import maxpo_lab as ml
 from envs import PromptBandit
 from envs.tabular import TabularSpecimen
 
 SETTINGS = {"prompts": 3, "arms": 6, "good": 3, "hardest": 0.01, "easiest": 0.6, "grades": (0.5, 1.0)}
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 THETA = np.random.default_rng(5).normal(size=(3, 6))
 
 
@@ -154,6 +154,13 @@ def test_bad_parameters_are_refused(settings: dict, fragments: list[str]) -> Non
 def test_counts_are_whole_numbers() -> None:
     with pytest.raises(TypeError, match=r"prompts=4\.0"):
         PromptBandit(prompts=4.0)
+
+
+@pytest.mark.parametrize("settings", [{"hardest": "a"}, {"easiest": None}, {"grades": 1.0}])
+def test_wrong_types_are_refused(settings: dict) -> None:
+    ((name, value),) = settings.items()
+    with pytest.raises(TypeError, match=f"{name}={value!r} is a .*real number"):
+        PromptBandit(**settings)
 
 
 def test_bad_requests_are_refused() -> None:

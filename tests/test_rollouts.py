@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
 from gymnasium.vector import AutoresetMode
 from scipy import stats
 from torch import nn
@@ -19,8 +20,6 @@ from envs import CombinationLock, rollouts
 from envs.networks import initialise
 from envs.rollouts import RolloutSampler
 from examples import cartpole
-
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 class Walk(gymnasium.Env[np.ndarray, np.int64]):
@@ -289,6 +288,7 @@ def test_settings_reach_the_environment() -> None:
         ("CartPole-v1", {"horizon": 0}, ValueError, "horizon=0"),
         ("CartPole-v1", {"horizon": 2.5}, TypeError, "horizon=2.5"),
         ("CartPole-v1", {"copies": 0}, ValueError, "copies=0"),
+        ("CartPole-v1", {"device": "gpu"}, ValueError, "device='gpu': this machine has cpu"),
         ("CartPole-v1", {"theta": np.zeros(3)}, ValueError, r"theta has shape \(3,\): .*\(44,\)"),
         ("CartPole-v1", {"theta": np.full(44, np.inf)}, ValueError, "finite"),
         ("CartPole-v1", {"policy": perceptron(4, 3)}, ValueError, r"\(1, 3\) for .*expected \(1, 2\)"),
@@ -308,6 +308,11 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         RolloutSampler(env_id, **{"policy": perceptron(4, 2), "horizon": 5} | settings)
+
+
+def test_torchs_global_stream_is_refused() -> None:
+    with pytest.raises(TypeError, match="generator=None is a NoneType"):
+        walks()(2, 2, generator=None)
 
 
 def test_a_return_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
 from scipy import stats
 from torch import nn
 
@@ -17,8 +18,6 @@ from envs.networks import GRU, GRUConfig, Transformer, TransformerConfig, initia
 from envs.next_token import NextToken
 from envs.sequence import SequencePolicy
 from maxpo_lab import RewardLevels
-
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 @dataclass(frozen=True)
@@ -364,11 +363,23 @@ class Bidirectional(nn.Module):
         (Sorted(), {"network": Bidirectional()}, "Bidirectional is not causal"),
         (Sorted(), {"network": nn.Embedding(4, 4)}, r"logits of shape \(5, 4, 4\).*expected \(5, 4, 3\)"),
         (Sorted(), {"network": small("gru", Sorted()), "seed": 1}, "seed=1"),
+        (Sorted(), {"seed": -1}, "seed=-1: must be at least 0"),
+        (Sorted(), {"device": "gpu"}, "device='gpu': this machine has cpu"),
     ],
 )
 def test_what_does_not_fit_is_refused(task: Sorted, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SequencePolicy(task, **settings)
+
+
+def test_what_is_not_a_seed_a_device_or_a_generator_is_named() -> None:
+    with pytest.raises(TypeError, match=r"seed=1\.5 is a float"):
+        SequencePolicy(Sorted(), seed=1.5)
+    policy = SequencePolicy(Sorted(), "gru")
+    with pytest.raises(ValueError, match="device='cuda:77': this machine has cpu"):
+        policy.sampler(policy.theta, "cuda:77")
+    with pytest.raises(TypeError, match="generator=None is a NoneType"):
+        policy.sampler(policy.theta)(2, 2, generator=None)
 
 
 def test_bad_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

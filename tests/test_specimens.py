@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from backends import DEVICES
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, VectorEnv
 from scipy import stats
@@ -44,7 +45,6 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("maxpo/GaussianBandit-v0", {"sigma": 0.2, "mean": 0.8}),
 ]
 NAMES = [f"{name.removeprefix('maxpo/').removesuffix('-v0')}-{i}" for i, (name, _) in enumerate(CASES)]
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 #: Two-sided probability of four standard errors. Fewer than 160 figures are compared below: together they
 #: raise a false alarm in 1% of all choices of the seeds, which are fixed.
 RARE = 2 * stats.norm.sf(4)
@@ -100,6 +100,31 @@ def test_documented_call_names_all_settings_and_their_defaults(name: str) -> Non
 
 
 # Gymnasium's contract.
+
+
+@every_case
+def test_options_that_are_no_dict_are_refused(name: str, settings: dict[str, Any]) -> None:
+    for env in (make(name, settings), gymnasium.make_vec(name, num_envs=2, **settings)):
+        with pytest.raises(TypeError, match="options=5 is a int: it must be a dict"):
+            env.reset(options=5)
+
+
+@every_case
+def test_vector_form_says_which_prompts_start(name: str, settings: dict[str, Any]) -> None:
+    vector, prompts = gymnasium.make_vec(name, num_envs=4, **settings), make(name, settings).prompts
+    vector.action_space.seed(1)
+    _, info = vector.reset(seed=1)
+    starting, over, restarts = np.ones(4, dtype=bool), np.zeros(4, dtype=bool), 0
+    for _ in range(60):
+        assert set(info) == ({"prompt", "_prompt"} if starting.any() else set())
+        if starting.any():
+            np.testing.assert_array_equal(info["_prompt"], starting)
+            assert ((info["prompt"] >= 0) & (info["prompt"] < prompts)).all()
+        # Who ended at the last step starts at this one.
+        starting, restarts = over, restarts + over.sum()
+        *_, terminated, truncated, info = vector.step(vector.action_space.sample())
+        over = terminated | truncated
+    assert restarts > 4
 
 
 @every_case
@@ -334,6 +359,21 @@ def test_batched_groups_agree_with_the_oracle(name: str, settings: dict[str, Any
     along = scores.dot(best, torch.tensor(direction.ravel(), device=device)).cpu().numpy()
     expected = np.vdot(specimen.max_at_k_gradient(theta, k), direction)
     assert abs(along.mean() - expected) <= 4 * along.std() / np.sqrt(groups)
+
+
+@every_case
+def test_devices_that_are_not_here_are_refused(name: str, settings: dict[str, Any]) -> None:
+    specimen = make(name, settings)
+    for device in ("gpu", "cuda:77", "meta"):
+        with pytest.raises(ValueError, match=f"device='{device}': this machine has cpu"):
+            specimen.sampler(specimen.theta, device)
+
+
+@every_case
+def test_torchs_global_stream_is_refused(name: str, settings: dict[str, Any]) -> None:
+    specimen = make(name, settings)
+    with pytest.raises(TypeError, match=r"generator=None is a NoneType.* e\.g\. generator=torch\.Generator"):
+        specimen.sampler(specimen.theta)(2, 3, generator=None)
 
 
 @every_case

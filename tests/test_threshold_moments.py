@@ -150,10 +150,13 @@ def many_levels(size: int, *, seed: int = 0, outcomes: int = 1, dimension: int =
     return random_policy(tuple(rewards), dimension=dimension, seed=seed).levels(None)
 
 
-@pytest.mark.parametrize("name", ["maxpo", "pkpo-s", "pkpo-loo1", "l-statistic:Median", "predictive"])
-def test_unbiased_and_centered_with_200_levels(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [("maxpo", 64), ("pkpo-loo1", 64), ("pkpo-s", 24), ("l-statistic:Median", 24), ("predictive", 24)],
+)
+def test_unbiased_and_centered_with_200_levels(name: str, n: int) -> None:
     rule = ml.get_estimator(name)
-    seen = ml.exact_moments(name, many_levels(200), n=24, k=4, target=rule.objective)
+    seen = ml.exact_moments(name, many_levels(200), n=n, k=4, target=rule.objective)
     assert seen.states == 0
     assert seen.relative_bias <= max(1e-10, seen.bias_resolution)
     if rule.claims.centered:

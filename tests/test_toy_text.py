@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from witnesses import check_frequencies
 
-import maxpo_lab as ml
 from envs import from_gymnasium
 from envs.mdp import TabularMDP
 from envs.stepping import TabularEnv, TabularVectorEnv
@@ -72,16 +72,6 @@ def stepped_here(world: GymnasiumWorld, theta: np.ndarray, episodes: int, seed: 
     return total
 
 
-def check_frequencies(returns: np.ndarray, levels: ml.RewardLevels) -> None:
-    """Bernstein's bound for every level, with a false alarm of 1e-7 for all of them together."""
-    p = levels.probabilities
-    counts = np.array([(returns == value).sum() for value in levels.values])
-    assert counts.sum() == len(returns), "a return that the oracle does not know"
-    log = math.log(2 * len(p) / 1e-7)
-    allowed = np.sqrt(2 * p * (1 - p) * log / len(returns)) + 2 * log / (3 * len(returns))
-    assert (np.abs(counts / len(returns) - p) <= allowed).all()
-
-
 @pytest.mark.parametrize("name", WORLDS)
 def test_the_worlds_own_steps_ours_and_the_sampler_agree_with_the_oracle(name: str) -> None:
     """On the law of the return, all levels of it, under a random policy."""
@@ -89,10 +79,11 @@ def test_the_worlds_own_steps_ours_and_the_sampler_agree_with_the_oracle(name: s
     world = from_gymnasium(id_, horizon=horizon, **settings)
     theta = np.random.default_rng(0).normal(size=world.theta.shape)
     levels = world.levels(theta, covariances=None)
-    check_frequencies(stepped_by_gymnasium(world, theta, 2000, seed=1), levels)
-    check_frequencies(stepped_here(world, theta, 20_000, seed=2), levels)
+    figures = 3 * len(levels.values)
+    check_frequencies(stepped_by_gymnasium(world, theta, 2000, seed=1), levels, figures)
+    check_frequencies(stepped_here(world, theta, 20_000, seed=2), levels, figures)
     returns, _ = world.sampler(theta)(12_500, 8, generator=torch.Generator().manual_seed(3))
-    check_frequencies(returns.numpy().ravel(), levels)
+    check_frequencies(returns.numpy(), levels, figures)
 
 
 def success_of_frozen_lake(episodes: int) -> None:

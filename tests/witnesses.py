@@ -8,7 +8,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from brute_force import Policy
 from checks import OBJECTIVE_SIZE, REAL, objective_size, valid_k
 from gymnasium.envs.registration import EnvSpec
@@ -19,7 +18,6 @@ import maxpo_lab as ml
 
 #: Chance that a test which samples fails although all is right.
 FALSE_ALARM = 1e-6
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def softmax(theta: np.ndarray) -> np.ndarray:

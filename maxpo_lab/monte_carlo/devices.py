@@ -43,6 +43,28 @@ def as_device(device: torch.device | str) -> torch.device:
     return torch.device(name)
 
 
+def check_generator(generator: torch.Generator, device: torch.device) -> None:
+    """Refuse to draw from torch's global stream, or from one of another kind of device.
+
+    Raises
+    ------
+    TypeError
+        None, which torch takes for its global stream, or anything else that is no ``torch.Generator``.
+    ValueError
+        A generator that lives elsewhere.
+    """
+    make = f"torch.Generator({str(device)!r}).manual_seed(0)"
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"generator={generator!r} is a {type(generator).__name__}: all that is random comes from a "
+            f"generator of your own, e.g. generator={make}"
+        )
+    if generator.device.type != device.type:
+        raise ValueError(
+            f"generator lives on {generator.device}, the sampler on {device}: pass e.g. generator={make}"
+        )
+
+
 def stream(seed: int, shard: int, device: torch.device) -> torch.Generator:
     """The random stream of one shard, spawned from the seed.
 
@@ -72,6 +94,11 @@ def stream(seed: int, shard: int, device: torch.device) -> torch.Generator:
 def reproducible(device: torch.device) -> Iterator[None]:
     """One thread, no TF32 and deterministic kernels, as they were before on leaving.
 
+    On CUDA an operation without a deterministic kernel raises torch's warning about it as an error, whether
+    it is the package's or the policy's own. The one exception is the cumulated sum of floats: torch refuses
+    it as a whole, but only its scan of one long vector depends on timing. Those along the rows of a batch do
+    not, and the package takes no long one on a GPU; for cumulated sums inside a policy nothing is promised.
+
     The bits of a sum depend on how many threads share it. These settings belong to the process: a caller
     that runs shards in threads of its own enters once around all of them, and each thread calls
     ``torch.set_num_threads(1)``, which OpenMP keeps for each thread.
@@ -95,10 +122,12 @@ def _deterministic_cuda() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32,
     )
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    # A warning only, so that cumsum can be let through; all other warnings of the kind are errors.
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         with warnings.catch_warnings():
-            # Its scan of one long vector depends on timing; scans along the rows of a batch do not.
+            warnings.filterwarnings("error", message=".* does not have a deterministic implementation")
+            warnings.filterwarnings("error", message="Deterministic behavior was enabled with")
             warnings.filterwarnings("ignore", message="cumsum_cuda_kernel does not have a deterministic")
             yield
     finally:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..groups import as_group_size, as_k, whole_number
+from ..groups import as_group_size, as_k, real_number, whole_number
 from ..rules import Rule
 from ..samplers import Sampler
 from . import batched_rules, devices
@@ -50,7 +50,7 @@ class Until:
     def __post_init__(self) -> None:
         if self.figure not in FIGURES:
             raise ValueError(f"figure={self.figure!r}: must be one of {', '.join(FIGURES)}")
-        if not 0 < self.relative_error < 1:
+        if not 0 < real_number(self.relative_error, "relative_error") < 1:
             raise ValueError(f"relative_error={self.relative_error}: must be between 0 and 1, e.g. 0.01")
         _at_least_two(self.at_most, "at_most")
 
@@ -122,7 +122,7 @@ def experiment(
             f"device={str(sampler.device)!r}"
         )
     # Until can stop between shards alone: the cap makes 32 of them at least.
-    fewest = -(-groups.at_most // 32) if isinstance(groups, Until) else _at_least_two(groups, "groups")
+    fewest = -(-groups.at_most // 32) if isinstance(groups, Until) else _as_groups(groups)
     seed = whole_number(seed, "seed")
     if seed < 0:
         raise ValueError(f"seed={seed}: must be 0 or more")
@@ -141,6 +141,16 @@ def shard_sizes(settings: Experiment, groups: int) -> list[int]:
 def shard_size(settings: Experiment, shard: int, groups: int) -> int:
     """Groups of one shard of a sample of ``groups``."""
     return min(settings.shard_groups, groups - shard * settings.shard_groups)
+
+
+def _as_groups(groups: int) -> int:
+    """A number of groups, checked."""
+    if isinstance(groups, bool) or not hasattr(groups, "__index__"):
+        raise TypeError(
+            f"groups={groups!r} is a {type(groups).__name__}: it must be an int, e.g. groups=10_000, or "
+            f"maxpo_lab.monte_carlo.Until(relative_error=0.01) to stop where a figure is known"
+        )
+    return _at_least_two(groups, "groups")
 
 
 def _at_least_two(groups: int, name: str) -> int:

@@ -17,6 +17,7 @@ from .experiments import Experiment
 COLUMNS = ("deviation", "projection", "sum_square", "square_sum")
 #: Beside them where a gradient is given: the component p of g along it, and ``(p - mean)^2``.
 ALONG = ("along", "along_deviation")
+_METHODS = ("weighted_sum", "squared_norm", "dot", "total")
 
 
 def measure_shard(experiment: Experiment, shard: int, groups: int | None = None) -> Accumulator:
@@ -48,7 +49,7 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
     with torch.no_grad(), devices.reproducible(sampler.device):
         generator = devices.stream(experiment.seed, shard, sampler.device)
         batches = [_draw(experiment, each, generator) for each in _batches(size, experiment.batch)]
-        sums = torch.stack([scores.total(advantages) for advantages, scores in batches]) / rules.n
+        sums = torch.stack([_total(experiment, *batch) for batch in batches]) / rules.n
         mean = sums.sum(dim=0) / size
         direction = _direction(experiment.gradient, sampler.device)
         rows = torch.cat([_columns(*batch, mean, direction) for batch in batches], dim=-1)
@@ -91,10 +92,19 @@ def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | N
 
 
 def _draw(experiment: Experiment, groups: int, generator: torch.Generator) -> tuple[torch.Tensor, Scores]:
-    """Advantages (rules, groups, n) and scores of one batch; the rewards are checked."""
+    """Advantages (rules, groups, n) and scores of one batch, checked."""
     n, sampler = experiment.rules.n, experiment.sampler
-    rewards, scores = sampler(groups, n, generator=generator)
+    drawn: object = sampler(groups, n, generator=generator)
     name = type(sampler).__name__
+    if not isinstance(drawn, tuple) or len(drawn) != 2:
+        raise TypeError(f"{name} returned a {type(drawn).__name__}: expected a pair, the rewards and scores")
+    rewards, scores = drawn
+    missing = [method for method in _METHODS if not callable(getattr(scores, method, None))]
+    if missing:
+        raise TypeError(
+            f"{name} returned scores of type {type(scores).__name__} without {', '.join(missing)}: expected "
+            f"a maxpo_lab.samplers.Scores, with {', '.join(_METHODS)}"
+        )
     dtype = getattr(rewards, "dtype", type(rewards).__name__)
     if dtype != torch.float64:
         raise TypeError(f"{name} returned rewards of type {dtype}: they must be a float64 torch tensor")
@@ -109,18 +119,42 @@ def _draw(experiment: Experiment, groups: int, generator: torch.Generator) -> tu
     return experiment.rules(rewards), scores
 
 
+def _total(experiment: Experiment, advantages: torch.Tensor, scores: Scores) -> torch.Tensor:
+    """Sums of all scores of a batch, (rules, d)."""
+    expected = (len(advantages), experiment.sampler.parameters)
+    return _checked(scores.total(advantages), expected, scores, "total")
+
+
+def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, method: str) -> torch.Tensor:
+    """What a method of the scores gave, in float64 and of the expected shape."""
+    name = f"{type(scores).__name__}.{method}"
+    dtype = getattr(found, "dtype", type(found).__name__)
+    if dtype != torch.float64:
+        raise TypeError(f"{name} gave type {dtype}: it must be a float64 torch tensor")
+    if tuple(found.shape) != expected:
+        last = "d, the sampler's parameters" if method == "total" else "the groups"
+        raise ValueError(
+            f"{name} gave shape {tuple(found.shape)}: expected {expected}, the last axis being {last}"
+        )
+    return found
+
+
 def _columns(
     advantages: torch.Tensor, scores: Scores, mean: torch.Tensor, direction: torch.Tensor | None
 ) -> torch.Tensor:
     """``COLUMNS`` (4 or, with the component along the gradient, 5; rules, groups) of a batch."""
-    n = advantages.shape[-1]
-    projection = torch.stack([scores.dot(rows, m) for rows, m in zip(advantages, mean, strict=True)]) / n
-    norm = scores.squared_norm(advantages) / n**2
+    rules, groups, n = advantages.shape
+    along = [
+        _checked(scores.dot(rows, m), (groups,), scores, "dot")
+        for rows, m in zip(advantages, mean, strict=True)
+    ]
+    projection = torch.stack(along) / n
+    norm = _checked(scores.squared_norm(advantages), (rules, groups), scores, "squared_norm") / n**2
     deviation = norm - 2 * projection + torch.linalg.vecdot(mean, mean)[:, None]
     square = torch.linalg.vecdot(advantages, advantages)
     columns = [deviation, projection, advantages.sum(dim=-1) ** 2, square]
     if direction is not None:
-        columns.append(scores.dot(advantages, direction) / n)
+        columns.append(_checked(scores.dot(advantages, direction), (rules, groups), scores, "dot") / n)
     return torch.stack(columns)
 
 
