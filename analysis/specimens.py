@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit, from_gymnasium
 from envs.paths import TrainingPath
@@ -75,9 +76,15 @@ def path(name: str) -> TrainingPath:
     """The training path of a subject, from its noisy initial parameters."""
     subject = SUBJECTS[name]
     specimen = subject.make()
-    stream = np.random.SeedSequence(SEED, spawn_key=(list(SUBJECTS).index(name),))
-    noise = np.random.default_rng(stream).normal(scale=subject.noise, size=specimen.theta.shape)
-    return TrainingPath(specimen, specimen.theta + noise, subject.prompt)
+    theta = noisy_start(specimen, subject.noise, list(SUBJECTS).index(name))
+    return TrainingPath(specimen, theta, subject.prompt)
+
+
+def noisy_start(specimen: ExactSpecimen, noise: float, place: int) -> npt.NDArray[np.float64]:
+    """Initial parameters plus Gaussian logits of this deviation, from the random stream of this place."""
+    stream = np.random.SeedSequence(SEED, spawn_key=(place,))
+    drawn = np.random.default_rng(stream).normal(scale=noise, size=specimen.theta.shape)
+    return np.asarray(specimen.theta + drawn)
 
 
 @cache

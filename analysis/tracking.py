@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["disabled", "offline", "online"]
 
-#: An upload that takes longer is given up.
+#: An upload of one run that takes longer is given up.
 _UPLOAD_SECONDS = 20
 
 
@@ -99,8 +99,9 @@ def log_study(
 
     Returns
     -------
-    What was done. No failure of W&B raises: without the package nothing is logged, and an upload that fails
-    or takes more than 20 s leaves an offline run. The message names the reason.
+    What was done. No failure of W&B raises: without the package nothing is logged. Runs are uploaded one
+    after the other, 20 s at most each; the first that fails or takes longer ends the uploads, and it and
+    those after it stay offline runs. The message names the reason, and what is left for ``wandb sync``.
     """
     if mode == "disabled":
         return Tracked("disabled", "W&B: disabled, nothing logged", None)
@@ -127,16 +128,19 @@ def log_study(
     except (Exception, SystemExit) as error:  # W&B exits the process where its service has crashed
         why = " ".join(f"{type(error).__name__}: {error}".split())
         return Tracked("disabled", f"W&B: nothing logged ({why})", None)
+    left = [run, *beside]
     if mode == "online":
         try:
-            url = _upload(run, directory)
-            for each in beside:
-                _upload(each, directory)
+            url = _upload(left[0], directory)
+            left.pop(0)
+            while left:
+                _upload(left[0], directory)
+                left.pop(0)
             return Tracked("online", f"W&B: logged to {url}{_and(beside)}", run)
         except OSError as error:
             reason = f"upload failed ({error}), "
-    folders = f"{shlex.quote(str(run.parent))}/offline-run-*" if beside else shlex.quote(str(run))
-    upload = f"upload with `wandb sync {folders}`"
+    # By name: runs of other studies lie in the same folder.
+    upload = f"upload with `wandb sync {' '.join(shlex.quote(str(each)) for each in left)}`"
     return Tracked("offline", f"W&B: {reason}logged offline to {run}{_and(beside)}; {upload}", run)
 
 

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 import maxpo_lab as ml
-from analysis.statistics import improvement_interval
+from analysis.statistics import difference_interval, improvement_interval
 from analysis.training import (
     EXACT,
     SGD,
@@ -339,8 +339,9 @@ def areas(rule: str | Callable, seeds: range) -> np.ndarray:
 
 
 def test_a_planted_difference_is_found() -> None:
-    """Ten times the variance trains worse: the interval of the probability of improvement lies above 1/2."""
+    """Ten times the variance trains worse: P lies above 1/2, the difference of the areas above 0."""
     plain, inflated = areas("maxpo", range(30)), areas(noisy(3.0), range(30))
+    assert difference_interval(plain, inflated, seed=0, confidence=0.999).low > 0
     found = improvement_interval(plain, inflated, paired=True, seed=0, confidence=0.999)
     assert found.low > 0.5
     assert found.estimate > 0.8
@@ -399,7 +400,12 @@ def test_area_and_steps_to_a_level_by_hand() -> None:
         ({"seeds": [1, 1]}, "no two alike"),
         ({"steps": 0, "points": (0,)}, "steps=0: at least 1"),
         ({"groups": 0}, "groups=0: at least 1"),
-        ({"points": (0, 13)}, r"points=\[0, 13\]: ascending steps from 0 to steps=12"),
+        (
+            {"points": (0, 13)},
+            r"points=\[0, 13\]: ascending steps are needed, the first 0 and the last steps=12",
+        ),
+        ({"points": (0, 6)}, "the last steps=12"),
+        ({"points": (6, 12)}, "the first 0"),
         ({"points": (6, 0)}, "ascending steps"),
         ({"points": ()}, "ascending steps"),
         ({"keep": (5,)}, r"keep=\[5\]: only points can be kept, \[0, 6, 12\]"),

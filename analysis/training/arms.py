@@ -73,15 +73,8 @@ def k_at(schedule: Schedule, step: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class ArmRules:
-    """The rules of several arms, each with its K, on rewards of their own.
+    """The rules of several arms, each with its K, on rewards of their own."""
 
-    Attributes
-    ----------
-    resolved
-        The rule of each arm, defined at n and its K.
-    """
-
-    resolved: tuple[rules.Rule, ...]
     _together: tuple[list[int], dict[str, torch.Tensor]]
     _apart: tuple[tuple[rules.Rule, int, list[int]], ...]
 
@@ -94,7 +87,6 @@ class ArmRules:
         for i in sorted(set(range(len(found))) - set(linear)):
             apart.setdefault((id(found[i]), ks[i]), []).append(i)
         return cls(
-            found,
             (linear, _coefficients([(found[i], ks[i]) for i in linear], n)),
             tuple((found[places[0]], k, places) for (_, k), places in apart.items()),
         )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from maxpo_lab.groups import as_group_size, whole_number
+from maxpo_lab.rules import resolve
 
 from .arms import EXACT, Arm, ArmRules, k_at
 from .optimisers import Optimiser
@@ -92,8 +93,8 @@ def train(
     evaluate_k
         K of the objective in the trace, whatever K the arms climb.
     points
-        Steps, in ascending order and from 0 to ``steps``, after which the policies are evaluated: 0 is the
-        start.
+        Steps in ascending order after which the policies are evaluated: the first 0, the start, and the last
+        ``steps``, so that areas are of the whole run.
     keep
         Those of the points at which the parameters are kept.
 
@@ -194,8 +195,7 @@ def _check_rule(arm: Arm, world: World, n: int) -> None:
     if arm.rule == EXACT:
         return
     for _, k in arm.schedule:
-        (rule,) = ArmRules.of([arm], [k], n).resolved
-        why_not = getattr(rule, "why_not_rewards", None)
+        why_not = getattr(resolve(arm.rule, n, k), "why_not_rewards", None)
         if why_not and (reason := why_not(world.values.numpy())):
             raise ValueError(reason)
 
@@ -212,8 +212,10 @@ def _check_sizes(arms: Sequence[Arm], seeds: Sequence[int], steps: int, groups: 
 
 def _checked_points(points: Sequence[int], steps: int, keep: Collection[int]) -> tuple[int, ...]:
     ordered = tuple(sorted(set(points)))
-    if not points or tuple(points) != ordered or ordered[0] < 0 or ordered[-1] > steps:
-        raise ValueError(f"points={list(points)}: ascending steps from 0 to steps={steps} are needed")
+    if not points or tuple(points) != ordered or (ordered[0], ordered[-1]) != (0, steps):
+        raise ValueError(
+            f"points={list(points)}: ascending steps are needed, the first 0 and the last steps={steps}"
+        )
     if missing := sorted(set(keep) - set(ordered)):
         raise ValueError(f"keep={missing}: only points can be kept, {list(ordered)}")
     return ordered

@@ -13,6 +13,7 @@ from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit
 from envs.paths import TrainingPath
 from envs.specimen import ExactSpecimen
 
+from ...specimens import noisy_start
 from ...study import Preset
 from ...training import SGD, Adam, Optimiser, Schedule, constant
 
@@ -21,6 +22,8 @@ Float = npt.NDArray[np.float64]
 SEED = 260606080
 #: Groups in a step, whatever their size; prompts are drawn, one a group.
 GROUPS = 8
+#: Areas that differ by less are alike: where a policy is solved, rounding tells step sizes and rules apart.
+ALIKE = 1e-9
 #: Success of the sparse and of the moderate start.
 SPARSE, MODERATE = 1e-3, 0.2
 
@@ -46,7 +49,7 @@ ANNEALED_RULES = ("pkpo-loo", "maxpo")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class Task:
     """What is trained.
 
     Attributes
@@ -62,6 +65,8 @@ class Subject:
         Steps of training.
     grid, shared
         Step sizes of SGD that a rule chooses from, and the one that all rules are also shown at.
+    adam_grid
+        Step sizes of Adam.
     rules
         Rules that are compared.
     """
@@ -70,8 +75,9 @@ class Subject:
     noise: float = 0.0
     walked: bool = True
     steps: int = 200
-    grid: tuple[float, ...] = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
+    grid: tuple[float, ...] = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0)
     shared: float = 16.0
+    adam_grid: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
     rules: tuple[str, ...] = RULES
 
 
@@ -86,19 +92,29 @@ def _transformer() -> ExactSpecimen:
     return SequencePolicy(task, Transformer(config, torch.Generator().manual_seed(0)))
 
 
-SUBJECTS: Mapping[str, Subject] = {
-    "bandit, many correct": Subject(make=lambda: SparseBandit(arms=100, good=10), steps=400),
-    "bandit, one correct": Subject(make=lambda: SparseBandit(arms=10, good=1), steps=400, shared=4.0),
-    "prompts": Subject(
+TASKS: Mapping[str, Task] = {
+    "bandit, many correct": Task(make=lambda: SparseBandit(arms=100, good=10), steps=400),
+    "bandit, one correct": Task(make=lambda: SparseBandit(arms=10, good=1), steps=400, shared=4.0),
+    "prompts": Task(
         make=lambda: PromptBandit(prompts=16, arms=100, good=10, hardest=2e-4, easiest=5e-3),
         walked=False,
         steps=400,
         shared=64.0,
     ),
-    "lock": Subject(make=lambda: CombinationLock(length=4, choices=4), noise=0.5, shared=4.0),
-    "maze, graded": Subject(make=lambda: Maze("cross"), noise=0.5, shared=4.0),
-    "chain": Subject(make=lambda: ChainSum(base=5, digits=3, prompts=4, verifier="chain"), noise=0.5),
-    "transformer": Subject(
+    "lock": Task(make=lambda: CombinationLock(length=4, choices=4), noise=0.5, shared=4.0),
+    "maze, graded": Task(
+        make=lambda: Maze("cross"),
+        noise=0.5,
+        grid=(1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0),
+        shared=4.0,
+        adam_grid=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    ),
+    "chain": Task(
+        make=lambda: ChainSum(base=5, digits=3, prompts=4, verifier="chain"),
+        noise=0.5,
+        grid=(4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0),
+    ),
+    "transformer": Task(
         make=_transformer, steps=150, grid=(0.03, 0.1, 0.3, 1.0, 3.0), shared=0.3, rules=NETWORK_RULES
     ),
 }
@@ -133,14 +149,14 @@ CONDITIONS: Mapping[str, Condition] = {
     BASE: Condition(),
     "moderate start": Condition(start="moderate"),
     "K = 8": Condition(k=8),
-    "n = 32": Condition(n=32),
     "Adam": Condition(optimiser="adam"),
     "annealing": Condition(k=8, annealed=True),
+    "n = 32": Condition(n=32),
     "K = 2": Condition(k=2),
     "n = 8": Condition(n=8),
 }
 ANNEALING = "annealing"
-ADAM_GRID, ADAM_SHARED = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0), 0.1
+ADAM_SHARED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,34 +177,34 @@ class Cell:
 
 
 def cells(preset: Preset) -> list[Cell]:
-    """The base design on every specimen, then one factor at a time on two of them; the costly ones first."""
+    """The base design on every specimen, then one factor at a time on two of them; the costly ones first.
+
+    The last three conditions are for the preset ``paper`` alone.
+    """
     if preset == "smoke":
         plan = [("maze, graded", BASE), ("chain", BASE), ("bandit, many correct", "Adam")]
         plan.append(("bandit, many correct", ANNEALING))
         return [Cell(name, condition, SMOKE_RULES, 12, 2, 4, 1) for name, condition in plan]
-    conditions = list(CONDITIONS) if preset == "paper" else list(CONDITIONS)[:-2]
+    conditions = list(CONDITIONS) if preset == "paper" else list(CONDITIONS)[:-3]
     made = []
-    for name in ("transformer", "maze, graded", "prompts", *SUBJECTS):
-        subject = SUBJECTS[name]
-        tuning, seeds = {"standard": (4, 10), "paper": (16, 30)}[preset]
+    for name in ("transformer", "maze, graded", "prompts", *TASKS):
+        task = TASKS[name]
+        tuning, seeds = {"standard": (8, 10), "paper": (16, 30)}[preset]
         if preset == "standard" and name == "transformer":
             tuning = 2
         for condition in conditions if name in VARIED else [BASE]:
-            rules = ANNEALED_RULES if condition == ANNEALING else subject.rules
+            rules = ANNEALED_RULES if condition == ANNEALING else task.rules
             signals = (3 if preset == "paper" else 1) if condition == BASE else 0
-            made.append(Cell(name, condition, rules, subject.steps, tuning, seeds, signals))
+            made.append(Cell(name, condition, rules, task.steps, tuning, seeds, signals))
     return list(dict.fromkeys(made))
 
 
 def starting_point(name: str, condition: Condition) -> tuple[ExactSpecimen, Float]:
     """A specimen, and the parameters that training starts from."""
-    subject = SUBJECTS[name]
-    specimen = subject.make()
-    stream = np.random.SeedSequence(SEED, spawn_key=(list(SUBJECTS).index(name),))
-    theta = specimen.theta + np.random.default_rng(stream).normal(
-        scale=subject.noise, size=specimen.theta.shape
-    )
-    if not subject.walked and condition.start == "sparse":
+    task = TASKS[name]
+    specimen = task.make()
+    theta = noisy_start(specimen, task.noise, list(TASKS).index(name))
+    if not task.walked and condition.start == "sparse":
         return specimen, theta
     return specimen, TrainingPath(specimen, theta).at(SPARSE if condition.start == "sparse" else MODERATE)
 
@@ -196,8 +212,8 @@ def starting_point(name: str, condition: Condition) -> tuple[ExactSpecimen, Floa
 def step_sizes(name: str, condition: Condition) -> tuple[tuple[float, ...], float]:
     """The grid of step sizes, and the shared one, which is in it."""
     if condition.optimiser == "adam":
-        return ADAM_GRID, ADAM_SHARED
-    return SUBJECTS[name].grid, SUBJECTS[name].shared
+        return TASKS[name].adam_grid, ADAM_SHARED
+    return TASKS[name].grid, TASKS[name].shared
 
 
 def optimiser_of(condition: Condition) -> Optimiser:

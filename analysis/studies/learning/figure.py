@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,83 +12,49 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.stats import binomtest
 
 from ...figures import COLOURS, PAGE
-from ...statistics import improvement_interval, interquartile_mean_interval, median_interval
 from ...tracking import Curves
 from ...training import EXACT
-from .design import ANNEALING, BASE, CONDITIONS, RULES, SEED, SUBJECTS
+from .comparison import CENTERED, POOLED, RIVALS, compare, in_order, places
+from .design import ANNEALING, BASE, RULES
 
 Float = npt.NDArray[np.float64]
 
-#: The rule whose claim is tested, and the uncentered rules it is tested against.
-CENTERED, UNCENTERED = "maxpo", ("pkpo-s", "pkpo-loo", "pkpo-loo1")
-CHOICES = {"best": "own best step size", "shared": "shared step size"}
+CHOICES = {"best": "best of the grid for each rule", "shared": "one shared step size"}
 #: What the signal is drawn between: below, a policy is solved or lost.
 _SNR = (1e-6, 1e2)
 _SNR_LABEL = r"Signal to noise of a step, $|E g|^2 / \mathrm{tr\,Cov}(g)$"
 #: Marker and fill of the shared and of the best step size.
 _MARKERS = (("o", "white"), ("D", "0.3"))
-_QUANTITIES = ("max_at_k", "mean_reward", "entropy", "diversity", "snr", "cosine")
-
-
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line a rule and choice of step size, pooled over the specimens of the base design.
-
-    Interquartile means of all runs with stratified bootstrap intervals, the share of runs that reached 90 %
-    of the optimum with Wilson's, the median of their steps with that of its order statistics, and the
-    probability that a run of maxpo has the larger area. The exact gradient is not random: no intervals.
-    """
-    rows = _in_order(rows)
-    runs = rows[(rows.kind == "run") & (rows.condition == BASE)]
-    lines = []
-    for (rule, choice), own in runs.groupby(["rule", "choice"], sort=False):
-        reached = binomtest(int(own.steps_to_90.notna().sum()), len(own)).proportion_ci(method="wilson")
-        steps = median_interval(own.steps_to_90.fillna(np.inf))
-        other = runs[(runs.rule == CENTERED) & (runs.choice == choice)]
-        better = "" if rule in (EXACT, CENTERED) else _text(*_improvement(other, own))
-        step = _text(float(steps.estimate), float(steps.low), float(steps.high), "{:.0f}")
-        lines.append(
-            {
-                "rule": rule,
-                "step size": choice,
-                "specimens": own.specimen.nunique(),
-                "runs": len(own),
-                "diverged": int(own.diverged.sum()),
-                "at the grid's edge": _at_the_edge(rows, own) if choice == "best" else "",
-                "area under max@K": _text(*_pooled(own, "area")),
-                "max@K at the end": _text(*_pooled(own, "max_at_k")),
-                "reached 90 %": _text(own.steps_to_90.notna().mean(), reached.low, reached.high),
-                "steps to 90 % (median)": step,
-                f"P({CENTERED} better)": better,
-            }
-        )
-        if rule == EXACT:
-            numbers = {key: cell for key, cell in lines[-1].items() if not isinstance(cell, str)}
-            lines[-1] = {key: re.sub(r" \[.*\]$", "", str(cell)) for key, cell in lines[-1].items()} | numbers
-    return pd.DataFrame(lines).sort_values("step size", kind="stable", ignore_index=True)
+#: Lines of the schedules of K, which are no rules: greys.
+_SCHEDULES = (("0.0", "-"), ("0.35", "--"), ("0.6", ":"))
+_ENDS = tuple(f"{name}{end}" for name in ("max_at_k", "mean_reward") for end in ("", "_low", "_high"))
+_QUANTITIES = (*_ENDS, "entropy", "diversity", "snr", "cosine")
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """``figure`` and ``shared``: curves; the others by what they show."""
-    rows = _in_order(rows)
+    rows = in_order(rows)
     curves = rows[rows.kind == "curve"]
     base = curves[curves.condition == BASE]
     return {
-        "figure": _curves(base[base.choice == "best"], "Every rule at its own best step size"),
+        "figure": _curves(base[base.choice == "best"], "Every rule at the best step size of the grid"),
         "shared": _curves(base[base.choice == "shared"], "Every rule at one shared step size"),
         "step_size": _step_sizes(rows[(rows.kind == "tuning") & (rows.condition == BASE)]),
         "trade_off": _trade_off(base[base.step == base.groupby("specimen").step.transform("max")]),
         "snr": _signal(base[base.choice == "shared"], "snr", _SNR_LABEL),
         "cosine": _signal(base[base.choice == "shared"], "cosine", r"Cosine of $E g$ and $\nabla J_K$"),
-        "annealing": _annealing(curves[(curves.condition == ANNEALING) & (curves.choice == "shared")]),
+        "annealing": _annealing(curves[curves.condition == ANNEALING]),
         "improvement": _improvements(rows[rows.kind == "run"]),
     }
 
 
 def curves(rows: pd.DataFrame) -> list[Curves]:
-    """The curves of every rule with its seeds, for W&B: ``specimen/condition/choice/quantity`` by step."""
+    """The curves of every rule with its seeds, for W&B: ``specimen/condition/choice/quantity`` by step.
+
+    Interquartile means and the ends of their intervals, ``max_at_k_low`` and so on.
+    """
     found = []
     every = rows[rows.kind == "curve"]
     for rule, own in every.groupby("rule", sort=False):
@@ -103,45 +68,6 @@ def curves(rows: pd.DataFrame) -> list[Curves]:
                 place[f"{row['specimen']}/{within}/{row['choice']}/{name}"] = value
         found.append(Curves(str(rule), f"seeds 0-{int(own.runs.max()) - 1}", points))
     return found
-
-
-def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the order of the design table, whatever the order they were measured in."""
-    keys = {"specimen": list(SUBJECTS), "condition": list(CONDITIONS), "rule": [EXACT, *RULES]}
-    places = pd.DataFrame({name: rows[name].map(order.index) for name, order in keys.items()})
-    return rows.loc[places.sort_values(list(keys), kind="stable").index]
-
-
-def _text(estimate: float, low: float, high: float, form: str = "{:.2f}") -> str:
-    """An estimate with its interval; a run that never arrives takes ``inf`` steps."""
-    return "{} [{}, {}]".format(*(form.format(float(number)) for number in (estimate, low, high)))
-
-
-def _by_specimen(runs: pd.DataFrame, quantity: str = "area") -> dict[str, Float]:
-    """Scores in the order of the seeds, of each specimen."""
-    ordered = runs.sort_values("seed")
-    return {str(name): own[quantity].to_numpy() for name, own in ordered.groupby("specimen", sort=True)}
-
-
-def _pooled(runs: pd.DataFrame, quantity: str) -> tuple[float, float, float]:
-    found = interquartile_mean_interval(np.stack(list(_by_specimen(runs, quantity).values())), seed=SEED)
-    return float(found.estimate), float(found.low), float(found.high)
-
-
-def _improvement(one: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float, float]:
-    """Probability that a run of the first has the larger area, with its interval; seeds are paired."""
-    first, second = _by_specimen(one), _by_specimen(other)
-    names = [name for name in first if name in second]
-    x, y = (np.stack([areas[name] for name in names]) for areas in (first, second))
-    found = improvement_interval(x, y, paired=True, seed=SEED)
-    return float(found.estimate), float(found.low), float(found.high)
-
-
-def _at_the_edge(rows: pd.DataFrame, own: pd.DataFrame) -> int:
-    """Specimens on which the chosen step size is the smallest or largest that was tried."""
-    tried = rows[(rows.kind == "tuning") & (rows.condition == BASE)].groupby("specimen").step_size_rank.max()
-    chosen = own.groupby("specimen").step_size_rank.first()
-    return int(((chosen == 0) | (chosen == tried[chosen.index])).sum())
 
 
 def _panels(names: list[str], height: float = 1.7) -> tuple[Figure, list[Axes], Axes]:
@@ -165,7 +91,8 @@ def _away(middle: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> Flo
 
 def _style(rule: str) -> dict[str, Any]:
     if rule == EXACT:
-        return {"color": "black", "ls": "--", "lw": 1.1, "zorder": 3}
+        star = {"marker": "*", "ms": 4, "markevery": 4, "mew": 0.3}
+        return {"color": "0.25", "ls": "--", "lw": 1.0, "zorder": 3, **star}
     return {"color": COLOURS[rule], "lw": 2.2 if rule == CENTERED else 1.0}
 
 
@@ -178,8 +105,8 @@ def _legend(rows: pd.DataFrame, place: Axes, **style: Any) -> None:
     """The rules in the free panel."""
     for rule in sorted(rows.rule.unique(), key=[EXACT, *RULES].index):
         own = _style(rule) | style
-        if rule == EXACT and "marker" in style:
-            own |= {"marker": "*", "ms": 6}
+        if rule == EXACT:
+            own |= {"marker": "*", "ms": 6, "markevery": 1}
         place.plot([], [], label="exact gradient" if rule == EXACT else rule, **own)
     place.legend(loc="center", fontsize=6.3, handlelength=1.6, labelspacing=0.25, borderaxespad=0.0)
 
@@ -221,7 +148,8 @@ def _step_sizes(rows: pd.DataFrame) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         for rule, line in _rules(rows[rows.specimen == name]):
             ends = _away(line.area, line.area_low, line.area_high)
-            axes.errorbar(line.step_size, line.area, yerr=ends, elinewidth=0.6, **_style(rule))
+            style = _style(rule) | ({"markevery": 1} if rule == EXACT else {})
+            axes.errorbar(line.step_size, line.area, yerr=ends, elinewidth=0.6, **style)
         axes.set_xscale("log")
         axes.set_ylim(-0.02, 1.02)
     for axes in panels[::4]:
@@ -260,7 +188,7 @@ def _trade_off(rows: pd.DataFrame) -> Figure:
     for axes in panels[::4]:
         axes.set_ylabel("max@K at the end")
     _legend(rows, free, marker="o", ls="", ms=3.6)
-    figure.suptitle("Open: shared step size; filled: own best; stars: exact gradient", fontsize=8)
+    figure.suptitle("Open: shared step size; filled: best of the grid; stars: exact gradient", fontsize=8)
     figure.supxlabel("mean reward (pass@1) at the end", fontsize=8)
     return figure
 
@@ -272,7 +200,8 @@ def _signal(rows: pd.DataFrame, quantity: str, label: str) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         own = measured[measured.specimen == name]
         for rule, line in _rules(own):
-            axes.plot(line.step, line[quantity], marker="o", ms=2.2, **_style(rule))
+            dots: dict[str, Any] = {"marker": "o", "ms": 2.2}
+            axes.plot(line.step, line[quantity], **(dots | _style(rule)))
         if quantity == "snr":
             axes.set_yscale("log")
             axes.set_ylim(*_SNR)
@@ -286,68 +215,85 @@ def _signal(rows: pd.DataFrame, quantity: str, label: str) -> Figure:
 
 
 def _annealing(rows: pd.DataFrame) -> Figure:
+    """A column a rule and choice of step size, two lines a specimen."""
     names = [str(name) for name in rows.specimen.unique()]
-    rules, schedules = list(rows.rule.unique()), list(rows.schedule.unique())
-    colours = dict(zip(schedules, ("#d55e00", "#0072b2", "#009e73"), strict=True))
+    schedules = list(rows.schedule.unique())
+    columns = [(rule, choice) for rule in rows.rule.unique() for choice in ("shared", "best")]
     figure, grid = plt.subplots(
-        2 * len(names), len(rules), figsize=(PAGE, 1.35 * 2 * len(names) + 0.5), sharey=True, squeeze=False
+        2 * len(names),
+        len(columns),
+        figsize=(PAGE, 1.25 * 2 * len(names) + 0.6),
+        sharey=True,
+        sharex="row",
+        squeeze=False,
     )
     pairs = [(name, key) for name in names for key in ("max_at_k", "mean_reward")]
     for line, (name, key) in zip(grid, pairs, strict=True):
-        for axes, rule in zip(line, rules, strict=True):
-            for schedule in schedules:
-                own = rows[(rows.specimen == name) & (rows.rule == rule) & (rows.schedule == schedule)]
-                colour = colours[schedule]
-                axes.plot(own.step, own[key], color=colour, label=schedule)
-                axes.fill_between(own.step, own[f"{key}_low"], own[f"{key}_high"], color=colour, alpha=0.2)
-            last = rows[rows.specimen == name].step.max()
+        last = rows[rows.specimen == name].step.max()
+        for axes, (rule, choice) in zip(line, columns, strict=True):
+            of_rule = rows[(rows.specimen == name) & (rows.rule == rule) & (rows.choice == choice)]
+            for schedule, (colour, dashes) in zip(schedules, _SCHEDULES, strict=True):
+                own = of_rule[of_rule.schedule == schedule]
+                axes.plot(own.step, own[key], color=colour, ls=dashes, label=schedule)
+                axes.fill_between(
+                    own.step, own[f"{key}_low"], own[f"{key}_high"], color=colour, alpha=0.15, lw=0
+                )
             _root_steps(axes, last)
+            # Five numbers would run into one another in a column this narrow.
+            axes.set_xticks([0, last / 4, last], ["0", f"{last / 4:g}", f"{last:g}"], fontsize=5.5)
             axes.axvline(last / 2, color="0.5", lw=0.6, ls=":")
             axes.set_ylim(-0.02, 1.02)
-        line[0].set_ylabel(f"{name}\n{'max@8' if key == 'max_at_k' else 'mean reward'}", fontsize=7)
-    for axes, rule in zip(grid[0], rules, strict=True):
-        axes.set_title("exact gradient" if rule == EXACT else rule)
+        line[0].set_ylabel(f"{name}\n{'max@8' if key == 'max_at_k' else 'mean reward'}", fontsize=6.5)
+    for axes, (rule, choice) in zip(grid[0], columns, strict=True):
+        axes.set_title(f"{'exact gradient' if rule == EXACT else rule}\n{choice}", fontsize=7)
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(schedules))
-    figure.supxlabel("step (square-root scale; dotted: K falls to 1), shared step size", fontsize=8)
+    figure.supxlabel(
+        "step (square-root scale; dotted: K falls to 1); shared step size, and best of the grid", fontsize=8
+    )
     return figure
 
 
 def _improvements(runs: pd.DataFrame) -> Figure:
-    """Probability that maxpo has the larger area than each uncentered rule, by specimen and condition."""
-    known = runs[runs.condition != ANNEALING]
-    places = list(known[["specimen", "condition"]].drop_duplicates().itertuples(index=False, name=None))
-    rules = [rule for rule in UNCENTERED if rule in set(known.rule)]
+    """MaxPO against its rivals: probability of the larger area, and beside it the difference of the areas."""
+    known = [each for each in places(runs) if not each[1].startswith(ANNEALING)]
+    rules = [rule for rule in RIVALS if rule in set(runs.rule)]
+    lines = (len(rules) + 1) // 2
     figure, grid = plt.subplots(
-        1, len(rules), figsize=(PAGE, 0.19 * len(places) + 1.0), sharex=True, sharey=True, squeeze=False
+        lines, 4, figsize=(PAGE, lines * (0.15 * len(known) + 0.7) + 0.4), sharey=True, squeeze=False
     )
-    for axes, rule in zip(grid[0], rules, strict=True):
-        for choice, shift, marker in (("shared", -0.16, "o"), ("best", 0.16, "D")):
-            found = [_between(known, place, rule, choice) for place in places]
-            middle, low, high = np.array(found).T
-            height = np.arange(len(places)) + shift
-            style: dict[str, Any] = {"fmt": marker, "ms": 3, "elinewidth": 0.9}
-            style |= {"mfc": "white"} if choice == "shared" else {}
-            axes.errorbar(middle, height, xerr=_away(middle, low, high), color=COLOURS[rule], **style)
-        axes.axvline(0.5, color="0.3", lw=0.8, ls="--")
-        axes.set_title(f"against {rule}")
-        axes.set_xlim(-0.03, 1.03)
-    names = [name if condition == BASE else f"{name}: {condition}" for name, condition in places]
-    grid[0][0].set_yticks(range(len(places)), names, fontsize=6.5)
-    grid[0][0].set_ylim(len(places) - 0.4, -0.6)
+    for spare in grid.ravel()[2 * len(rules) :]:
+        spare.set_axis_off()
+    for rule, chance, apart in zip(rules, grid.ravel()[::2], grid.ravel()[1::2], strict=False):
+        for choice, shift, (marker, fill) in zip(("shared", "best"), (-0.17, 0.17), _MARKERS, strict=True):
+            for place, (_, _, every) in enumerate(known):
+                own = every[every.choice == choice]
+                found = compare(own[own.rule == CENTERED], own[own.rule == rule])
+                if found is None:
+                    continue
+                for axes, each in ((chance, found.probability), (apart, found.difference)):
+                    style: dict[str, Any] = {"fmt": marker, "ms": 2.6, "elinewidth": 0.9, "mew": 0.8}
+                    style |= {"mfc": "white"} if fill == "white" else {}
+                    ends = _away([each.estimate], [each.low], [each.high])
+                    axes.errorbar(each.estimate, place + shift, xerr=ends, color=COLOURS[rule], **style)
+        for axes, middle in ((chance, 0.5), (apart, 0.0)):
+            axes.axvline(middle, color="0.3", lw=0.8, ls="--", zorder=0)
+            axes.axhline(0.5, color="0.3", lw=0.5, zorder=0)
+        chance.set_title(f"P(better than {rule})", fontsize=7)
+        apart.set_title(f"area minus {rule}'s", fontsize=7)
+        chance.set_xlim(-0.05, 1.05)
+        furthest = max(abs(end) for end in apart.get_xlim())
+        apart.set_xlim(-furthest, furthest)
+    names = [name if condition == BASE else f"{name}: {condition}" for name, condition, _ in known]
+    names = ["all specimens, base" if name == POOLED else name for name in names]
+    for axes in grid[:, 0]:
+        axes.set_yticks(range(len(known)), names, fontsize=5.5)
+    grid[0][0].set_ylim(len(known) - 0.4, -0.6)
     figure.legend(
         [Line2D([], [], color="0.3", ls="", marker=marker, ms=3.5, mfc=fill) for marker, fill in _MARKERS],
         [CHOICES["shared"], CHOICES["best"]],
         loc="outside upper center",
         ncols=2,
     )
-    figure.supxlabel(f"probability that a run of {CENTERED} has the larger area under max@K", fontsize=8)
+    figure.supxlabel(f"of the area under max@K of {CENTERED}, {int(runs.seed.max()) + 1} seeds", fontsize=8)
     return figure
-
-
-def _between(
-    runs: pd.DataFrame, place: tuple[str, str], rule: str, choice: str
-) -> tuple[float, float, float]:
-    own = runs[(runs.specimen == place[0]) & (runs.condition == place[1]) & (runs.choice == choice)]
-    one, other = own[own.rule == CENTERED], own[own.rule == rule]
-    return _improvement(one, other) if len(one) and len(other) else (np.nan, np.nan, np.nan)

@@ -15,9 +15,11 @@ from maxpo_lab import get_estimator
 from ...statistics import Interval, interquartile_mean, interquartile_mean_interval
 from ...training import EXACT, Arm, Schedule, Trace, World, signal, train, world_of
 from .design import (
+    ALIKE,
     CONDITIONS,
     GROUPS,
     SEED,
+    TASKS,
     Cell,
     Condition,
     cells,
@@ -33,6 +35,8 @@ Float = npt.NDArray[np.float64]
 
 #: Seeds of the runs that choose step sizes, apart from those of the runs that are reported.
 TUNING = 1_000_000
+#: Seeds of a specimen: under the same numbers two worlds of equal success would meet it at the same step.
+_SEEDS = 2 * TUNING
 #: Points, of those evaluated, at which the exact signal is taken.
 SIGNALS = 5
 
@@ -44,7 +48,9 @@ class Row:
     - ``run``: the end of one seed's run, its area under the curve of max@K and its steps to 90 % of the
       optimum, None where it does not get there.
     - ``curve``: interquartile means over the seeds after ``step`` steps, of max@K and pass@1 with 95 %
-      intervals. The signal is that of the first seeds, at the shared step size.
+      intervals. The signal is that of the first seeds, at the shared step size. Entropy, diversity and
+      signal are means of the finite values, whose numbers are ``entropy_runs``, ``diversity_runs`` and
+      ``signal_runs``: a run that diverged has none, and a solved or lost one has no signal.
     - ``tuning``: the area at one step size over the tuning seeds, with its interval.
     - ``undefined``: the rule is not defined here, and why.
 
@@ -82,6 +88,9 @@ class Row:
     diversity: float | None = None
     snr: float | None = None
     cosine: float | None = None
+    entropy_runs: int | None = None
+    diversity_runs: int | None = None
+    signal_runs: int | None = None
     undefined: str | None = None
 
 
@@ -121,7 +130,7 @@ class _Setting:
             n=self.condition.n,
             groups=GROUPS,
             steps=self.cell.steps,
-            seeds=seeds,
+            seeds=[_SEEDS * list(TASKS).index(self.cell.specimen) + seed for seed in seeds],
             optimiser=optimiser_of(self.condition),
             evaluate_k=self.condition.k,
             points=self.points,
@@ -149,7 +158,8 @@ def measure(cell: Cell) -> list[Row]:
         areas = _scored(setting.world, tuned.area()).reshape(len(field), len(grid), -1)
         for i, each in enumerate(field):
             rows += _tuning_rows(setting, each, tuned, i)
-            best = grid[int(interquartile_mean(areas[i]).argmax())]
+            middle = interquartile_mean(areas[i])
+            best = grid[int((middle >= middle.max() - ALIKE).argmax())]
             field[i] = replace(each, sizes=(("shared", shared), ("best", best)))
         rows += _reported_rows(setting, field, [0] if exact else list(range(cell.seeds)))
     return rows
@@ -246,7 +256,9 @@ def _curve_rows(setting: _Setting, row: Row, trace: Trace, arm: int) -> Iterator
     mean = _over_seeds(_scored(setting.world, trace.mean_reward[arm]).T)
     signals = {} if row.choice == "best" or row.rule == EXACT else _signals(setting, row, trace, arm)
     for i, step in enumerate(trace.points):
-        snr, cosine = signals.get(step, (None, None))
+        snr, cosine, signal_runs = signals.get(step, (None, None, None))
+        entropy, entropy_runs = _middle(trace.entropy[arm, :, i])
+        diversity, diversity_runs = _middle(trace.diversity[arm, :, i])
         yield replace(
             row,
             kind="curve",
@@ -259,17 +271,20 @@ def _curve_rows(setting: _Setting, row: Row, trace: Trace, arm: int) -> Iterator
             mean_reward=float(mean.estimate[i]),
             mean_reward_low=float(mean.low[i]),
             mean_reward_high=float(mean.high[i]),
-            entropy=_middle(trace.entropy[arm, :, i]),
-            diversity=_middle(trace.diversity[arm, :, i]),
+            entropy=entropy,
+            diversity=diversity,
             snr=snr,
             cosine=cosine,
+            entropy_runs=entropy_runs,
+            diversity_runs=diversity_runs,
+            signal_runs=signal_runs,
         )
 
 
 def _signals(
     setting: _Setting, row: Row, trace: Trace, arm: int
-) -> dict[int, tuple[float | None, float | None]]:
-    """Exact SNR and cosine at the kept points, interquartile means over the first seeds."""
+) -> dict[int, tuple[float | None, float | None, int]]:
+    """Exact SNR and cosine at the kept points, interquartile means over the first seeds; how many of them."""
     found = {}
     for step, theta in trace.theta.items():
         ended = trace.objective[arm, : setting.cell.signal_seeds, trace.points.index(step)]
@@ -278,7 +293,8 @@ def _signals(
             for point, value in zip(theta[arm], ended, strict=False)
             if np.isfinite(value)
         ]
-        found[step] = _middle([s.snr for s in each]), _middle([s.cosine for s in each])
+        (snr, runs), (cosine, _) = _middle([s.snr for s in each]), _middle([s.cosine for s in each])
+        found[step] = snr, cosine, runs
     return found
 
 
@@ -292,11 +308,11 @@ def _over_seeds(scores: Float) -> Interval:
     return interquartile_mean_interval(scores[..., None, :], seed=SEED)
 
 
-def _middle(values: npt.ArrayLike) -> float | None:
-    """Interquartile mean of the finite ones, None where there is none."""
+def _middle(values: npt.ArrayLike) -> tuple[float | None, int]:
+    """Interquartile mean of the finite ones, None where there is none, and how many there are."""
     array = np.asarray(values, dtype=np.float64)
     finite = array[np.isfinite(array)]
-    return float(interquartile_mean(finite)) if finite.size else None
+    return (float(interquartile_mean(finite)) if finite.size else None), finite.size
 
 
 def _number(value: float) -> float | None:
