@@ -231,10 +231,9 @@ class RewardLevels:
             mean_scores[level, i] = share * rest[level]
             spread[level] = share @ (1.0 - share)
             if projected is not None:
-                # <G_m, s> is pi(a) times a factor of m and l alone, but for a constant.
-                factor = np.where(np.arange(len(values)) == level, rest[level] / mass[level], -1.0)
-                variance = share @ (pi[i] - share @ pi[i]) ** 2
-                projected[level] = np.outer(factor, factor) * variance
+                # <G_m, s> is the share of a times a factor of m and l alone, but for a constant.
+                factor = np.where(np.arange(len(values)) == level, rest[level], -mass[level])
+                projected[level] = np.outer(factor, factor) * (share @ (share - share @ share) ** 2)
             if full is not None:
                 full[level][np.ix_(i, i)] = np.diag(share) - np.outer(share, share)
         second = np.sum(mean_scores**2, axis=1) + spread
