@@ -49,8 +49,9 @@ $(STUDIES): setup
 figures: setup
 	$(PY) -m analysis figures
 
+# Two workers with a thread each: libraries that took both cores each would stand in each other's way.
 test: setup
-	$(PY) -m pytest -n 2
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
 
 # verl and TRL pin versions against each other and against us: each has an environment of its own, without
 # the rest of the suite's dependencies (--confcutdir leaves its conftest out).
