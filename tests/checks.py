@@ -140,7 +140,7 @@ def increments(n: int, size: int) -> list[Fraction]:
 
 
 def check_claims_by_coefficients(rule: ml.RankLinear, name: str, up_to: int = 12) -> None:
-    """Decide centered and unbiased in rational arithmetic (MATH.md section 3), at every n and K."""
+    """Decide centered and unbiased in rational arithmetic, at every n and K."""
     centered = unbiased = True
     for n in range(1, up_to + 1):
         for k in valid_k(name, n):

@@ -80,7 +80,7 @@ def _pkpo_loo(n: int, k: int) -> Table:
     return k - k * scale, above, below
 
 
-#: MATH.md section 3 in rationals; of pkpo-loo, q_i and v_i gap by gap.
+#: The coefficients in rationals; of pkpo-loo, q_i and v_i gap by gap.
 TABLES: dict[str, Callable[[int, int], Table]] = {
     "reinforce": lambda n, _k: (Fraction(1), [Fraction(1)] * (n - 1), [Fraction(0)] * (n - 1)),
     "rloo": lambda n, _k: (
