@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from witnesses import (
     check_claims,
     check_frequencies,
+    check_gradient,
     check_in_gymnasium,
     check_same_levels,
     raises_with,
@@ -330,15 +331,9 @@ def test_claimed_unbiased_rules_have_no_bias(settings: dict) -> None:
 
 def test_gradient_equals_finite_differences() -> None:
     maze = Maze("3.S.G", slip=0.2)
-    theta, h = random_theta(maze), 1e-5
-    gradient = maze.max_at_k_gradient(theta, 3)
-    for index in np.ndindex(theta.shape):
-        up, down = theta.copy(), theta.copy()
-        up[index] += h
-        down[index] -= h
-        slope = (maze.max_at_k(up, 3) - maze.max_at_k(down, 3)) / (2 * h)
-        # eps / h = 2e-11 of rounding; h^2 = 1e-10 times a third derivative of a few units.
-        assert gradient[index] == pytest.approx(slope, abs=2e-9)
+    theta = random_theta(maze)
+    # eps / h = 2e-11 of rounding; h^2 = 1e-10 times a third derivative of a few units.
+    check_gradient(maze, theta, 3, atol=2e-9)
     assert maze.max_at_k(theta, 3) == ml.max_at_k(maze.levels(theta), 3)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import pytest
 from brute_force import Policy
 from checks import OBJECTIVE_SIZE, REAL, objective_size, valid_k
 from gymnasium.envs.registration import EnvSpec
@@ -15,6 +16,7 @@ from gymnasium.utils.env_checker import check_env
 from scipy import stats
 
 import maxpo_lab as ml
+from envs import ExactSpecimen
 
 #: Chance that a test which samples fails although all is right.
 FALSE_ALARM = 1e-6
@@ -105,3 +107,15 @@ def check_in_gymnasium(world: type[gymnasium.Env], settings: Mapping[str, Any]) 
 def raises_with(fragments: Sequence[str], error: BaseException) -> None:
     for fragment in fragments:
         assert fragment in str(error), f"{fragment!r} is not in {str(error)!r}"
+
+
+def check_gradient(specimen: ExactSpecimen, theta: np.ndarray, k: int, atol: float) -> None:
+    """The gradient of max@K equals central differences with a step of 1e-5, entry by entry."""
+    gradient, h = specimen.max_at_k_gradient(theta, k), 1e-5
+    assert gradient.shape == theta.shape
+    for index in np.ndindex(theta.shape):
+        up, down = theta.copy(), theta.copy()
+        up[index] += h
+        down[index] -= h
+        slope = (specimen.max_at_k(up, k) - specimen.max_at_k(down, k)) / (2 * h)
+        assert gradient[index] == pytest.approx(slope, abs=atol)
