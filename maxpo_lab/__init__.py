@@ -15,6 +15,8 @@ from .rules import per_group
 from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 
 if TYPE_CHECKING:
+    from .auditing import AuditReport as AuditReport
+    from .auditing import audit as audit
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until
@@ -48,15 +50,17 @@ __all__ = [
     "variance_floor",
 ]
 
-#: Imported when first asked for, since torch takes a second; ``import *`` would ask, so not in ``__all__``.
+#: Imported when first asked for: what a training loop need not pay for, and torch, which takes a second;
+#: ``import *`` would ask, so not in ``__all__``.
 _SAMPLING = ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy")
+_LATER = {"AuditReport": ".auditing", "audit": ".auditing"} | dict.fromkeys(_SAMPLING, ".monte_carlo")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _SAMPLING:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(".monte_carlo", __name__), name)
+        return getattr(import_module(_LATER[name], __name__), name)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -64,4 +68,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_SAMPLING])
+    return sorted([*globals(), *_LATER])

@@ -1,0 +1,227 @@
+"""Claims about a rule: what they say, whether they hold, and the smallest counterexample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import rules, states
+from ..estimators import get_estimator
+from ..order_statistics import objective_weights
+from ..weights import Vector
+from .ascent import objective_name
+from .conduct import HungError, RaisedError
+from .likeness import first_difference
+from .pairs import Pairs, on_levels, without_ties
+
+Float = npt.NDArray[np.float64]
+
+EQUALS = "equals:"
+#: Reward levels of the kinds of rewards; binary fractions, so that a flat group's mean is exact.
+LEVELS = {"binary": (0.0, 1.0), "graded": (0.0, 0.25, 0.625, 1.0), "continuous": (0.0, 0.25, 0.625, 1.0)}
+#: Groups evaluated at most to decide on pairs.
+_GROUPS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a claim holds: None where it could not be decided. ``detail`` shows why."""
+
+    claim: str
+    holds: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a claim is decided for."""
+
+    n: int
+    k: int
+    target: str
+    rewards: str
+    equivariant: bool
+    allow_scale: bool = False
+
+    @property
+    def values(self) -> Float:
+        """Reward levels: as many as the group size lets one enumerate."""
+        return levels_of(self.rewards, self.n, equivariant=self.equivariant)
+
+
+def levels_of(rewards: str, n: int, *, equivariant: bool = True) -> Float:
+    """Levels of a kind of rewards: four, or three or two where their groups would be too many."""
+    values = LEVELS[rewards]
+    for chosen in (values, (values[0], values[1], values[-1]), (values[0], values[-1])):
+        size = len(chosen)
+        groups = states.number_of_counts(n, size) if equivariant else size**n
+        if groups <= _GROUPS or size == 2:
+            return np.array(chosen)
+    raise AssertionError
+
+
+def groups_of(rewards: str, n: int) -> Float:
+    """Groups (B, n) of a kind of rewards, the simplest first.
+
+    Binary and graded ones are every count state where they are few, sorted and in another order. Those
+    without ties lie in [0, 1], no two rewards within 1/(2n): no standard deviation is small.
+    """
+    rng = np.random.default_rng(5)
+    free = rng.permuted((np.arange(n) + 0.5 * rng.random((64, n))) / n, axis=1)
+    if rewards == "continuous":
+        return free
+    values = levels_of(rewards, n)
+    level = states.sample_groups(n, len(values))
+    level = level[np.argsort(level.sum(axis=1), kind="stable")]
+    made = [values[level], values[rng.permuted(level, axis=1)]]
+    return np.concatenate(made if rewards == "binary" else [*made, free])
+
+
+def check_claims(claims: Sequence[str]) -> tuple[str, ...]:
+    """Claims by their names. ValueError names one that is none, or whose rule is not in the catalogue."""
+    for claim in claims:
+        if claim.startswith(EQUALS):
+            get_estimator(claim.removeprefix(EQUALS))
+        elif claim not in ("unbiased", "centered", "equivariant"):
+            raise ValueError(
+                f"claim {claim!r}: must be unbiased, centered, equivariant or {EQUALS}<name of a rule>"
+            )
+    return tuple(dict.fromkeys(claims))
+
+
+def pairs_of(rule: rules.Rule, setting: Setting, n: int | None = None) -> Pairs:
+    """The pairs that decide on unbiasedness, at the setting's group size or another.
+
+    Raises ValueError for a rule that is not permutation-equivariant at a size with too many arrangements, or
+    on continuous rewards.
+    """
+    size = setting.n if n is None else n
+    if setting.rewards == "continuous":
+        if not setting.equivariant:
+            raise ValueError(
+                "a rule that is not permutation-equivariant is audited on binary or graded rewards alone"
+            )
+        return without_ties(rule, n=size, k=setting.k)
+    values = levels_of(setting.rewards, size, equivariant=setting.equivariant)
+    if not setting.equivariant and len(values) ** size > _GROUPS:
+        raise ValueError(
+            f"a rule that is not permutation-equivariant needs all {len(values)}^{size} arrangements of a "
+            f"group, more than {_GROUPS:,}: audit it at a smaller n"
+        )
+    return on_levels(rule, values, n=size, k=setting.k, equivariant=setting.equivariant)
+
+
+def why_biased(rule: rules.Rule, setting: Setting) -> str | None:
+    """The smallest pair of groups that shows a bias, in words; None where every pair is paid as is due."""
+    n, k = setting.n, setting.k
+
+    for size, kind in _sizes(setting):
+        try:
+            alpha = objective_weights(setting.target, size, k)
+            pairs = pairs_of(rule, replace(setting, rewards=kind), size)
+        except (RaisedError, HungError, ValueError, TypeError):
+            if (size, kind) == (n, setting.rewards):
+                raise
+            continue
+        factor = pairs.fit(alpha).scale if setting.allow_scale else 1.0
+        wrong = pairs.first_wrong(alpha, factor)
+        if wrong is not None:
+            return _wrongly_paid(pairs, wrong, alpha, factor, setting)
+    return None
+
+
+def _wrongly_paid(pairs: Pairs, worst: int, alpha: Vector, factor: float, setting: Setting) -> str:
+    low, high, k = pairs.low[worst], pairs.high[worst], setting.k
+    name = objective_name(setting.target, pairs.n, k)
+    scaled = f" (at its scale of {factor:.4g})" if setting.allow_scale else ""
+    return (
+        f"n={pairs.n}, K={k}: beside {_plain(pairs.others[worst])}, a reward of {high:g} earns "
+        f"{pairs.earned[worst]:.6g} more advantage than one of {low:g}; for the gradient of {name} it must "
+        f"be {factor * pairs.due(alpha)[worst]:.6g}{scaled}"
+    )
+
+
+def why_not_centered(rule: rules.Rule, setting: Setting) -> str | None:
+    """The smallest group whose advantages do not sum to 0, in words; None where all do."""
+
+    def off_center(groups: Float) -> str | None:
+        advantages = rules.evaluate(rule, groups, setting.k)
+        total = np.abs(advantages.sum(axis=1))
+        rows = np.flatnonzero(total > groups.shape[1] * rules.tolerance(advantages))
+        if not len(rows):
+            return None
+        group, given = groups[rows[0]], advantages[rows[0]]
+        return (
+            f"n={len(group)}, K={setting.k}: the advantages of {_plain(group)}, {_plain(given)}, sum to "
+            f"{given.sum():.6g}"
+        )
+
+    return _smallest(setting, off_center)
+
+
+def why_not_equivariant(rule: rules.Rule, setting: Setting) -> str | None:
+    """The smallest group and a permutation of it that get other advantages, ties aside; else None."""
+
+    def broken(groups: Float) -> str | None:
+        level = np.searchsorted(np.unique(groups), groups)
+        found = rules.observe(rule, groups, level, setting.k).counterexample
+        if found is None:
+            return None
+        group, permuted = found
+        given, moved = (rules.evaluate(rule, np.array([each]), setting.k)[0] for each in found)
+        return (
+            f"n={len(group)}, K={setting.k}: {_plain(group)} gets {_plain(given)}, and the same rewards in "
+            f"the order {_plain(permuted)} get {_plain(moved)}"
+        )
+
+    return _smallest(setting, broken)
+
+
+def why_not_equal(rule: rules.Rule, name: str, setting: Setting) -> str | None:
+    """The smallest group on which a rule differs from one of the catalogue, in words; None where on none."""
+
+    def different(groups: Float) -> str | None:
+        found = first_difference(rule, name, groups, setting.k, scaled=setting.allow_scale)
+        if found is None:
+            return None
+        return (
+            f"n={found.n}, K={found.k}: {_plain(found.rewards)} gets {_plain(found.got)}; {name} gives "
+            f"{_plain(found.expected)}"
+        )
+
+    return _smallest(setting, different)
+
+
+def _kinds(setting: Setting) -> tuple[str, ...]:
+    """Kinds of rewards in which a counterexample is looked for, the simplest first."""
+    return ("binary", "graded") if setting.rewards == "graded" else (setting.rewards,)
+
+
+def _sizes(setting: Setting) -> Iterator[tuple[int, str]]:
+    """Group sizes from the smallest that K admits, each with the kinds of rewards."""
+    return product(range(min(max(setting.k, 2), setting.n), setting.n + 1), _kinds(setting))
+
+
+def _smallest(setting: Setting, fault: Callable[[Float], str | None]) -> str | None:
+    """What ``fault`` says of the smallest groups that it finds a fault with.
+
+    Sizes that the rule refuses are passed over, but for the audited one.
+    """
+    for size, kind in _sizes(setting):
+        try:
+            found = fault(groups_of(kind, size))
+        except (RaisedError, HungError, ValueError, TypeError):
+            if (size, kind) == (setting.n, setting.rewards):
+                raise
+            continue
+        if found:
+            return found
+    return None
+
+
+def _plain(values: Sequence[float] | Float) -> str:
+    return "[" + ", ".join(f"{value:.6g}" for value in np.asarray(values, dtype=np.float64)) + "]"

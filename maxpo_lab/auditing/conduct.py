@@ -1,0 +1,142 @@
+"""How a rule behaves: whether it answers at all, in time, alike each time, and leaves its input alone."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import rules, states
+from .signatures import Adapted, Signature, adapt
+
+Float = npt.NDArray[np.float64]
+Kind = Literal["raises", "hangs", "shape", "not real", "not finite", "random", "coupled rows", "mutates"]
+
+_KINDS: tuple[tuple[type[Exception], Kind], ...] = (
+    (rules.BadShapeError, "shape"),
+    (rules.NotRealError, "not real"),
+    (rules.NotFiniteError, "not finite"),
+    (rules.RandomRuleError, "random"),
+    (rules.CoupledRowsError, "coupled rows"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Misbehaviour:
+    """What a rule does that no rule may do, and the group or error that shows it."""
+
+    kind: Kind
+    detail: str
+
+
+class HungError(Exception):
+    """A call that did not return in time."""
+
+
+class RaisedError(Exception):
+    """A call that raised; the cause is what it raised."""
+
+
+class Guard:
+    """A rule whose calls end: in time, or with HungError; and that remembers whether it wrote into its input.
+
+    A call runs in a thread of its own, which is left behind where it hangs; after that nothing more is
+    called. ``first_mutation``: the first group that came back changed, before and after.
+    """
+
+    def __init__(self, rule: rules.Rule, seconds: float) -> None:
+        self.rule, self.seconds, self.hung = rule, seconds, False
+        self.name = rules.describe(rule)
+        self.first_mutation: tuple[list[float], list[float]] | None = None
+
+    def __call__(self, rewards: Any, k: int) -> Any:
+        """The rule's answer. Raises HungError, or RaisedError from what the rule raised."""
+        before = np.array(rewards)
+        answer = in_time(lambda: self.rule(rewards, k), self.seconds, self.name)
+        changed = ~((before == rewards) | (np.isnan(before) & np.isnan(rewards)))
+        if changed.any() and self.first_mutation is None:
+            row = np.argwhere(changed.reshape(-1, before.shape[-1]))[0, 0]
+            old, new = (np.reshape(each, (-1, before.shape[-1]))[row].tolist() for each in (before, rewards))
+            self.first_mutation = (old, new)
+        return answer
+
+
+def in_time(call: Callable[[], Any], seconds: float, name: str) -> Any:
+    """The result of a call that takes at most so long. Raises HungError, or RaisedError."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.extend((True, call()))
+        except BaseException as error:
+            outcome.extend((False, error))
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    worker.join(seconds)
+    if len(outcome) < 2:
+        raise HungError(f"{name} did not return within {seconds:g} s")
+    fine, result = outcome
+    if not fine:
+        raise RaisedError(_where(result)) from result
+    return result
+
+
+def guarded(
+    function: Any, signature: Signature, settings: Any, *, n: int, k: int, seconds: float
+) -> Guard | Misbehaviour:
+    """The function behind its calling convention and a guard, or what keeps it from being called."""
+    name = rules.describe(function)
+    try:
+        # Some calls to find the convention out, each of which may take as long as one.
+        rule = in_time(lambda: adapt(function, signature, settings=settings, n=n, k=k), 4 * seconds, name)
+    except HungError as error:
+        return Misbehaviour("hangs", str(error))
+    except RaisedError as error:
+        kind: Kind = "shape" if ": shape (" in str(error) else "raises"
+        return Misbehaviour(kind, str(error.__cause__))
+    return Guard(rule, seconds)
+
+
+def observe(guard: Guard, values: Float, *, n: int, k: int) -> rules.Behaviour | Misbehaviour:
+    """Behaviour on groups of these reward levels, or what makes exact moments meaningless."""
+    level = states.sample_groups(n, len(values))
+    try:
+        return rules.observe(guard, values[level], level, k)
+    except HungError as error:
+        return Misbehaviour("hangs", str(error))
+    except RaisedError as error:
+        return Misbehaviour("raises", str(error))
+    except tuple(kind for kind, _ in _KINDS) as error:
+        found = next(name for kind, name in _KINDS if isinstance(error, kind))
+        hint = "; one written for a single group has the signature group" if found == "coupled rows" else ""
+        return Misbehaviour(found, _shortened(str(error)) + hint)
+
+
+def mutation(guard: Guard) -> Misbehaviour | None:
+    """Whether any call so far wrote into its input."""
+    if guard.first_mutation is None:
+        return None
+    before, after = guard.first_mutation
+    return Misbehaviour("mutates", f"{guard.name} turned its input {before} into {after}")
+
+
+def convention(guard: Guard) -> str:
+    """The calling convention that was found or named."""
+    return guard.rule.signature if isinstance(guard.rule, Adapted) else "batch"
+
+
+def _where(error: BaseException) -> str:
+    """Type and message of an error, with the line of the rule's own code that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= 600 else message[:600] + " ..."

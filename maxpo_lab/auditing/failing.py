@@ -1,0 +1,67 @@
+"""A ready-made test for the first claim that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+from .. import rules
+from ..estimators import Estimator
+from .claims import EQUALS, Setting, Verdict
+from .signatures import Adapted
+
+
+def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting, signature: str) -> str | None:
+    """Source of a pytest test that fails as the first broken claim does; None where all hold."""
+    broken = next((verdict for verdict in verdicts if verdict.holds is False), None)
+    if broken is None:
+        return None
+    called, head = _reference(rule)
+    options = [f"n={setting.n}", f"k={setting.k}"]
+    if broken.claim == "unbiased" and setting.target != "max@k":
+        options.append(f'target="{setting.target}"')
+    if setting.rewards != "graded":
+        options.append(f'rewards="{setting.rewards}"')
+    if signature not in ("auto", "batch"):
+        options.append(f'signature="{signature}"')
+    if setting.allow_scale and not broken.claim.startswith(("centered", "equivariant")):
+        options.append("allow_scale=True")
+    if isinstance(rule, Adapted) and rule.settings:
+        options.append(f"settings={dict(rule.settings)!r}")
+    if broken.claim.startswith(EQUALS):
+        what, call = "matches", f'{called}, "{broken.claim.removeprefix(EQUALS)}"'
+    else:
+        what, call = broken.claim, called
+    lines = [
+        f"from maxpo_lab.testing import assert_{what}",
+        "",
+        head,
+        "",
+        "",
+        f"def test_{_identifier(rules.describe(rule))}_{_claimed(broken.claim)}() -> None:",
+        fill(broken.detail, 100, initial_indent="    # ", subsequent_indent="    # "),
+        f"    assert_{what}({call}, {', '.join(options)})",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _reference(rule: Any) -> tuple[str, str]:
+    """What to write for the rule in code, and the line that imports it."""
+    if isinstance(rule, Estimator):
+        return f'get_estimator("{rule.name}")', "from maxpo_lab import get_estimator"
+    function = rule.function if isinstance(rule, Adapted) else rule
+    module, name = getattr(function, "__module__", None), rules.describe(function)
+    if not name.isidentifier():
+        return "rule", "# import the rule here"
+    if module in (None, "__main__", "builtins") or getattr(function, "__qualname__", name) != name:
+        return name, f"# import {name} here"
+    return name, f"from {module} import {name}"
+
+
+def _identifier(text: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in text)
+
+
+def _claimed(claim: str) -> str:
+    return _identifier(claim) if claim.startswith(EQUALS) else f"is_{_identifier(claim)}"

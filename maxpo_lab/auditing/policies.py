@@ -1,0 +1,110 @@
+"""Bias and variance under reference policies: easy, medium and hard, with many right answers or one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import rules
+from ..estimators import get_estimator
+from ..floor import variance_floor
+from ..levels import RewardLevels
+from ..moments import Moments, exact_moments
+
+Float = npt.NDArray[np.float64]
+
+#: Chance that a rollout gets the highest reward.
+SUCCESS: Mapping[str, float] = {"easy": 0.7, "medium": 0.2, "hard": 0.02}
+#: Answers in all, and those with the highest reward, all equally likely within their class.
+ANSWERS: Mapping[str, tuple[int, int]] = {"many": (1000, 100), "one": (10, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class UnderPolicy:
+    """Moments under one policy.
+
+    ``noise`` is ``tr Cov / c^2``, c the scale: the variance at the step size that makes the rule's mean step
+    the gradient's. ``to_maxpo``, ``to_pkpo_loo1`` compare it with these rules, ``efficiency`` is the variance
+    floor over it; each None where it is not defined: a direction that is not the gradient's, a rule that does
+    not exist at (n, K), an objective that is not a maximum, a floor of 0. The floor is that of unbiased
+    rules: one whose scale depends on the policy may come below it.
+    """
+
+    rewards: str
+    difficulty: str
+    success: float
+    right_answers: str
+    relative_bias: float
+    scale: float
+    direction_error: float
+    resolution: float
+    noise: float | None
+    to_maxpo: float | None
+    to_pkpo_loo1: float | None
+    efficiency: float | None
+    dead_groups: float
+
+
+def reference_policy(success: float, answers: str, values: Float) -> RewardLevels:
+    """A softmax policy: the right answers share ``success``, the rest, of the other rewards, what is left."""
+    arms, good = ANSWERS[answers]
+    top = np.arange(arms) < good
+    rewards = np.where(top, values[-1], np.resize(values[:-1], arms))
+    probability = np.where(top, success / good, (1 - success) / (arms - good))
+    return RewardLevels.from_softmax(np.log(probability), rewards)
+
+
+def under_policies(
+    rule: rules.Rule, values: Float, *, n: int, k: int, target: str, rewards: str, eps: float
+) -> tuple[UnderPolicy, ...]:
+    """Moments under every reference policy on these levels. ``eps``: of the type the rule computes in."""
+    size = {"max@k": k, "mean": 1, "max@n": n}.get(target)
+    found = []
+    for answers in ANSWERS:
+        for difficulty, success in SUCCESS.items():
+            levels = reference_policy(success, answers, values)
+            moments = exact_moments(rule, levels, n=n, k=k, target=target)
+            resolution = moments.bias_resolution * eps / float(np.finfo(np.float64).eps)
+            noise = _noise(moments, max(1e-6, resolution))
+            maxpo = loo1 = least = None
+            if size is not None:
+                maxpo, loo1 = (_of_rule(name, levels, n, size) for name in ("maxpo", "pkpo-loo1"))
+                floor = variance_floor(levels, n=n, k=size)
+                least = None if floor.degenerate else floor.trace_covariance
+            found.append(
+                UnderPolicy(
+                    rewards=rewards,
+                    difficulty=difficulty,
+                    success=success,
+                    right_answers=answers,
+                    relative_bias=moments.relative_bias,
+                    scale=moments.scale,
+                    direction_error=moments.direction_error,
+                    resolution=resolution,
+                    noise=noise,
+                    to_maxpo=_ratio(noise, maxpo),
+                    to_pkpo_loo1=_ratio(noise, loo1),
+                    efficiency=_ratio(least, noise),
+                    dead_groups=moments.dead_group_probability,
+                )
+            )
+    return tuple(found)
+
+
+def _noise(moments: Moments, resolution: float) -> float | None:
+    if not moments.direction_error <= resolution or not moments.scale:
+        return None
+    return moments.trace_covariance / moments.scale**2
+
+
+def _of_rule(name: str, levels: RewardLevels, n: int, k: int) -> float | None:
+    if get_estimator(name).why_not(n, k):
+        return None
+    return exact_moments(name, levels, n=n, k=k).trace_covariance
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return None if one is None or not other else one / other

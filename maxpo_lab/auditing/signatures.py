@@ -1,0 +1,233 @@
+"""Calling conventions of other projects, each behind the one call of this one."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ..estimators import Estimator
+from ..rules import Rule, describe
+
+Signature = Literal["auto", "group", "batch", "verl", "skyrl", "rllm"]
+SIGNATURES: tuple[str, ...] = get_args(Signature)
+
+#: Tokens of a response in a token-level call; the reward lies on the last.
+_TOKENS = 2
+
+
+class NoConventionError(ValueError):
+    """No trial call of a function gave advantages of the shape of the rewards."""
+
+
+class Settings(dict[str, Any]):
+    """A trainer's configuration: read by attribute, by key or with ``get``."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the configuration holds no {name!r}, only {', '.join(self)}") from None
+
+
+def adapt(
+    function: Callable[..., Any],
+    signature: Signature = "auto",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    n: int = 4,
+    k: int = 2,
+) -> Rule:
+    """A callable of another project as a rule ``(rewards (B, n), k) -> (B, n)``.
+
+    Parameters
+    ----------
+    function
+        What to adapt.
+    signature
+        How it is called:
+
+        - ``"batch"``: ``(rewards (B, n), k) -> (B, n)``, or without k;
+        - ``"group"``: ``(rewards (n,), k) -> (n,)``, or without k;
+        - ``"verl"``, ``"skyrl"``: keywords ``token_level_rewards (bs, T)``, ``response_mask (bs, T)``,
+          ``index`` (a group id a row) and ``config``, of which it gets those it takes; the first of
+          ``(advantages, returns)``, both (bs, T), is read. The two differ in their settings alone;
+        - ``"rllm"``: ``(list of arrays (n,), config) -> (list of arrays, ...)``;
+        - ``"auto"``: the first of these that fits, found out by calls with small 0/1 rewards of the size n.
+
+        The first two get NumPy arrays, or torch tensors where NumPy's make them raise; the token-level ones
+        torch tensors.
+    settings
+        What ``config`` holds beside k; those that the function takes as keywords are passed as such.
+    n, k
+        Group size and K of the calls that find the convention.
+
+    Raises
+    ------
+    TypeError
+        Not callable.
+    ValueError
+        An unknown signature.
+    NoConventionError
+        No call fits; the message says what each gave.
+    """
+    if isinstance(function, Estimator | Adapted):
+        return function
+    if not callable(function):
+        raise TypeError(f"rule={function!r} is a {type(function).__name__}: it must be callable, or a name")
+    if signature not in SIGNATURES:
+        raise ValueError(f"signature={signature!r}: must be {', '.join(SIGNATURES)}")
+    given = Settings(settings or {})
+    if signature == "auto" and "token_level_rewards" in _parameter_names(function):
+        return Adapted(function, "verl", given)
+    if signature in ("verl", "skyrl", "rllm"):
+        return Adapted(function, signature, given)
+    reasons: dict[str, str] = {}
+    for tensors in (False, True) if find_spec("torch") else (False,):
+        for each in ("batch", "group", "rllm") if signature == "auto" else (signature,):
+            rule = Adapted(function, each, given, tensors)
+            reason = _trial(rule, n, k)
+            if reason is None:
+                return rule
+            reasons.setdefault(each, reason)
+    said = "; ".join(f"as {each}: {reason}" for each, reason in reasons.items())
+    raise NoConventionError(f"{describe(function)} fits no calling convention ({said}); name one that does")
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """A function behind the call ``(rewards (B, n), k) -> (B, n)`` on NumPy arrays.
+
+    ``tensors``: it gets torch tensors, which share the memory of the arrays, so that what it writes into
+    them is seen.
+    """
+
+    function: Callable[..., Any]
+    signature: str
+    settings: Settings
+    tensors: bool = False
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return describe(self.function)
+
+    def __call__(self, rewards: Any, k: int) -> npt.NDArray[Any]:
+        """Advantages, of the type that the function gives."""
+        given = rewards
+        if self.tensors:
+            import torch  # noqa: PLC0415
+
+            given = torch.from_numpy(rewards)
+        return _as_array(_CONVENTIONS[self.signature](self.function, self.settings, given, k))
+
+
+def _batch(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+    return function(rewards, *_k_or_none(function, k), **_taken(function, settings))
+
+
+def _group(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+    rows = [_as_array(_batch(function, settings, row, k)) for row in rewards]
+    shapes = {row.shape for row in rows}
+    return np.stack(rows) if len(shapes) == 1 else np.array(rows, dtype=object)
+
+
+def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+    import torch  # noqa: PLC0415 - a second, and only these conventions need it
+
+    groups, n = rewards.shape
+    tokens = torch.zeros(groups * n, _TOKENS, dtype=torch.from_numpy(rewards).dtype)
+    tokens[:, -1] = torch.from_numpy(rewards.reshape(-1))
+    arguments = {
+        "token_level_rewards": tokens,
+        "response_mask": torch.ones_like(tokens),
+        "index": np.repeat([f"prompt-{number}" for number in range(groups)], n).astype(object),
+        "config": Settings(settings, k=k),
+        "k": k,
+        **settings,
+    }
+    result = function(**_taken(function, arguments))
+    rewards[...] = tokens.sum(dim=-1).numpy().reshape(groups, n)  # what it wrote into its input, if anything
+    advantages = _as_array(result[0] if isinstance(result, tuple) else result)
+    if advantages.shape != tuple(tokens.shape):
+        return advantages
+    if not np.array_equal(advantages, advantages[:, :1].repeat(_TOKENS, axis=1), equal_nan=True):
+        raise ValueError(
+            f"{describe(function)} gave the tokens of one response different advantages: only rules with one "
+            f"advantage a rollout are audited"
+        )
+    return advantages[:, 0].reshape(groups, n)
+
+
+def _list_of_groups(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+    result = function(list(rewards), Settings(settings, k=k))
+    advantages = result[0] if isinstance(result, tuple) else result
+    return np.stack([_as_array(row) for row in advantages])
+
+
+_CONVENTIONS: Mapping[str, Callable[..., Any]] = {
+    "batch": _batch,
+    "group": _group,
+    "verl": _token_level,
+    "skyrl": _token_level,
+    "rllm": _list_of_groups,
+}
+
+
+def _as_array(values: Any) -> npt.NDArray[Any]:
+    """As NumPy, from any device and with or without a gradient; bfloat16, which NumPy lacks, as float32."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        return np.asarray(values.float() if values.dtype == torch.bfloat16 else values)
+    return np.asarray(values)
+
+
+def _k_or_none(function: Callable[..., Any], k: int) -> tuple[int, ...]:
+    """K as a second argument, where the function takes one."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return (k,)
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(places) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
+        return (k,)
+    return ()
+
+
+def _taken(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that the function takes by keyword."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return dict(arguments)
+    if any(p.kind == p.VAR_KEYWORD for p in parameters):
+        return dict(arguments)
+    names = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    return {name: value for name, value in arguments.items() if name in names}
+
+
+def _trial(rule: Rule, n: int, k: int) -> str | None:
+    """Why a call with 0/1 rewards of three groups (two, where n is three) does not give their shape."""
+    groups = 2 if n == 3 else 3
+    rewards = (np.arange(groups)[:, None] + np.arange(n) >= n - 1).astype(np.float64)
+    try:
+        result = _as_array(rule(rewards.copy(), k))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    if result.shape != rewards.shape:
+        return f"shape {result.shape} for rewards of shape {rewards.shape}"
+    return None
+
+
+def _parameter_names(function: Callable[..., Any]) -> set[str]:
+    try:
+        return set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return set()

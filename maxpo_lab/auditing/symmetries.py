@@ -1,0 +1,129 @@
+"""What a rule does when rollouts change places, and rewards their origin, unit or K."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import rules
+from .conduct import HungError, RaisedError
+
+Float = npt.NDArray[np.float64]
+
+#: An epsilon beside a standard deviation leaves this much of a change of unit.
+_EPSILON = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Symmetries:
+    """Centering and the symmetries, each with the group that breaks it.
+
+    ``largest_sum`` is ``max |sum A|`` over the groups, ``worst_group`` the one that has it. ``permuted`` is
+    a group and a permutation of it that get other advantages, ties aside, or None. ``tie`` is a group and its
+    advantages in which equal rewards get different ones, or None. ``shift`` and ``scale`` say what adding a
+    constant and multiplying by 3 does: None where the rule refuses such rewards. ``uses_k``: whether another
+    K changes anything, None where there is none to try.
+    """
+
+    centered: bool
+    largest_sum: float
+    worst_group: tuple[float, ...]
+    worst_advantages: tuple[float, ...]
+    permuted: tuple[list[float], list[float]] | None
+    tie: tuple[list[float], list[float]] | None
+    shift: bool | None
+    scale: Literal["linear", "invariant", "none"] | None
+    uses_k: bool | None
+
+    @property
+    def equivariant(self) -> bool:
+        """Whether no permutation changes anything but who of equals gets what."""
+        return self.permuted is None
+
+
+def symmetries(rule: rules.Rule, groups: Float, behaviour: rules.Behaviour, k: int) -> Symmetries:
+    """Observe a rule on some groups (B, n)."""
+    n = groups.shape[1]
+    advantages = rules.evaluate(rule, groups, k)
+    same = rules.tolerance(advantages)
+    total = np.abs(advantages.sum(axis=1))
+    worst = int(total.argmax())
+    return Symmetries(
+        centered=bool((total <= n * same).all()),
+        largest_sum=float(total[worst]),
+        worst_group=tuple(groups[worst].tolist()),
+        worst_advantages=tuple(advantages[worst].tolist()),
+        permuted=behaviour.counterexample,
+        tie=_uneven_tie(groups, advantages, same),
+        shift=_shift_law(rule, groups, advantages, k, same),
+        scale=_scale_law(rule, groups, advantages, k, same),
+        uses_k=_uses_k(rule, groups, advantages, k, same),
+    )
+
+
+def _uneven_tie(groups: Float, advantages: Float, tolerance: float) -> tuple[list[float], list[float]] | None:
+    order = np.argsort(groups, axis=1, kind="stable")
+    ranked, given = (np.take_along_axis(each, order, axis=1) for each in (groups, advantages))
+    uneven = (np.diff(ranked, axis=1) == 0) & (np.abs(np.diff(given, axis=1)) > tolerance)
+    rows = np.flatnonzero(uneven.any(axis=1))
+    if not len(rows):
+        return None
+    return groups[rows[0]].tolist(), advantages[rows[0]].tolist()
+
+
+def _evaluated(rule: rules.Rule, groups: Float, k: int) -> Float | None:
+    """Advantages, or None where the rule refuses or cannot give finite ones."""
+    try:
+        return rules.evaluate(rule, groups, k)
+    except (RaisedError, ValueError, TypeError):
+        return None
+
+
+def _shift_law(rule: rules.Rule, groups: Float, advantages: Float, k: int, same: float) -> bool | None:
+    moved = _evaluated(rule, groups + 1.0, k)
+    if moved is None:
+        return None
+    # Rounding of the rewards themselves, as large again as they were.
+    tolerance = 4 * same * _condition(advantages, groups)
+    return bool((np.abs(moved - advantages) <= tolerance).all())
+
+
+def _scale_law(
+    rule: rules.Rule, groups: Float, advantages: Float, k: int, same: float
+) -> Literal["linear", "invariant", "none"] | None:
+    scaled = _evaluated(rule, 3.0 * groups, k)
+    if scaled is None:
+        return None
+    tolerance = 4 * same * _condition(advantages, groups)
+    if (np.abs(scaled - 3.0 * advantages) <= 3 * tolerance).all():
+        return "linear"
+    size = np.abs(advantages).max(axis=1, keepdims=True)
+    if (np.abs(scaled - advantages) <= np.maximum(_EPSILON * size, tolerance)).all():
+        return "invariant"
+    return "none"
+
+
+def _condition(advantages: Float, groups: Float) -> float:
+    """How much larger than the advantages the rewards are, that the rule subtracts from each other."""
+    size = float(np.abs(advantages).max())
+    return max(1.0, float(np.abs(groups).max()) / size) if size else 1.0
+
+
+def _uses_k(rule: rules.Rule, groups: Float, advantages: Float, k: int, tolerance: float) -> bool | None:
+    tried = False
+    for other in sorted(range(1, groups.shape[1] + 1), key=lambda each: (abs(each - k), each)):
+        if other == k:
+            continue
+        try:
+            changed = _evaluated(rule, groups, other)
+        except HungError:
+            continue
+        if changed is None:
+            continue
+        tried = True
+        if (np.abs(changed - advantages) > tolerance).any():
+            return True
+    return False if tried else None

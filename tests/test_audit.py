@@ -1,0 +1,351 @@
+"""The audit says the right thing of every rule of the catalogue, and of rules with a fault."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pytest
+from faulty_rules import FAULTS, Fault, baseline_with_self, hanging, ignored_k, in_place, order_dependent_ties
+from rich.console import Console
+
+import maxpo_lab as ml
+from maxpo_lab import theory
+from maxpo_lab.auditing import adapt, claims, pairs
+from maxpo_lab.defects import EASYR1_ISSUE_585
+
+SIZES = ((6, 2), (3, 3))
+
+
+@pytest.mark.parametrize("name", ml.list_estimators())
+@pytest.mark.parametrize(("n", "k"), SIZES)
+def test_every_rule_of_the_catalogue_gets_its_verdict(name: str, n: int, k: int) -> None:
+    rule = ml.get_estimator(name)
+    if rule.why_not(n, k):
+        with pytest.raises(ValueError, match="needs"):
+            ml.audit(name, n=n, k=k)
+        return
+    report = ml.audit(
+        name, n=n, k=k, target=rule.objective, claims=("unbiased", "centered", f"equals:{name}")
+    )
+    assert report.ascent is not None
+    assert report.symmetries is not None
+    assert not report.misbehaviours
+    if isinstance(rule, ml.RankLinear):
+        scale = theory.decide(rule, n=n, k=k).scale
+        centered = theory.decide(rule, n=n, k=k).centered
+    else:
+        decided = theory.decide_by_moments(rule, n=n, k=k)
+        scale, centered = decided.scale, decided.centered
+    assert report.ascent.unbiased_for_target == (scale == 1)
+    assert report.ascent.proportional_to_target == (bool(scale) and scale is not None)
+    if report.ascent.proportional_to_target:
+        assert report.ascent.scale == pytest.approx(float(scale), rel=1e-9)  # type: ignore[arg-type]
+    assert report.symmetries.centered == centered
+    assert [verdict.holds for verdict in report.claims] == [scale == 1, centered, True]
+    assert report.passed == (scale == 1 and centered)
+    assert report.symmetries.equivariant
+    advantages = rule(np.tri(n), k)
+    assert (report.nearest is None) == (not advantages.any())
+    if report.nearest is not None:
+        assert (report.nearest.name, report.nearest.scale, report.nearest.exact) == (name, 1, True)
+    if rule.domain == "real":
+        assert report.symmetries.shift == rule.laws.shift_invariant
+        assert rule.laws.scale in (report.symmetries.scale, "none")
+    assert report.symmetries.uses_k in (rule.uses_k, None)
+
+
+def test_pkpo_mean_centered_is_silent_at_k_n() -> None:
+    report = ml.audit("pkpo-mean-centered", n=4, k=4)
+    assert report.ascent is not None
+    assert report.ascent.text.startswith("climbs nothing")
+    assert report.nearest is None
+    assert not report.passed
+    assert ml.audit("pkpo-mean-centered", n=8, k=4, allow_scale=True).passed
+    assert "0.0625 x the max@4 gradient: exact direction, wrong scale" in str(
+        report_text("pkpo-mean-centered")
+    )
+
+
+def report_text(name: str) -> str:
+    found = ml.audit(name, n=8, k=4).ascent
+    assert found is not None
+    return found.text
+
+
+def test_the_easyr1_defect_is_caught() -> None:
+    report = ml.audit(
+        EASYR1_ISSUE_585, n=8, k=4, target="max@n", claims=("unbiased", "equals:verl-grpo-passk")
+    )
+    assert [verdict.holds for verdict in report.claims] == [False, False]
+    assert report.edges is not None
+    succeed = next(case for case in report.edges.cases if case.label == "all succeed")
+    assert succeed.remark == "tells equals apart"
+    assert succeed.advantages is not None
+    assert succeed.advantages[0] == 0
+    assert min(succeed.advantages[1:]) > 1e5
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.rule.__name__)
+def test_faults_are_found(fault: Fault) -> None:
+    report = ml.audit(fault.rule, n=8, k=4, claims=(fault.claim,), seconds=0.5)
+    (verdict,) = report.claims
+    assert fault.says in verdict.detail
+    assert not report.passed
+    kinds = {found.kind for found in report.misbehaviours}
+    assert kinds == ({fault.misbehaves} if fault.misbehaves else set())
+    undecided = report.ascent is None
+    assert verdict.holds is (None if undecided else fault.rule is in_place)
+    assert undecided == (fault.misbehaves not in (None, "mutates", "not finite"))
+    if fault.nearest:
+        assert report.nearest is not None
+        assert report.nearest.exact
+        assert report.nearest.name == fault.nearest
+    json.loads(report.to_json())
+    assert report.rule in report.to_markdown()
+    shown = StringIO()
+    Console(file=shown, width=200).print(report)
+    assert report.rule in shown.getvalue()
+
+
+def test_ties_broken_by_place_are_shown() -> None:
+    seen = ml.audit(order_dependent_ties, n=8, k=4).symmetries
+    assert seen is not None
+    assert seen.equivariant
+    assert seen.tie is not None
+    group, advantages = seen.tie
+    assert len(set(group)) < len(set(zip(group, advantages, strict=True)))
+    unbroken = ml.audit("maxpo", n=8, k=4).symmetries
+    assert unbroken is not None
+    assert unbroken.tie is None
+
+
+@pytest.mark.parametrize("claim", ["unbiased", "centered", "equals:maxpo", "equivariant"])
+def test_the_failing_test_fails_and_is_for_the_rule(claim: str) -> None:
+    def neighbour(rewards: Any, k: int) -> Any:
+        return rewards - 2 * np.roll(rewards, 1, axis=-1)
+
+    report = ml.audit(neighbour, n=4, k=2, claims=(claim,), rewards="binary")
+    assert report.failing_test is not None
+    scope: dict[str, Any] = {"neighbour": neighbour}
+    exec(report.failing_test, scope)
+    (name,) = (each for each in scope if each.startswith("test_"))
+    with pytest.raises(AssertionError, match=r"n=[234], K=2"):
+        scope[name]()
+
+
+def test_failing_tests_import_what_they_test() -> None:
+    report = ml.audit(baseline_with_self, n=8, k=4)
+    assert report.failing_test is not None
+    assert "from faulty_rules import baseline_with_self" in report.failing_test
+    catalogue = ml.audit("pkpo-sum-scale", n=8, k=4).failing_test
+    assert catalogue is not None
+    scope: dict[str, Any] = {}
+    exec(catalogue, scope)
+    with pytest.raises(AssertionError, match=r"0\.125 x the max@4 gradient"):
+        scope["test_pkpo_sum_scale_is_unbiased"]()
+
+
+def test_a_rule_that_is_not_equivariant_can_be_unbiased() -> None:
+    def neighbour(rewards: Any, k: int) -> Any:
+        return rewards - np.roll(rewards, 1, axis=-1)
+
+    report = ml.audit(neighbour, n=5, k=1, target="mean", claims=("unbiased", "centered", "equivariant"))
+    assert [verdict.holds for verdict in report.claims] == [True, True, False]
+    assert report.ascent is not None
+    assert report.ascent.spectrum is None
+
+
+def test_ties_do_not_count_where_rewards_are_continuous() -> None:
+    def odd_in_ties(rewards: Any, k: int) -> Any:
+        tied = (np.diff(np.sort(rewards, axis=1), axis=1) == 0).any(axis=1, keepdims=True)
+        return ml.get_estimator("maxpo")(rewards, k) + tied * rewards
+
+    graded = ml.audit(odd_in_ties, n=6, k=2, rewards="graded")
+    free = ml.audit(odd_in_ties, n=6, k=2, rewards="continuous")
+    assert not graded.passed
+    assert free.passed
+    assert free.policies is not None
+    continuous = [each for each in free.policies if each.rewards == "continuous"]
+    assert continuous
+    assert max(each.relative_bias for each in continuous) < 1e-6
+
+
+def test_pairs_and_moments_agree_on_bias() -> None:
+    """A rule is unbiased by its pairs exactly where its moments are under random policies."""
+    rng = np.random.default_rng(11)
+    right = ml.get_estimator("maxpo")
+    values = np.array([0.0, 0.25, 1.0])
+    policy = ml.RewardLevels.from_softmax(rng.normal(size=12), np.resize(values, 12))
+    alpha = [0, 0, 1]
+    for size in (0.0, 1e-6, 0.1):
+
+        def perturbed(rewards: Any, k: int, size: float = size) -> Any:
+            every = rewards.min(axis=1, keepdims=True) == values[1]
+            return right(rewards, k) + size * every * (rewards == 1.0)
+
+        found = pairs.on_levels(perturbed, values, n=5, k=3, equivariant=True)
+        fit = found.fit(np.array(list(map(Fraction, alpha)), dtype=object))
+        biased = ml.exact_moments(perturbed, policy, n=5, k=3).relative_bias > 1e-10
+        assert (fit.off_unscaled > found.tolerance) == biased == bool(size)
+
+
+def test_an_offset_in_one_group_is_found_by_pairs_and_named() -> None:
+    def wrong_once(rewards: Any, k: int) -> Any:
+        only = (rewards.sum(axis=1, keepdims=True) == 2) & (rewards.shape[1] == 6)
+        return ml.get_estimator("maxpo")(rewards, k) + 0.01 * only * rewards
+
+    report = ml.audit(wrong_once, n=8, k=2, rewards="binary")
+    assert report.passed  # only groups of six are wrong
+    report = ml.audit(wrong_once, n=6, k=2, rewards="binary")
+    assert not report.passed
+    assert "n=6, K=2: beside [0, 0, 0, 0, 1], a reward of 1 earns" in report.claims[0].detail
+
+
+@pytest.mark.parametrize(
+    ("made", "precision"), [(np.float16, "float16"), (np.float32, "float32"), (np.float64, "float64")]
+)
+def test_the_precision_is_seen_through_a_cast(made: Any, precision: str) -> None:
+    def cast(rewards: Any, k: int) -> Any:
+        return wrong(rewards.astype(made)).astype(np.float64)
+
+    def wrong(rewards: Any) -> Any:
+        return rewards / made(3) - (rewards / made(3)).mean(axis=1, keepdims=True)
+
+    report = ml.audit(cast, n=6, k=1, target="mean", allow_scale=True)
+    assert report.precision == precision
+    assert report.ascent is not None
+    assert report.ascent.proportional_to_target
+
+
+def test_variances_are_those_of_exact_moments() -> None:
+    report = ml.audit("pkpo-loo1", n=8, k=2, rewards="binary")
+    assert report.policies is not None
+    hard = next(each for each in report.policies if (each.difficulty, each.right_answers) == ("hard", "one"))
+    levels = ml.RewardLevels.from_softmax(np.log([0.02, *[0.98 / 9] * 9]), [1.0, *[0.0] * 9])
+    mine, maxpo = (ml.exact_moments(name, levels, n=8, k=2) for name in ("pkpo-loo1", "maxpo"))
+    assert hard.to_maxpo == pytest.approx(mine.trace_covariance / maxpo.trace_covariance, rel=1e-9)
+    assert hard.to_pkpo_loo1 == pytest.approx(1.0)
+    assert hard.efficiency == pytest.approx(mine.efficiency(ml.variance_floor(levels, n=8, k=2)), rel=1e-9)
+    assert hard.dead_groups == pytest.approx(mine.dead_group_probability)
+
+
+def test_the_mean_is_compared_with_rules_for_the_mean() -> None:
+    report = ml.audit("rloo", n=8, k=4, target="mean")
+    assert report.policies is not None
+    assert all(each.to_maxpo == pytest.approx(1.0) for each in report.policies)
+    assert all(each.to_pkpo_loo1 is None for each in report.policies)
+
+
+def test_a_hanging_rule_costs_its_limit_alone() -> None:
+    import time
+
+    start = time.perf_counter()
+    report = ml.audit(hanging, n=4, k=2, seconds=0.2)
+    assert time.perf_counter() - start < 3
+    assert report.misbehaviours[0].kind == "hangs"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"claims": ("fast",)}, "claim 'fast'"),
+        ({"claims": ("equals:maxpoo",)}, "did you mean"),
+        ({"claims": ("equals:maxpo",), "k": 8}, "k <= n-1"),
+        ({"target": "max"}, "target='max'"),
+        ({"rewards": "ternary"}, "rewards='ternary'"),
+        ({"signature": "trl"}, "signature='trl'"),
+        ({"seconds": 0}, "seconds=0"),
+        ({"k": 9}, "k <= n"),
+        ({"rule": "maxpoo"}, "did you mean"),
+    ],
+)
+def test_bad_arguments_are_named(change: dict[str, Any], says: str) -> None:
+    arguments: dict[str, Any] = {"rule": ignored_k, "n": 8, "k": 4} | change
+    with pytest.raises(ValueError, match=says.replace("(", r"\(")):
+        ml.audit(**arguments)
+
+
+def test_what_is_not_callable_is_named() -> None:
+    with pytest.raises(TypeError, match="rule=3 is a int"):
+        ml.audit(3, n=8, k=4)
+
+
+def test_claims_need_a_binary_rule_to_be_asked_on_binary_rewards() -> None:
+    assert ml.audit("maxrl", n=4, k=2).rewards == "binary"
+    graded = ml.audit("maxrl", n=4, k=2, rewards="graded")
+    assert graded.misbehaviours[0].kind == "raises"
+    assert "0/1 rewards alone" in graded.misbehaviours[0].detail
+
+
+def test_large_groups_are_audited_in_seconds() -> None:
+    report = ml.audit("maxpo", n=64, k=8)
+    assert report.passed
+    assert [len(claims.levels_of("graded", size)) for size in (64, 128, 512)] == [4, 3, 2]
+
+
+@pytest.mark.parametrize("signature", ["batch", "group"])
+@pytest.mark.parametrize("takes_k", [True, False])
+def test_conventions_of_arrays_are_found(signature: str, takes_k: bool) -> None:
+    def centre(rewards: Any) -> Any:
+        return rewards - rewards.mean(axis=-1, keepdims=signature == "batch")
+
+    rule = adapt((lambda rewards, k: centre(rewards)) if takes_k else centre, n=4, k=2)
+    groups = np.random.default_rng(0).random((5, 4))
+    expected = ml.get_estimator("batch-mean")(groups, 1)
+    assert rule.signature == signature  # type: ignore[attr-defined]
+    np.testing.assert_allclose(rule(groups.copy(), 2), expected, atol=1e-15)
+
+
+def test_torch_conventions_are_found() -> None:
+    torch = pytest.importorskip("torch")
+
+    def batch(rewards: Any, k: int) -> Any:
+        return rewards - rewards.mean(dim=1, keepdim=True)
+
+    def token_level(token_level_rewards: Any, response_mask: Any, index: Any, config: Any) -> Any:
+        scores = token_level_rewards.sum(-1)
+        found = ml.advantages(scores, config.k, group_ids=index)
+        return found[:, None] * response_mask, None
+
+    def list_of_groups(rewards: list[Any], config: Any) -> Any:
+        return [ml.advantages(row, config["k"]) for row in rewards], []
+
+    groups = np.random.default_rng(0).random((5, 4))
+    maxpo = ml.advantages(groups, 2)
+    assert np.allclose(adapt(batch, n=4, k=2)(groups.copy(), 2), ml.get_estimator("batch-mean")(groups, 2))
+    for signature in ("auto", "verl", "skyrl"):
+        assert np.array_equal(adapt(token_level, signature, n=4, k=2)(groups.copy(), 2), maxpo)  # type: ignore[arg-type]
+    for each in ("auto", "rllm"):
+        assert np.array_equal(adapt(list_of_groups, each, n=4, k=2)(groups.copy(), 2), maxpo)  # type: ignore[arg-type]
+
+    def writes(token_level_rewards: Any, response_mask: Any, index: Any, **others: Any) -> Any:
+        token_level_rewards[:, -1] += 1
+        return token_level_rewards, None
+
+    def uneven(token_level_rewards: Any, response_mask: Any, **others: Any) -> Any:
+        return token_level_rewards, None
+
+    kinds = [found.kind for found in ml.audit(uneven, n=4, k=2).misbehaviours]
+    assert kinds == ["raises"]
+    assert "one advantage a rollout" in ml.audit(uneven, n=4, k=2).misbehaviours[0].detail
+    assert torch.get_default_dtype() == torch.float32
+    assert ml.audit(writes, n=4, k=2, seconds=20).misbehaviours
+
+
+def test_settings_reach_the_rule() -> None:
+    def token_level(
+        token_level_rewards: Any, response_mask: Any, index: Any, config: Any, by_std: bool = True
+    ) -> Any:
+        pytest.importorskip("torch")
+        name = "grpo" if by_std and not config.get("plain", False) else "batch-mean"
+        found = ml.advantages(token_level_rewards.sum(-1), 1, estimator=name, group_ids=index)
+        return found[:, None] * response_mask, None
+
+    options: dict[str, Any] = {"n": 4, "k": 1, "target": "mean", "claims": ("equals:batch-mean",)}
+    assert not ml.audit(token_level, **options).passed
+    assert ml.audit(token_level, **options, settings={"by_std": False}).passed
+    assert ml.audit(token_level, **options, settings={"plain": True}).passed

@@ -1,0 +1,104 @@
+"""``maxpo-lab audit``: exit status, forms of the report, what is said of bad usage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from maxpo_lab.cli import app
+
+RULES = """
+import numpy as np
+
+def right(rewards, k):
+    import maxpo_lab as ml
+    return ml.advantages(rewards, k)
+
+def shrunk(rewards, k):
+    return right(rewards, k) / 2
+
+class Rules:
+    @staticmethod
+    def inner(rewards, k):
+        return right(rewards, k)
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "rules_of_a_project.py").write_text(RULES)
+    (tmp_path / "broken_project.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    return tmp_path
+
+
+def audit(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["audit", *arguments])
+    return done.exit_code, done.output
+
+
+SIZE = ("--n", "6", "--k", "2")
+OURS = "rules_of_a_project:"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ((OURS + "right", *SIZE), 0, "unbiased for max@2"),
+        ((OURS + "Rules.inner", *SIZE, "--claim", "centered", "--claim", "equals:canonical"), 0, "passed"),
+        ((OURS + "shrunk", *SIZE), 1, "0.5 x the max@2 gradient: exact direction, wrong scale"),
+        ((OURS + "shrunk", *SIZE, "--allow-scale"), 0, "equals 0.5 = 1/K x maxpo"),
+        ((OURS + "right", *SIZE, "--target", "mean"), 1, "unbiased for max@2"),
+        ((OURS + "right", *SIZE, "--rewards", "continuous"), 0, "continuous rewards"),
+        (("grpo:eps=1e-4", *SIZE, "--claim", "centered"), 0, "passed"),
+        (("l-statistic:TopM:2", *SIZE, "--target", "l-statistic:TopM:2"), 0, "passed"),
+        ((OURS + "wrong", *SIZE), 2, "has no attribute 'wrong'"),
+        (("no_such_module:rule", *SIZE), 2, "No module named 'no_such_module'"),
+        (("broken_project:rule", *SIZE), 2, "ZeroDivisionError"),
+        (("maxpoo", *SIZE), 2, "did you mean"),
+        (("maxpo", "--n", "4", "--k", "4"), 2, "k <= n-1"),
+        ((OURS + "right", *SIZE, "--claim", "fast"), 2, "claim 'fast'"),
+        ((OURS + "right", *SIZE, "--rewards", "ternary"), 2, "ternary"),
+        ((OURS + "right", *SIZE, "--set", "eps"), 2, "KEY=VALUE"),
+        ((OURS + "right", "--n", "6"), 2, "--k"),
+    ],
+)
+def test_status_and_words(arguments: tuple[str, ...], status: int, says: str) -> None:
+    found, output = audit(*arguments)
+    assert found == status, output
+    assert says in " ".join(output.replace("│", " ").split())
+
+
+def test_json_is_the_report() -> None:
+    status, output = audit(OURS + "shrunk", *SIZE, "--json")
+    report = json.loads(output)
+    assert (status, report["passed"]) == (1, False)
+    assert report["ascent"]["scale"] == pytest.approx(0.5)
+    assert report["claims"][0] == {
+        "claim": "unbiased",
+        "holds": False,
+        "detail": "0.5 x the max@2 gradient: exact direction, wrong scale (1/K); n=3, K=2: beside [0, 0], a "
+        "reward of 1 earns 1 more advantage than one of 0; for the gradient of max@2 it must be 2",
+    }
+    json.loads(output, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_markdown_stands_alone(project: Path) -> None:
+    status, _ = audit(OURS + "shrunk", *SIZE, "--markdown", "report.md")
+    text = (project / "report.md").read_text()
+    assert status == 1
+    assert text.startswith("# Audit of `shrunk`: failed\n")
+    cells = ("| unbiased | fails |", "| binary | many |", "| K = n | 6 | 6 |")
+    assert all(part in text for part in ("n = 6, K = 2", *cells, "```python"))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in rows)
+
+
+def test_a_file_that_cannot_be_written_is_bad_usage() -> None:
+    status, output = audit(OURS + "right", *SIZE, "--markdown", "no/such/folder/report.md")
+    assert status == 2
+    assert "report.md" in output
