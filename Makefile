@@ -5,7 +5,6 @@ PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
 PIP     := -m pip install -qq --disable-pip-version-check
 VERL    := .venv-verl
-TRL     := .venv-trl
 PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
@@ -31,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) $(PIP) -c constraints.txt -e '.[torch,lab,dev]'
+	$(PY) $(PIP) -c constraints.txt -e '.[torch,lab,trl,dev]'
 	@touch $@
 
 reproduce: setup
@@ -40,7 +39,8 @@ reproduce: setup
 smoke: setup
 	$(PY) -m analysis run --preset smoke --results .lab/smoke
 
-paper: setup
+# The study of frameworks audits verl in verl's own environment.
+paper: setup $(VERL)/.installed
 	$(PY) -m analysis run --preset paper
 
 $(STUDIES): setup
@@ -51,32 +51,28 @@ figures: setup
 
 # Two workers with a thread each: libraries that took both cores each would stand in each other's way.
 test: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --ignore=tests/integrations
 
-# verl and TRL pin versions against each other and against us: each has an environment of its own, without
-# the rest of the suite's dependencies (--confcutdir leaves its conftest out).
-test-integrations: setup $(VENV)/.ray $(VERL)/.installed $(TRL)/.installed
-	$(PY) -m pytest -m integration --ignore-glob='*/test_verl.py' --ignore-glob='*/test_trl.py'
-	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations tests/integrations/test_verl.py
-	$(TRL)/bin/python -m pytest -m integration --confcutdir=tests/integrations tests/integrations/test_trl.py
+# verl pins other versions than ours: it has an environment of its own, without the rest of the suite's
+# dependencies (--confcutdir leaves its conftest out), which SkyRL, of the same kind, shares.
+IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_registry.py \
+           tests/integrations/test_adapters_real.py
+test-integrations: setup $(VENV)/.ray $(VERL)/.installed
+	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL))
+	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
 
 # Beside the rest, as a study's workers need both.
 $(VENV)/.ray: $(STAMP)
 	$(PY) $(PIP) -c constraints.txt ray
 	@touch $@
 
-# Of verl's dependencies only those that its advantage functions import.
+# Of verl's and SkyRL's dependencies only those that their advantage functions import.
 $(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)
 	$(PYTHON) -m venv $(VERL)
 	$(VERL)/bin/python $(PIP) -c constraints-verl.txt -e '.[ray,torch]' pytest \
 	  codetiming omegaconf orjson tensordict transformers
-	$(VERL)/bin/python $(PIP) -c constraints-verl.txt --no-deps verl
-	@touch $@
-
-# After verl's, as both write maxpo_lab.egg-info.
-$(TRL)/.installed: pyproject.toml constraints-trl.txt | $(VERL)/.installed
-	$(PYTHON) -m venv $(TRL)
-	$(TRL)/bin/python $(PIP) -c constraints-trl.txt -e '.[torch,trl]' pytest
+	$(VERL)/bin/python $(PIP) -c constraints-verl.txt --no-deps verl \
+	  skyrl skyrl-gym jaxtyping wadler-lindig loguru pandas python-dateutil six
 	@touch $@
 
 check: setup
@@ -88,4 +84,4 @@ bench: setup
 	$(PY) -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VERL) $(TRL) .lab build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VERL) .lab build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -70,6 +70,10 @@ def run(
     if engine == "local" and workers is None:
         workers = joblib.cpu_count()
     for study in _chosen(studies):
+        if study.missing:
+            extra = ", ".join(study.missing)
+            console.print(f"{study.name} is left out: it needs {extra} (make setup installs all that studies need)")
+            continue
         with _explained(study, preset, store), runner.terminable():
             with _written_alone(study, results, wait=wait):
                 start = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,6 +44,9 @@ class Study:
         The study's figures by file name, from its rows alone; ``"figure"`` is the headline.
     curves
         What is tracked step by step beside the rows, from the rows alone; None where nothing is.
+    needs
+        Packages, by the names they are imported by, without which the study is left out, in one line that
+        says so.
     """
 
     name: str
@@ -53,6 +57,12 @@ class Study:
     table: Callable[[pd.DataFrame], pd.DataFrame]
     draw: Callable[[pd.DataFrame], dict[str, Figure]]
     curves: Callable[[pd.DataFrame], Sequence[Curves]] | None = None
+    needs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those of the needed packages that are not installed."""
+        return tuple(package for package in self.needs if find_spec(package) is None)
 
 
 def list_studies() -> tuple[str, ...]:

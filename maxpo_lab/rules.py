@@ -102,25 +102,14 @@ def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
     return result
 
 
-def rounding(values: Float) -> float:
-    """Epsilon of the type that float64 values were computed in: of float16, float32 or float64.
+def tolerance(rule: Rule, advantages: Float) -> float:
+    """What rounding may do to a rule's advantages (..., n): an absolute error.
 
-    A rule may compute in less than it returns. The bits that its values fill tell: numbers of at most eight
-    bits were not rounded, and others that all stop at a type's last bit were rounded there.
+    A rule that computes in less than float64 says so by an attribute ``rounding``, the type's epsilon.
     """
-    fractions = (np.abs(np.frexp(values)[0]) * 2.0**53).astype(np.int64)
-    lowest = fractions & -fractions
-    bits = 53 - int(np.log2(lowest[lowest > 0].min(initial=1 << 53)))
-    for made in (np.float16, np.float32):
-        if np.finfo(made).nmant - 2 < bits <= np.finfo(made).nmant + 1:
-            return float(np.finfo(made).eps)
-    return float(np.finfo(np.float64).eps)
-
-
-def tolerance(advantages: Float) -> float:
-    """What rounding may do to advantages (..., n), by the type they were computed in: an absolute error."""
     n: int = advantages.shape[-1]
-    share: float = max(64 * n * float(np.finfo(np.float64).eps), 16 * n**0.5 * rounding(advantages))
+    eps = float(np.finfo(np.float64).eps)
+    share: float = max(64 * n * eps, 4 * n**0.5 * getattr(rule, "rounding", 0.0))
     return share * max(float(np.abs(advantages).max()), float(np.finfo(np.float64).tiny))
 
 
@@ -154,7 +143,10 @@ def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> 
     name = describe(rule)
     advantages = evaluate(rule, rewards, k)
     # A rule that computes in float32 depends on the order of the rollouts in its last bits.
-    allowed = max(_SAME * float(np.abs(advantages).max()), tolerance(advantages))
+    made = np.asarray(rule(rewards[:1].copy(), k)).dtype
+    eps = float(np.finfo(made).eps) if made.kind == "f" else 0.0
+    largest = float(np.abs(advantages).max())
+    allowed = max(_SAME * largest, 16 * eps * rewards.shape[1] ** 0.5 * largest, tolerance(rule, advantages))
 
     def same(a: Float, b: Float) -> npt.NDArray[np.bool_]:
         return np.asarray((np.abs(a - b) <= allowed).all(axis=-1))

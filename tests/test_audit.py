@@ -317,10 +317,13 @@ def test_torch_conventions_are_found() -> None:
     groups = np.random.default_rng(0).random((5, 4))
     maxpo = ml.advantages(groups, 2)
     assert np.allclose(adapt(batch, n=4, k=2)(groups.copy(), 2), ml.get_estimator("batch-mean")(groups, 2))
-    for signature in ("auto", "verl", "skyrl"):
-        assert np.array_equal(adapt(token_level, signature, n=4, k=2)(groups.copy(), 2), maxpo)  # type: ignore[arg-type]
-    for each in ("auto", "rllm"):
-        assert np.array_equal(adapt(list_of_groups, each, n=4, k=2)(groups.copy(), 2), maxpo)  # type: ignore[arg-type]
+    single = ml.advantages(groups.astype(np.float32), 2)
+    conventions: list[tuple[Any, Any, Any]] = [
+        *((token_level, each, single) for each in ("auto", "verl", "skyrl")),
+        *((list_of_groups, each, maxpo) for each in ("auto", "rllm")),
+    ]
+    for function, signature, expected in conventions:
+        assert np.array_equal(adapt(function, signature, n=4, k=2)(groups.copy(), 2), expected)
 
     def writes(token_level_rewards: Any, response_mask: Any, index: Any, **others: Any) -> Any:
         token_level_rewards[:, -1] += 1

@@ -18,8 +18,10 @@ Float = npt.NDArray[np.float64]
 
 #: L-statistics that are tried beside mean and max@j.
 _PRESETS = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
-#: Weights of a spectrum that are put into words.
-_WORDS = 6
+#: Weights of a spectrum that are listed; more of both signs say nothing to a reader.
+_LISTED, _LISTED_OF_ONE_SIGN = 4, 8
+#: Success rates at which the weight of a prompt is told instead.
+_RATES = (0.02, 0.2, 0.7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +145,13 @@ def _mixture(spectrum: Spectrum | None, rewards: str) -> str:
     if spectrum is None:
         return elsewhere
     weights = _resolved(spectrum)
-    largest = np.argsort(-np.abs(weights), kind="stable")[:_WORDS]
-    named = sorted(each for each in largest if weights[each])
-    signs = ["-" if weights[each] < 0 else "+" for each in named]
-    terms = [
-        f"{sign} {abs(weights[each]):.4g} pass@{each + 1}" for sign, each in zip(signs, named, strict=True)
-    ]
-    more = " + smaller terms" if np.count_nonzero(weights) > len(named) else ""
-    text = f"a mixture: {' '.join(terms).removeprefix('+ ')}{more}"
+    named = np.flatnonzero(weights)
+    one_sign = (weights >= 0).all() or (weights <= 0).all()
+    if len(named) <= (_LISTED_OF_ONE_SIGN if one_sign else _LISTED):
+        terms = [f"{'-' if weights[i] < 0 else '+'} {abs(weights[i]):.4g} pass@{i + 1}" for i in named]
+        text = f"a mixture: {' '.join(terms).removeprefix('+ ')}"
+    else:
+        told = [f"{spectrum.weight_function(p):.3g} at p = {p:g}" for p in _RATES]
+        signs = "" if one_sign else " of both signs"
+        text = f"a mixture of {len(named)} pass@k, weights{signs}: grad p weighs {', '.join(told)}"
     return text if rewards == "binary" else f"{text}, on 0/1 rewards; {elsewhere}"

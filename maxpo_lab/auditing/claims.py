@@ -151,7 +151,7 @@ def why_not_centered(rule: rules.Rule, setting: Setting) -> str | None:
     def off_center(groups: Float) -> str | None:
         advantages = rules.evaluate(rule, groups, setting.k)
         total = np.abs(advantages.sum(axis=1))
-        rows = np.flatnonzero(total > groups.shape[1] * rules.tolerance(advantages))
+        rows = np.flatnonzero(total > groups.shape[1] * rules.tolerance(rule, advantages))
         if not len(rows):
             return None
         group, given = groups[rows[0]], advantages[rows[0]]

@@ -46,24 +46,61 @@ class Guard:
     """A rule whose calls end: in time, or with HungError; and that remembers whether it wrote into its input.
 
     A call runs in a thread of its own, which is left behind where it hangs; after that nothing more is
-    called. ``first_mutation``: the first group that came back changed, before and after.
+    called. ``first_mutation``: the first group that came back changed, before and after. ``rounding``: the
+    epsilon of the type that the rule computes in, see ``settle``.
     """
 
     def __init__(self, rule: rules.Rule, seconds: float) -> None:
-        self.rule, self.seconds, self.hung = rule, seconds, False
+        self.rule, self.seconds = rule, seconds
         self.name = rules.describe(rule)
+        self._hung: HungError | None = None
         self.first_mutation: tuple[list[float], list[float]] | None = None
+        self.rounding = float(np.finfo(np.float64).eps)
 
     def __call__(self, rewards: Any, k: int) -> Any:
         """The rule's answer. Raises HungError, or RaisedError from what the rule raised."""
+        if self._hung is not None:
+            raise self._hung
         before = np.array(rewards)
-        answer = in_time(lambda: self.rule(rewards, k), self.seconds, self.name)
+        try:
+            answer = in_time(lambda: self.rule(rewards, k), self.seconds, self.name)
+        except HungError as error:
+            self._hung = error
+            raise
         changed = ~((before == rewards) | (np.isnan(before) & np.isnan(rewards)))
         if changed.any() and self.first_mutation is None:
             row = np.argwhere(changed.reshape(-1, before.shape[-1]))[0, 0]
             old, new = (np.reshape(each, (-1, before.shape[-1]))[row].tolist() for each in (before, rewards))
             self.first_mutation = (old, new)
         return answer
+
+    def settle(self, n: int, k: int) -> None:
+        """Find out in which floating type the rule computes, which may be less than it is given or returns.
+
+        Its numbers tell, on rewards that fill float64: those of a lesser type end at that type's last bit. A
+        rule that refuses such rewards is taken at the type of its answer to 0/1 rewards.
+        """
+        free = np.random.default_rng(6).random((4, n))
+        for rewards in (free, np.round(free)):
+            try:
+                answer = np.asarray(self(rewards.copy(), k))
+            except (HungError, RaisedError):
+                continue
+            if answer.dtype.kind == "f":
+                shown = _epsilon(answer.astype(np.float64)) if rewards is free else 0.0
+                self.rounding = max(shown, float(np.finfo(answer.dtype).eps))
+                return
+
+
+def _epsilon(values: Float) -> float:
+    """Epsilon of the least floating type that holds all these numbers."""
+    filled = values[np.isfinite(values) & (values != 0)]
+    fractions = (np.abs(np.frexp(filled)[0]) * 2.0**53).astype(np.int64)
+    bits = 53 - np.log2((fractions & -fractions).min(initial=1 << 53))
+    return next(
+        (float(np.finfo(made).eps) for made in (np.float16, np.float32) if bits <= np.finfo(made).nmant + 1),
+        float(np.finfo(np.float64).eps),
+    )
 
 
 def in_time(call: Callable[[], Any], seconds: float, name: str) -> Any:

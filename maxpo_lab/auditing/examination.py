@@ -28,9 +28,10 @@ from .conduct import (
 )
 from .degenerate import edges
 from .failing import failing_test
+from .findings import precision_of
 from .likeness import nearest
 from .policies import UnderPolicy, under_policies
-from .report import AuditReport, precision_of
+from .report import AuditReport
 from .signatures import SIGNATURES, Signature
 from .symmetries import symmetries
 
@@ -124,6 +125,7 @@ def audit(
     facts = {"rule": rules.describe(function), "signature": shown, "n": n, "k": k, "target": target}
     if isinstance(guard, Misbehaviour):
         return _ended((guard,), wanted, facts, rewards)
+    guard.settle(n, k)
     kind, behaviour = _behaviour(guard, rewards, n=n, k=k)
     if isinstance(behaviour, Misbehaviour):
         found = (behaviour, *filter(None, [mutation(guard)]))
@@ -156,9 +158,8 @@ def _measured(
     groups = claims_of.groups_of(setting.rewards, n)
     try:
         seen = symmetries(guard, groups, behaviour, k)
-        generic = rules.evaluate(guard, groups, k)
         climbed = _climbed(guard, setting)
-        under = _under(guard, setting, rules.rounding(generic))
+        under = _under(guard, setting)
         at_edges = edges(guard, n=n, k=k)
         names = tuple(claim.removeprefix(EQUALS) for claim in wanted if claim.startswith(EQUALS))
         own = (guard.name,) if guard.name in list_estimators() else ()
@@ -177,7 +178,7 @@ def _measured(
     return AuditReport(
         **facts,
         rewards=setting.rewards,
-        precision=precision_of(generic),
+        precision=precision_of(guard.rounding),
         misbehaviours=tuple(misbehaviours),
         ascent=climbed,
         symmetries=seen,
@@ -201,12 +202,12 @@ def _climbed(guard: Guard, setting: Setting) -> Ascent:
     return ascent(pairs, spectrum, k=setting.k, target=setting.target, rewards=setting.rewards)
 
 
-def _under(guard: Guard, setting: Setting, eps: float) -> tuple[UnderPolicy, ...]:
+def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...]:
     """Under the reference policies on 0/1 rewards, and on the audited levels where there are more."""
 
     def on(rule: rules.Rule, values: Float, rewards: str) -> tuple[UnderPolicy, ...]:
         return under_policies(
-            rule, values, n=setting.n, k=setting.k, target=setting.target, rewards=rewards, eps=eps
+            rule, values, n=setting.n, k=setting.k, target=setting.target, rewards=rewards, eps=guard.rounding
         )
 
     found: tuple[UnderPolicy, ...] = ()
@@ -221,13 +222,14 @@ def _under(guard: Guard, setting: Setting, eps: float) -> tuple[UnderPolicy, ...
     return found
 
 
-def _without_ties(rule: rules.Rule) -> rules.Rule:
+def _without_ties(rule: Guard) -> rules.Rule:
     """The rule as it is on continuous rewards near some levels: equals are told apart, by their place."""
 
     def apart(rewards: Any, k: int) -> Any:
         return rule(rewards + _APART * np.arange(rewards.shape[-1]), k)
 
     apart.__name__ = rules.describe(rule)
+    apart.rounding = max(rule.rounding, _APART)  # type: ignore[attr-defined]
     return apart
 
 

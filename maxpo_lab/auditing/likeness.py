@@ -60,12 +60,15 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     ours = rules.evaluate(rule, groups, k)
     if not ours.any():
         return None
+    allowed = rules.tolerance(rule, ours)
     names = tuple(dict.fromkeys([*prefer, *list_estimators(), *_VARIANTS]))
-    found = _compared(ours, groups, names, k)
+    found = _compared(ours, groups, names, k, allowed)
     if not any(each.exact for each in found):
         using = tuple(name for name in names if get_estimator(name).uses_k)
         others = (other for other in range(1, n + 1) if other != k)
-        found += [each for other in others for each in _compared(ours, groups, using, other) if each.exact]
+        found += [
+            each for other in others for each in _compared(ours, groups, using, other, allowed) if each.exact
+        ]
     if not found:
         return None
     best = min(found, key=lambda each: (not each.exact, each.exact and each.scale != 1, each.distance))
@@ -77,9 +80,9 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     return replace(best, alike=tuple(name for name in alike if name != best.name))
 
 
-def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int) -> list[Likeness]:
+def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int, allowed: float) -> list[Likeness]:
     """How near each rule of these names comes, those that are defined and not 0 on these groups."""
-    allowed, size = rules.tolerance(ours), float(np.linalg.norm(ours))
+    size = float(np.linalg.norm(ours))
     found = []
     for name in names:
         theirs = _if_defined(get_estimator(name), groups, k)
@@ -105,7 +108,7 @@ def first_difference(
         return None
     ours = rules.evaluate(rule, groups, k)
     factor = float(np.sum(ours * theirs) / np.sum(theirs * theirs)) if scaled and theirs.any() else 1.0
-    off = np.abs(ours - factor * theirs) > max(rules.tolerance(ours), rules.tolerance(theirs))
+    off = np.abs(ours - factor * theirs) > max(rules.tolerance(rule, each) for each in (ours, theirs))
     rows = np.flatnonzero(off.any(axis=1))
     if not len(rows):
         return None

@@ -76,7 +76,7 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
     tolerance = 0.0
     for block in blocks:
         advantages = rules.evaluate(rule, values[block.level], k)
-        tolerance = max(tolerance, 2 * rules.tolerance(advantages))
+        tolerance = max(tolerance, 2 * rules.tolerance(rule, advantages))
         counts = block.sums(np.ones_like(advantages), size).astype(int)
         for key, row in zip(map(tuple, counts.tolist()), block.sums(advantages, size), strict=True):
             totals[key] = totals.get(key, 0.0) + row
@@ -121,5 +121,11 @@ def without_ties(rule: rules.Rule, *, n: int, k: int) -> Pairs:
     at, all_at = own(low)
     above, all_above = own(high)
     return Pairs(
-        n, others, low, high, below, above - at, 2 * rules.tolerance(np.concatenate([all_at, all_above]))
+        n,
+        others,
+        low,
+        high,
+        below,
+        above - at,
+        2 * rules.tolerance(rule, np.concatenate([all_at, all_above])),
     )

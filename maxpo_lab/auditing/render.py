@@ -17,9 +17,9 @@ from rich.text import Text
 from .ascent import objective_name, scale_in_symbols
 from .claims import Verdict
 from .degenerate import Case
+from .findings import Findings
 from .likeness import Likeness
 from .policies import UnderPolicy
-from .report import AuditReport
 from .symmetries import Symmetries
 
 _POLICY_COLUMNS = (
@@ -37,7 +37,7 @@ _POLICY_COLUMNS = (
 _EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
 
 
-def panel(report: AuditReport) -> Panel:
+def panel(report: Findings) -> Panel:
     """The report as a rich panel."""
     body: list[Table | Text | Syntax] = [_claims_table(report), Text()]
     facts = Table.grid(padding=(0, 2))
@@ -67,7 +67,7 @@ def panel(report: AuditReport) -> Panel:
     )
 
 
-def markdown(report: AuditReport) -> str:
+def markdown(report: Findings) -> str:
     """The report as Markdown."""
     outcome = "passed" if report.passed else "failed"
     parts = [
@@ -97,7 +97,7 @@ def markdown(report: AuditReport) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _setting(report: AuditReport) -> str:
+def _setting(report: Findings) -> str:
     target = objective_name(report.target, report.n, report.k)
     precision = f", computes in {report.precision}" if report.precision else ""
     return (
@@ -110,7 +110,7 @@ def _word(verdict: Verdict) -> str:
     return {True: "holds", False: "fails", None: "not decided"}[verdict.holds]
 
 
-def _claims_table(report: AuditReport) -> Table:
+def _claims_table(report: Findings) -> Table:
     table = Table.grid(padding=(0, 2))
     marks = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "[yellow]?[/yellow]"}
     for verdict in report.claims:
@@ -120,7 +120,7 @@ def _claims_table(report: AuditReport) -> Table:
     return table
 
 
-def _facts(report: AuditReport) -> list[tuple[str, str]]:
+def _facts(report: Findings) -> list[tuple[str, str]]:
     facts = []
     if report.ascent is not None:
         facts.append(("climbs", report.ascent.text))

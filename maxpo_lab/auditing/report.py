@@ -1,99 +1,20 @@
-"""What an audit found, as data: for people (``render``), for programs (JSON), and for an exit code."""
+"""The report of an audit: its findings, and how people read them."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from rich.panel import Panel
 
-import numpy as np
-
-from .. import rules
-from .ascent import Ascent
-from .claims import Verdict
-from .conduct import Misbehaviour
-from .degenerate import Edges
-from .likeness import Likeness
-from .policies import UnderPolicy
-from .symmetries import Symmetries
+from .findings import Findings
+from .render import markdown, panel
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditReport:
-    """The report of ``audit``.
-
-    Attributes
-    ----------
-    rule, signature
-        Its name, and the calling convention.
-    n, k, target, rewards
-        What was audited; ``rewards`` is the kind on which the claims were decided.
-    precision
-        The type that the rule computes in.
-    misbehaviours
-        What no rule may do. One that makes exact moments meaningless ends the audit: all that follows is
-        None then.
-    ascent, symmetries, policies, edges, nearest
-        See the classes of these names.
-    claims
-        A verdict for each claim.
-    failing_test
-        The source of a pytest test that fails for the first broken claim; None where all hold.
-    """
-
-    rule: str
-    signature: str
-    n: int
-    k: int
-    target: str
-    rewards: str
-    precision: str | None
-    misbehaviours: tuple[Misbehaviour, ...]
-    ascent: Ascent | None
-    symmetries: Symmetries | None
-    policies: tuple[UnderPolicy, ...] | None
-    edges: Edges | None
-    nearest: Likeness | None
-    claims: tuple[Verdict, ...]
-    failing_test: str | None
-
-    @property
-    def passed(self) -> bool:
-        """Whether every claim holds and the rule does nothing that no rule may do."""
-        return not self.misbehaviours and all(verdict.holds for verdict in self.claims)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain values; what is not a finite number is None or, infinite, its name."""
-        return _plain({**asdict(self), "passed": self.passed})  # type: ignore[no-any-return]
-
-    def to_json(self) -> str:
-        """The report as JSON."""
-        return json.dumps(self.as_dict(), indent=2)
+class AuditReport(Findings):
+    """The findings of ``audit``; rich prints it as a panel."""
 
     def to_markdown(self) -> str:
         """The report as a Markdown document that stands alone."""
-        from .render import markdown  # noqa: PLC0415 - draws in what only a reader needs
-
         return markdown(self)
 
-    def __rich__(self) -> Any:
+    def __rich__(self) -> Panel:
         """For rich's print."""
-        from .render import panel  # noqa: PLC0415
-
         return panel(self)
-
-
-def precision_of(advantages: Any) -> str:
-    """The floating type whose rounding the values show."""
-    eps = rules.rounding(np.asarray(advantages, dtype=np.float64))
-    return next(made.__name__ for made in (np.float16, np.float32, np.float64) if np.finfo(made).eps == eps)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else str(value)
-    return value

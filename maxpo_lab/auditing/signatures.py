@@ -62,7 +62,7 @@ def adapt(
         - ``"auto"``: the first of these that fits, found out by calls with small 0/1 rewards of the size n.
 
         The first two get NumPy arrays, or torch tensors where NumPy's make them raise; the token-level ones
-        torch tensors.
+        torch tensors of float32, in which trainers hold rewards.
     settings
         What ``config`` holds beside k; those that the function takes as keywords are passed as such.
     n, k
@@ -142,8 +142,9 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
     import torch  # noqa: PLC0415 - a second, and only these conventions need it
 
     groups, n = rewards.shape
-    tokens = torch.zeros(groups * n, _TOKENS, dtype=torch.from_numpy(rewards).dtype)
-    tokens[:, -1] = torch.from_numpy(rewards.reshape(-1))
+    tokens = torch.zeros(groups * n, _TOKENS)
+    given = torch.from_numpy(rewards.reshape(-1)).float()
+    tokens[:, -1] = given
     arguments = {
         "token_level_rewards": tokens,
         "response_mask": torch.ones_like(tokens),
@@ -153,7 +154,8 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
         **settings,
     }
     result = function(**_taken(function, arguments))
-    rewards[...] = tokens.sum(dim=-1).numpy().reshape(groups, n)  # what it wrote into its input, if anything
+    changed = ~torch.isclose(tokens.sum(dim=-1), given, rtol=0, atol=0, equal_nan=True)
+    rewards.reshape(-1)[changed.numpy()] = tokens.sum(dim=-1)[changed].numpy()  # what it wrote into its input
     advantages = _as_array(result[0] if isinstance(result, tuple) else result)
     if advantages.shape != tuple(tokens.shape):
         return advantages

@@ -48,7 +48,7 @@ def symmetries(rule: rules.Rule, groups: Float, behaviour: rules.Behaviour, k: i
     """Observe a rule on some groups (B, n)."""
     n = groups.shape[1]
     advantages = rules.evaluate(rule, groups, k)
-    same = rules.tolerance(advantages)
+    same = rules.tolerance(rule, advantages)
     total = np.abs(advantages.sum(axis=1))
     worst = int(total.argmax())
     return Symmetries(

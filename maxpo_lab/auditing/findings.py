@@ -1,0 +1,86 @@
+"""What an audit found, as data: for programs (JSON), for an exit code, and for ``render`` to show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .ascent import Ascent
+from .claims import Verdict
+from .conduct import Misbehaviour
+from .degenerate import Edges
+from .likeness import Likeness
+from .policies import UnderPolicy
+from .symmetries import Symmetries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What ``audit`` found.
+
+    Attributes
+    ----------
+    rule, signature
+        Its name, and the calling convention.
+    n, k, target, rewards
+        What was audited; ``rewards`` is the kind on which the claims were decided.
+    precision
+        The type that the rule computes in.
+    misbehaviours
+        What no rule may do. One that makes exact moments meaningless ends the audit: all that follows is
+        None then.
+    ascent, symmetries, policies, edges, nearest
+        See the classes of these names.
+    claims
+        A verdict for each claim.
+    failing_test
+        The source of a pytest test that fails for the first broken claim; None where all hold.
+    """
+
+    rule: str
+    signature: str
+    n: int
+    k: int
+    target: str
+    rewards: str
+    precision: str | None
+    misbehaviours: tuple[Misbehaviour, ...]
+    ascent: Ascent | None
+    symmetries: Symmetries | None
+    policies: tuple[UnderPolicy, ...] | None
+    edges: Edges | None
+    nearest: Likeness | None
+    claims: tuple[Verdict, ...]
+    failing_test: str | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every claim holds and the rule does nothing that no rule may do."""
+        return not self.misbehaviours and all(verdict.holds for verdict in self.claims)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values; what is not a finite number is None or, infinite, its name."""
+        return _plain({**asdict(self), "passed": self.passed})  # type: ignore[no-any-return]
+
+    def to_json(self) -> str:
+        """The report as JSON."""
+        return json.dumps(self.as_dict(), indent=2)
+
+
+def precision_of(eps: float) -> str:
+    """The floating type of this epsilon; of others, as bfloat16's, the epsilon itself."""
+    known = {float(np.finfo(made).eps): made.__name__ for made in (np.float16, np.float32, np.float64)}
+    return known.get(eps, f"epsilon {eps:.2g}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else str(value)
+    return value

@@ -1,0 +1,208 @@
+r"""The catalogue as advantage estimators of verl: importing this module registers them.
+
+``algorithm.adv_estimator=maxpo`` then works as ``grpo`` does. The names are the catalogue's with ``_`` for
+``-`` (``pkpo_loo1``, ``l_statistic:TopM:2``); ``REGISTERED`` lists them. A name that verl has already
+(``grpo``, ``rloo``) stays verl's.
+
+verl computes advantages in a Ray actor, ``TaskRunnerV1`` (``TaskRunner`` with ``trainer.use_v1=False``), so
+the module must be imported there. Whenever verl is imported it imports the modules that
+``VERL_USE_EXTERNAL_MODULES`` names, and ``ray_kwargs`` brings that variable to the actor, on whatever machine
+Ray puts it::
+
+    python -m verl.trainer.main_ppo \
+        +ray_kwargs.ray_init.runtime_env.env_vars.VERL_USE_EXTERNAL_MODULES=maxpo_lab.integrations.verl \
+        algorithm.adv_estimator=maxpo +algorithm.k=4 \
+        actor_rollout_ref.rollout.n=16 ...
+
+Where verl starts Ray on this machine, exporting the variable in the shell does the same. maxpo-lab must be
+installed on every machine of the cluster. The settings, all under ``algorithm``:
+
+- ``+algorithm.k=4``: the K of max@K; a rule for the mean reward does without.
+- ``+algorithm.small_groups=zero``: a group too small for the rule at this k (verl drops failed rollouts) gets
+  advantage 0; the default, ``raise``, is an error.
+- ``+algorithm.nan_policy=omit``: a reward of NaN, which verl passes on as the reward function gave it, marks
+  a rollout that could not be scored: it is left out of its group and gets advantage 0. Default: ``raise``.
+
+A reward is the sum of a row's ``token_level_rewards``, masked tokens too, as in verl's own estimators; with
+``algorithm.use_kl_in_reward=True`` that includes the penalty. Every row counts as one rollout, also where an
+agent loop returns several rows a session. A group without a token in the response mask gets 0, whatever its
+size: verl fills up a batch with such rows. The rules are for a loss that averages over rollouts,
+``actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-sum``; verl's default, ``token-mean``, divides by the
+batch's tokens instead.
+
+Checked with verl 0.9.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..advantages import advantages
+from ..estimators import get_estimator, list_estimators
+from ..ragged import by_id
+
+if TYPE_CHECKING:
+    import torch
+
+try:
+    _core_algos: Any = import_module("verl.trainer.ppo.core_algos")
+except ModuleNotFoundError as error:
+    if error.name != "verl":
+        raise
+    raise ImportError("maxpo_lab.integrations.verl needs verl: pip install verl") from error
+
+#: Settings read from verl's ``algorithm`` config, with a value to show in messages.
+_SETTINGS: Mapping[str, str] = {"k": "4", "small_groups": "zero", "nan_policy": "omit"}
+
+
+def verl_name(name: str) -> str:
+    """The name in verl's registry: ``"pkpo-loo1"`` as ``"pkpo_loo1"``; parameters after a ``:`` stay."""
+    family, colon, parameters = name.partition(":")
+    return family.replace("-", "_") + colon + parameters
+
+
+def advantages_for_verl(
+    name: str,
+    token_level_rewards: torch.Tensor,
+    response_mask: torch.Tensor,
+    *,
+    index: Any = None,
+    config: Any = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Advantages and returns as verl wants them of an estimator.
+
+    Parameters
+    ----------
+    name
+        A rule of the catalogue.
+    token_level_rewards
+        Shape (bs, T); the sum of a row is the rollout's reward.
+    response_mask
+        Shape (bs, T); 1 on the tokens that the policy wrote.
+    index
+        verl's ``uid``, one a row: rows of equal uid are a group, in any order, of any size.
+    config
+        verl's ``algorithm`` config, a mapping or an object with attributes: ``k``, ``small_groups`` and
+        ``nan_policy``, see the module.
+
+    Returns
+    -------
+    advantages, returns
+        The same tensor (bs, T) twice, as verl's own group estimators return it: the row's advantage on every
+        token of its mask. dtype and device are the rewards'; no gradient flows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No ``index``, no ``k`` for a rule that uses it, or what ``maxpo_lab.advantages`` refuses; each shows
+        the piece of the launch line to write.
+    """
+    if index is None:
+        raise ValueError(
+            f"adv_estimator={verl_name(name)} got no index: a rollout is compared with its group, so verl's "
+            f"batch must have a uid a row (non_tensor_batch['uid'])"
+        )
+    k, small_groups, nan_policy = (_setting(config, key) for key in _SETTINGS)
+    if k is None:
+        if get_estimator(name).uses_k:
+            raise ValueError(
+                f"adv_estimator={verl_name(name)} needs the K of max@K: add {_piece('k')} to verl's command "
+                f"line"
+            )
+        k = 1
+    rewards = token_level_rewards.detach().sum(dim=-1)
+    ids = np.asarray(index)
+    rows = _rows_with_a_group_to_train(ids, response_mask)
+    if not rows.size:
+        nothing = token_level_rewards.new_zeros(response_mask.shape)
+        return nothing, nothing
+    try:
+        found = advantages(
+            rewards[rows],
+            k,
+            estimator=name,
+            group_ids=ids[rows],
+            small_groups="raise" if small_groups is None else small_groups,
+            nan_policy="raise" if nan_policy is None else nan_policy,
+        )
+    except (TypeError, ValueError) as error:
+        error.add_note(f"on verl's command line: {', '.join(map(_piece, _SETTINGS))}")
+        raise
+    each = found.new_zeros(rewards.shape)
+    each[rows] = found
+    spread = each[:, None] * response_mask.to(each.dtype)
+    return spread, spread
+
+
+def _rows_with_a_group_to_train(ids: npt.NDArray[Any], response_mask: torch.Tensor) -> npt.NDArray[np.intp]:
+    """Rows whose group has a token in the response mask; verl's padding is a group that has none."""
+    groups = by_id(ids, len(response_mask))
+    written = np.asarray(response_mask.bool().any(dim=-1).cpu())[groups.order]
+    trains = np.logical_or.reduceat(written, np.cumsum(groups.sizes) - groups.sizes)
+    return np.sort(groups.order[np.repeat(trains, groups.sizes)])
+
+
+def _setting(config: Any, key: str) -> Any:
+    """A setting of verl's algorithm config, None where it is not there."""
+    return config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
+
+
+def _piece(key: str) -> str:
+    return f"+algorithm.{key}={_SETTINGS[key]}"
+
+
+def register(name: str) -> str:
+    """Register a rule with verl and return the name it has there.
+
+    For a rule with parameters (``"grpo:eps=1e-4"``, ``"l-statistic:TopM:3"``) call this in a module of your
+    own and name that module in ``VERL_USE_EXTERNAL_MODULES``. Registering a rule again changes nothing.
+
+    Raises
+    ------
+    ValueError
+        No such rule, or verl's registry has another function under this name.
+    """
+    get_estimator(name)
+    target = verl_name(name)
+    owner = _core_algos.ADV_ESTIMATOR_REGISTRY.get(target)
+    if owner is None:
+        _core_algos.register_adv_est(target)(_as_estimator(name))
+    elif getattr(owner, "__module__", None) != __name__:
+        raise ValueError(
+            f"adv_estimator={target} is already registered with verl, by {_described(owner)}: import one of "
+            f"the two alone, or register that one under another name"
+        )
+    return target
+
+
+def _as_estimator(name: str) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    """The function that verl calls, by keywords."""
+
+    def estimator(
+        token_level_rewards: torch.Tensor, response_mask: torch.Tensor, index: Any = None, config: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return advantages_for_verl(name, token_level_rewards, response_mask, index=index, config=config)
+
+    estimator.__name__ = estimator.__qualname__ = f"estimator[{name}]"
+    estimator.__doc__ = f"{name} of maxpo_lab: see advantages_for_verl."
+    return estimator
+
+
+def _described(owner: Any) -> str:
+    return f"{getattr(owner, '__module__', '?')}.{getattr(owner, '__qualname__', owner)}"
+
+
+def _is_verls(target: str) -> bool:
+    owner = _core_algos.ADV_ESTIMATOR_REGISTRY.get(target)
+    return getattr(owner, "__module__", "").partition(".")[0] == "verl"
+
+
+#: Names of the catalogue in verl's registry; those that verl has itself are not ours.
+REGISTERED: tuple[str, ...] = tuple(
+    register(name) for name in list_estimators() if not _is_verls(verl_name(name))
+)
