@@ -1,7 +1,6 @@
 """The advantages that TRL's ``GRPOTrainer`` really trains on against the catalogue.
 
-A random tiny Qwen2 and a tokenizer made here, so that nothing is fetched. Runs in an environment of its own
-(``make test-integrations``).
+Runs in an environment of its own (``make test-integrations``).
 """
 
 from __future__ import annotations
@@ -16,21 +15,14 @@ import maxpo_lab as ml
 
 # Warnings of this project stay errors; TRL gives some through how it calls what it depends on.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|test_)")]
-trl = pytest.importorskip("trl", reason="TRL is in .venv-trl alone: make test-integrations")
-import tokenizers  # noqa: E402 - these come with TRL
-import torch  # noqa: E402
-import transformers  # noqa: E402
-from datasets import Dataset  # noqa: E402
+trl = pytest.importorskip("trl", reason="TRL is not here: make setup")
+import torch  # noqa: E402 - it comes with TRL
+from tiny_trl import N, Recording, Rewards, tiny_trainer  # noqa: E402
 
-torch.set_num_threads(1)  # more would only wait for each other on a model of this size
-LETTERS = "abcdefghijklmnop"
-N = 8
-GROUPS = 3
 BY_STD, NO_STD = "grpo:eps=1e-4,ddof=1", "batch-mean"
 # The mean of rewards up to 1 rounds by at most an ulp, 6e-8; a std of 0.1 multiplies that by 10.
 TOLERANCE = 1e-6
 
-Rewards = list[float | None]
 RewardRule = Callable[[list[list[int]]], Rewards]
 
 
@@ -64,80 +56,8 @@ def flat_tenths(completions: list[list[int]]) -> Rewards:
 STEPS = (binary, graded, continuous, partly_unscorable, flat)
 
 
-class Recorder(trl.GRPOTrainer):
-    """A trainer that writes down the rewards it gathered, its advantages, and those its loss was given."""
-
-    def __init__(self, **arguments: Any) -> None:
-        self.rewards: list[torch.Tensor] = []
-        self.advantages: list[torch.Tensor] = []
-        self.trained_on: list[torch.Tensor] = []
-        super().__init__(**arguments)
-
-    def _calculate_rewards(self, *inputs: Any) -> torch.Tensor:
-        rewards = super()._calculate_rewards(*inputs)
-        self.rewards.append(rewards.clone())
-        return rewards
-
-    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
-        outputs = super()._generate_and_score_completions(inputs)
-        self.advantages.append(outputs["advantages"].clone())
-        return outputs
-
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        self.trained_on.append(inputs["advantages"].clone())
-        return super()._compute_loss(model, inputs)
-
-
-def tiny_model() -> transformers.PreTrainedModel:
-    torch.manual_seed(0)
-    config = transformers.Qwen2Config(
-        vocab_size=len(LETTERS) + 2,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=None,
-    )
-    return transformers.Qwen2ForCausalLM(config)
-
-
-def letter_tokenizer() -> transformers.PreTrainedTokenizerBase:
-    vocabulary = {token: number for number, token in enumerate(["<pad>", "<eos>", *LETTERS])}
-    words = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<pad>"))
-    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", eos_token="<eos>", padding_side="left"
-    )
-
-
-def trainer_of(folder: Path, *rules: Callable[..., Rewards], **settings: Any) -> Recorder:
-    arguments = trl.GRPOConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=N * GROUPS,
-        per_device_eval_batch_size=N * GROUPS,
-        num_generations=N,
-        max_completion_length=8,
-        learning_rate=1e-3,
-        use_cpu=True,
-        bf16=False,
-        disable_tqdm=True,
-        logging_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        **settings,
-    )
-    prompts = Dataset.from_dict({"prompt": [" ".join(LETTERS[i : i + 3]) for i in range(12)]})
-    return Recorder(
-        model=tiny_model(),
-        reward_funcs=list(rules),
-        args=arguments,
-        train_dataset=prompts,
-        eval_dataset=prompts,
-        processing_class=letter_tokenizer(),
-    )
+class Recorder(Recording, trl.GRPOTrainer):
+    pass
 
 
 def trained(folder: Path, steps: Sequence[RewardRule], **settings: Any) -> Recorder:
@@ -146,7 +66,7 @@ def trained(folder: Path, steps: Sequence[RewardRule], **settings: Any) -> Recor
     def rewarded(completion_ids: list[list[int]], trainer_state: Any, **others: Any) -> Rewards:
         return steps[trainer_state.global_step](completion_ids)
 
-    trainer = trainer_of(folder, rewarded, max_steps=len(steps), **settings)
+    trainer = tiny_trainer(Recorder, folder, rewarded, max_steps=len(steps), **settings)
     trainer.train()
     return trainer
 
@@ -188,7 +108,7 @@ def test_several_reward_functions_are_a_weighted_sum_of_the_scores_there_are(tmp
     def second(completion_ids: list[list[int]], **others: Any) -> Rewards:
         return [None if i % 3 else reward for i, reward in enumerate(graded(completion_ids))]
 
-    trainer = trainer_of(tmp_path, first, second, max_steps=1, reward_weights=[1.0, 0.5])
+    trainer = tiny_trainer(Recorder, tmp_path, first, second, max_steps=1, reward_weights=[1.0, 0.5])
     trainer.train()
     summed = (trainer.rewards[0] * torch.tensor([1.0, 0.5])).nansum(1)
     torch.testing.assert_close(trainer.advantages[0], ours(summed, BY_STD), rtol=0, atol=TOLERANCE)
@@ -201,7 +121,7 @@ def test_evaluation_has_groups_of_its_own_size(n: int, tmp_path: Path) -> None:
     def rewarded(completion_ids: list[list[int]], **others: Any) -> Rewards:
         return graded(completion_ids)
 
-    trainer = trainer_of(tmp_path, rewarded, num_generations_eval=n)
+    trainer = tiny_trainer(Recorder, tmp_path, rewarded, num_generations_eval=n)
     trainer.evaluate()
     for rewards, theirs in zip(trainer.rewards, trainer.advantages, strict=True):
         torch.testing.assert_close(theirs, ours(rewards[:, 0], BY_STD, n), rtol=0, atol=TOLERANCE)

@@ -1,0 +1,341 @@
+"""TRL's ``GRPOTrainer`` on any advantage rule of the catalogue.
+
+::
+
+    from datasets import Dataset
+    from trl import GRPOConfig
+
+    from maxpo_lab.integrations.trl import MaxPOTrainer
+
+
+    def solved(completions, answer, **columns):
+        return [float(a in text) for text, a in zip(completions, answer, strict=True)]
+
+
+    trainer = MaxPOTrainer(
+        model="Qwen/Qwen3-0.6B",
+        reward_funcs=solved,
+        args=GRPOConfig("out", num_generations=8, max_completion_length=64, scale_rewards="none"),
+        train_dataset=Dataset.from_dict({"prompt": ["2 + 2 =", "3 * 5 ="], "answer": ["4", "15"]}),
+        estimator="maxpo",
+        k=4,
+    )
+    trainer.train()
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..advantages import advantages
+from ..estimators import Estimator, get_estimator
+from ..groups import as_k, whole_number
+
+try:
+    import torch
+    import trl
+    from transformers import TrainerState
+    from trl import GRPOConfig, GRPOTrainer
+except ModuleNotFoundError as error:
+    if error.name not in {"torch", "transformers", "trl"}:
+        raise
+    raise ImportError("maxpo_lab.integrations.trl needs TRL: pip install 'maxpo-lab[trl]'") from error
+
+TESTED = "1.16"
+
+#: What is overridden or called of ``GRPOTrainer``, with the first parameters it is known by.
+_METHODS = {
+    "__init__": ("self", "model", "reward_funcs", "args"),
+    "_calculate_rewards": ("self", "inputs", "prompts", "completions", "completion_ids_list"),
+    "_generate_and_score_completions": ("self", "inputs"),
+}
+#: Settings under which TRL would scale advantages that are replaced: the only value each may have.
+_SETTINGS = {"scale_rewards": "none", "multi_objective_aggregation": "sum_then_normalize"}
+_ATTRIBUTES = ("num_generations", "num_generations_eval", "reward_weights", "_metrics", "_logs")
+
+
+class TRLChangedError(RuntimeError):
+    """The installed TRL does not do what the tested one does, so its advantages cannot be replaced safely."""
+
+    def __init__(self, difference: str) -> None:
+        super().__init__(
+            f"TRL {trl.__version__}: {difference}; MaxPOTrainer is tested with TRL {TESTED}: "
+            f"pip install 'trl=={TESTED}.*'"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class KSteps:
+    """A piecewise constant k: ``KSteps({0: 8, 100: 1})`` is 8 up to step 99 and 1 from step 100 on.
+
+    Parameters
+    ----------
+    starts
+        The k from each step on, steps as ``TrainerState.global_step`` counts them (optimizer steps, from 0).
+
+    Raises
+    ------
+    TypeError
+        ``starts`` is not a mapping, or a step or a k is not an integer.
+    ValueError
+        No k for step 0, a negative step, or a k below 1.
+    """
+
+    starts: Mapping[int, int]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.starts, Mapping):
+            raise TypeError(
+                f"starts={self.starts!r} is a {type(self.starts).__name__}: it must map steps to k, "
+                f"e.g. {{0: 8, 100: 1}}"
+            )
+        checked = {whole_number(step, "step"): as_k(k) for step, k in self.starts.items()}
+        if min(checked, default=None) != 0:
+            raise ValueError(f"starts={dict(self.starts)}: the first step must be 0, e.g. {{0: 8, 100: 1}}")
+        object.__setattr__(self, "starts", dict(sorted(checked.items())))
+
+    def __call__(self, state: TrainerState) -> int:
+        """The k at ``state.global_step``."""
+        return self.starts[max(start for start in self.starts if start <= state.global_step)]
+
+
+class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
+    r"""``trl.GRPOTrainer`` that trains on ``maxpo_lab.advantages`` in place of its own.
+
+    With ``R_i = sum_f weight_f r_fi`` over the reward functions f that scored rollout i, the rollouts of a
+    prompt get ``A = rule(R, k)``. One that no function scored (``None`` or NaN) is left out of its group and
+    gets 0. Generation, loss and all else are TRL's.
+
+    Parameters
+    ----------
+    model, reward_funcs, args, *others, **settings
+        As ``GRPOTrainer`` takes them. The rule defines its own scale, so ``args`` must say
+        ``scale_rewards="none"`` and leave ``multi_objective_aggregation`` at ``"sum_then_normalize"``;
+        ``args=None`` does.
+    estimator
+        A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"`` (see ``get_estimator``), or an ``Estimator``.
+    k
+        The K of max@K; a rule for the mean reward takes it and does not use it. Or a schedule such as
+        ``KSteps({0: 8, 100: 1})``: a callable, given the ``TrainerState`` whenever completions are generated
+        (in training, every ``steps_per_generation * num_iterations`` micro-batches).
+    small_groups
+        In training, a group that unscored rollouts leave too small for the rule gets 0, or is an error. One
+        without any scored rollout gets 0 either way, as in ``advantages``.
+
+    Raises
+    ------
+    TypeError
+        A k that is neither an integer nor callable, or a schedule that gives no integer.
+    ValueError
+        ``args`` would scale advantages; the rule is undefined at ``num_generations`` and k (said at
+        construction, but for a schedule other than ``KSteps``: when it gives that k); an infinite reward, or
+        one outside of the rule's domain.
+    TRLChangedError
+        A method, parameter, setting or attribute that this class needs is not in the installed TRL. Also,
+        at every step, where TRL's own advantages are not reward minus group mean of the rewards seen here:
+        TRL, or a subclass, orders or weighs them in another way.
+
+    Notes
+    -----
+    *Evaluation* has groups of ``num_generations_eval``. Where the rule is undefined on them, or on what
+    unscored rollouts leave of them, they get 0: the advantages of an evaluation move nothing.
+
+    *Metrics*, of the advantages used, over all processes: ``k``, ``advantages/mean``, ``advantages/rms``,
+    ``advantages/dead_groups`` (share of groups whose advantages are all 0) and
+    ``advantages/undefined_groups`` (share of groups too small for the rule; dead too). TRL averages them from
+    one log to the next. Its completions table shows the advantages used.
+
+    *Loss*. The rules are for the mean convention, ``g = (1/n) sum_i A_i s_i`` with ``s_i`` the score of the
+    whole completion. On-policy and with ``beta=0``, TRL ascends along the mean over prompts of
+
+    - ``loss_type="luspo"``: g, for completions of any lengths;
+    - ``"dr_grpo"``: g / ``max_completion_length``, for any lengths;
+    - ``"dapo"`` (TRL's default), ``"bnpo"``: g / mean length in the batch, so a factor that varies;
+    - ``"grpo"``: g with each ``s_i`` divided by the length of i, another direction unless lengths are equal.
+
+    ``mask_truncated_completions=True`` drops scores whose rewards stay, which no rule allows for.
+
+    *Cost* a generation of B rollouts: O(B log n) in float64 on the CPU, no communication.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        reward_funcs: Any = None,
+        args: Any = None,
+        *others: Any,
+        estimator: str | Estimator = "maxpo",
+        k: int | Callable[[TrainerState], int],
+        small_groups: Literal["zero", "raise"] = "zero",
+        **settings: Any,
+    ) -> None:
+        _check_methods()
+        if small_groups not in {"zero", "raise"}:
+            raise ValueError(f"small_groups={small_groups!r}: must be 'zero' or 'raise'")
+        rule = estimator if isinstance(estimator, Estimator) else get_estimator(estimator)
+        if args is None:
+            name = model if isinstance(model, str) else getattr(model.config, "_name_or_path", "")
+            args = GRPOConfig(f"{name.split('/')[-1]}-GRPO", scale_rewards="none")
+        _check_settings(args)
+        if not callable(k):
+            k = as_k(k)
+        for known in k.starts.values() if isinstance(k, KSteps) else () if callable(k) else (k,):
+            _check_defined(rule, args.num_generations, known)
+        super().__init__(model, reward_funcs, args, *others, **settings)
+        for attribute in _ATTRIBUTES:
+            if not hasattr(self, attribute):
+                raise TRLChangedError(f"GRPOTrainer has no attribute {attribute!r}")
+        if "advantages" not in self._logs:
+            raise TRLChangedError("GRPOTrainer._logs has no 'advantages'")
+        self.estimator, self.k, self.small_groups = rule, k, small_groups
+        self._gathered: torch.Tensor | None = None
+
+    def _calculate_rewards(self, *inputs: Any, **named: Any) -> torch.Tensor:
+        rewards: torch.Tensor = super()._calculate_rewards(*inputs, **named)
+        self._gathered = rewards.cpu().double().clone()
+        return rewards
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        training = bool(self.model.training)  # as TRL tells its mode
+        n = self.num_generations if training else self.num_generations_eval
+        k = self._k_now(n if training else None)
+        self._gathered = None
+        outputs: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        theirs = outputs["advantages"]
+        rows = self.accelerator.num_processes * len(inputs)
+        scored = _Scored.of(self._gathered, self.reward_weights, rows=rows, n=n)
+        used = advantages(
+            scored.rewards,
+            k,
+            estimator=self.estimator,
+            nan_policy="omit",
+            small_groups=self.small_groups if training else "zero",
+        )
+        used = used.reshape(-1).to(theirs.dtype)
+
+        first = self.accelerator.process_index * len(inputs)
+        here = slice(first, first + len(inputs))
+        table = self._logs["advantages"]
+        logged = min(rows, len(table))  # an evaluation's batch may be larger than what the table keeps
+        newest, older = slice(rows - logged, rows), list(table)[: len(table) - logged]
+        scored.check(theirs, here, "advantages")
+        scored.check(torch.tensor(list(table)[len(older) :], dtype=theirs.dtype), newest, "logged advantages")
+
+        outputs["advantages"] = used[here].to(theirs.device)
+        table.clear()
+        table.extend([*older, *used[newest].tolist()])
+        metrics = self._metrics["train" if training else "eval"]
+        for name, value in _summary(used.reshape(-1, n), scored.rewards, self.estimator, k).items():
+            metrics[name].append(value)
+        return outputs
+
+    def _k_now(self, n: int | None) -> int:
+        """The k of this step; where a group size is given, the rule is defined at the two."""
+        step = self.state.global_step
+        given = self.k(self.state) if callable(self.k) else self.k
+        try:
+            k = as_k(given)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"step {step}: {error}") from error
+        if n is not None:
+            _check_defined(self.estimator, n, k, f"step {step}: ")
+        return k
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """The rewards of a batch of all processes, and what TRL must have made of them.
+
+    Attributes
+    ----------
+    rewards
+        Weighted sums over the reward functions, shape (G, n), float64; NaN where none scored.
+    size
+        What rounding is relative to: the largest weighted sum of sizes in each group, shape (G, 1).
+    functions
+        Number of reward functions.
+    """
+
+    rewards: torch.Tensor
+    size: torch.Tensor
+    functions: int
+
+    @classmethod
+    def of(cls, gathered: torch.Tensor | None, weights: torch.Tensor, *, rows: int, n: int) -> _Scored:
+        """From rewards (rows, functions); TRLChangedError where that is not their shape."""
+        shape = None if gathered is None else tuple(gathered.shape)
+        if gathered is None or shape != (rows, len(weights)) or rows % n:
+            raise TRLChangedError(
+                f"rewards of shape {shape}, expected ({rows}, {len(weights)}): a row a rollout of all "
+                f"processes, in groups of {n}, and a column a reward function"
+            )
+        parts = gathered * weights.cpu().double()
+        rewards = parts.nansum(dim=1).masked_fill(gathered.isnan().all(dim=1), float("nan"))
+        size = parts.abs().nansum(dim=1).reshape(-1, n).amax(dim=1, keepdim=True)
+        return cls(rewards.reshape(-1, n), size, len(weights))
+
+    def check(self, theirs: torch.Tensor, rows: slice, name: str) -> None:
+        """TRLChangedError unless these are reward minus group mean (0 where unscored) up to rounding.
+
+        With u = eps/2 and S the size: a sum of m products errs by m u S, and so do the rewards in the mean,
+        which adds n u S; the difference, at most 2S, adds 2 u S. Allowed is twice (2m + n + 2) u S, for the
+        terms of second order.
+        """
+        expected = (self.rewards - self.rewards.nanmean(dim=1, keepdim=True)).nan_to_num(nan=0.0)
+        n = expected.shape[1]
+        slack = torch.finfo(theirs.dtype).eps * (2 * self.functions + n + 2) * self.size.expand(-1, n)
+        expected, slack = expected.reshape(-1)[rows], slack.reshape(-1)[rows]
+        if theirs.shape != expected.shape:
+            raise TRLChangedError(f"{name} of shape {tuple(theirs.shape)}, expected {tuple(expected.shape)}")
+        wrong = ~((theirs.cpu().double() - expected).abs() <= slack)
+        if wrong.any():
+            row = int(wrong.int().argmax())
+            raise TRLChangedError(
+                f"{name}[{row}] is {float(theirs[row])}, but reward minus group mean is "
+                f"{float(expected[row])}: TRL, or a subclass, orders or weighs rewards in another way"
+            )
+
+
+def _summary(used: torch.Tensor, rewards: torch.Tensor, rule: Estimator, k: int) -> dict[str, float]:
+    """The metrics of advantages (G, n) given for rewards (G, n)."""
+    sizes = (~rewards.isnan()).sum(dim=1).tolist()
+    undefined = {size for size in set(sizes) if size == 0 or rule.why_not(size, k)}
+    wide = used.double()
+    return {
+        "k": float(k),
+        "advantages/mean": float(wide.mean()),
+        "advantages/rms": float(wide.square().mean().sqrt()),
+        "advantages/dead_groups": float((wide == 0).all(dim=1).double().mean()),
+        "advantages/undefined_groups": sum(size in undefined for size in sizes) / len(sizes),
+    }
+
+
+def _check_defined(rule: Estimator, n: int, k: int, where: str = "") -> None:
+    if reason := rule.why_not(n, k):
+        raise ValueError(f"{where}{rule.name} at num_generations={n} and k={k} is undefined: {reason}")
+
+
+def _check_methods() -> None:
+    """TRLChangedError unless ``GRPOTrainer`` has the methods used, with the parameters they are known by."""
+    for name, known in _METHODS.items():
+        method = getattr(GRPOTrainer, name, None)
+        if method is None:
+            raise TRLChangedError(f"GRPOTrainer has no method {name}")
+        found = tuple(inspect.signature(method).parameters)
+        if found[: len(known)] != known or (name != "__init__" and len(found) > len(known)):
+            raise TRLChangedError(f"GRPOTrainer.{name} takes ({', '.join(found)}), not ({', '.join(known)})")
+
+
+def _check_settings(args: Any) -> None:
+    """ValueError where TRL would scale advantages that are replaced."""
+    for name, needed in _SETTINGS.items():
+        if not hasattr(args, name):
+            raise TRLChangedError(f"{type(args).__name__} has no setting {name!r}")
+        if (given := getattr(args, name)) != needed:
+            raise ValueError(
+                f"{name}={given!r}: the rule defines its own scale, so this would change nothing; pass "
+                f"GRPOConfig(..., {name}={needed!r})"
+            )
