@@ -71,8 +71,7 @@ def run(
         workers = joblib.cpu_count()
     for study in _chosen(studies):
         if study.missing:
-            extra = ", ".join(study.missing)
-            console.print(f"{study.name} is left out: it needs {extra} (make setup installs all that studies need)")
+            console.print(f"{study.name} is left out: it needs {', '.join(study.missing)} (make setup)")
             continue
         with _explained(study, preset, store), runner.terminable():
             with _written_alone(study, results, wait=wait):

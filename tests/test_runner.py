@@ -324,6 +324,7 @@ def places(folder: Path) -> tuple[object, ...]:
     return ("--workers", 2, "--results", folder / "results", "--store", folder / "cells")
 
 
+@pytest.mark.integration
 def test_the_same_bits_after_stops_of_every_kind(
     checkout: Checkout, undisturbed: bytes, tmp_path: Path
 ) -> None:
@@ -361,6 +362,7 @@ def test_the_same_bits_after_stops_of_every_kind(
     assert not [*cells.rglob("*.tmp")]
 
 
+@pytest.mark.integration
 def test_a_killed_worker_is_replaced(checkout: Checkout, undisturbed: bytes, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     pids.mkdir()

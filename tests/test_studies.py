@@ -27,7 +27,13 @@ ROOT = Path(__file__).parent.parent
 QUIET = Console(quiet=True)
 
 
-@pytest.fixture(scope="module", params=list_studies())
+#: A study that trains a language model takes its time also at the smoke preset.
+PARAMETERS = [
+    pytest.param(name, marks=pytest.mark.integration if name == "llm" else ()) for name in list_studies()
+]
+
+
+@pytest.fixture(scope="module", params=PARAMETERS)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """A study run at the smoke preset, in this process, and its results folder."""
     study = get_study(request.param)
@@ -164,13 +170,12 @@ def test_redrawing_draws_the_rows_that_came_while_it_waited(
 
 @pytest.fixture(scope="module")
 def standard_unbiasedness() -> pd.DataFrame:
-    """Small groups of the standard preset on all specimens, larger ones on one: a fifth of its time."""
+    """Small groups of the standard preset on all specimens, larger ones on one: a tenth of its time."""
     study = get_study("unbiasedness")
     cells = [
         cell
         for cell in study.cells("standard")
-        if (cell.n <= 8 or cell.specimen == "bandit, many correct")
-        and (cell.specimen, cell.n) != ("cliff", 4)
+        if cell.n == 4 + 4 * (cell.specimen == "bandit, many correct") and cell.specimen != "cliff"
     ]
     return pd.DataFrame([asdict(row) for cell in cells for row in study.measure(cell)])
 

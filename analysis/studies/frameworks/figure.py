@@ -1,0 +1,174 @@
+"""The matrix of frameworks' rules by what the audit says, from stored rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from ...figures import PAGE, VERDICTS
+
+#: An angle below this is 0: float32 leaves 1e-8.
+ZERO = 1e-6
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One property of one rule: its verdict, which has a colour, or a colour, and its text."""
+
+    verdict: str
+    text: str
+
+
+def matrix(rows: pd.DataFrame) -> list[tuple[str, str, dict[str, Cell]]]:
+    """Of each row the rule, what it is measured against, and its properties."""
+    return [(f"{row.framework}: {row.rule}", str(row.target), _judged(row)) for _, row in rows.iterrows()]
+
+
+def _judged(row: pd.Series) -> dict[str, Cell]:
+    if row.verdict == "not judged":
+        undefined = dict.fromkeys(COLUMNS, Cell("not claimed", "-"))
+        return undefined | {"objective": Cell("fails", f"not judged: {row.misbehaves}")}
+    objective, scale = _objective(row)
+    flat_is_zero = row.flat in ("all 0", "0 but for rounding")
+    flat = "refused" if pd.isna(row.flat_largest) else "0" if flat_is_zero else _short(row.flat_largest)
+    colour = "holds" if flat_is_zero else "not claimed" if flat == "refused" else "fails"
+    rates = ("hard", "medium", "easy")
+    return {
+        "objective": objective,
+        "scale": scale,
+        "sum": Cell("holds", "0") if row.centered == "yes" else Cell("fails", _short(row.worst_sum)),
+        **{f"efficiency_{rate}": _efficiency(row[f"efficiency_{rate}"]) for rate in rates},
+        "flat": Cell(colour, flat),
+        "missing": _missing(str(row.unscorable)),
+    }
+
+
+def _objective(row: pd.Series) -> tuple[Cell, Cell]:
+    """What is climbed, and at what scale."""
+    if row.verdict == "unbiased":
+        return Cell("holds", f"{row.target}, unbiased"), Cell("holds", "1")
+    if row.verdict == "scaled":
+        return Cell("other scale", f"{row.target}, wrong scale"), Cell("other scale", f"{row.scale:.4g}")
+    if row.verdict == "nothing":
+        return Cell("fails", "nothing: E g = 0"), Cell("fails", "0")
+    varies = Cell("policy", "varies")
+    if row.rewards == "binary" or row.direction_error < ZERO:
+        return Cell("policy", "a mixture"), varies
+    return Cell("fails", f"off by {row.direction_error:.2f} rad"), varies
+
+
+def _short(value: float) -> str:
+    return f"{value:.0e}" if value >= 1e4 or 0 < value < 1e-2 else f"{value:.3g}"
+
+
+def _efficiency(value: float) -> Cell:
+    if pd.isna(value):
+        return Cell("not claimed", "-")
+    if value > 1:
+        return Cell("not claimed", "> 1")
+    return Cell(to_hex(colormaps["Greys"](0.05 + 0.3 * (1 - value))), f"{value:.2f}")
+
+
+def _missing(remark: str) -> Cell:
+    if remark.startswith("gets 0; the others as without it"):
+        return Cell("holds", "left out")
+    if remark == "refuses":
+        return Cell("holds", "refused")
+    if remark.startswith("NaN"):
+        return Cell("fails", "NaN spreads")
+    return Cell("fails", remark.partition(";")[0] or "-")
+
+
+COLUMNS = {
+    "objective": "climbs",
+    "scale": "scale",
+    "sum": "$\\max|\\Sigma_i A_i|$",
+    "efficiency_hard": "p = 0.02",
+    "efficiency_medium": "p = 0.2",
+    "efficiency_easy": "p = 0.7",
+    "flat": "group of\neight 0.1",
+    "missing": "a NaN\nreward",
+}
+_WIDTHS = (2.3, 0.85, 1.0, 0.75, 0.75, 0.75, 0.9, 1.15)
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line a rule and group size."""
+    lines = []
+    for (_, row), (name, target, cells) in zip(rows.iterrows(), matrix(rows), strict=True):
+        package = row["version"]
+        shown = f"{row.origin} {package}" if isinstance(package, str) else row.origin
+        lines.append(
+            {
+                "framework: rule": name,
+                "measured": shown,
+                "n": row.n,
+                "K": row.k,
+                "meant for": target,
+                "climbs": row.climbs,
+                "scale": cells["scale"].text,
+                "max |sum A|": cells["sum"].text,
+                "efficiency p=0.02": cells["efficiency_hard"].text,
+                "p=0.2": cells["efficiency_medium"].text,
+                "p=0.7": cells["efficiency_easy"].text,
+                "flat group of 0.1": cells["flat"].text,
+                "NaN reward": cells["missing"].text,
+                "nearest rule": row.nearest,
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def draw(rows: pd.DataFrame) -> dict[str, Figure]:
+    """The matrix at the first group size, coloured by verdict; rules measured in their package are bold."""
+    at = rows[rows.n == rows.n.iloc[0]].sort_values(
+        "origin", key=lambda each: each == "as coded", kind="stable"
+    )
+    lines = matrix(at)
+    edges = [sum(_WIDTHS[:index]) for index in range(len(_WIDTHS) + 1)]
+    figure, axes = plt.subplots(figsize=(PAGE, 0.185 * len(lines) + 1.05))
+    for y, ((name, target, cells), origin) in enumerate(zip(lines, at.origin, strict=True)):
+        for left, width, key in zip(edges, _WIDTHS, COLUMNS, strict=False):
+            cell = cells[key]
+            colour = VERDICTS.get(cell.verdict, cell.verdict)
+            box = Rectangle((left, y), width, 1, facecolor=colour, edgecolor="white", lw=1.2)
+            axes.add_patch(box)
+            axes.text(left + width / 2, y + 0.53, cell.text, ha="center", va="center", fontsize=6.2)
+        weight = "normal" if origin == "as coded" else "bold"
+        axes.text(-0.75, y + 0.53, name, ha="right", va="center", fontsize=6.2, weight=weight)
+        axes.text(-0.1, y + 0.53, target, ha="right", va="center", fontsize=6.2, color="0.35")
+    for left, width, label in zip(edges, _WIDTHS, COLUMNS.values(), strict=False):
+        axes.text(left + width / 2, -0.15, label, ha="center", va="bottom", fontsize=6.5)
+    axes.text(-0.1, -0.15, "meant for", ha="right", va="bottom", fontsize=6.5)
+    middle = (edges[3] + edges[6]) / 2
+    axes.text(middle, -1.0, "efficiency (floor / noise)", ha="center", va="bottom", fontsize=6.5)
+    first = at.iloc[0]
+    axes.text(-3.6, -1.0, f"n = {first.n}, K = {at.k.min()}", ha="left", va="bottom", fontsize=6.5)
+    axes.set(xlim=(-3.6, edges[-1]), ylim=(len(lines) + 0.05, -1.9))
+    axes.axis("off")
+    axes.legend(
+        handles=[Patch(facecolor=VERDICTS[key], label=text) for key, text in LEGEND.items()],
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=len(LEGEND),
+        handlelength=1.2,
+        handleheight=1.0,
+        columnspacing=1.2,
+        fontsize=6.5,
+    )
+    return {"figure": figure}
+
+
+LEGEND = {
+    "holds": "as it should be",
+    "other scale": "scale set by n and K",
+    "policy": "scale depends on the policy",
+    "fails": "does not hold",
+    "not claimed": "not defined",
+}

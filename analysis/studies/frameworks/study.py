@@ -1,0 +1,193 @@
+"""The audit of what public frameworks compute: one cell a rule."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import maxpo_lab as ml
+
+from ...manifest import ROOT
+from ...study import Preset
+from .in_trl import advantages
+from .subjects import AS_CODED, FROM_TRL, FROM_VERL, Subject, coded_rule
+
+#: The environment of verl, which pins versions of its own: `make .venv-verl/.installed`.
+_VERL_PYTHON = ROOT / ".venv-verl" / "bin"
+#: Claims that are put to every rule.
+_CLAIMS = ("unbiased", "centered")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A subject, by its place in its list, at a group size and K."""
+
+    origin: str
+    index: int
+    n: int
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the audit says of one rule.
+
+    ``version``: of the package that was run, None for rules made after the code. ``verdict``: E[g] is the
+    target's gradient (``"unbiased"``), a constant times it (``"scaled"``), 0 (``"nothing"``), or neither
+    (``"other"``); ``"not judged"`` where the rule misbehaves. ``scale``: the constant in front of the
+    target's gradient, None where there is none. ``worst_sum``: largest ``|sum A|``. ``efficiency_*``:
+    variance floor over ``tr Cov / c^2`` on 0/1 rewards with many right answers, None where the direction is
+    not the target's. ``flat``, ``unscorable``: what groups of equal rewards of 0.1 get, and what becomes of a
+    NaN reward. ``ties``: whether equal rewards may get different advantages. ``misbehaves``: what keeps a
+    rule from being judged, or None.
+    """
+
+    framework: str
+    rule: str
+    origin: str
+    version: str | None
+    n: int
+    k: int
+    target: str
+    rewards: str
+    climbs: str
+    verdict: str
+    scale: float | None
+    centered: str | None
+    worst_sum: float | None
+    direction_error: float | None
+    efficiency_hard: float | None
+    efficiency_medium: float | None
+    efficiency_easy: float | None
+    dead_groups_medium: float | None
+    flat: str
+    flat_largest: float | None
+    unscorable: str
+    ties: str | None
+    nearest: str
+    precision: str | None
+    misbehaves: str | None
+
+
+def cells(preset: Preset) -> Sequence[Cell]:
+    """Rules as coded at every preset, TRL's from its package at ``standard``, verl's too at ``paper``."""
+    sizes = {"smoke": [(4, 2)], "standard": [(8, 4)], "paper": [(8, 4), (16, 4)]}[preset]
+    origins: dict[str, Sequence[Subject]] = {"as coded": AS_CODED}
+    if preset != "smoke":
+        origins["TRL"] = FROM_TRL
+    if preset == "paper":
+        origins["verl"] = FROM_VERL
+    return [
+        Cell(origin, index, n, n if subject.k == 0 else k)
+        for n, k in sizes
+        for origin, subjects in origins.items()
+        for index, subject in enumerate(subjects)
+    ]
+
+
+def measure(cell: Cell) -> list[Row]:
+    """The report of the audit, in one row."""
+    subject = {"as coded": AS_CODED, "TRL": FROM_TRL, "verl": FROM_VERL}[cell.origin][cell.index]
+    report, package = _audited(subject, cell.n, cell.k)
+    return [_row(subject, report, package)]
+
+
+def _audited(subject: Subject, n: int, k: int) -> tuple[dict[str, Any], str | None]:
+    """The report as plain values, and the version of the package that was run."""
+    if subject.origin == "verl":
+        return _in_verl(subject, n, k)
+    if subject.origin == "TRL":
+        import torch  # noqa: PLC0415
+
+        torch.set_num_threads(1)
+
+        def rule(rewards: Any) -> Any:
+            return advantages(rewards, subject.rule)
+
+        audit = partial(ml.audit, rule, signature="batch", seconds=60.0)
+    else:
+        audit = partial(ml.audit, coded_rule(subject.rule))
+    report = audit(n=n, k=k, target=subject.target, claims=_CLAIMS)
+    return report.as_dict(), version("trl") if subject.origin == "TRL" else None
+
+
+def _in_verl(subject: Subject, n: int, k: int) -> tuple[dict[str, Any], str]:
+    """The report of the command line, run in verl's own environment."""
+    if not (_VERL_PYTHON / "maxpo-lab").exists():
+        raise RuntimeError(f"{_VERL_PYTHON} holds no verl: `make .venv-verl/.installed` makes it")
+    options = [f"--{name}={value}" for name, value in {"n": n, "k": k, "target": subject.target}.items()]
+    options += [f"--claim={claim}" for claim in _CLAIMS]
+    options += [f"--set={name}={json.dumps(value)}" for name, value in subject.settings.items()]
+    command = [str(_VERL_PYTHON / "maxpo-lab"), "audit", subject.rule, "--signature=verl", "--json"]
+    done = subprocess.run([*command, "--seconds=120", *options], capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    asked = [str(_VERL_PYTHON / "python"), "-c", "import importlib.metadata as m; print(m.version('verl'))"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=True)  # noqa: S603
+    return json.loads(done.stdout[done.stdout.index("{") :]), found.stdout.strip()
+
+
+def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
+    ascent = report["ascent"] or {}
+    symmetries = report["symmetries"] or {}
+    edges = {case["label"]: case for case in (report["edges"] or {}).get("cases", ())}
+    many = {
+        under["difficulty"]: under
+        for under in report["policies"] or ()
+        if (under["rewards"], under["right_answers"]) == ("binary", "many")
+    }
+    graded = [each["direction_error"] for each in report["policies"] or () if each["rewards"] != "binary"]
+    flat = edges.get("all equal, 0.1", {})
+    return Row(
+        framework=subject.framework,
+        rule=subject.name,
+        origin=subject.origin,
+        version=package,
+        n=report["n"],
+        k=report["k"],
+        target=subject.target,
+        rewards=report["rewards"],
+        climbs=ascent.get("text", "not decided"),
+        verdict=_verdict(ascent),
+        scale=ascent.get("scale") if ascent.get("proportional_to_target") else None,
+        centered=_word(symmetries.get("centered")),
+        worst_sum=symmetries.get("largest_sum"),
+        direction_error=max(filter(None, graded), default=None),
+        efficiency_hard=many.get("hard", {}).get("efficiency"),
+        efficiency_medium=many.get("medium", {}).get("efficiency"),
+        efficiency_easy=many.get("easy", {}).get("efficiency"),
+        dead_groups_medium=many.get("medium", {}).get("dead_groups"),
+        flat=flat.get("remark", ""),
+        flat_largest=max(map(abs, flat["advantages"])) if flat.get("advantages") else None,
+        unscorable=edges.get("one NaN", {}).get("remark", ""),
+        ties=_word(symmetries["tie"] is not None) if symmetries else None,
+        nearest=_nearest(report["nearest"]),
+        precision=report["precision"],
+        misbehaves="; ".join(found["kind"] for found in report["misbehaviours"]) or None,
+    )
+
+
+def _verdict(ascent: dict[str, Any]) -> str:
+    if not ascent:
+        return "not judged"
+    if ascent["unbiased_for_target"]:
+        return "unbiased"
+    if ascent["proportional_to_target"]:
+        return "scaled"
+    return "nothing" if ascent["scale"] == 0 else "other"
+
+
+def _word(value: bool | None) -> str | None:
+    return None if value is None else "yes" if value else "no"
+
+
+def _nearest(near: dict[str, Any] | None) -> str:
+    if near is None:
+        return ""
+    scale = "" if near["scale"] == 1 else f"{near['scale']:.4g} x "
+    return f"{'= ' if near['exact'] else 'near '}{scale}{near['name']}"
