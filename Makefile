@@ -43,6 +43,9 @@ smoke: setup
 paper: setup $(VERL)/.installed
 	$(PY) -m analysis run --preset paper
 
+ifeq ($(PRESET),paper)
+frameworks: $(VERL)/.installed
+endif
 $(STUDIES): setup
 	$(PY) -m analysis run $@ --preset $(PRESET)
 

@@ -92,7 +92,7 @@ def test_markdown_stands_alone(project: Path) -> None:
     text = (project / "report.md").read_text()
     assert status == 1
     assert text.startswith("# Audit of `shrunk`: failed\n")
-    cells = ("| unbiased | fails |", "| binary | many |", "| K = n | 6 | 6 |")
+    cells = ("| unbiased | fails |", "| binary, many | 0.7 |", "| K = n | 6 | 6 |")
     assert all(part in text for part in ("n = 6, K = 2", *cells, "```python"))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in rows)

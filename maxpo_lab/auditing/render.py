@@ -23,16 +23,15 @@ from .policies import UnderPolicy
 from .symmetries import Symmetries
 
 _POLICY_COLUMNS = (
-    "rewards",
-    "right answers",
-    "success",
-    "relative bias",
+    "policy",
+    "p",
+    "rel.\nbias",
     "scale",
     "angle",
-    "noise/maxpo",
-    "noise/pkpo-loo1",
-    "efficiency",
-    "dead groups",
+    "noise /\nmaxpo",
+    "noise /\nloo1",
+    "floor /\nnoise",
+    "dead",
 )
 _EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
 
@@ -84,10 +83,10 @@ def markdown(report: Findings) -> str:
     if report.policies is not None:
         parts += [
             "## Under reference policies",
-            "Softmax policies in which the right answers (100 of 1000, or 1 of 10) share the success "
-            "probability. Noise is tr Cov / scale^2; efficiency is the least noise of an unbiased rule over "
-            "the rule's (a rule whose scale depends on the policy may exceed 1). A dash: not defined, as "
-            "where the direction is not the gradient's.",
+            "Softmax policies whose right answers, many (100 of 1000) or one (of 10), share the success "
+            "probability p. Noise is tr Cov / scale^2 (loo1: pkpo-loo1), the floor the least noise of an "
+            "unbiased rule (one whose scale depends on the policy may come below it), dead the chance of a "
+            "group without any advantage. A dash: not defined, as where the direction is not the gradient's.",
             _markdown_table(_POLICY_COLUMNS, _policy_rows(report.policies)),
         ]
     if report.edges is not None:
@@ -185,9 +184,8 @@ def _policy_rows(policies: Sequence[UnderPolicy]) -> list[tuple[str, ...]]:
         unresolved = bias <= under.resolution
         rows.append(
             (
-                under.rewards,
-                under.right_answers,
-                f"{under.success:g} ({under.difficulty})",
+                f"{under.rewards}, {under.right_answers}",
+                f"{under.success:g}",
                 "0" if unresolved else _number(bias),
                 _number(under.scale),
                 "0"
@@ -228,9 +226,9 @@ def _numbers(values: Sequence[float]) -> str:
 
 
 def _terminal_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in header:
-        table.add_column(name, justify="left", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for place, name in enumerate(header):
+        table.add_column(name, overflow="fold", no_wrap=not place)
     for row in rows:
         table.add_row(*map(escape, row))
     return table

@@ -45,7 +45,8 @@ def _judged(row: pd.Series) -> dict[str, Cell]:
         "sum": Cell("holds", "0") if row.centered == "yes" else Cell("fails", _short(row.worst_sum)),
         **{f"efficiency_{rate}": _efficiency(row[f"efficiency_{rate}"]) for rate in rates},
         "flat": Cell(colour, flat),
-        "missing": _missing(str(row.unscorable)),
+        # What a rule made after the code does with a NaN is this project's doing.
+        "missing": Cell("not claimed", "-") if row.origin == "as coded" else _missing(str(row.unscorable)),
     }
 
 

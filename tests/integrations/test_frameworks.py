@@ -1,0 +1,39 @@
+"""The study of frameworks on the packages themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.studies.frameworks.study import Cell, measure
+from analysis.studies.frameworks.subjects import FROM_TRL, FROM_VERL
+
+pytestmark = pytest.mark.integration
+
+FOUND = {
+    ("TRL", "GRPO, scale_rewards=group"): "= grpo:eps=1e-4",
+    ("TRL", "GRPO, scale_rewards=none"): "= batch-mean",
+    ("verl", "grpo"): "= grpo",
+    ("verl", "grpo, no std"): "= batch-mean",
+    ("verl", "grpo_vectorized"): "= grpo",
+    ("verl", "rloo"): "= rloo",
+    ("verl", "rloo_vectorized"): "= rloo",
+    ("verl", "opo"): "= batch-mean",
+    ("verl", "grpo_passk"): "= verl-grpo-passk",
+    ("verl", "grpo_passk, no std"): "= verl-grpo-passk-nostd",
+}
+
+
+@pytest.mark.parametrize("subject", [*FROM_TRL, *FROM_VERL], ids=lambda each: f"{each.framework} {each.name}")
+def test_packages_compute_what_the_catalogue_says(subject) -> None:
+    subjects = FROM_TRL if subject.origin == "TRL" else FROM_VERL
+    (row,) = measure(Cell(subject.origin, subjects.index(subject), 4, 2))
+    assert row.version
+    expected = FOUND.get((subject.framework, subject.name))
+    if expected is None:  # what scales or centers over a batch
+        assert (row.verdict, row.misbehaves) == ("not judged", "coupled rows")
+    else:
+        assert (row.nearest, row.misbehaves, row.precision) == (expected, None, "float32")
+    if subject.name == "rloo":
+        assert (row.verdict, row.centered) == ("unbiased", "yes")
+    if subject.framework == "TRL" and expected:
+        assert row.unscorable == "gets 0; the others as without it"

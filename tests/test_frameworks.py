@@ -1,0 +1,97 @@
+"""The study of frameworks finds what is known of them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.studies.frameworks.figure import matrix
+from analysis.studies.frameworks.study import Cell, Row, cells, measure
+from analysis.studies.frameworks.subjects import AS_CODED, FROM_VERL, coded_rule
+
+
+@cache
+def row(framework: str, name: str) -> Row:
+    """The smoke preset's row of a rule made after the code."""
+    place = next(i for i, each in enumerate(AS_CODED) if (each.framework, each.name) == (framework, name))
+    (cell,) = (each for each in cells("smoke") if (each.origin, each.index) == ("as coded", place))
+    (found,) = measure(cell)
+    return found
+
+
+def test_the_defect_of_easyr1_is_found() -> None:
+    found = row("EasyR1", "issue 585")
+    assert found.verdict == "other"
+    assert found.flat == "tells equals apart"
+    assert found.flat_largest == pytest.approx(0.1 / 1e-6)
+    assert found.direction_error > 1.5
+    assert found.ties == "yes"
+    assert row("EasyR1", "grpo_passk").flat_largest == 0
+
+
+@pytest.mark.parametrize(
+    "rule", [("rllm", "pull request 743, K = n"), ("Passk_Training", "analytical, K = n")]
+)
+def test_silence_at_k_n_is_found(rule: tuple[str, str]) -> None:
+    found = row(*rule)
+    assert (found.n, found.k, found.verdict, found.scale) == (4, 4, "nothing", None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "scale"),
+    [
+        (("PKPO", "s_loo-1 in a mean-type loss"), 1 / 4),
+        (("rllm", "pull request 743"), (1 - 2 / 4) / 4),
+        (("prime-rl", "default"), 1 - 1 / 4),
+        (("OrderGrad", 'lstat_advantage("ReMax")'), 1 / 2),
+    ],
+)
+def test_wrong_scales_are_found(rule: tuple[str, str], scale: float) -> None:
+    found = row(*rule)
+    assert found.verdict == "scaled"
+    assert found.scale == pytest.approx(scale, rel=1e-9)
+
+
+def test_the_rule_of_nemo_is_not_centered_and_of_an_exact_direction() -> None:
+    found = row("NeMo-RL", "grpo")
+    assert (found.centered, found.verdict) == ("no", "other")
+    assert found.worst_sum > 0.1
+    assert found.direction_error < 1e-9
+    assert row("SkyRL", "grpo").centered == "yes"
+    assert row("SkyRL", "grpo").direction_error > 0.1
+
+
+def test_right_rules_are_said_to_be_right() -> None:
+    maxpo, pkpo = row("MaxPO", "Leave-Two-Out"), row("PKPO", "s_loo-1")
+    assert (maxpo.verdict, maxpo.centered, maxpo.nearest) == ("unbiased", "yes", "= maxpo")
+    assert (pkpo.verdict, pkpo.centered, pkpo.nearest) == ("unbiased", "no", "= pkpo-loo1")
+
+
+def test_an_absent_environment_of_verl_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr("analysis.studies.frameworks.study._VERL_PYTHON", tmp_path)
+    with pytest.raises(RuntimeError, match=r"make \.venv-verl"):
+        measure(Cell("verl", 0, 4, 2))
+    assert {each.rule.partition(":")[0] for each in FROM_VERL} == {"verl.trainer.ppo.core_algos"}
+
+
+def test_the_matrix_tells_the_verdicts_apart() -> None:
+    rows = pd.DataFrame(
+        [row("EasyR1", "issue 585"), row("rllm", "pull request 743, K = n"), row("MaxPO", "Leave-Two-Out")]
+    )
+    judged = {name: cells for name, _, cells in matrix(rows)}
+    objective = {name: cells["objective"].verdict for name, cells in judged.items()}
+    assert list(objective.values()) == ["fails", "fails", "holds"]
+    assert judged["EasyR1: issue 585"]["flat"].verdict == "fails"
+    assert judged["MaxPO: Leave-Two-Out"]["sum"].text == "0"
+    gone = rows.assign(verdict="not judged", misbehaves="coupled rows")
+    assert {cells["scale"].text for _, _, cells in matrix(gone)} == {"-"}
+
+
+def test_a_rule_after_the_code_has_its_scale() -> None:
+    rewards = np.array([[0.0, 1.0, 0.0, 0.5]])
+    assert np.array_equal(
+        4 * coded_rule("canonical / K")(rewards, 2), 2 * coded_rule("canonical")(rewards, 2)
+    )
