@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import venv
@@ -26,6 +27,17 @@ assert ml.advantages([[1.0, 0.0, 0.0]], 2).tolist() == [[2.0, -1.0, -1.0]]
 policy = ml.RewardLevels.from_softmax([0.0, 1.0, 2.0], [0, 0, 1])
 assert ml.exact_moments("maxpo", policy, n=8, k=4).relative_bias < 1e-10
 assert ml.pass_at_k_spectrum("maxpo", n=4, k=2).weights.tolist() == [0, 1, 0, 0]
+report = ml.audit(lambda rewards, k: rewards - rewards.mean(axis=1, keepdims=True), n=6, k=2, target="mean")
+assert not report.passed and report.nearest.name == "batch-mean"
+from maxpo_lab.testing import assert_centered, assert_unbiased
+assert_unbiased("maxpo", n=6, k=2)
+try:
+    assert_centered("pkpo-loo1", n=6, k=2)
+except AssertionError as error:
+    assert "sum to" in str(error)
+else:
+    raise SystemExit("pkpo-loo1 is not centered")
+assert not {"torch", "gymnasium", "pandas", "matplotlib", "wandb"} & set(sys.modules)
 print(f"import took {seconds:.3f} s")
 """
 
@@ -58,6 +70,26 @@ def test_it_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     assert "import took" in run(python, "-c", PROBE)
     shown = run(python.with_name("maxpo-lab"), "show", "maxpo")
     assert "Leave-Two-Out" in shown
+    rule = tmp_path / "rule_of_a_project.py"
+    rule.write_text("def centre(rewards, k):\n    return rewards - rewards.mean()\n")
+    done = subprocess.run(
+        [
+            python.with_name("maxpo-lab"),
+            "audit",
+            "rule_of_a_project:centre",
+            "--n",
+            "6",
+            "--k",
+            "2",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["misbehaviours"][0]["kind"] == "coupled rows"
     source = tmp_path / "rewards.csv"
     source.write_text("group,reward\na,1\na,0\na,0\n")
     assert "a,1,2.0" in run(python.with_name("maxpo-lab"), "advantages", source, "--k", 2)
