@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import redirect_stdout
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +33,7 @@ _SCALE_LAWS = {
     "invariant": "changes nothing, but for an epsilon",
     "none": "no law",
 }
+_CATALOGUE = {name.partition(":")[0] for name in list_estimators()}
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
 
@@ -171,20 +174,21 @@ def audit(
     """
     from .auditing import audit as conduct  # noqa: PLC0415 - the command has the same name
 
-    known = {name.partition(":")[0] for name in list_estimators()}
     try:
-        report = conduct(
-            rule if rule.partition(":")[0] in known else _imported(rule),
-            n=n,
-            k=k,
-            claims=claim or ("unbiased",),
-            target=target,
-            rewards=rewards,
-            signature=signature,
-            settings=_settings(setting or []),
-            allow_scale=allow_scale,
-            seconds=seconds,
-        )
+        # What a stranger's code prints must not mix with the report.
+        with redirect_stdout(sys.stderr):
+            report = conduct(
+                _named(rule),
+                n=n,
+                k=k,
+                claims=claim or ("unbiased",),
+                target=target,
+                rewards=rewards,
+                signature=signature,
+                settings=_settings(setting or []),
+                allow_scale=allow_scale,
+                seconds=seconds,
+            )
         if markdown is not None:
             write(markdown, report.to_markdown().encode())
     except (TypeError, ValueError, OSError) as error:
@@ -196,15 +200,18 @@ def audit(
     raise typer.Exit(0 if report.passed else 1)
 
 
-def _imported(name: str) -> Any:
-    """What ``package.module:function`` names, found from the working directory as ``python -m`` would."""
-    module, colon, path = name.partition(":")
-    if not colon:
-        get_estimator(name)  # says which rule of the catalogue may be meant
-    sys.path.insert(0, str(Path.cwd()))
+def _named(name: str) -> Any:
+    """A rule of the catalogue, or what ``package.module:function`` names from the working directory."""
+    try:
+        return get_estimator(name)
+    except ValueError:
+        module, colon, path = name.partition(":")
+        sys.path.insert(0, str(Path.cwd()))
+        if not colon or (find_spec(module.partition(".")[0]) is None and module in _CATALOGUE):
+            raise
     try:
         found = import_module(module)
-    except Exception as error:  # whatever a stranger's module raises when it is imported
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises when it is imported
         raise ValueError(f"{name}: importing {module} raised {type(error).__name__}: {error}") from error
     for part in path.split("."):
         try:

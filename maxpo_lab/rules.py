@@ -54,7 +54,8 @@ def describe(rule: str | Rule) -> str:
     """A name to call a rule by in messages."""
     if isinstance(rule, str):
         return rule
-    return getattr(rule, "name", None) or getattr(rule, "__name__", None) or repr(rule)
+    names = (getattr(rule, each, None) for each in ("name", "__name__"))
+    return next((name for name in names if isinstance(name, str) and name), repr(rule))
 
 
 def resolve(estimator: str | Rule, n: int, k: int) -> Rule:

@@ -20,6 +20,10 @@ def right(rewards, k):
 def shrunk(rewards, k):
     return right(rewards, k) / 2
 
+def chatty(rewards, k):
+    print("a word")
+    return shrunk(rewards, k)
+
 class Rules:
     @staticmethod
     def inner(rewards, k):
@@ -31,6 +35,8 @@ class Rules:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "rules_of_a_project.py").write_text(RULES)
     (tmp_path / "broken_project.py").write_text("1 / 0")
+    (tmp_path / "script.py").write_text("import sys; sys.exit(0)")
+    (tmp_path / "grpo.py").write_text(RULES)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
     return tmp_path
@@ -59,6 +65,9 @@ OURS = "rules_of_a_project:"
         ((OURS + "wrong", *SIZE), 2, "has no attribute 'wrong'"),
         (("no_such_module:rule", *SIZE), 2, "No module named 'no_such_module'"),
         (("broken_project:rule", *SIZE), 2, "ZeroDivisionError"),
+        (("script:rule", *SIZE), 2, "SystemExit"),
+        (("grpo:right", *SIZE), 0, "equals maxpo"),
+        (("grpo:eps=x", *SIZE), 2, "eps=x"),
         (("maxpoo", *SIZE), 2, "did you mean"),
         (("maxpo", "--n", "4", "--k", "4"), 2, "k <= n-1"),
         ((OURS + "right", *SIZE, "--claim", "fast"), 2, "claim 'fast'"),
@@ -74,7 +83,9 @@ def test_status_and_words(arguments: tuple[str, ...], status: int, says: str) ->
 
 
 def test_json_is_the_report() -> None:
-    status, output = audit(OURS + "shrunk", *SIZE, "--json")
+    done = CliRunner().invoke(app, ["audit", OURS + "chatty", *SIZE, "--json"])
+    status, output = done.exit_code, done.stdout
+    assert "a word" in done.stderr
     report = json.loads(output)
     assert (status, report["passed"]) == (1, False)
     assert report["ascent"]["scale"] == pytest.approx(0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,12 +12,14 @@ import numpy.typing as npt
 from ..order_statistics import PREFIX, objective_weights
 from ..spectrum import Spectrum
 from ..weights import Vector
-from .pairs import Fit, Pairs
+from .pairs import Pairs
 
 Float = npt.NDArray[np.float64]
 
 #: L-statistics that are tried beside mean and max@j.
 _PRESETS = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
+#: The least bias that rounding must leave to be seen.
+_SEEN = 0.01
 #: Weights of a spectrum that are listed; more of both signs say nothing to a reader.
 _LISTED, _LISTED_OF_ONE_SIGN = 4, 8
 #: Success rates at which the weight of a prompt is told instead.
@@ -35,7 +37,8 @@ class Ascent:
     scale
         The constant in front of that gradient.
     unbiased_for_target, proportional_to_target
-        Whether E[g] is the gradient of the target itself, or a constant (not 0) times it.
+        Whether E[g] is the gradient of the target itself, or a positive constant times it; None where
+        rounding leaves that open.
     spectrum
         ``lambda_1..lambda_n`` of ``sum_k lambda_k pass@k`` on 0/1 rewards; None where there is none.
     text
@@ -44,40 +47,51 @@ class Ascent:
 
     objective: str | None
     scale: float | None
-    unbiased_for_target: bool
-    proportional_to_target: bool
+    unbiased_for_target: bool | None
+    proportional_to_target: bool | None
     spectrum: tuple[float, ...] | None
     text: str
 
 
 def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: str, rewards: str) -> Ascent:
-    """The objective whose gradient the pairs agree with, the target first, at scale 1 before any other."""
-    n = pairs.n
-    alpha = objective_weights(target, n, k)
-    here = pairs.fit(alpha)
-    unbiased = here.off_unscaled <= pairs.tolerance
-    proportional = unbiased or _proportional(here, pairs)
-    weights = None if spectrum is None else tuple(_resolved(spectrum).tolist())
-    if np.abs(pairs.earned).max() <= pairs.tolerance:
-        return Ascent(None, 0.0, False, False, weights, "climbs nothing: E[g] is 0 under every policy")
-    if proportional:
-        scale = 1.0 if unbiased else here.scale
-        return Ascent(target, scale, unbiased, True, weights, _phrase(target, scale, n, k))
-    fits = [(other, pairs.fit(weights_of)) for other, weights_of in _others(n, k, target)]
-    for other, fit in fits:
-        if fit.off_unscaled <= pairs.tolerance:
-            return Ascent(other, 1.0, False, False, weights, _phrase(other, 1.0, n, k))
-    for other, fit in fits:
-        if _proportional(fit, pairs):
-            text = _phrase(other, fit.scale, n, k)
-            return Ascent(other, fit.scale, False, False, weights, text)
-    return Ascent(None, None, False, False, weights, _mixture(spectrum, rewards))
+    """The objective whose gradient the pairs agree with, the target first, at scale 1 before any other.
 
-
-def _proportional(fit: Fit, pairs: Pairs) -> bool:
-    return (
-        fit.off <= pairs.tolerance and abs(fit.scale) * np.abs(pairs.high - pairs.low).max() > pairs.tolerance
+    What agrees only because rounding hides a bias of one in a hundred is left open.
+    """
+    found = _agreeing(pairs, spectrum, k, target, rewards)
+    due = pairs.due(objective_weights(target, pairs.n, k))
+    if pairs.tolerance.max() <= _SEEN * max(np.abs(pairs.earned).max(), np.abs(due).max()):
+        return found
+    if found.scale == 0:
+        text = "not decided: rounding hides what it climbs"
+        return replace(found, scale=None, unbiased_for_target=None, proportional_to_target=None, text=text)
+    return replace(
+        found,
+        unbiased_for_target=found.unbiased_for_target and None,
+        proportional_to_target=found.proportional_to_target and None,
+        text=f"{found.text}; to rounding, which hides biases below {_SEEN:.0%} here",
     )
+
+
+def _agreeing(pairs: Pairs, spectrum: Spectrum | None, k: int, target: str, rewards: str) -> Ascent:
+    n = pairs.n
+    weights = None if spectrum is None else tuple(_resolved(spectrum).tolist())
+    if (np.abs(pairs.earned) <= pairs.tolerance).all():
+        return Ascent(None, 0.0, False, False, weights, "climbs nothing: E[g] is 0 under every policy")
+    tried = [(target, objective_weights(target, n, k)), *_others(n, k, target)]
+    fits = [(objective, pairs.fit(alpha)) for objective, alpha in tried]
+    here = fits[0][1]
+    first = 1 if here.fits or here.fits_unscaled else len(fits)
+    for objective, fit in fits[:first]:
+        if fit.fits_unscaled:
+            own = objective == target
+            return Ascent(objective, 1.0, own, own, weights, _phrase(objective, 1.0, n, k))
+    for objective, fit in fits[:first]:
+        if fit.fits:
+            proportional = objective == target and fit.scale > 0
+            text = _phrase(objective, fit.scale, n, k)
+            return Ascent(objective, fit.scale, False, proportional, weights, text)
+    return Ascent(None, None, False, False, weights, _mixture(spectrum, rewards))
 
 
 def _others(n: int, k: int, target: str) -> Iterator[tuple[str, Vector]]:
@@ -109,11 +123,14 @@ def _phrase(objective: str, scale: float, n: int, k: int) -> str:
     known = scale_in_symbols(scale, n, k)
     of = "mean-reward" if objective == "mean" else name
     exact = f" ({known})" if known else ""
-    return f"{scale:.4g} x the {of} gradient: exact direction, wrong scale{exact}"
+    shown = f"{scale:.4g}"
+    factor = f"{scale:.10g}" if shown in ("1", "-1") and abs(scale) != 1 else shown
+    wrong = "exact direction, wrong scale" if scale > 0 else "the opposite direction"
+    return f"{factor} x the {of} gradient: {wrong}{exact}"
 
 
 def scale_in_symbols(scale: float, n: int, k: int) -> str | None:
-    """A scale as a simple expression in n and K, or a fraction, where it is one."""
+    """A scale as the simple expressions in n and K that it is here, else as a fraction where it is one."""
     forms = {
         "1/n": Fraction(1, n),
         "1/K": Fraction(1, k),
@@ -127,9 +144,9 @@ def scale_in_symbols(scale: float, n: int, k: int) -> str | None:
         "(1 - K/n)/K": Fraction(n - k, n * k),
         "K/n (1 - K/n)": Fraction(k * (n - k), n * n),
     }
-    for text, value in forms.items():
-        if value and abs(scale - value) <= 1e-9 * abs(value):
-            return text
+    matching = [text for text, value in forms.items() if value and abs(scale - value) <= 1e-9 * abs(value)]
+    if matching:
+        return " or ".join(matching)
     near = Fraction(scale).limit_denominator(1000)
     return str(near) if near.denominator > 1 and abs(scale - near) <= 1e-9 * abs(near) else None
 

@@ -23,8 +23,14 @@ Float = npt.NDArray[np.float64]
 EQUALS = "equals:"
 #: Reward levels of the kinds of rewards; binary fractions, so that a flat group's mean is exact.
 LEVELS = {"binary": (0.0, 1.0), "graded": (0.0, 0.25, 0.625, 1.0), "continuous": (0.0, 0.25, 0.625, 1.0)}
+#: Entries (groups x n) up to which claims are decided on every count state.
+_ENTRIES = 1 << 18
 #: Groups evaluated at most to decide on pairs.
 _GROUPS = 50_000
+
+
+class TooManyError(ValueError):
+    """More groups than can be evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,12 @@ def groups_of(rewards: str, n: int) -> Float:
     if rewards == "continuous":
         return free
     values = levels_of(rewards, n)
-    level = states.sample_groups(n, len(values))
+    size = len(values)
+    if states.number_of_counts(n, size) * n <= _ENTRIES:
+        blocks = states.count_blocks(n, np.full(size, 1.0 / size))
+        level = np.concatenate([block.level for block in blocks])
+    else:
+        level = states.sample_groups(n, size)
     level = level[np.argsort(level.sum(axis=1), kind="stable")]
     made = [values[level], values[rng.permuted(level, axis=1)]]
     return np.concatenate(made if rewards == "binary" else [*made, free])
@@ -96,23 +107,29 @@ def check_claims(claims: Sequence[str]) -> tuple[str, ...]:
 def pairs_of(rule: rules.Rule, setting: Setting, n: int | None = None) -> Pairs:
     """The pairs that decide on unbiasedness, at the setting's group size or another.
 
-    Raises ValueError for a rule that is not permutation-equivariant at a size with too many arrangements, or
-    on continuous rewards.
+    Raises TooManyError for a rule that is not permutation-equivariant at a size with too many arrangements,
+    or on continuous rewards.
     """
     size = setting.n if n is None else n
     if setting.rewards == "continuous":
         if not setting.equivariant:
-            raise ValueError(
-                "a rule that is not permutation-equivariant is audited on binary or graded rewards alone"
+            raise TooManyError(
+                "a rule that is not permutation-equivariant is judged on binary or graded rewards alone"
             )
         return without_ties(rule, n=size, k=setting.k)
     values = levels_of(setting.rewards, size, equivariant=setting.equivariant)
     if not setting.equivariant and len(values) ** size > _GROUPS:
-        raise ValueError(
+        raise TooManyError(
             f"a rule that is not permutation-equivariant needs all {len(values)}^{size} arrangements of a "
             f"group, more than {_GROUPS:,}: audit it at a smaller n"
         )
     return on_levels(rule, values, n=size, k=setting.k, equivariant=setting.equivariant)
+
+
+def few_enough(setting: Setting) -> bool:
+    """Whether the arrangements of a group can all be evaluated."""
+    arrangements: int = len(setting.values) ** setting.n
+    return arrangements <= _GROUPS
 
 
 def why_biased(rule: rules.Rule, setting: Setting) -> str | None:
@@ -182,7 +199,10 @@ def why_not_equivariant(rule: rules.Rule, setting: Setting) -> str | None:
 
 
 def why_not_equal(rule: rules.Rule, name: str, setting: Setting) -> str | None:
-    """The smallest group on which a rule differs from one of the catalogue, in words; None where on none."""
+    """The smallest group on which a rule differs from one of the catalogue, in words; None where on none.
+
+    The named rule must be defined on the setting's rewards.
+    """
 
     def different(groups: Float) -> str | None:
         found = first_difference(rule, name, groups, setting.k, scaled=setting.allow_scale)
@@ -207,21 +227,22 @@ def _sizes(setting: Setting) -> Iterator[tuple[int, str]]:
 
 
 def _smallest(setting: Setting, fault: Callable[[Float], str | None]) -> str | None:
-    """What ``fault`` says of the smallest groups that it finds a fault with.
+    """What ``fault`` says of the smallest groups that it finds a fault with; None where it finds none at n.
 
-    Sizes that the rule refuses are passed over, but for the audited one.
+    Sizes that the rule refuses are passed over.
     """
+    at_n = fault(groups_of(setting.rewards, setting.n))
+    if at_n is None:
+        return None
     for size, kind in _sizes(setting):
         try:
             found = fault(groups_of(kind, size))
         except (RaisedError, HungError, ValueError, TypeError):
-            if (size, kind) == (setting.n, setting.rewards):
-                raise
             continue
         if found:
             return found
-    return None
+    return at_n
 
 
 def _plain(values: Sequence[float] | Float) -> str:
-    return "[" + ", ".join(f"{value:.6g}" for value in np.asarray(values, dtype=np.float64)) + "]"
+    return "[" + ", ".join(f"{value:.7g}" for value in np.asarray(values, dtype=np.float64)) + "]"

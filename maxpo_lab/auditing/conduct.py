@@ -5,25 +5,21 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules, states
+from .. import rules
 from .signatures import Adapted, Signature, adapt
 
 Float = npt.NDArray[np.float64]
 Kind = Literal["raises", "hangs", "shape", "not real", "not finite", "random", "coupled rows", "mutates"]
 
-_KINDS: tuple[tuple[type[Exception], Kind], ...] = (
-    (rules.BadShapeError, "shape"),
-    (rules.NotRealError, "not real"),
-    (rules.NotFiniteError, "not finite"),
-    (rules.RandomRuleError, "random"),
-    (rules.CoupledRowsError, "coupled rows"),
-)
+#: Groups of a call that its time limit is for; a call of more may take longer.
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +36,19 @@ class HungError(Exception):
 
 class RaisedError(Exception):
     """A call that raised; the cause is what it raised."""
+
+
+_KINDS: tuple[tuple[type[Exception], Kind], ...] = (
+    (HungError, "hangs"),
+    (RaisedError, "raises"),
+    (rules.BadShapeError, "shape"),
+    (rules.NotRealError, "not real"),
+    (rules.NotFiniteError, "not finite"),
+    (rules.RandomRuleError, "random"),
+    (rules.CoupledRowsError, "coupled rows"),
+)
+#: What a rule can do that ends its audit.
+FAILURES = tuple(kind for kind, _ in _KINDS)
 
 
 class Guard:
@@ -62,8 +71,9 @@ class Guard:
         if self._hung is not None:
             raise self._hung
         before = np.array(rewards)
+        seconds = self.seconds * max(1.0, len(before) / _AT_ONCE)
         try:
-            answer = in_time(lambda: self.rule(rewards, k), self.seconds, self.name)
+            answer = in_time(lambda: self.rule(rewards, k), seconds, self.name)
         except HungError as error:
             self._hung = error
             raise
@@ -77,30 +87,24 @@ class Guard:
     def settle(self, n: int, k: int) -> None:
         """Find out in which floating type the rule computes, which may be less than it is given or returns.
 
-        Its numbers tell, on rewards that fill float64: those of a lesser type end at that type's last bit. A
-        rule that refuses such rewards is taken at the type of its answer to 0/1 rewards.
+        The type of its answer, or float32 where float64 rewards are rounded on the way: then a change beyond
+        float32's last bit changes nothing, and a larger one does.
         """
-        free = np.random.default_rng(6).random((4, n))
-        for rewards in (free, np.round(free)):
+        rng = np.random.default_rng(6)
+        rewards, change = rng.random((4, n)), rng.random((4, n))
+        try:
+            answer, same, moved = (
+                np.asarray(self(rewards + step * change, k)) for step in (0.0, 1e-12, 1e-3)
+            )
+        except (HungError, RaisedError):
             try:
-                answer = np.asarray(self(rewards.copy(), k))
+                answer = same = moved = np.asarray(self(np.round(rewards), k))
             except (HungError, RaisedError):
-                continue
-            if answer.dtype.kind == "f":
-                shown = _epsilon(answer.astype(np.float64)) if rewards is free else 0.0
-                self.rounding = max(shown, float(np.finfo(answer.dtype).eps))
                 return
-
-
-def _epsilon(values: Float) -> float:
-    """Epsilon of the least floating type that holds all these numbers."""
-    filled = values[np.isfinite(values) & (values != 0)]
-    fractions = (np.abs(np.frexp(filled)[0]) * 2.0**53).astype(np.int64)
-    bits = 53 - np.log2((fractions & -fractions).min(initial=1 << 53))
-    return next(
-        (float(np.finfo(made).eps) for made in (np.float16, np.float32) if bits <= np.finfo(made).nmant + 1),
-        float(np.finfo(np.float64).eps),
-    )
+        if answer.dtype.kind == "f":
+            self.rounding = float(np.finfo(answer.dtype).eps)
+        if answer.dtype == np.float64 and np.array_equal(answer, same) and not np.array_equal(answer, moved):
+            self.rounding = float(np.finfo(np.float32).eps)
 
 
 def in_time(call: Callable[[], Any], seconds: float, name: str) -> Any:
@@ -113,9 +117,10 @@ def in_time(call: Callable[[], Any], seconds: float, name: str) -> Any:
         except BaseException as error:
             outcome.extend((False, error))
 
-    worker = threading.Thread(target=run, daemon=True)
+    # In the caller's context, so that NumPy's error state and the like hold.
+    worker = threading.Thread(target=copy_context().run, args=(run,), daemon=True)
     worker.start()
-    worker.join(seconds)
+    worker.join(min(seconds, threading.TIMEOUT_MAX))
     if len(outcome) < 2:
         raise HungError(f"{name} did not return within {seconds:g} s")
     fine, result = outcome
@@ -130,8 +135,7 @@ def guarded(
     """The function behind its calling convention and a guard, or what keeps it from being called."""
     name = rules.describe(function)
     try:
-        # Some calls to find the convention out, each of which may take as long as one.
-        rule = in_time(lambda: adapt(function, signature, settings=settings, n=n, k=k), 4 * seconds, name)
+        rule = in_time(lambda: adapt(function, signature, settings=settings, n=n, k=k), seconds, name)
     except HungError as error:
         return Misbehaviour("hangs", str(error))
     except RaisedError as error:
@@ -140,19 +144,19 @@ def guarded(
     return Guard(rule, seconds)
 
 
-def observe(guard: Guard, values: Float, *, n: int, k: int) -> rules.Behaviour | Misbehaviour:
-    """Behaviour on groups of these reward levels, or what makes exact moments meaningless."""
-    level = states.sample_groups(n, len(values))
+def observe(guard: Guard, groups: Float, k: int) -> rules.Behaviour | Misbehaviour:
+    """Behaviour on some groups (B, n), or what makes exact moments meaningless."""
     try:
-        return rules.observe(guard, values[level], level, k)
-    except HungError as error:
-        return Misbehaviour("hangs", str(error))
-    except RaisedError as error:
-        return Misbehaviour("raises", str(error))
-    except tuple(kind for kind, _ in _KINDS) as error:
-        found = next(name for kind, name in _KINDS if isinstance(error, kind))
-        hint = "; one written for a single group has the signature group" if found == "coupled rows" else ""
-        return Misbehaviour(found, _shortened(str(error)) + hint)
+        return rules.observe(guard, groups, np.searchsorted(np.unique(groups), groups), k)
+    except FAILURES as error:
+        return misbehaviour(error)
+
+
+def misbehaviour(error: BaseException) -> Misbehaviour:
+    """What a failure of ``FAILURES`` says of the rule."""
+    found = next(name for kind, name in _KINDS if isinstance(error, kind))
+    hint = "; one written for a single group has the signature group" if found == "coupled rows" else ""
+    return Misbehaviour(found, _shortened(str(error)) + hint)
 
 
 def mutation(guard: Guard) -> Misbehaviour | None:
@@ -165,7 +169,7 @@ def mutation(guard: Guard) -> Misbehaviour | None:
 
 def convention(guard: Guard) -> str:
     """The calling convention that was found or named."""
-    return guard.rule.signature if isinstance(guard.rule, Adapted) else "batch"
+    return guard.rule.convention if isinstance(guard.rule, Adapted) else "batch"
 
 
 def _where(error: BaseException) -> str:

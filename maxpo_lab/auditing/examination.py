@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules
+from .. import rules, states
 from ..estimators import Estimator, get_estimator, list_estimators
 from ..groups import as_group_size, as_k, real_number
 from ..moments import target_weights
@@ -17,12 +17,13 @@ from . import claims as claims_of
 from .ascent import Ascent, ascent
 from .claims import EQUALS, Setting, Verdict
 from .conduct import (
+    FAILURES,
     Guard,
-    HungError,
     Misbehaviour,
     RaisedError,
     convention,
     guarded,
+    misbehaviour,
     mutation,
     observe,
 )
@@ -56,7 +57,7 @@ def audit(
     allow_scale: bool = False,
     seconds: float = 10.0,
 ) -> AuditReport:
-    r"""Audit any advantage rule at one group size and K, with nothing sampled.
+    r"""Audit any advantage rule at one group size and K.
 
     Unbiasedness is decided, not estimated: by the complete class a rule is unbiased for an objective under
     every policy on some reward levels exactly if, in every group, raising one reward to the next level raises
@@ -81,7 +82,8 @@ def audit(
     allow_scale
         Let a constant factor pass in ``unbiased`` and ``equals``; it is reported either way.
     seconds
-        What a call may take. One that takes longer is a misbehaviour; its thread is left behind.
+        What a call with up to 256 groups may take (one with more, in proportion). One that takes longer is a
+        misbehaviour; its thread is left behind.
 
     Returns
     -------
@@ -97,8 +99,9 @@ def audit(
 
     Notes
     -----
-    Cost: some thousand groups, seconds at n = 16. Claims are decided on the levels of the rewards' kind: a
-    rule that treats other rewards in another way needs another audit.
+    Cost: some thousand groups, seconds at n = 16. Claims are decided on the levels of the rewards' kind,
+    which the report names: a rule that treats other rewards in another way needs another audit. Continuous
+    rewards are pairs of groups drawn with a fixed seed.
     """
     n = as_group_size(n)
     k = as_k(k, n=n)
@@ -108,7 +111,7 @@ def audit(
         raise ValueError(f"rewards={rewards!r}: must be {', '.join(REWARDS)}")
     if signature not in SIGNATURES:
         raise ValueError(f"signature={signature!r}: must be {', '.join(SIGNATURES)}")
-    if real_number(seconds, "seconds") <= 0:
+    if not 0 < real_number(seconds, "seconds") < float("inf"):
         raise ValueError(f"seconds={seconds}: a call needs some time, e.g. seconds=10")
     function = get_estimator(rule) if isinstance(rule, str) else rule
     if not callable(function):
@@ -138,10 +141,17 @@ def audit(
 
 def _behaviour(guard: Guard, rewards: str, *, n: int, k: int) -> tuple[str, rules.Behaviour | Misbehaviour]:
     """The kind of rewards that is audited, and the behaviour on it."""
+
+    def on(kind: str) -> rules.Behaviour | Misbehaviour:
+        if kind == "continuous":
+            return observe(guard, claims_of.groups_of(kind, n), k)
+        values = claims_of.levels_of(kind, n)
+        return observe(guard, values[states.sample_groups(n, len(values))], k)
+
     kind = "graded" if rewards == "auto" else rewards
-    seen = observe(guard, claims_of.levels_of(kind, n), n=n, k=k)
+    seen = on(kind)
     if rewards == "auto" and isinstance(seen, Misbehaviour) and seen.kind in ("raises", "not finite"):
-        binary = observe(guard, claims_of.levels_of("binary", n), n=n, k=k)
+        binary = on("binary")
         if not isinstance(binary, Misbehaviour):
             return "binary", binary
     return kind, seen
@@ -157,6 +167,7 @@ def _measured(
     n, k = setting.n, setting.k
     groups = claims_of.groups_of(setting.rewards, n)
     try:
+        before = rules.evaluate(guard, groups, k)
         seen = symmetries(guard, groups, behaviour, k)
         climbed = _climbed(guard, setting)
         under = _under(guard, setting)
@@ -165,10 +176,13 @@ def _measured(
         own = (guard.name,) if guard.name in list_estimators() else ()
         alike = nearest(guard, groups, k, prefer=(*names, *own))
         verdicts = [_verdict(guard, claim, setting, climbed) for claim in wanted]
-    except (RaisedError, HungError, rules.NotFiniteError, rules.RandomRuleError) as error:
-        # What the first look did not meet: a rule that raises on some rewards, or changes its mind later.
-        kind = {RaisedError: "raises", HungError: "hangs", rules.NotFiniteError: "not finite"}
-        late = Misbehaviour(kind.get(type(error), "random"), str(error))  # type: ignore[arg-type]
+        if not np.array_equal(before, rules.evaluate(guard, groups, k)):
+            raise rules.RandomRuleError(
+                f"{guard.name} gave two answers for the same rewards, at the beginning and at the end: exact "
+                f"moments need a deterministic rule"
+            )
+    except FAILURES as error:  # what the first look did not meet
+        late = misbehaviour(error)
         return _ended((late, *filter(None, [mutation(guard)])), wanted, facts, setting.rewards)
     misbehaviours = [*filter(None, [mutation(guard)])]
     misbehaviours += [
@@ -178,6 +192,7 @@ def _measured(
     return AuditReport(
         **facts,
         rewards=setting.rewards,
+        levels=tuple(setting.values.tolist()) if setting.rewards != "continuous" else (),
         precision=precision_of(guard.rounding),
         misbehaviours=tuple(misbehaviours),
         ascent=climbed,
@@ -186,7 +201,7 @@ def _measured(
         edges=at_edges,
         nearest=alike,
         claims=tuple(verdicts),
-        failing_test=failing_test(guard.rule, verdicts, setting, facts["signature"]),
+        failing_test=failing_test(guard.rule, verdicts, setting),
     )
 
 
@@ -198,12 +213,20 @@ def _climbed(guard: Guard, setting: Setting) -> Ascent:
             spectrum = pass_at_k_spectrum(rule, n=setting.n, k=setting.k)
         except (RaisedError, ValueError):  # a rule that is not made for 0/1 rewards
             spectrum = None
-    pairs = claims_of.pairs_of(guard, setting)
+    try:
+        pairs = claims_of.pairs_of(guard, setting)
+    except claims_of.TooManyError as error:
+        return Ascent(None, None, None, None, None, f"not decided: {error}")
     return ascent(pairs, spectrum, k=setting.k, target=setting.target, rewards=setting.rewards)
 
 
-def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...]:
-    """Under the reference policies on 0/1 rewards, and on the audited levels where there are more."""
+def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...] | None:
+    """Under the reference policies on 0/1 rewards, and on the audited levels where there are more.
+
+    None for a rule that is not permutation-equivariant and has too many arrangements.
+    """
+    if not setting.equivariant and not claims_of.few_enough(setting):
+        return None
 
     def on(rule: rules.Rule, values: Float, rewards: str) -> tuple[UnderPolicy, ...]:
         return under_policies(
@@ -226,7 +249,8 @@ def _without_ties(rule: Guard) -> rules.Rule:
     """The rule as it is on continuous rewards near some levels: equals are told apart, by their place."""
 
     def apart(rewards: Any, k: int) -> Any:
-        return rule(rewards + _APART * np.arange(rewards.shape[-1]), k)
+        n = rewards.shape[-1]
+        return rule(rewards + _APART / n * np.arange(n), k)
 
     apart.__name__ = rules.describe(rule)
     apart.rounding = max(rule.rounding, _APART)  # type: ignore[attr-defined]
@@ -234,21 +258,23 @@ def _without_ties(rule: Guard) -> rules.Rule:
 
 
 def _verdict(guard: Guard, claim: str, setting: Setting, climbed: Ascent) -> Verdict:
+    tried = f"all {len(claims_of.groups_of(setting.rewards, setting.n)):,} groups tried"
     if claim == "unbiased":
         holds = climbed.proportional_to_target if setting.allow_scale else climbed.unbiased_for_target
-        why = None if holds else claims_of.why_biased(guard, setting)
-        return Verdict(
-            claim, holds, climbed.text if holds else f"{climbed.text}; {why}" if why else climbed.text
-        )
+        why = claims_of.why_biased(guard, setting) if holds is False else None
+        return Verdict(claim, holds, f"{climbed.text}; {why}" if why else climbed.text)
     if claim == "centered":
         why = claims_of.why_not_centered(guard, setting)
-        return Verdict(claim, why is None, why or "the advantages of every group sum to 0")
+        return Verdict(claim, why is None, why or f"the advantages of {tried} sum to 0")
     if claim == "equivariant":
         why = claims_of.why_not_equivariant(guard, setting)
-        return Verdict(claim, why is None, why or "permuted rewards get permuted advantages, ties aside")
+        words = "permuted rewards get permuted advantages, ties aside, in some permutations of"
+        return Verdict(claim, why is None, why or f"{words} {tried}")
     name = claim.removeprefix(EQUALS)
+    if reason := get_estimator(name).why_not_rewards(claims_of.groups_of(setting.rewards, setting.n)):
+        return Verdict(claim, None, f"not decided on {setting.rewards} rewards: {reason}")
     why = claims_of.why_not_equal(guard, name, setting)
-    return Verdict(claim, why is None, why or f"the numbers of {name} on every group tried")
+    return Verdict(claim, why is None, why or f"the numbers of {name} on {tried}")
 
 
 def _ended(
@@ -264,6 +290,7 @@ def _ended(
     return AuditReport(
         **facts,
         rewards=rewards,
+        levels=(),
         precision=None,
         misbehaviours=tuple(found),
         ascent=None,

@@ -12,7 +12,7 @@ from .claims import EQUALS, Setting, Verdict
 from .signatures import Adapted
 
 
-def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting, signature: str) -> str | None:
+def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting) -> str | None:
     """Source of a pytest test that fails as the first broken claim does; None where all hold."""
     broken = next((verdict for verdict in verdicts if verdict.holds is False), None)
     if broken is None:
@@ -23,8 +23,8 @@ def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting, signa
         options.append(f'target="{setting.target}"')
     if setting.rewards != "graded":
         options.append(f'rewards="{setting.rewards}"')
-    if signature not in ("auto", "batch"):
-        options.append(f'signature="{signature}"')
+    if isinstance(rule, Adapted) and rule.signature != "batch":
+        options.append(f'signature="{rule.signature}"')
     if setting.allow_scale and not broken.claim.startswith(("centered", "equivariant")):
         options.append("allow_scale=True")
     if isinstance(rule, Adapted) and rule.settings:

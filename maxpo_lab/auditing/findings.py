@@ -25,8 +25,9 @@ class Findings:
     ----------
     rule, signature
         Its name, and the calling convention.
-    n, k, target, rewards
-        What was audited; ``rewards`` is the kind on which the claims were decided.
+    n, k, target, rewards, levels
+        What was audited; ``rewards`` is the kind on which the claims were decided, ``levels`` the rewards
+        themselves, none where they are continuous.
     precision
         The type that the rule computes in.
     misbehaviours
@@ -46,6 +47,7 @@ class Findings:
     k: int
     target: str
     rewards: str
+    levels: tuple[float, ...]
     precision: str | None
     misbehaviours: tuple[Misbehaviour, ...]
     ascent: Ascent | None

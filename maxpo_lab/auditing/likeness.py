@@ -101,13 +101,14 @@ def first_difference(
 ) -> Difference | None:
     """The first of some groups (B, n) on which a rule has other advantages than the one of this name.
 
-    ``scaled``: a common factor is no difference. None too where the named rule is not defined.
+    ``scaled``: a common positive factor is no difference. None too where the named rule is not defined.
     """
     theirs = _if_defined(get_estimator(name), groups, k)
     if theirs is None:
         return None
     ours = rules.evaluate(rule, groups, k)
     factor = float(np.sum(ours * theirs) / np.sum(theirs * theirs)) if scaled and theirs.any() else 1.0
+    factor = factor if factor > 0 else 1.0  # 0 and a wrong sign are no scale
     off = np.abs(ours - factor * theirs) > max(rules.tolerance(rule, each) for each in (ours, theirs))
     rows = np.flatnonzero(off.any(axis=1))
     if not len(rows):

@@ -29,7 +29,7 @@ class Pairs:
     """P pairs of groups that differ in one reward, raised from ``low`` to ``high``.
 
     ``others`` (P, n-1); ``low``, ``high`` (P,); ``below`` (P,), others at most ``low``; ``earned`` (P,), what
-    raising it adds to the advantage; ``tolerance``, what rounding can do to that.
+    raising it adds to the advantage; ``tolerance`` (P,), what rounding can do to that.
     """
 
     n: int
@@ -38,18 +38,20 @@ class Pairs:
     high: Float
     below: Int
     earned: Float
-    tolerance: float
+    tolerance: Float
 
     def due(self, alpha: Vector) -> Float:
         """What an unbiased rule pays for each step, (P,)."""
         return np.asarray((self.high - self.low) * increments(alpha, self.n)[self.below])
 
     def fit(self, alpha: Vector) -> Fit:
-        """The factor c nearest to ``earned = c due``, and how far from it a pair is."""
+        """The factor c nearest to ``earned = c due``."""
         due = self.due(alpha)
         scale = float(self.earned @ due / (due @ due))
-        off, off_unscaled = (float(np.abs(self.earned - factor * due).max()) for factor in (scale, 1.0))
-        return Fit(scale, off, off_unscaled)
+        fits, fits_unscaled = (
+            bool((np.abs(self.earned - factor * due) <= self.tolerance).all()) for factor in (scale, 1.0)
+        )
+        return Fit(scale, fits, fits_unscaled)
 
     def first_wrong(self, alpha: Vector, factor: float) -> int | None:
         """The first pair that is not paid ``factor`` times its due; None where all are."""
@@ -59,11 +61,11 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """``earned = scale * due`` up to ``off``; with a factor of 1, up to ``off_unscaled``."""
+    """Whether ``earned = scale * due`` for every pair, to rounding; and whether with a factor of 1."""
 
     scale: float
-    off: float
-    off_unscaled: float
+    fits: bool
+    fits_unscaled: bool
 
 
 def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: bool) -> Pairs:
@@ -73,17 +75,18 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
     blocks = states.count_blocks(n, even) if equivariant else states.arrangement_blocks(n, even)
     totals: dict[tuple[int, ...], Float] = {}
     arranged: dict[tuple[int, ...], int] = {}
-    tolerance = 0.0
+    slack: dict[tuple[int, ...], float] = {}
     for block in blocks:
         advantages = rules.evaluate(rule, values[block.level], k)
-        tolerance = max(tolerance, 2 * rules.tolerance(rule, advantages))
         counts = block.sums(np.ones_like(advantages), size).astype(int)
-        for key, row in zip(map(tuple, counts.tolist()), block.sums(advantages, size), strict=True):
+        keys = map(tuple, counts.tolist())
+        for key, row, given in zip(keys, block.sums(advantages, size), advantages, strict=True):
             totals[key] = totals.get(key, 0.0) + row
             arranged[key] = arranged.get(key, 0) + 1
+            slack[key] = max(slack.get(key, 0.0), rules.tolerance(rule, given))
     mean = {key: total / (arranged[key] * np.maximum(key, 1)) for key, total in totals.items()}
 
-    others, low, high, below, earned = [], [], [], [], []
+    others, low, high, below, earned, tolerance = [], [], [], [], [], []
     rests = states.counts(n - 1, size) if n > 1 else np.zeros((1, size), dtype=np.intp)
     for rest in rests[np.argsort(rests @ np.arange(size), kind="stable")]:  # the simplest first
         for level in range(size - 1):
@@ -92,40 +95,32 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
             low.append(values[level])
             high.append(values[level + 1])
             below.append(rest[: level + 1].sum())
-            earned.append(mean[tuple(above.tolist())][level + 1] - mean[tuple(at.tolist())][level])
-    return Pairs(
-        n, np.array(others), np.array(low), np.array(high), np.array(below), np.array(earned), tolerance
-    )
+            here, there = tuple(at.tolist()), tuple(above.tolist())
+            earned.append(mean[there][level + 1] - mean[here][level])
+            tolerance.append(slack[here] + slack[there])
+    return Pairs(n, *map(np.array, (others, low, high, below, earned, tolerance)))
 
 
 def without_ties(rule: rules.Rule, *, n: int, k: int) -> Pairs:
     """Pairs of groups of distinct rewards drawn from [0, 1] with a fixed seed, each in a random order.
 
-    The rule must be permutation-equivariant on them.
+    Every number of others below the gap comes up. The rule must be permutation-equivariant on them.
     """
     rng = np.random.default_rng(0)
-    drawn = np.sort(rng.random((_DRAWN, n + 1)), axis=1)
-    below = rng.integers(0, n, _DRAWN)
-    rows = np.arange(_DRAWN)
+    below = np.arange(max(_DRAWN, 2 * n)) % n
+    rows = np.arange(len(below))
+    drawn = np.sort(rng.random((len(below), n + 1)), axis=1)
     low, high = drawn[rows, below], drawn[rows, below + 1]
     kept = (np.arange(n + 1) != below[:, None]) & (np.arange(n + 1) != below[:, None] + 1)
-    others = drawn[kept].reshape(_DRAWN, n - 1)
-    order = rng.permuted(np.tile(np.arange(n), (_DRAWN, 1)), axis=1)
+    others = drawn[kept].reshape(len(below), n - 1)
+    order = rng.permuted(np.tile(np.arange(n), (len(below), 1)), axis=1)
     place = np.argwhere(order == n - 1)[:, 1]
 
     def own(reward: Float) -> tuple[Float, Float]:
         group = np.take_along_axis(np.column_stack([others, reward]), order, axis=1)
         advantages = rules.evaluate(rule, group, k)
-        return advantages[rows, place], advantages
+        return advantages[rows, place], np.array([rules.tolerance(rule, each) for each in advantages])
 
-    at, all_at = own(low)
-    above, all_above = own(high)
-    return Pairs(
-        n,
-        others,
-        low,
-        high,
-        below,
-        above - at,
-        2 * rules.tolerance(rule, np.concatenate([all_at, all_above])),
-    )
+    at, slack_at = own(low)
+    above, slack_above = own(high)
+    return Pairs(n, others, low, high, below, above - at, slack_at + slack_above)

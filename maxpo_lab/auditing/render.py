@@ -71,7 +71,7 @@ def markdown(report: Findings) -> str:
     outcome = "passed" if report.passed else "failed"
     parts = [
         f"# Audit of `{report.rule}`: {outcome}",
-        f"{_setting(report)}. Exact: nothing was sampled. Advantages are for the mean convention, "
+        f"{_setting(report)}. Moments are exact. Advantages are for the mean convention, "
         f"`g = (1/n) sum_i A_i s_i`.",
         _markdown_table(
             ("claim", "verdict", "why"),
@@ -99,8 +99,9 @@ def markdown(report: Findings) -> str:
 def _setting(report: Findings) -> str:
     target = objective_name(report.target, report.n, report.k)
     precision = f", computes in {report.precision}" if report.precision else ""
+    levels = f" ({', '.join(f'{level:g}' for level in report.levels)})" if report.levels else ""
     return (
-        f"n = {report.n}, K = {report.k}, target {target}, {report.rewards} rewards, "
+        f"n = {report.n}, K = {report.k}, target {target}, {report.rewards} rewards{levels}, "
         f"called as {report.signature}{precision}"
     )
 
@@ -178,24 +179,30 @@ def _likeness(near: Likeness, n: int, k: int) -> str:
 
 
 def _policy_rows(policies: Sequence[UnderPolicy]) -> list[tuple[str, ...]]:
-    rows = []
-    for under in policies:
-        bias = under.relative_bias
-        unresolved = bias <= under.resolution
-        rows.append(
-            (
-                f"{under.rewards}, {under.right_answers}",
-                f"{under.success:g}",
-                "0" if unresolved else _number(bias),
-                _number(under.scale),
-                "0"
-                if under.direction_error <= max(1e-6, under.resolution)
-                else _number(under.direction_error),
-                *(_number(each) for each in (under.to_maxpo, under.to_pkpo_loo1, under.efficiency)),
-                _number(under.dead_groups),
-            )
+    return [
+        (
+            f"{under.rewards}, {under.right_answers}",
+            f"{under.success:g}",
+            _bias(under),
+            _number(under.scale),
+            _angle(under),
+            *(_number(each) for each in (under.to_maxpo, under.to_pkpo_loo1, under.efficiency)),
+            _number(under.dead_groups),
         )
-    return rows
+        for under in policies
+    ]
+
+
+def _angle(under: UnderPolicy) -> str:
+    resolved = under.direction_error > max(1e-6, under.resolution) or isnan(under.direction_error)
+    return _number(under.direction_error) if resolved else "0"
+
+
+def _bias(under: UnderPolicy) -> str:
+    """A relative bias: 0 where it is rounding, a bound where rounding hides one worth the name."""
+    if not under.relative_bias <= under.resolution:
+        return _number(under.relative_bias)
+    return "0" if under.resolution <= 1e-3 else f"< {under.resolution:.1g}"
 
 
 def _edge_rows(cases: Sequence[Case]) -> list[tuple[str, ...]]:

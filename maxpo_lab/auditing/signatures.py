@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from ..estimators import Estimator
 from ..rules import Rule, describe
+from .parameters import arguments_for, parameters_of, taken, takes_tensors
 
 Signature = Literal["auto", "group", "batch", "verl", "skyrl", "rllm"]
 SIGNATURES: tuple[str, ...] = get_args(Signature)
@@ -54,15 +54,17 @@ def adapt(
         How it is called:
 
         - ``"batch"``: ``(rewards (B, n), k) -> (B, n)``, or without k;
-        - ``"group"``: ``(rewards (n,), k) -> (n,)``, or without k;
+        - ``"group"``: ``(rewards (n,), k) -> (n,)``, or without k. A group size goes to a parameter of a
+          usual name (``n``, ``group_size``, ``num_generations``);
         - ``"verl"``, ``"skyrl"``: keywords ``token_level_rewards (bs, T)``, ``response_mask (bs, T)``,
           ``index`` (a group id a row) and ``config``, of which it gets those it takes; the first of
           ``(advantages, returns)``, both (bs, T), is read. The two differ in their settings alone;
         - ``"rllm"``: ``(list of arrays (n,), config) -> (list of arrays, ...)``;
-        - ``"auto"``: the first of these that fits, found out by calls with small 0/1 rewards of the size n.
+        - ``"auto"``: the first of these that fits, found out by small calls.
 
-        The first two get NumPy arrays, or torch tensors where NumPy's make them raise; the token-level ones
-        torch tensors of float32, in which trainers hold rewards.
+        The first two get NumPy arrays, or torch tensors where the first parameter is annotated so or NumPy's
+        make them raise; the token-level ones torch tensors of float32, in which trainers hold rewards. Of a
+        tuple the first is read, of a mapping ``"advantages"``.
     settings
         What ``config`` holds beside k; those that the function takes as keywords are passed as such.
     n, k
@@ -84,12 +86,13 @@ def adapt(
     if signature not in SIGNATURES:
         raise ValueError(f"signature={signature!r}: must be {', '.join(SIGNATURES)}")
     given = Settings(settings or {})
-    if signature == "auto" and "token_level_rewards" in _parameter_names(function):
+    if signature == "auto" and any(p.name == "token_level_rewards" for p in parameters_of(function)):
         return Adapted(function, "verl", given)
     if signature in ("verl", "skyrl", "rllm"):
         return Adapted(function, signature, given)
     reasons: dict[str, str] = {}
-    for tensors in (False, True) if find_spec("torch") else (False,):
+    libraries = (False, True) if find_spec("torch") else (False,)
+    for tensors in reversed(libraries) if takes_tensors(function) else libraries:
         for each in ("batch", "group", "rllm") if signature == "auto" else (signature,):
             rule = Adapted(function, each, given, tensors)
             reason = _trial(rule, n, k)
@@ -118,6 +121,11 @@ class Adapted:
         """The function's."""
         return describe(self.function)
 
+    @property
+    def convention(self) -> str:
+        """How it is called, in words."""
+        return f"{self.signature} (torch)" if self.tensors else self.signature
+
     def __call__(self, rewards: Any, k: int) -> npt.NDArray[Any]:
         """Advantages, of the type that the function gives."""
         given = rewards
@@ -129,7 +137,8 @@ class Adapted:
 
 
 def _batch(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
-    return function(rewards, *_k_or_none(function, k), **_taken(function, settings))
+    by_place, by_name = arguments_for(function, rewards.shape[-1], k, settings)
+    return _advantages(function(rewards, *by_place, **by_name))
 
 
 def _group(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
@@ -142,7 +151,7 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
     import torch  # noqa: PLC0415 - a second, and only these conventions need it
 
     groups, n = rewards.shape
-    tokens = torch.zeros(groups * n, _TOKENS)
+    tokens = torch.zeros(groups * n, _TOKENS, dtype=torch.float32)
     given = torch.from_numpy(rewards.reshape(-1)).float()
     tokens[:, -1] = given
     arguments = {
@@ -153,10 +162,10 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
         "k": k,
         **settings,
     }
-    result = function(**_taken(function, arguments))
+    result = function(**taken(function, arguments))
     changed = ~torch.isclose(tokens.sum(dim=-1), given, rtol=0, atol=0, equal_nan=True)
     rewards.reshape(-1)[changed.numpy()] = tokens.sum(dim=-1)[changed].numpy()  # what it wrote into its input
-    advantages = _as_array(result[0] if isinstance(result, tuple) else result)
+    advantages = _as_array(_advantages(result))
     if advantages.shape != tuple(tokens.shape):
         return advantages
     if not np.array_equal(advantages, advantages[:, :1].repeat(_TOKENS, axis=1), equal_nan=True):
@@ -169,8 +178,7 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
 
 def _list_of_groups(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
     result = function(list(rewards), Settings(settings, k=k))
-    advantages = result[0] if isinstance(result, tuple) else result
-    return np.stack([_as_array(row) for row in advantages])
+    return np.stack([_as_array(row) for row in _advantages(result)])
 
 
 _CONVENTIONS: Mapping[str, Callable[..., Any]] = {
@@ -182,54 +190,36 @@ _CONVENTIONS: Mapping[str, Callable[..., Any]] = {
 }
 
 
+def _advantages(result: Any) -> Any:
+    """The advantages of a result that may hold more: the first of a tuple, or the entry of this name."""
+    if isinstance(result, Mapping) and "advantages" in result:
+        return result["advantages"]
+    return result[0] if isinstance(result, tuple) else result
+
+
 def _as_array(values: Any) -> npt.NDArray[Any]:
     """As NumPy, from any device and with or without a gradient; bfloat16, which NumPy lacks, as float32."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         return np.asarray(values.float() if values.dtype == torch.bfloat16 else values)
+    if isinstance(values, list) and torch is not None and any(isinstance(v, torch.Tensor) for v in values):
+        return np.stack([_as_array(value) for value in values])
     return np.asarray(values)
 
 
-def _k_or_none(function: Callable[..., Any], k: int) -> tuple[int, ...]:
-    """K as a second argument, where the function takes one."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return (k,)
-    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(places) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
-        return (k,)
-    return ()
-
-
-def _taken(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the arguments that the function takes by keyword."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return dict(arguments)
-    if any(p.kind == p.VAR_KEYWORD for p in parameters):
-        return dict(arguments)
-    names = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-    return {name: value for name, value in arguments.items() if name in names}
-
-
 def _trial(rule: Rule, n: int, k: int) -> str | None:
-    """Why a call with 0/1 rewards of three groups (two, where n is three) does not give their shape."""
+    """Why calls with 0/1 rewards, and with rewards without ties, do not give advantages of their shape."""
     groups = 2 if n == 3 else 3
-    rewards = (np.arange(groups)[:, None] + np.arange(n) >= n - 1).astype(np.float64)
-    try:
-        result = _as_array(rule(rewards.copy(), k))
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    if result.shape != rewards.shape:
-        return f"shape {result.shape} for rewards of shape {rewards.shape}"
-    return None
-
-
-def _parameter_names(function: Callable[..., Any]) -> set[str]:
-    try:
-        return set(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return set()
+    binary = (np.arange(groups)[:, None] + np.arange(n) >= n - 1).astype(np.float64)
+    reasons = []
+    for rewards in (binary, np.arange(1.0, groups * n + 1).reshape(groups, n) / (groups * n)):
+        try:
+            result = _as_array(rule(rewards.copy(), k))
+        except Exception as error:
+            reasons.append(f"{type(error).__name__}: {error}")
+            continue
+        if result.shape == rewards.shape:
+            return None
+        reasons.append(f"shape {result.shape} for rewards of shape {rewards.shape}")
+    return reasons[0]
