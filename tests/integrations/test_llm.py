@@ -53,7 +53,7 @@ def test_what_trl_samples_is_what_was_evaluated(monkeypatch: pytest.MonkeyPatch)
     assert end.kind == "sample"
     off = end.sampled_pass_at_k - end.pass_at_k
     assert abs(off) < FAR * end.sampled_pass_at_k_error
-    assert end.sampled_pass_at_k_error < 0.006
+    assert end.sampled_pass_at_k_error < 0.01
 
 
 def test_the_sample_agrees_with_the_exact_variance(smoke: pd.DataFrame) -> None:
