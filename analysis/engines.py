@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -40,12 +41,17 @@ def measure_locally(
 ) -> Iterator[tuple[str, str]]:
     """Measure in ``workers`` processes of this machine (None: one a core); with 1, in this process."""
     start = {"initializer": _begin_worker, "initargs": (os.getpid(),)}
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **start):
+    with (
+        warnings.catch_warnings(),
+        joblib.parallel_config(backend="loky", inner_max_num_threads=1, **start),
+    ):
         # One cell a batch: an interruption loses the cells in flight and no others.
         parallel = joblib.Parallel(
             workers or joblib.cpu_count(), return_as="generator_unordered", batch_size=1
         )
         tasks = (joblib.delayed(_measure)(study, key, cell, made_from) for key, cell in cells.items())
+        # loky replaces a worker that has grown, as one does by importing TRL; no cell is lost by that.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
         try:
             yield from parallel(tasks)
         except BrokenProcessPool as error:
