@@ -13,7 +13,18 @@ from typing import Any
 import joblib
 
 ROOT = Path(__file__).resolve().parent.parent
-_PACKAGES = ("maxpo-lab", "numpy", "scipy", "pandas", "matplotlib", "gymnasium", "torch", "wandb")
+_PACKAGES = (
+    "maxpo-lab",
+    "numpy",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "gymnasium",
+    "torch",
+    "transformers",
+    "trl",
+    "wandb",
+)
 
 
 def describe(*, seed: int | None, device: str, wall_seconds: float, **facts: Any) -> dict[str, Any]:

@@ -14,12 +14,12 @@ import envs
 import maxpo_lab
 
 _HOME = Path(__file__).parent
-_VERSIONS = ("numpy", "scipy", "torch")
+_VERSIONS = ("numpy", "scipy", "torch", "transformers", "trl")
 
 
 @cache
 def describe(study: str) -> dict[str, str]:
-    """Versions of Python, NumPy, SciPy and torch, and a digest of the study's measuring sources.
+    """Versions of Python and of what measures, and a digest of the study's measuring sources.
 
     The sources are every module of ``maxpo_lab`` and ``envs``, those of the study's folder but ``figure.py``,
     and the modules of ``analysis`` that these import. The digest holds their names and their bytes, and not
