@@ -43,6 +43,7 @@ def test_drawing_is_whole_and_clear(shown: gallery.Scene) -> None:
                 assert not first.overlaps(second), f"{one!r} lies on {other!r}"
 
 
+@pytest.mark.integration
 def test_files_are_small_and_the_same_each_time(
     shown: gallery.Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

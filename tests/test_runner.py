@@ -430,6 +430,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.integration
 def test_a_disk_that_fills_up_is_a_clear_error(
     checkout: Checkout, undisturbed: bytes, tmp_path: Path, small_disk: Path
 ) -> None:
@@ -450,6 +451,7 @@ def test_a_disk_that_fills_up_is_a_clear_error(
     assert rows_of(tmp_path / "results") == undisturbed
 
 
+@pytest.mark.integration
 def test_results_that_do_not_fit_leave_the_old_ones(
     checkout: Checkout, undisturbed: bytes, tmp_path: Path, small_disk: Path
 ) -> None:

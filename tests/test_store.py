@@ -243,7 +243,7 @@ def test_versions_are_part_of_it() -> None:
     made_from = sources.describe("variance")
     assert made_from["numpy"] == np.__version__
     assert made_from["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert list(made_from) == ["python", "numpy", "scipy", "torch", "sources"]
+    assert list(made_from) == ["python", "numpy", "scipy", "torch", "transformers", "trl", "sources"]
     other = made_from | {"numpy": "1.0"}
     assert sources.fingerprint(made_from) != sources.fingerprint(other)
     assert sources.difference(made_from, other) == f"numpy {np.__version__} and 1.0"
