@@ -280,7 +280,7 @@ def test_claims_need_a_binary_rule_to_be_asked_on_binary_rewards() -> None:
 
 
 def test_large_groups_are_audited_in_seconds() -> None:
-    report = ml.audit("maxpo", n=64, k=8)
+    report = ml.audit("maxpo", n=48, k=8)
     assert report.passed
     assert [len(claims.levels_of("graded", size)) for size in (64, 128, 512)] == [4, 3, 2]
 
