@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.patches import Patch
 from PIL import Image
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: One colour an estimator in all figures: Okabe and Ito's palette, safe for colour-blind readers, for the
@@ -59,6 +62,34 @@ VERDICTS: Mapping[str, str] = {
     "fails": "#e58b73",
     "not claimed": "#ececec",
 }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A cell of a verdict matrix: its verdict, a name of ``VERDICTS`` or a colour, and its text."""
+
+    verdict: str
+    text: str
+
+    @property
+    def colour(self) -> str:
+        """The fill of the cell."""
+        return VERDICTS.get(self.verdict, self.verdict)
+
+
+def verdict_legend(axes: Axes, labels: Mapping[str, str], **options: Any) -> None:
+    """What the colours of a verdict matrix say, below it: labels by verdict."""
+    axes.legend(
+        handles=[Patch(facecolor=VERDICTS[key], label=text) for key, text in labels.items()],
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=len(labels),
+        handlelength=1.2,
+        handleheight=1.0,
+        columnspacing=1.2,
+        **options,
+    )
+
 
 #: Width of a text column and of a page of a two-column paper, inches.
 COLUMN, PAGE = 3.35, 6.9

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .auditing import AuditReport, audit
+from .auditing import audit
 from .auditing.signatures import Signature
 
 __all__ = ["assert_centered", "assert_equivariant", "assert_matches", "assert_unbiased"]
@@ -47,17 +47,15 @@ def assert_unbiased(
         Bad arguments.
     """
     _assert(
-        audit(
-            rule,
-            n=n,
-            k=k,
-            claims=("unbiased",),
-            target=target,
-            rewards=rewards,
-            allow_scale=allow_scale,
-            signature=signature,
-            settings=settings,
-        )
+        "unbiased",
+        rule,
+        n=n,
+        k=k,
+        target=target,
+        rewards=rewards,
+        allow_scale=allow_scale,
+        signature=signature,
+        settings=settings,
     )
 
 
@@ -74,9 +72,7 @@ def assert_centered(
 
     Arguments and errors as ``assert_unbiased``.
     """
-    _assert(
-        audit(rule, n=n, k=k, claims=("centered",), rewards=rewards, signature=signature, settings=settings)
-    )
+    _assert("centered", rule, n=n, k=k, rewards=rewards, signature=signature, settings=settings)
 
 
 def assert_equivariant(
@@ -92,11 +88,7 @@ def assert_equivariant(
 
     Arguments and errors as ``assert_unbiased``.
     """
-    _assert(
-        audit(
-            rule, n=n, k=k, claims=("equivariant",), rewards=rewards, signature=signature, settings=settings
-        )
-    )
+    _assert("equivariant", rule, n=n, k=k, rewards=rewards, signature=signature, settings=settings)
 
 
 def assert_matches(
@@ -116,20 +108,19 @@ def assert_matches(
     ``assert_unbiased``.
     """
     _assert(
-        audit(
-            rule,
-            n=n,
-            k=k,
-            claims=(f"equals:{name}",),
-            rewards=rewards,
-            allow_scale=allow_scale,
-            signature=signature,
-            settings=settings,
-        )
+        f"equals:{name}",
+        rule,
+        n=n,
+        k=k,
+        rewards=rewards,
+        allow_scale=allow_scale,
+        signature=signature,
+        settings=settings,
     )
 
 
-def _assert(report: AuditReport) -> None:
+def _assert(claim: str, rule: Any, **options: Any) -> None:
+    report = audit(rule, claims=(claim,), **options)
     if report.passed:
         return
     said = [f"{verdict.claim}: {verdict.detail}" for verdict in report.claims if not verdict.holds]

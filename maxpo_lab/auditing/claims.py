@@ -118,7 +118,7 @@ def pairs_of(rule: rules.Rule, setting: Setting, n: int | None = None) -> Pairs:
             )
         return without_ties(rule, n=size, k=setting.k)
     values = levels_of(setting.rewards, size, equivariant=setting.equivariant)
-    if not setting.equivariant and len(values) ** size > _GROUPS:
+    if not few_enough(replace(setting, n=size)):
         raise TooManyError(
             f"a rule that is not permutation-equivariant needs all {len(values)}^{size} arrangements of a "
             f"group, more than {_GROUPS:,}: audit it at a smaller n"
@@ -127,9 +127,9 @@ def pairs_of(rule: rules.Rule, setting: Setting, n: int | None = None) -> Pairs:
 
 
 def few_enough(setting: Setting) -> bool:
-    """Whether the arrangements of a group can all be evaluated."""
+    """Whether the groups that decide can all be evaluated: all arrangements, if the order matters."""
     arrangements: int = len(setting.values) ** setting.n
-    return arrangements <= _GROUPS
+    return setting.equivariant or arrangements <= _GROUPS
 
 
 def why_biased(rule: rules.Rule, setting: Setting) -> str | None:

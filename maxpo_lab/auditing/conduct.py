@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import rules
-from .signatures import Adapted, Signature, adapt
+from .signatures import Adapted, NoConventionError, Signature, adapt
 
 Float = npt.NDArray[np.float64]
 Kind = Literal["raises", "hangs", "shape", "not real", "not finite", "random", "coupled rows", "mutates"]
@@ -139,8 +139,8 @@ def guarded(
     except HungError as error:
         return Misbehaviour("hangs", str(error))
     except RaisedError as error:
-        kind: Kind = "shape" if ": shape (" in str(error) else "raises"
-        return Misbehaviour(kind, str(error.__cause__))
+        answered = isinstance(error.__cause__, NoConventionError) and error.__cause__.answered
+        return Misbehaviour("shape" if answered else "raises", str(error.__cause__))
     return Guard(rule, seconds)
 
 

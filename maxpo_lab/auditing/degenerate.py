@@ -39,11 +39,11 @@ class Edges:
     overflows: tuple[str, ...]
 
 
-def edges(rule: rules.Rule, *, n: int, k: int, top: float = 1.0) -> Edges:
-    """Evaluate the rule on the groups at the edges. ``top``: the highest reward of the audited kind."""
+def edges(rule: rules.Rule, *, n: int, k: int) -> Edges:
+    """Evaluate the rule on the groups at the edges."""
 
-    def one(count: int, size: int, high: float = top, low: float = 0.0) -> list[float]:
-        return [high] * count + [low] * (size - count)
+    def one(count: int, size: int, high: float = 1.0) -> list[float]:
+        return [high] * count + [0.0] * (size - count)
 
     plan: list[tuple[str, int, list[float]]] = [
         ("all fail", k, one(0, n)),
@@ -54,7 +54,7 @@ def edges(rule: rules.Rule, *, n: int, k: int, top: float = 1.0) -> Edges:
         ("K = n", n, one(1, n)),
         ("K = 1", 1, one(1, n)),
         ("n = 2", min(k, 2), one(1, 2)),
-        ("n = 1", 1, [top]),
+        ("n = 1", 1, [1.0]),
         ("one NaN", k, [float("nan"), *one(1, n - 1)]),
         (f"large, {LARGE:g}", k, one(1, n, LARGE)),
         (f"huge, {HUGE:g}", k, one(1, n, HUGE)),

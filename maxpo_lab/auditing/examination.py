@@ -175,7 +175,7 @@ def _measured(
         names = tuple(claim.removeprefix(EQUALS) for claim in wanted if claim.startswith(EQUALS))
         own = (guard.name,) if guard.name in list_estimators() else ()
         alike = nearest(guard, groups, k, prefer=(*names, *own))
-        verdicts = [_verdict(guard, claim, setting, climbed) for claim in wanted]
+        verdicts = [_verdict(guard, claim, setting, climbed, groups) for claim in wanted]
         if not np.array_equal(before, rules.evaluate(guard, groups, k)):
             raise rules.RandomRuleError(
                 f"{guard.name} gave two answers for the same rewards, at the beginning and at the end: exact "
@@ -225,7 +225,7 @@ def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...] | None:
 
     None for a rule that is not permutation-equivariant and has too many arrangements.
     """
-    if not setting.equivariant and not claims_of.few_enough(setting):
+    if not claims_of.few_enough(setting):
         return None
 
     def on(rule: rules.Rule, values: Float, rewards: str) -> tuple[UnderPolicy, ...]:
@@ -257,8 +257,8 @@ def _without_ties(rule: Guard) -> rules.Rule:
     return apart
 
 
-def _verdict(guard: Guard, claim: str, setting: Setting, climbed: Ascent) -> Verdict:
-    tried = f"all {len(claims_of.groups_of(setting.rewards, setting.n)):,} groups tried"
+def _verdict(guard: Guard, claim: str, setting: Setting, climbed: Ascent, groups: Float) -> Verdict:
+    tried = f"all {len(groups):,} groups tried"
     if claim == "unbiased":
         holds = climbed.proportional_to_target if setting.allow_scale else climbed.unbiased_for_target
         why = claims_of.why_biased(guard, setting) if holds is False else None
@@ -271,7 +271,7 @@ def _verdict(guard: Guard, claim: str, setting: Setting, climbed: Ascent) -> Ver
         words = "permuted rewards get permuted advantages, ties aside, in some permutations of"
         return Verdict(claim, why is None, why or f"{words} {tried}")
     name = claim.removeprefix(EQUALS)
-    if reason := get_estimator(name).why_not_rewards(claims_of.groups_of(setting.rewards, setting.n)):
+    if reason := get_estimator(name).why_not_rewards(groups):
         return Verdict(claim, None, f"not decided on {setting.rewards} rewards: {reason}")
     why = claims_of.why_not_equal(guard, name, setting)
     return Verdict(claim, why is None, why or f"the numbers of {name} on {tried}")

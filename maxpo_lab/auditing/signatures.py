@@ -23,7 +23,14 @@ _TOKENS = 2
 
 
 class NoConventionError(ValueError):
-    """No trial call of a function gave advantages of the shape of the rewards."""
+    """No trial call of a function gave advantages of the shape of the rewards.
+
+    ``answered``: some call returned, with another shape; else all raised.
+    """
+
+    def __init__(self, message: str, *, answered: bool) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class Settings(dict[str, Any]):
@@ -100,7 +107,10 @@ def adapt(
                 return rule
             reasons.setdefault(each, reason)
     said = "; ".join(f"as {each}: {reason}" for each, reason in reasons.items())
-    raise NoConventionError(f"{describe(function)} fits no calling convention ({said}); name one that does")
+    raise NoConventionError(
+        f"{describe(function)} fits no calling convention ({said}); name one that does",
+        answered=any(reason.startswith("shape") for reason in reasons.values()),
+    )
 
 
 @dataclass(frozen=True, eq=False)

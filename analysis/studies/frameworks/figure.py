@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
-from ...figures import PAGE, VERDICTS
+from ...figures import PAGE, Verdict, verdict_legend
 
 #: An angle below this is 0: float32 leaves 1e-8.
 ZERO = 1e-6
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One property of one rule: its verdict, which has a colour, or a colour, and its text."""
-
-    verdict: str
-    text: str
-
-
-def matrix(rows: pd.DataFrame) -> list[tuple[str, str, dict[str, Cell]]]:
+def matrix(rows: pd.DataFrame) -> list[tuple[str, str, dict[str, Verdict]]]:
     """Of each row the rule, what it is measured against, and its properties."""
     return [(f"{row.framework}: {row.rule}", str(row.target), _judged(row)) for _, row in rows.iterrows()]
 
 
-def _judged(row: pd.Series) -> dict[str, Cell]:
+def _judged(row: pd.Series) -> dict[str, Verdict]:
     if row.verdict == "not judged":
-        undefined = dict.fromkeys(COLUMNS, Cell("not claimed", "-"))
-        return undefined | {"objective": Cell("fails", f"not judged: {row.misbehaves}")}
+        undefined = dict.fromkeys(COLUMNS, Verdict("not claimed", "-"))
+        return undefined | {"objective": Verdict("fails", f"not judged: {row.misbehaves}")}
     objective, scale = _objective(row)
     flat_is_zero = row.flat in ("all 0", "0 but for rounding")
     flat = "refused" if pd.isna(row.flat_largest) else "0" if flat_is_zero else _short(row.flat_largest)
@@ -42,48 +32,50 @@ def _judged(row: pd.Series) -> dict[str, Cell]:
     return {
         "objective": objective,
         "scale": scale,
-        "sum": Cell("holds", "0") if row.centered == "yes" else Cell("fails", _short(row.worst_sum)),
+        "sum": Verdict("holds", "0") if row.centered == "yes" else Verdict("fails", _short(row.worst_sum)),
         **{f"efficiency_{rate}": _efficiency(row[f"efficiency_{rate}"]) for rate in rates},
-        "flat": Cell(colour, flat),
+        "flat": Verdict(colour, flat),
         # What a rule made after the code does with a NaN is this project's doing.
-        "missing": Cell("not claimed", "-") if row.origin == "as coded" else _missing(str(row.unscorable)),
+        "missing": Verdict("not claimed", "-") if row.origin == "as coded" else _missing(str(row.unscorable)),
     }
 
 
-def _objective(row: pd.Series) -> tuple[Cell, Cell]:
+def _objective(row: pd.Series) -> tuple[Verdict, Verdict]:
     """What is climbed, and at what scale."""
     if row.verdict == "unbiased":
-        return Cell("holds", f"{row.target}, unbiased"), Cell("holds", "1")
+        return Verdict("holds", f"{row.target}, unbiased"), Verdict("holds", "1")
     if row.verdict == "scaled":
-        return Cell("other scale", f"{row.target}, wrong scale"), Cell("other scale", f"{row.scale:.4g}")
+        return Verdict("other scale", f"{row.target}, wrong scale"), Verdict(
+            "other scale", f"{row.scale:.4g}"
+        )
     if row.verdict == "nothing":
-        return Cell("fails", "nothing: E g = 0"), Cell("fails", "0")
-    varies = Cell("policy", "varies")
+        return Verdict("fails", "nothing: E g = 0"), Verdict("fails", "0")
+    varies = Verdict("policy", "varies")
     if row.rewards == "binary" or row.direction_error < ZERO:
-        return Cell("policy", "a mixture"), varies
-    return Cell("fails", f"off by {row.direction_error:.2f} rad"), varies
+        return Verdict("policy", "a mixture"), varies
+    return Verdict("fails", f"off by {row.direction_error:.2f} rad"), varies
 
 
 def _short(value: float) -> str:
     return f"{value:.0e}" if value >= 1e4 or 0 < value < 1e-2 else f"{value:.3g}"
 
 
-def _efficiency(value: float) -> Cell:
+def _efficiency(value: float) -> Verdict:
     if pd.isna(value):
-        return Cell("not claimed", "-")
+        return Verdict("not claimed", "-")
     if value > 1:
-        return Cell("not claimed", "> 1")
-    return Cell(to_hex(colormaps["Greys"](0.05 + 0.3 * (1 - value))), f"{value:.2f}")
+        return Verdict("not claimed", "> 1")
+    return Verdict(to_hex(colormaps["Greys"](0.05 + 0.3 * (1 - value))), f"{value:.2f}")
 
 
-def _missing(remark: str) -> Cell:
+def _missing(remark: str) -> Verdict:
     if remark.startswith("gets 0; the others as without it"):
-        return Cell("holds", "left out")
+        return Verdict("holds", "left out")
     if remark == "refuses":
-        return Cell("holds", "refused")
+        return Verdict("holds", "refused")
     if remark.startswith("NaN"):
-        return Cell("fails", "NaN spreads")
-    return Cell("fails", remark.partition(";")[0] or "-")
+        return Verdict("fails", "NaN spreads")
+    return Verdict("fails", remark.partition(";")[0] or "-")
 
 
 COLUMNS = {
@@ -137,8 +129,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     for y, ((name, target, cells), origin) in enumerate(zip(lines, at.origin, strict=True)):
         for left, width, key in zip(edges, _WIDTHS, COLUMNS, strict=False):
             cell = cells[key]
-            colour = VERDICTS.get(cell.verdict, cell.verdict)
-            box = Rectangle((left, y), width, 1, facecolor=colour, edgecolor="white", lw=1.2)
+            box = Rectangle((left, y), width, 1, facecolor=cell.colour, edgecolor="white", lw=1.2)
             axes.add_patch(box)
             axes.text(left + width / 2, y + 0.53, cell.text, ha="center", va="center", fontsize=6.2)
         weight = "normal" if origin == "as coded" else "bold"
@@ -153,16 +144,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     axes.text(-3.6, -1.0, f"n = {first.n}, K = {at.k.min()}", ha="left", va="bottom", fontsize=6.5)
     axes.set(xlim=(-3.6, edges[-1]), ylim=(len(lines) + 0.05, -1.9))
     axes.axis("off")
-    axes.legend(
-        handles=[Patch(facecolor=VERDICTS[key], label=text) for key, text in LEGEND.items()],
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        ncols=len(LEGEND),
-        handlelength=1.2,
-        handleheight=1.0,
-        columnspacing=1.2,
-        fontsize=6.5,
-    )
+    verdict_legend(axes, LEGEND, fontsize=6.5)
     return {"figure": figure}
 
 

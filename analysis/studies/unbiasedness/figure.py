@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
 from maxpo_lab import Estimator, get_estimator
 from maxpo_lab.order_statistics import PREFIX
 
-from ...figures import PAGE, VERDICTS
+from ...figures import PAGE, Verdict, verdict_legend
 
 #: A cell whose relative bias cannot be told from 0 below this is unresolved, not measured.
 UNRESOLVED = 1e-6
 #: Rounding: a relative bias, an angle or a relative sum of advantages below this is 0.
 ZERO = 1e-10
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One property of one rule: what was measured, and what that says."""
-
-    verdict: str
-    text: str
 
 
 def verdicts(rows: pd.DataFrame) -> dict[str, dict[str, Verdict]]:
@@ -135,7 +125,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
         objective = get_estimator(name).objective
         for x, key in enumerate(COLUMNS):
             cell = decided[key]
-            box = Rectangle((x, y), 1, 1, facecolor=VERDICTS[cell.verdict], edgecolor="white", lw=1.2)
+            box = Rectangle((x, y), 1, 1, facecolor=cell.colour, edgecolor="white", lw=1.2)
             axes.add_patch(box)
             axes.text(x + 0.5, y + 0.53, cell.text, ha="center", va="center", fontsize=6.8)
         label = name.removeprefix(PREFIX)
@@ -147,15 +137,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     axes.text(-1.72, -0.15, "measured\nagainst", ha="right", va="bottom", fontsize=7)
     axes.set(xlim=(-2.2, len(COLUMNS)), ylim=(len(matrix) + 0.05, -1.9))
     axes.axis("off")
-    axes.legend(
-        handles=[Patch(facecolor=VERDICTS[key], label=text) for key, text in LEGEND.items()],
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        ncols=len(LEGEND),
-        handlelength=1.2,
-        handleheight=1.0,
-        columnspacing=1.2,
-    )
+    verdict_legend(axes, LEGEND)
     return {"figure": figure}
 
 
