@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..estimators import Estimator
+from ..precision import as_numpy
 from ..rules import Rule, describe
 from .parameters import arguments_for, parameters_of, taken, takes_tensors
 
@@ -143,7 +143,7 @@ class Adapted:
             import torch  # noqa: PLC0415
 
             given = torch.from_numpy(rewards)
-        return _as_array(_CONVENTIONS[self.signature](self.function, self.settings, given, k))
+        return as_numpy(_CONVENTIONS[self.signature](self.function, self.settings, given, k))
 
 
 def _batch(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
@@ -152,7 +152,7 @@ def _batch(function: Callable[..., Any], settings: Settings, rewards: Any, k: in
 
 
 def _group(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
-    rows = [_as_array(_batch(function, settings, row, k)) for row in rewards]
+    rows = [as_numpy(_batch(function, settings, row, k)) for row in rewards]
     shapes = {row.shape for row in rows}
     return np.stack(rows) if len(shapes) == 1 else np.array(rows, dtype=object)
 
@@ -175,7 +175,7 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
     result = function(**taken(function, arguments))
     changed = ~torch.isclose(tokens.sum(dim=-1), given, rtol=0, atol=0, equal_nan=True)
     rewards.reshape(-1)[changed.numpy()] = tokens.sum(dim=-1)[changed].numpy()  # what it wrote into its input
-    advantages = _as_array(_advantages(result))
+    advantages = as_numpy(_advantages(result))
     if advantages.shape != tuple(tokens.shape):
         return advantages
     if not np.array_equal(advantages, advantages[:, :1].repeat(_TOKENS, axis=1), equal_nan=True):
@@ -188,7 +188,7 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
 
 def _list_of_groups(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
     result = function(list(rewards), Settings(settings, k=k))
-    return np.stack([_as_array(row) for row in _advantages(result)])
+    return np.stack([as_numpy(row) for row in _advantages(result)])
 
 
 _CONVENTIONS: Mapping[str, Callable[..., Any]] = {
@@ -207,17 +207,6 @@ def _advantages(result: Any) -> Any:
     return result[0] if isinstance(result, tuple) else result
 
 
-def _as_array(values: Any) -> npt.NDArray[Any]:
-    """As NumPy, from any device and with or without a gradient; bfloat16, which NumPy lacks, as float32."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        return np.asarray(values.float() if values.dtype == torch.bfloat16 else values)
-    if isinstance(values, list) and torch is not None and any(isinstance(v, torch.Tensor) for v in values):
-        return np.stack([_as_array(value) for value in values])
-    return np.asarray(values)
-
-
 def _trial(rule: Rule, n: int, k: int) -> str | None:
     """Why calls with 0/1 rewards, and with rewards without ties, do not give advantages of their shape."""
     groups = 2 if n == 3 else 3
@@ -225,7 +214,7 @@ def _trial(rule: Rule, n: int, k: int) -> str | None:
     reasons = []
     for rewards in (binary, np.arange(1.0, groups * n + 1).reshape(groups, n) / (groups * n)):
         try:
-            result = _as_array(rule(rewards.copy(), k))
+            result = as_numpy(rule(rewards.copy(), k))
         except Exception as error:
             reasons.append(f"{type(error).__name__}: {error}")
             continue
