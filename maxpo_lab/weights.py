@@ -35,11 +35,15 @@ class Coefficients:
     ``above[m-1]`` is the credit for standing above gap m, ``below[m-1]`` the share of those under
     it. On 0/1 rewards with c successes they are the advantages of a success and of a failure:
     ``above_(n-c)`` and ``below_(n-c)``.
+
+    ``penalties`` are the same two on rewards of 0 and -1, ``above - offset`` and ``below - offset``, from a
+    table that knows them without the subtraction, which may cancel; None says that it does not.
     """
 
     offset: float | Fraction
     above: Vector
     below: Vector
+    penalties: tuple[Vector, Vector] | None = None
 
     @property
     def n(self) -> int:

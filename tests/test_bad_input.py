@@ -56,6 +56,12 @@ BAD_K: list[tuple[Any, type[Exception], str]] = [
     (None, TypeError, r"k=None & NoneType & must be an int & e\.g\. k="),
     ([2], TypeError, r"k=\[2\] & list & must be an int & e\.g\. k="),
 ]
+#: A rule that does not use k takes any that is one.
+BAD_K_UNUSED: list[tuple[Any, type[Exception], str]] = [
+    (0, ValueError, r"k=0 & does not use k & 1 <= k & nearest valid choice is k=1"),
+    (-3, ValueError, r"k=-3 & does not use k & 1 <= k & nearest valid choice is k=1"),
+    *BAD_K[3:],
+]
 BAD_NAME: list[tuple[Any, type[Exception], str]] = [
     ("maxop", ValueError, r"estimator 'maxop' & did you mean & maxpo"),
     ("pkpo-loo-1", ValueError, r"estimator 'pkpo-loo-1' & did you mean & pkpo-loo1"),
@@ -108,7 +114,8 @@ TABLE = [
     *rows("rewards of the quadratic form", BAD_REWARDS, lambda v: maxpo_quadratic(v, 1)),
     *rows("rewards of the value estimate", BAD_REWARDS, lambda v: ml.value_estimate(v, 1)),
     *rows("k", BAD_K, lambda v: ml.advantages(GROUP, v)),
-    *rows("k of reinforce", BAD_K, lambda v: ml.advantages(GROUP, v, estimator="reinforce")),
+    *rows("k of reinforce", BAD_K_UNUSED, lambda v: ml.advantages(GROUP, v, estimator="reinforce")),
+    *rows("k of leader", BAD_K_UNUSED, lambda v: ml.advantages(GROUP, v, estimator="leader")),
     *rows("k of the gap form", BAD_K, lambda v: maxpo(GROUP, v)),
     *rows("k of the quadratic form", BAD_K, lambda v: maxpo_quadratic(GROUP, v)),
     *rows("k of the value estimate", BAD_K, lambda v: ml.value_estimate(GROUP, v)),

@@ -122,7 +122,7 @@ def test_omit_without_nan_changes_nothing() -> None:
             TypeError,
             ["group_ids", "float64", "integers or strings"],
         ),
-        (lambda: ml.advantages(REWARDS, 1, group_ids=[None, *IDS[1:]]), TypeError, ["group_ids", "object"]),
+        (lambda: ml.advantages(REWARDS, 1, group_ids=[None, *IDS[1:]]), ValueError, ["group_ids[0]", "None"]),
         (lambda: ml.advantages(np.ones((2, 4)), 1, group_ids=[0, 1]), ValueError, ["(2, 4)", "(B,)"]),
         (lambda: ml.advantages([1.0, np.nan], 1), ValueError, ["rewards[1]", "nan", "nan_policy='omit'"]),
         (lambda: ml.advantages([1.0, np.inf], 1, nan_policy="omit"), ValueError, ["rewards[1]", "inf"]),

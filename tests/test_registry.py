@@ -43,7 +43,7 @@ def test_nothing_is_defined_that_is_not_in_the_catalogue() -> None:
 @pytest.mark.parametrize("n", range(1, 7))
 def test_why_not_agrees_with_the_call(name: str, n: int) -> None:
     rule, rewards = ml.get_estimator(name), (np.arange(n) % 2).astype(float)
-    for k in range(-1, n + 3):
+    for k in (*range(-1, n + 3), 1000):
         reason = rule.why_not(n, k)
         if reason is None:
             assert rule(rewards, k).shape == (n,)
@@ -52,7 +52,8 @@ def test_why_not_agrees_with_the_call(name: str, n: int) -> None:
                 rule(rewards, k)
             assert str(raised.value) == reason
     assert rule.why_not(n, 0)
-    assert rule.why_not(n, n + 1)
+    defined = n >= rule.smallest_group and rule.why_not(n, 1) is None
+    assert (rule.why_not(n, n + 1) is None) == (defined and not rule.uses_k)
 
 
 def alternatives(name: str, reason: str) -> list[str]:
@@ -82,6 +83,9 @@ def test_the_nearest_valid_k_is_valid(name: str) -> None:
     for n in (4, 8):
         for k in (-1, 0, n + 1, 100):
             reason = rule.why_not(n, k)
+            if not rule.uses_k and k >= 1:
+                assert reason is None
+                continue
             assert reason
             nearest = int(reason.rpartition("k=")[2])
             assert rule.why_not(n, nearest) is None, f"{name}, n={n}: {reason!r}"

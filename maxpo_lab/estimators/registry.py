@@ -17,6 +17,7 @@ _CATALOGUE: dict[str, Estimator] = {rule.name: rule for family in _FAMILIES for 
 #: Rules with parameters: ``name:key=value,key=value``, each key an argument of the function.
 _PARAMETRISED: Mapping[str, Callable[..., Estimator]] = {
     "grpo": standardised.grpo,
+    "maxrl": maxrl.maxrl,
     "leader": winner.leader,
     "entropic": winner.entropic,
 }
@@ -35,8 +36,26 @@ def parameters(name: str) -> dict[str, Any]:
     return {key: parameter.default for key, parameter in accepted.items()}
 
 
+#: Rules with parameters that were made, by the name that each has: one object a rule, however it was spelled.
+_MADE: dict[str, Estimator] = {}
+
+
+def entry(name: str) -> Estimator | None:
+    """The one rule of exactly this name, made anew in another process; None for a name that no rule has."""
+    try:
+        rule = get_estimator(name)
+    except ValueError:
+        return None
+    return rule if rule.name == name else None
+
+
 @cache
 def _parsed(spec: str) -> Estimator:
+    made = _made(spec)
+    return _CATALOGUE.get(made.name) or _MADE.setdefault(made.name, made)
+
+
+def _made(spec: str) -> Estimator:
     name, _, arguments = spec.partition(":")
     if name in _PARAMETRISED:
         return _PARAMETRISED[name](**_keywords(spec, parameters(name), arguments))
