@@ -12,6 +12,7 @@ from . import ragged
 from .estimators import Estimator, get_estimator
 from .groups import Array, Namespace, as_k, as_rewards
 from .rules import BadShapeError, NotFiniteError, NotRealError, Rule, describe
+from .sequences import on_host
 from .tracing import untraced
 
 
@@ -84,8 +85,7 @@ def advantages(
     flat = xp.reshape(values, (-1,))
     scored = None
     if nan_policy == "omit":
-        missing = xp.isnan(flat)
-        scored = ~np.asarray(missing.cpu() if array_api_compat.is_torch_array(missing) else missing)
+        scored = ~on_host(xp.isnan(flat))
     if group_ids is None:
         ids = np.repeat(np.arange(flat.shape[0] // values.shape[-1]), values.shape[-1])
     elif values.ndim == 1:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .groups import Array, Namespace
+from .sequences import on_host
 
 Int = npt.NDArray[np.intp]
 
@@ -125,12 +126,9 @@ def _coded(group_ids: Any, rows: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any
     if listed:  # NumPy would make one array of 1 and "1", and floats of integers beyond 64 bits
         shape: tuple[int, ...] = (len(group_ids),)
     else:
-        on_host = group_ids
-        if array_api_compat.is_torch_array(group_ids):
-            if group_ids.is_floating_point():
-                raise TypeError(f"group_ids have dtype {group_ids.dtype}: they must be {_ALLOWED}")
-            on_host = group_ids.cpu()
-        ids = np.asarray(on_host)
+        if array_api_compat.is_torch_array(group_ids) and group_ids.is_floating_point():
+            raise TypeError(f"group_ids have dtype {group_ids.dtype}: they must be {_ALLOWED}")
+        ids = on_host(group_ids)
         shape = ids.shape
     if shape != (rows,):
         raise ValueError(

@@ -84,7 +84,9 @@ def _from_zero(
     falling = xp.concat([low[..., 1:] - low[..., :-1], -low[..., -1:]], axis=-1)  # m = 1..n
     offset = _like(xp, offset, above)
     zero = xp.zeros_like(offset)
-    over, under = (above - offset, below - offset) if penalties is None else (penalties[0], penalties[1])
+    over, under = (
+        (above - offset, below - offset) if penalties is None else (penalties[0, ...], penalties[1, ...])
+    )
     success = xp.concat([offset, above], axis=-1)
     failure = xp.concat([under, -offset], axis=-1)
     # What all of a rule's coefficients have in common multiplies the reward itself, where it rounds nothing:

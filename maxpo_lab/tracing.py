@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,5 +27,6 @@ def untraced(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     # torch counts its recompilations by code object: each function needs one of its own.
-    called.__code__ = called.__code__.replace(co_name=function.__name__)
+    own: Any = called
+    own.__code__ = own.__code__.replace(co_name=function.__name__)
     return called

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, SupportsIndex
+from typing import Any, Literal
 
 import array_api_compat
 import numpy as np
@@ -139,12 +139,6 @@ class Estimator(ABC):
         first = int(xp.argmax(xp.astype(xp.reshape(~inside, (-1,)), xp.int8)))
         value = float(xp.reshape(rewards, (-1,))[first])
         return f"{self.name} is defined for {rule} alone, rewards hold {value:g}; use maxpo, defined for any"
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """A rule of the catalogue is its name: copied or unpickled, it is the same object, tables and all."""
-        from .registry import entry  # noqa: PLC0415 - the registry imports this module
-
-        return (entry, (self.name,)) if entry(self.name) is self else super().__reduce_ex__(protocol)
 
     @abstractmethod
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -38,15 +39,6 @@ def parameters(name: str) -> dict[str, Any]:
 
 #: Rules with parameters that were made, by the name that each has: one object a rule, however it was spelled.
 _MADE: dict[str, Estimator] = {}
-
-
-def entry(name: str) -> Estimator | None:
-    """The one rule of exactly this name, made anew in another process; None for a name that no rule has."""
-    try:
-        rule = get_estimator(name)
-    except ValueError:
-        return None
-    return rule if rule.name == name else None
 
 
 @cache
@@ -93,8 +85,9 @@ _KINDS = {int: "a whole number", float: "a number"}
 def get_estimator(name: str) -> Estimator:
     """The estimator of this name, or of a name with parameters.
 
-    ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"entropic:beta=2"``, ``"leader:alpha=0.5"``,
-    ``"l-statistic:TopM:2"``.
+    ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"maxrl:eps=1e-6"``, ``"entropic:beta=2"``,
+    ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``. One object a rule, however its parameters are
+    spelled, here and after pickling.
 
     Raises
     ------
@@ -110,3 +103,13 @@ def get_estimator(name: str) -> Estimator:
             f"{', '.join(_CATALOGUE)}"
         )
     return _CATALOGUE[name] if name in _CATALOGUE else _parsed(name)
+
+
+def _reduced(rule: Estimator) -> str | tuple[Any, ...]:
+    """For pickle and copy: a rule of the catalogue is its name, and comes back as the same object."""
+    known = _CATALOGUE.get(rule.name) or _MADE.get(rule.name)
+    return (get_estimator, (rule.name,)) if known is rule else object.__reduce_ex__(rule, 2)
+
+
+for _kind in {type(rule) for rule in _CATALOGUE.values()}:
+    copyreg.pickle(_kind, _reduced)
