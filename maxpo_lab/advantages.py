@@ -159,7 +159,7 @@ def _without_small(groups: ragged.Groups, rule: Rule, k: int, *, drop: bool) -> 
     if not drop:
         first = int(np.argmin(defined))
         raise ValueError(
-            f"group {ragged.shown(groups.names[first])} has {groups.sizes[first]} scored rollouts: "
+            f"group {ragged.shortened(str(groups.names[first]))} has {groups.sizes[first]} scored rollouts: "
             f"{reasons[int(groups.sizes[first])]}; small_groups='zero' gives such groups advantage 0"
         )
     return ragged.Groups(

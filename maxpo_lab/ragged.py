@@ -190,8 +190,8 @@ def _misfit(ids: list[Any], kinds: dict[type, str | None]) -> GroupIdError:
     first = kinds[type(ids[0])]
     row = next(row for row, each in enumerate(ids) if first is None or kinds[type(each)] != first)
     kind = kinds[type(ids[row])] or f"a {type(ids[row]).__name__}"
-    beside = f", and group_ids[0] is {shown(ids[0])}, {first}" if row else ""
-    return GroupIdError(row, f"is {shown(ids[row])}, {kind}{beside}: ids must be {_ALLOWED}")
+    beside = f", and group_ids[0] is {shortened(repr(ids[0]))}, {first}" if row else ""
+    return GroupIdError(row, f"is {shortened(repr(ids[row]))}, {kind}{beside}: ids must be {_ALLOWED}")
 
 
 def _is_missing(value: Any) -> bool:
@@ -204,9 +204,8 @@ def _is_missing(value: Any) -> bool:
         return type(value).__name__ == "NAType"
 
 
-def shown(value: Any) -> str:
+def shortened(text: str) -> str:
     """An id in a message; a prompt's text only by its beginning."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
