@@ -137,10 +137,13 @@ def _first_misfit(entry: Any, name: str) -> str | None:
     for index, length in enumerate(lengths):
         if length != lengths[0]:
             pair = [(0, lengths[0]), (index, length)]
-            said = [f"{name}[{i}] {'is no row' if n is None else f'has {n} entries'}" for i, n in pair]
-            return ", ".join(said)
+            return ", ".join(f"{name}[{i}] {_said(n)}" for i, n in pair)
     deeper = (_first_misfit(each, f"{name}[{index}]") for index, each in enumerate(entry))
     return next((found for found in deeper if found), None)
+
+
+def _said(length: int | None) -> str:
+    return "is no row" if length is None else f"has {length} entr{'y' if length == 1 else 'ies'}"
 
 
 def _first_foreign(entry: Any) -> Any:

@@ -45,12 +45,6 @@ class Laws:
     scale: Literal["linear", "invariant", "none"] = "linear"
 
 
-def parameter(value: float) -> str:
-    """A number in a rule's name: all its digits, so that two rules never have one name."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(float(value))
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Estimator(ABC):
     """A rule that turns the rewards of a group into advantages.

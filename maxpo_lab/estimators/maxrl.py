@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions, subset_share
-from .base import Claims, Estimator, Laws, RankLinear, parameter
+from .base import Claims, Estimator, Laws, RankLinear
+from .numerals import numeral
 from .standardised import deviations
 
 
@@ -34,9 +35,9 @@ def maxrl(eps: float = 0.0) -> SuccessNormalised:
     """
     if not 0 <= eps < float("inf"):
         raise ValueError(f"maxrl:eps={eps}: must be finite and not negative, e.g. eps=1e-6")
-    divisor = f"(mean + {parameter(eps)})" if eps else "mean"
+    divisor = f"(mean + {numeral(eps)})" if eps else "mean"
     return SuccessNormalised(
-        name=f"maxrl:eps={parameter(eps)}" if eps else "maxrl",
+        name=f"maxrl:eps={numeral(eps)}" if eps else "maxrl",
         title="MaxRL",
         equation=f"A_i = (R_i - mean) / {divisor}; 0 where the mean is 0",
         citation=(

@@ -12,6 +12,7 @@ from typing import Any
 from ..order_statistics import PREFIX
 from . import as_coded, l_statistic, maxpo, maxrl, mean_reward, pkpo, predictive, standardised, winner
 from .base import Estimator
+from .numerals import numeral
 
 _FAMILIES = (mean_reward, standardised, maxrl, pkpo, maxpo, predictive, l_statistic, winner, as_coded)
 _CATALOGUE: dict[str, Estimator] = {rule.name: rule for family in _FAMILIES for rule in family.RULES}
@@ -67,7 +68,7 @@ def _keywords(spec: str, defaults: Mapping[str, Any], text: str) -> dict[str, An
     for part in text.split(","):
         key, equals, value = part.partition("=")
         if not equals or key not in defaults or key in found:
-            accepted = ",".join(f"{key}={default:g}" for key, default in defaults.items())
+            accepted = ",".join(f"{key}={numeral(default)}" for key, default in defaults.items())
             raise ValueError(
                 f"estimator {spec!r}: {part!r} is not one of its parameters, once; e.g. {accepted}"
             )
