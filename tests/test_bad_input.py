@@ -176,7 +176,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         if "_advantages" in vars(kind):
             monkeypatch.setattr(kind, "_advantages", computed)
     for place in (
-        "maxpo_lab.estimators.base.rank_linear",
+        "maxpo_lab.estimators.base.from_tables",
         "maxpo_lab.estimators.maxpo.subset_share",
         "maxpo_lab.objective.subset_share",
         "maxpo_lab.rules.evaluate",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import array_api_compat
 import numpy as np
 
 from ..groups import Array, Namespace, as_group_size, as_rewards, whole_number
-from ..rank_linear import rank_linear
+from ..rank_linear import Tables, from_tables, tables
 from ..tracing import untraced
 from ..weights import Coefficients
 
@@ -184,16 +184,14 @@ class RankLinear(Estimator):
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         device = array_api_compat.device(rewards)
-        return rank_linear(xp, rewards, **_on_device(self, rewards.shape[-1], k, xp, device))
+        return from_tables(xp, rewards, _on_device(self, rewards.shape[-1], k, xp, device))
 
 
 @lru_cache(maxsize=256)
-def _on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> Mapping[str, Any]:
-    """The coefficients of a rule as ``rank_linear`` takes them, on one device, made once."""
+def _on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> Tables:
+    """The tables of a rule for one namespace and device, made once."""
     made = rule.table(n, k, False)
-    tables = {"above": made.above, "below": made.below}
-    if made.penalties is not None:
-        tables["penalties"] = np.stack(made.penalties)
-    return {"offset": float(made.offset)} | {
-        key: xp.asarray(table.copy(), device=device) for key, table in tables.items()
-    }
+    on_device = partial(xp.asarray, device=device, copy=True)
+    penalties = None if made.penalties is None else on_device(np.stack(made.penalties))
+    above, below = on_device(made.above), on_device(made.below)
+    return tables(xp, offset=float(made.offset), above=above, below=below, penalties=penalties)
