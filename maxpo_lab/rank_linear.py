@@ -21,9 +21,9 @@ class Tables:
         Of a rule with an offset: the sums are counted from reward 0, not from the lowest, so that
         ``offset R_(1)`` is not there to cancel. A gap around 0 is two gaps, and 0 itself is a level: what
         rises above it takes ``above`` and ``below``, what falls below it ``above - offset`` and
-        ``below - offset``. Rewards [-1e16, 1] have gaps 1e16 and 1, and the 1 survives wherever the rule gives
-        0 to the other. Error: a few eps of ``sum_j |dA_i/dR_j R_j|``. The tables of what falls, and two shares
-        (..., 1) of the reward itself, above 0 and below.
+        ``below - offset``. Rewards [-1e16, 1] have gaps 1e16 and 1, and the 1 survives wherever the rule
+        gives 0 to the other. Error: a few eps of ``sum_j |dA_i/dR_j R_j|``. The two tables of what falls, and
+        two shares (..., 1) of the reward itself, above 0 and below.
     """
 
     up: Array
