@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -11,12 +12,14 @@ from typing import Any
 from ..order_statistics import PREFIX
 from . import as_coded, l_statistic, maxpo, maxrl, mean_reward, pkpo, predictive, standardised, winner
 from .base import Estimator
+from .numerals import numeral
 
 _FAMILIES = (mean_reward, standardised, maxrl, pkpo, maxpo, predictive, l_statistic, winner, as_coded)
 _CATALOGUE: dict[str, Estimator] = {rule.name: rule for family in _FAMILIES for rule in family.RULES}
 #: Rules with parameters: ``name:key=value,key=value``, each key an argument of the function.
 _PARAMETRISED: Mapping[str, Callable[..., Estimator]] = {
     "grpo": standardised.grpo,
+    "maxrl": maxrl.maxrl,
     "leader": winner.leader,
     "entropic": winner.entropic,
 }
@@ -35,8 +38,17 @@ def parameters(name: str) -> dict[str, Any]:
     return {key: parameter.default for key, parameter in accepted.items()}
 
 
+#: Rules with parameters that were made, by the name that each has: one object a rule, however it was spelled.
+_MADE: dict[str, Estimator] = {}
+
+
 @cache
 def _parsed(spec: str) -> Estimator:
+    made = _made(spec)
+    return _CATALOGUE.get(made.name) or _MADE.setdefault(made.name, made)
+
+
+def _made(spec: str) -> Estimator:
     name, _, arguments = spec.partition(":")
     if name in _PARAMETRISED:
         return _PARAMETRISED[name](**_keywords(spec, parameters(name), arguments))
@@ -56,7 +68,7 @@ def _keywords(spec: str, defaults: Mapping[str, Any], text: str) -> dict[str, An
     for part in text.split(","):
         key, equals, value = part.partition("=")
         if not equals or key not in defaults or key in found:
-            accepted = ",".join(f"{key}={default:g}" for key, default in defaults.items())
+            accepted = ",".join(f"{key}={numeral(default)}" for key, default in defaults.items())
             raise ValueError(
                 f"estimator {spec!r}: {part!r} is not one of its parameters, once; e.g. {accepted}"
             )
@@ -74,8 +86,9 @@ _KINDS = {int: "a whole number", float: "a number"}
 def get_estimator(name: str) -> Estimator:
     """The estimator of this name, or of a name with parameters.
 
-    ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"entropic:beta=2"``, ``"leader:alpha=0.5"``,
-    ``"l-statistic:TopM:2"``.
+    ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"maxrl:eps=1e-6"``, ``"entropic:beta=2"``,
+    ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``. One object a rule, however its parameters are
+    spelled, here and after pickling.
 
     Raises
     ------
@@ -91,3 +104,13 @@ def get_estimator(name: str) -> Estimator:
             f"{', '.join(_CATALOGUE)}"
         )
     return _CATALOGUE[name] if name in _CATALOGUE else _parsed(name)
+
+
+def _reduced(rule: Estimator) -> str | tuple[Any, ...]:
+    """For pickle and copy: a rule of the catalogue is its name, and comes back as the same object."""
+    known = _CATALOGUE.get(rule.name) or _MADE.get(rule.name)
+    return (get_estimator, (rule.name,)) if known is rule else object.__reduce_ex__(rule, 2)
+
+
+for _kind in {type(rule) for rule in _CATALOGUE.values()}:
+    copyreg.pickle(_kind, _reduced)
