@@ -8,18 +8,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from . import studies
+from .presets import Preset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .tracking import Curves
-
-Preset = Literal["smoke", "standard", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)

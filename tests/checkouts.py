@@ -74,9 +74,9 @@ STUDY = Study(
 '''
 FIGURE = """
 def draw(rows):
-    import matplotlib.pyplot as plt
+    from ...figures import subplots
 
-    figure, axes = plt.subplots(figsize=(1, 1))
+    figure, axes = subplots(figsize=(1, 1))
     axes.plot(rows.value)
     return {"figure": figure}
 """

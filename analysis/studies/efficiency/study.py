@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from envs import SparseBandit
 from maxpo_lab import exact_moments, get_estimator, variance_floor
 
-from ...study import Preset
+from ...presets import Preset
 from ..phase_diagram.study import resolved
 
 RULES = ("pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "predictive")

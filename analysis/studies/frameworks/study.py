@@ -13,7 +13,7 @@ from typing import Any
 import maxpo_lab as ml
 
 from ...manifest import ROOT
-from ...study import Preset
+from ...presets import Preset
 from .in_trl import advantages
 from .subjects import AS_CODED, FROM_TRL, FROM_VERL, Subject, coded_rule
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...figures import COLOURS, PAGE
+from ...figures import COLOURS, PAGE, subplots
 from . import bounds, detection, intervals
 from .sampling import SUCCESS
 
@@ -62,7 +61,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """``figure``: agreement, error and coverage; ``bias``: groups that it takes to see a bias."""
-    figure = plt.figure(figsize=(PAGE, 4.6))
+    figure = Figure(figsize=(PAGE, 4.6))
     left, right = figure.subfigures(1, 2, width_ratios=(1.12, 1), squeeze=False)[0]
     axes = left.subplots()
     _agreement(axes, rows)
@@ -153,7 +152,7 @@ def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _bias(rows: pd.DataFrame) -> Figure:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.7), sharey=True)
+    figure, (left, right) = subplots(1, 2, figsize=(PAGE, 2.7), sharey=True)
     on = rows[rows.specimen == detection.LARGE]
     _needed(left, on[on.n == detection.N], "success")
     left.set_xscale("logit")

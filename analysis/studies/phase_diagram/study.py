@@ -14,7 +14,7 @@ from envs import SparseBandit
 from maxpo_lab import Moments, RewardLevels, exact_moments, variance_floor
 
 from ... import specimens
-from ...study import Preset
+from ...presets import Preset
 
 #: (arms, good arms, how probability is spread inside each class).
 SPACES: dict[str, tuple[int, int, Literal["even", "zipf"]]] = {
