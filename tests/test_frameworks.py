@@ -71,7 +71,7 @@ def test_right_rules_are_said_to_be_right() -> None:
 
 
 def test_an_absent_environment_of_verl_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setattr("analysis.studies.frameworks.study._VERL_PYTHON", tmp_path)
+    monkeypatch.setattr("analysis.studies.frameworks.in_verl.HOME", tmp_path)
     with pytest.raises(RuntimeError, match=r"make \.venv-verl"):
         measure(Cell("verl", 0, 4, 2))
     assert {each.rule.partition(":")[0] for each in FROM_VERL} == {"verl.trainer.ppo.core_algos"}

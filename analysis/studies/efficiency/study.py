@@ -12,7 +12,7 @@ from envs import SparseBandit
 from maxpo_lab import exact_moments, get_estimator, variance_floor
 
 from ...presets import Preset
-from ..phase_diagram.study import resolved
+from ...resolution import resolved
 
 RULES = ("pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "predictive")
 #: (arms, good arms).
