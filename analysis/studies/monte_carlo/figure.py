@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ...figures import COLOURS, PAGE, subplots
-from . import bounds, detection, intervals
+from . import agreement, bounds, detection, intervals
 from .sampling import SUCCESS
 
 #: Figures of the first panel with a colour each: Tol's bright tones.
@@ -55,7 +55,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     if not (rows.part == "devices").any():
         nothing = {"groups": "none", "statements": 0, "largest z": math.nan, "bound": bound}
         none = {"part": "devices", "specimen": "none", **nothing, "contradictions": 0}
-        lines.append(none | {"finding": "not measured: the machine had no GPU"})
+        lines.append(none | {"finding": f"not measured: {_why_no_devices(rows)}"})
     return pd.DataFrame(lines)
 
 
@@ -180,6 +180,12 @@ def _needed(axes: Axes, rows: pd.DataFrame, factor: str) -> None:
         axes.plot(checked[factor], checked.groups, "o", ms=4.5, mfc="white", color=COLOURS[name])
     line = rows[(rows.estimator == "maxpo") & (rows.figure == "scale_one_percent")].sort_values(factor)
     axes.plot(line[factor], line.needed, "--", color=COLOURS["maxpo"], label="maxpo, were it\n1 % off")
+
+
+def _why_no_devices(rows: pd.DataFrame) -> str:
+    """The reason, from the rows: the smoke preset, known by its specimens, leaves the part out anywhere."""
+    measured = {*rows.specimen[rows.part == "agreement"]}
+    return "no part of the smoke preset" if measured <= {*agreement.SMOKE} else "torch saw no CUDA device"
 
 
 def _range(groups: pd.Series) -> str:
