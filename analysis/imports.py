@@ -88,6 +88,9 @@ class _Reader:
             raise ValueError(f"module {name} has no file under {self.packages[name.partition('.')[0]]}")
         return path
 
+    def text(self, name: str) -> str:
+        return self.file(name).read_text(encoding="utf-8")
+
     def is_package(self, name: str) -> bool:
         path = self.find(name)
         return path is not None and path.name == "__init__.py"
@@ -101,7 +104,8 @@ class _Reader:
     def asked(self, module: str) -> Iterator[tuple[str, str]]:
         """What a module asks for: (package, name), or (module, "") where it is the whole."""
         bound: dict[str, str] = {}  # packages, by their names here
-        for node in running(self.file(module)):
+        text = self.text(module)
+        for node in running(text):
             if isinstance(node, ast.Import):
                 found = self.imported(node, bound)
             elif isinstance(node, ast.ImportFrom):
@@ -110,7 +114,7 @@ class _Reader:
                 continue
             yield from found
         if bound:
-            yield from self.used(running(self.file(module)), bound)
+            yield from self.used(running(text), bound)
 
     def imported(self, node: ast.Import, bound: dict[str, str]) -> Iterator[tuple[str, str]]:
         """``import numpy``, ``import maxpo_lab as ml``; what a package is asked for is seen where that is."""
@@ -150,16 +154,15 @@ class _Reader:
                     yield from self.everything(package)
 
     def where(self, package: str, name: str) -> str:
-        """The dotted name of what a package offers under a name; of its own, ``package.__init__.name``."""
-        offered = self.offered(package)
-        if name in offered:
-            base, original = offered[name]
+        """The dotted name, in the module that it is of, of what a package offers under a name."""
+        base, original = self.offered(package).get(name, (package, name))
+        if (base, original) != (package, name):  # as ``from . import name`` has it
             if original and self.owns(base) and self.is_package(base):
                 return self.where(base, original)
             return f"{base}.{original}" if original else base
         if self.find(f"{package}.{name}"):
             return f"{package}.{name}"
-        if name in _defined(parsed(self.file(package))):
+        if name in _defined(parsed(self.text(package))):
             return f"{package}.{name}"
         raise ValueError(
             f"{package} offers no {name!r} that its text tells of; a name that is imported when it is asked "
@@ -171,7 +174,7 @@ class _Reader:
         if package in self.offers:
             return self.offers[package]
         found = self.offers[package] = {}
-        for node in ast.walk(parsed(self.file(package))):
+        for node in ast.walk(parsed(self.text(package))):
             if isinstance(node, ast.ImportFrom):
                 base = self.base(package, node)
                 found |= {alias.asname or alias.name: (base, alias.name) for alias in node.names}
@@ -194,9 +197,9 @@ class _Reader:
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    """The syntax tree of a file without its docstrings, read once a process."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def parsed(text: str) -> ast.Module:
+    """The syntax tree of a module's text, without its docstrings."""
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         match node:
             case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -206,13 +209,14 @@ def parsed(path: Path) -> ast.Module:
 
 
 @cache
-def running(path: Path) -> tuple[ast.AST, ...]:
-    """All nodes of a file but those under ``if TYPE_CHECKING``."""
+def running(text: str) -> tuple[ast.AST, ...]:
+    """Imports, names and attributes of a module's text, but for those under ``if TYPE_CHECKING``."""
     found: list[ast.AST] = []
-    queue: list[ast.AST] = [parsed(path)]
+    queue: list[ast.AST] = [parsed(text)]
     while queue:
         node = queue.pop()
-        found.append(node)
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Name | ast.Attribute):
+            found.append(node)
         if isinstance(node, ast.If) and _names_type_checking(node.test):
             queue += node.orelse
         else:
@@ -232,9 +236,7 @@ def _defined(tree: ast.Module) -> set[str]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
-        found |= {
-            each.id
-            for each in ast.walk(node)
-            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-        }
+        else:
+            names = (each for each in ast.walk(node) if isinstance(each, ast.Name))
+            found |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
     return found
