@@ -39,7 +39,7 @@ errors = Console(soft_wrap=True, stderr=True)
 
 Studies = Annotated[list[str] | None, typer.Argument(metavar="[STUDY]...", help="Default: all.")]
 Results = Annotated[
-    Path | None, typer.Option(help="Folder of the results. Default: results/runs/PRESET, of paper results.")
+    Path | None, typer.Option(help="Folder of the results. Default: results/runs/PRESET; results for paper.")
 ]
 PaperResults = Annotated[Path | None, typer.Option(help="Folder of the results. Default: results.")]
 Drawn = Annotated[Preset | None, typer.Option(help="Whose results. Default: standard.")]

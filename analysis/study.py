@@ -36,7 +36,8 @@ class Study:
     cells
         The independent units of work of a preset: frozen settings, each picklable.
     measure
-        Rows of one cell: frozen dataclasses of one type, with plain numbers and strings.
+        Rows of one cell: frozen dataclasses of one type, with plain numbers and strings. What the function's
+        module imports, in the end, is what its cells are made from, and measured again for (``sources``).
     table
         The study's table for a paper, from its rows.
     draw

@@ -110,6 +110,7 @@ def test_each_preset_has_its_place_and_git_holds_the_papers_alone(clone: Clone) 
         (place / "variance").mkdir(parents=True)
         (place / "variance/rows.parquet").touch()
     assert clone.status == "?? results/variance/\n"
+    assert "--results" not in (ROOT / "Makefile").read_text(), "make leaves the choice to the command"
 
 
 @pytest.mark.usefixtures("quick")

@@ -169,7 +169,7 @@ def test_cells_of_other_sources_are_removed_once_a_run_is_complete(
     assert not old.current.exists()
 
 
-@pytest.mark.parametrize("part", ["sources", "gymnasium", "numpy", "python"])
+@pytest.mark.parametrize("part", ["sources", "gymnasium"])
 def test_cells_that_were_made_from_something_else_are_not_served(
     setup: Setup, expected: pd.DataFrame, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

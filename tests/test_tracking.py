@@ -197,7 +197,6 @@ def test_long_records_are_whole(log: Any) -> None:
     [
         (4, {"rows": 4}),  # as many as W&B shows of a table
         (5, {"rows/1": 4, "rows/2": 1}),
-        (8, {"rows/1": 4, "rows/2": 4}),
         (41, {f"rows/{number:02}": 4 for number in range(1, 11)} | {"rows/11": 1}),
     ],
 )
@@ -473,8 +472,15 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.mark.parametrize(
     ("mode", "environment"),
-    [(None, {}), ("online", {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_QUIET": "true"})],
-    ids=["a key is enough", "the argument decides"],
+    [
+        (None, {}),
+        ("online", {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_QUIET": "true"}),
+        (
+            None,
+            {"WANDB_RUN_ID": "mine", "WANDB_PROJECT": "mine", "WANDB_NAME": "mine", "WANDB_RESUME": "must"},
+        ),
+    ],
+    ids=["a key is enough", "the argument decides", "not into another run"],
 )
 def test_online_uploads_all(
     *,
@@ -491,6 +497,7 @@ def test_online_uploads_all(
     tracked = log(mode=mode)
     assert tracked.mode == "online", tracked.message
     name = server.runs[0]["name"]
+    assert name != "mine"
     assert tracked.message == f"W&B: logged to {server.url}/lab/maxpo-lab/runs/{name}"
     run = read_run(tracked.directory)
     assert_complete(run, figures)
