@@ -473,14 +473,13 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.mark.parametrize(
     ("mode", "environment"),
     [
-        (None, {}),
-        ("online", {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_QUIET": "true"}),
         (
             None,
             {"WANDB_RUN_ID": "mine", "WANDB_PROJECT": "mine", "WANDB_NAME": "mine", "WANDB_RESUME": "must"},
         ),
+        ("online", {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_QUIET": "true"}),
     ],
-    ids=["a key is enough", "the argument decides", "not into another run"],
+    ids=["a key is enough", "the argument decides"],
 )
 def test_online_uploads_all(
     *,
