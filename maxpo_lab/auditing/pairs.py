@@ -1,10 +1,10 @@
 r"""Unbiasedness decided on pairs of groups: what a rollout earns for the step to the next reward.
 
 By the complete class a rule is unbiased for an objective, under every policy on some reward levels, exactly
-if raising one reward across gaps, the others fixed, raises its advantage (averaged over ties and positions) by
-the sum of ``gap * D_m``: D the objective's increments, m the number of others below the gap. A common factor in
-place of 1 is a scale. The pairs are finitely many, so nothing is drawn and no policy is needed. One gap at a
-time would decide in exact arithmetic; the wide steps are those in which a narrow type's rounding hides least.
+if raising one reward across gaps, the others fixed, raises its advantage (averaged over ties and positions)
+by the sum of ``gap * D_m``: D the objective's increments, m the number of others below the gap. A common
+factor in place of 1 is a scale. The pairs are finitely many, so nothing is drawn and no policy is needed. One
+gap at a time would decide in exact arithmetic; the wide steps are those in which rounding hides least.
 """
 
 from __future__ import annotations
@@ -136,8 +136,19 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
                     max(largest[here], largest[there]),
                 )
             )
-    made = map(np.array, zip(*rows, strict=True))
-    return Pairs(n, *made, spread=float(np.ptp(values)), precision=rules.precision_of(rule))
+    others, low, high, gaps, below, earned, sizes = map(np.array, zip(*rows, strict=True))
+    return Pairs(
+        n=n,
+        others=others,
+        low=low,
+        high=high,
+        gaps=gaps,
+        below=below,
+        earned=earned,
+        size=sizes,
+        spread=float(np.ptp(values)),
+        precision=rules.precision_of(rule),
+    )
 
 
 def without_ties(rule: rules.Rule, *, n: int, k: int, unit: float = 1.0) -> Pairs:
