@@ -1,8 +1,8 @@
 r"""In which floating type a rule computes, told from its behaviour, and what rounding in that type may do.
 
-The error that rounding leaves in an advantage is at most ``share(n)`` times the largest of ``K * range`` of the
-rewards, the size of the signals that rules subtract from each other, and the advantages of the same group:
-a group's rounding knows nothing of other groups. With u half the type's epsilon,
+The error that rounding leaves in an advantage is at most ``share(n)`` times the largest of ``K * range`` of
+the rewards, the size of the signals that rules subtract from each other, and the advantages of the same
+group: a group's rounding knows nothing of other groups. With u half the type's epsilon,
 
 - float64: ``64 n`` epsilons;
 - float32: ``8 log(n!) + 4 n`` epsilons: binomial weights are often exponentials of log-gammas, three of them
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import lgamma
+from math import lgamma, sqrt
 from typing import Any
 
 import numpy as np
@@ -49,9 +49,9 @@ class Precision:
     def share(self, n: int) -> float:
         """What rounding may do to the advantages of a group of n, relative to their scale: see the module."""
         if self.narrow:
-            return 1.5 * n**0.5 * self.eps
+            return 1.5 * sqrt(n) * self.eps
         growth = 64 * n if self == FLOAT64 else 8 * lgamma(n + 1) + 4 * n
-        return growth * self.eps
+        return float(growth) * self.eps
 
 
 FLOAT64 = Precision(53, "float64")
@@ -83,8 +83,9 @@ def allowed(made: Precision, found: Precision, size: Float, unit: float, n: int)
 def recognise(rule: Callable[[Any, int], Any], n: int, k: int) -> Precision:
     """The coarsest type that the rule's calls show; the rule must answer or raise.
 
-    That of its answers; that whose numbers its answers all are, though float32 or float64 holds them; or that
-    to which it rounds its rewards: less than half a last bit changes nothing, a bit or two changes most groups.
+    That of its answers; that whose numbers its answers all are, though float32 or float64 holds them; or
+    that to which it rounds its rewards: less than half a last bit changes nothing, a bit or two changes most
+    groups.
     """
     seen = [FLOAT64]
     free = np.random.default_rng(6).random((_GROUPS, n))
@@ -134,7 +135,7 @@ def _of_values(answer: npt.NDArray[Any]) -> Precision:
 
 
 def _rounds_rewards(rule: Callable[[Any, int], Any], made: Precision, n: int, k: int) -> bool:
-    """Whether the rule takes rewards for the nearest numbers of a type, and tells those from the next ones."""
+    """Whether the rule takes rewards for the nearest numbers of a type, and tells those from the next."""
     rng = np.random.default_rng(made.bits)
     step = 2.0**-made.bits  # of the numbers from 1/2 to 1
     grid = np.round((0.55 + 0.4 * rng.random((_GROUPS, n))) / step) * step

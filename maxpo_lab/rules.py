@@ -128,7 +128,7 @@ def finest(rule: Rule, groups: Float, advantages: Float, k: int, off: Float) -> 
 
 
 def precision_of(rule: Rule) -> Precision:
-    """The type that a rule says it computes in, by an attribute ``precision``; float64 where it says nothing."""
+    """The type that a rule says it computes in, by an attribute ``precision``; else float64."""
     found: Precision = getattr(rule, "precision", FLOAT64)
     return found
 

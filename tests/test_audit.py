@@ -204,7 +204,7 @@ def test_an_offset_in_one_group_is_found_by_pairs_and_named() -> None:
     report = ml.audit(wrong_once, n=6, k=2, rewards="binary")
     assert not report.passed
     assert (
-        "n=6, K=2: with the others at [0, 0, 0, 0, 1], raising one reward from 0 to 1 raises its advantage"
+        "n=6, K=2: with the others at [0, 0, 0, 0, 1], raising one reward from 0 to 1"
         in report.claims[0].detail
     )
 

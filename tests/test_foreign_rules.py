@@ -150,11 +150,8 @@ def test_verdicts_name_the_precision() -> None:
 def test_a_fault_beyond_bfloat16_is_seen_in_it() -> None:
     torch = pytest.importorskip("torch")
     right = foreign.narrow("bfloat16", returned="float32")
-    shares = {
-        share: said(lambda r, k, s=share: right(r, k) * s, 8, 4, "unbiased")["unbiased"]
-        for share in (1.0, 0.9)
-    }
-    assert shares == {1.0: True, 0.9: False}
+    for share, holds in ((1.0, True), (0.9, False)):
+        assert said(lambda r, k, share=share: share * right(r, k), 8, 4, "unbiased") == {"unbiased": holds}
     assert torch.get_default_dtype() == torch.float32
 
 
@@ -194,9 +191,8 @@ def test_claims_look_at_flat_groups_of_rounded_rewards() -> None:
     assert report.symmetries is not None
     assert not report.symmetries.centered
     assert len(set(report.symmetries.worst_group)) == 1
-    assert all(
-        any(f"[{value:g}, {value:g}" in each.detail for value in (0.1, 0.7, 0.8)) for each in report.claims
-    )
+    for verdict in report.claims:
+        assert any(f"[{value:g}, {value:g}" in verdict.detail for value in (0.1, 0.7, 0.8))
     assert ml.audit("grpo:eps=1e-9", n=8, k=4, target="mean", claims=("centered",)).passed
 
 
@@ -228,11 +224,8 @@ def test_an_epsilon_is_fitted(eps: float, ddof: int) -> None:
 
     near = ml.audit(standardised, n=8, k=4, target="mean").nearest
     assert near is not None
-    assert (near.name, near.scale, near.exact) == (
-        f"grpo:eps={eps:g}{',ddof=0' if not ddof else ''}",
-        1.0,
-        True,
-    )
+    name = f"grpo:eps={eps:g}{'' if ddof else ',ddof=0'}"
+    assert (near.name, near.scale, near.exact) == (name, 1.0, True)
 
 
 def test_of_equally_near_rules_the_one_of_scale_one_is_named() -> None:

@@ -41,9 +41,9 @@ class TooManyError(ValueError):
 class Verdict:
     """Whether a claim holds: None where it could not be decided. ``detail`` shows why.
 
-    A claim is decided on rewards from 0 to 1. ``up_to`` is the largest power of ten up to ``LARGEST`` by which
-    they can be multiplied so that it still holds, None where it does not hold at all; ``beyond`` says what
-    happens at ten times that, None where ``up_to`` is ``LARGEST``.
+    A claim is decided on rewards from 0 to 1. ``up_to`` is the largest power of ten up to ``LARGEST`` by
+    which they can be multiplied so that it still holds, None where it does not hold at all; ``beyond`` says
+    what happens at ten times that, None where ``up_to`` is ``LARGEST``.
     """
 
     claim: str
@@ -105,7 +105,7 @@ def groups_of(rewards: str, n: int) -> Float:
 
 
 def with_flat(groups: Float, rewards: str) -> Float:
-    """The groups, and after them flat ones of rewards whose mean is rounded; none on 0/1 or distinct rewards."""
+    """The groups, and after them, where rewards are graded, flat ones of rewards whose mean is rounded."""
     n = groups.shape[1]
     return np.concatenate([groups, np.repeat(FLAT, n).reshape(-1, n)]) if rewards == "graded" else groups
 

@@ -283,7 +283,8 @@ def _verdicts(prepared: _Prepared, setting: Setting, climbed: Ascent | None) -> 
     """All verdicts; RandomRuleError where the rule has changed its mind since it was first asked."""
     guard, groups = prepared.guard, claims_of.groups_of(setting.rewards, setting.n)
     found = tuple(verdict(guard, claim, setting, climbed) for claim in prepared.claims)
-    if not np.array_equal(prepared.first, rules.evaluate(guard, groups, setting.k)):
+    first = prepared.first
+    if first is not None and not np.array_equal(first, rules.evaluate(guard, groups, setting.k)):
         raise rules.RandomRuleError(
             f"{guard.name} gave two answers for the same rewards, at the beginning and at the end: exact "
             f"moments need a deterministic rule"
@@ -315,14 +316,9 @@ def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...] | None:
         return None
 
     def on(rule: rules.Rule, values: Float, rewards: str) -> tuple[UnderPolicy, ...]:
+        eps = guard.precision.eps
         return under_policies(
-            rule,
-            values,
-            n=setting.n,
-            k=setting.k,
-            target=setting.target,
-            rewards=rewards,
-            eps=guard.precision.eps,
+            rule, values, n=setting.n, k=setting.k, target=setting.target, rewards=rewards, eps=eps
         )
 
     found: tuple[UnderPolicy, ...] = ()

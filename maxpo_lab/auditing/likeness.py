@@ -53,9 +53,9 @@ class Difference:
 def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] = ()) -> Likeness | None:
     """The rule of the catalogue that is nearest on some groups (B, n), up to a factor.
 
-    At this K, or at another where only that is exact; of equals one of scale 1, then a preferred one, then the
-    first. Of rules with an epsilon those that frameworks ship are tried, and one fitted. None where the rule
-    gives 0 everywhere.
+    At this K, or at another where only that is exact; of equals one of scale 1, then a preferred one, then
+    the first. Of rules with an epsilon those that frameworks ship are tried, and one fitted. None where the
+    rule gives 0 everywhere.
     """
     n = groups.shape[1]
     ours = rules.evaluate(rule, groups, k)
