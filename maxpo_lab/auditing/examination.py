@@ -33,6 +33,7 @@ from .conduct import (
 from .degenerate import edges
 from .failing import failing_test
 from .findings import Decision
+from .lengths import lengths_matter
 from .likeness import nearest
 from .policies import UnderPolicy, under_policies
 from .report import AuditReport
@@ -249,6 +250,7 @@ def _measured(prepared: _Prepared, setting: Setting, behaviour: rules.Behaviour)
     flat = claims_of.with_flat(groups, setting.rewards)[len(groups) :]
     try:
         seen = symmetries(guard, groups, flat, behaviour, k)
+        by_length = lengths_matter(guard, setting)
         climbed = _climbed(guard, setting)
         under = _under(guard, setting)
         at_edges = edges(guard, n=n, k=k)
@@ -271,6 +273,7 @@ def _measured(prepared: _Prepared, setting: Setting, behaviour: rules.Behaviour)
         misbehaviours=tuple(misbehaviours),
         ascent=climbed,
         symmetries=seen,
+        lengths=by_length,
         policies=under,
         edges=at_edges,
         nearest=alike,
@@ -366,6 +369,7 @@ def _ended(prepared: _Prepared, found: Sequence[Misbehaviour]) -> AuditReport:
         misbehaviours=tuple(found),
         ascent=None,
         symmetries=None,
+        lengths=None,
         policies=None,
         edges=None,
         nearest=None,

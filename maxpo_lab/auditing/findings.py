@@ -12,6 +12,7 @@ from .ascent import Ascent
 from .claims import Verdict
 from .conduct import Misbehaviour
 from .degenerate import Edges
+from .lengths import Lengths
 from .likeness import Likeness
 from .policies import UnderPolicy
 from .symmetries import Symmetries
@@ -60,6 +61,8 @@ class Findings(Decision):
         The type that the rule computes in.
     ascent, symmetries, policies, edges, nearest
         See the classes of these names; None where a misbehaviour ended the audit.
+    lengths
+        Whether lengths of responses change advantages; None too where no call tells the rule lengths.
     failing_test
         The source of a pytest test that fails for the first broken claim; None where all hold.
     """
@@ -71,6 +74,7 @@ class Findings(Decision):
     precision: str | None
     ascent: Ascent | None
     symmetries: Symmetries | None
+    lengths: Lengths | None
     policies: tuple[UnderPolicy, ...] | None
     edges: Edges | None
     nearest: Likeness | None

@@ -22,6 +22,7 @@ from ..weights import Vector
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
+Counts = tuple[int, ...]
 
 #: Groups without ties that are drawn where rewards are continuous.
 _DRAWN = 64
@@ -103,22 +104,8 @@ class Fit:
 
 def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: bool) -> Pairs:
     """All pairs on some reward levels, from ``C(n+L-1, L-1)`` groups, or ``L^n`` if not equivariant."""
+    mean, largest = mean_advantages(rule, values, n=n, k=k, equivariant=equivariant)
     size = len(values)
-    even = np.full(size, 1.0 / size)
-    blocks = states.count_blocks(n, even) if equivariant else states.arrangement_blocks(n, even)
-    totals: dict[tuple[int, ...], Float] = {}
-    arranged: dict[tuple[int, ...], int] = {}
-    largest: dict[tuple[int, ...], float] = {}
-    for block in blocks:
-        advantages = rules.evaluate(rule, values[block.level], k)
-        counts = block.sums(np.ones_like(advantages), size).astype(int)
-        keys = map(tuple, counts.tolist())
-        for key, row, given in zip(keys, block.sums(advantages, size), advantages, strict=True):
-            totals[key] = totals.get(key, 0.0) + row
-            arranged[key] = arranged.get(key, 0) + 1
-            largest[key] = max(largest.get(key, 0.0), float(np.abs(given).max()))
-    mean = {key: total / (arranged[key] * np.maximum(key, 1)) for key, total in totals.items()}
-
     rows = []
     steps, places = np.diff(values), np.arange(size)
     rests = states.counts(n - 1, size) if n > 1 else np.zeros((1, size), dtype=np.intp)
@@ -149,6 +136,31 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
         spread=float(np.ptp(values)),
         precision=rules.precision_of(rule),
     )
+
+
+def mean_advantages(
+    rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: bool
+) -> tuple[dict[Counts, Float], dict[Counts, float]]:
+    """By how many rollouts are on each level (L,): the mean advantage of each level, and the largest of all.
+
+    Averaged over equals, and over arrangements if the rule is not permutation-equivariant.
+    """
+    size = len(values)
+    even = np.full(size, 1.0 / size)
+    blocks = states.count_blocks(n, even) if equivariant else states.arrangement_blocks(n, even)
+    totals: dict[Counts, Float] = {}
+    arranged: dict[Counts, int] = {}
+    largest: dict[Counts, float] = {}
+    for block in blocks:
+        advantages = rules.evaluate(rule, values[block.level], k)
+        counts = block.sums(np.ones_like(advantages), size).astype(int)
+        keys = map(tuple, counts.tolist())
+        for key, row, given in zip(keys, block.sums(advantages, size), advantages, strict=True):
+            totals[key] = totals.get(key, 0.0) + row
+            arranged[key] = arranged.get(key, 0) + 1
+            largest[key] = max(largest.get(key, 0.0), float(np.abs(given).max()))
+    mean = {key: total / (arranged[key] * np.maximum(key, 1)) for key, total in totals.items()}
+    return mean, largest
 
 
 def without_ties(rule: rules.Rule, *, n: int, k: int, unit: float = 1.0) -> Pairs:

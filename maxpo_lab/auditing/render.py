@@ -18,6 +18,7 @@ from .ascent import objective_name, scale_in_symbols
 from .claims import Verdict
 from .degenerate import Case
 from .findings import Findings
+from .lengths import Lengths
 from .likeness import Likeness
 from .policies import UnderPolicy
 from .symmetries import FACTORS, Symmetries
@@ -136,6 +137,8 @@ def _facts(report: Findings) -> list[tuple[str, str]]:
             facts.append(("spectrum", f"{weights}  (weights of pass@1 to pass@{report.n}, on 0/1 rewards)"))
     if report.symmetries is not None:
         facts += _symmetry_facts(report.symmetries)
+    if report.lengths is not None:
+        facts.append(("lengths", _lengths(report.lengths)))
     if report.nearest is not None:
         facts.append(("nearest rule", _likeness(report.nearest, report.n, report.k)))
     if report.edges is not None and report.edges.float32_error is not None:
@@ -173,6 +176,17 @@ def _symmetry_facts(seen: Symmetries) -> list[tuple[str, str]]:
         ("rewards x c", scale[seen.scale] + _up_to(seen)),
         ("K", uses[seen.uses_k]),
     ]
+
+
+def _lengths(seen: Lengths) -> str:
+    if seen.rewards is None or seen.lengths is None:
+        return "of responses change nothing"
+    tokens = ", ".join(map(str, seen.lengths))
+    return (
+        f"of responses matter: rewards {_numbers(seen.rewards)} of [{tokens}] tokens get "
+        f"{_numbers(seen.advantages or ())}, equally long ones {_numbers(seen.at_equal or ())}; all else "
+        f"here is for equally long ones"
+    )
 
 
 def _up_to(seen: Symmetries) -> str:

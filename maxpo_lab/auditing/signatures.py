@@ -15,10 +15,11 @@ from ..precision import as_numpy
 from ..rules import Rule, describe
 from .parameters import arguments_for, parameters_of, taken, takes_tensors
 
+Int = npt.NDArray[np.intp]
 Signature = Literal["auto", "group", "batch", "verl", "skyrl", "rllm"]
 SIGNATURES: tuple[str, ...] = get_args(Signature)
 
-#: Tokens of a response in a token-level call; the reward lies on the last.
+#: Tokens of a response in a token-level call where nobody asks for other lengths; the reward is on the last.
 _TOKENS = 2
 
 
@@ -136,6 +137,15 @@ class Adapted:
         """How it is called, in words."""
         return f"{self.signature} (torch)" if self.tensors else self.signature
 
+    @property
+    def sees_lengths(self) -> bool:
+        """Whether a call says how long responses are."""
+        return _CONVENTIONS[self.signature] is _token_level
+
+    def with_lengths(self, rewards: npt.NDArray[Any], lengths: Int, k: int) -> npt.NDArray[Any]:
+        """Advantages (B, n) of rewards (B, n) of responses of these lengths (B, n) in tokens."""
+        return as_numpy(_token_level(self.function, self.settings, rewards, k, lengths))
+
     def __call__(self, rewards: Any, k: int) -> npt.NDArray[Any]:
         """Advantages, of the type that the function gives."""
         given = rewards
@@ -157,16 +167,21 @@ def _group(function: Callable[..., Any], settings: Settings, rewards: Any, k: in
     return np.stack(rows) if len(shapes) == 1 else np.array(rows, dtype=object)
 
 
-def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+def _token_level(
+    function: Callable[..., Any], settings: Settings, rewards: Any, k: int, lengths: Int | None = None
+) -> Any:
     import torch  # noqa: PLC0415 - a second, and only these conventions need it
 
     groups, n = rewards.shape
-    tokens = torch.zeros(groups * n, _TOKENS, dtype=torch.float32)
+    rows = np.arange(groups * n)
+    length = np.full(groups * n, _TOKENS) if lengths is None else lengths.reshape(-1)
+    inside = np.arange(length.max()) < length[:, None]
+    tokens = torch.zeros(inside.shape, dtype=torch.float32)
     given = torch.from_numpy(rewards.reshape(-1)).float()
-    tokens[:, -1] = given
+    tokens[rows, length - 1] = given
     arguments = {
         "token_level_rewards": tokens,
-        "response_mask": torch.ones_like(tokens),
+        "response_mask": torch.from_numpy(inside).float(),
         "index": np.repeat([f"prompt-{number}" for number in range(groups)], n).astype(object),
         "config": Settings(settings, k=k),
         "k": k,
@@ -178,7 +193,8 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
     advantages = as_numpy(_advantages(result))
     if advantages.shape != tuple(tokens.shape):
         return advantages
-    if not np.array_equal(advantages, advantages[:, :1].repeat(_TOKENS, axis=1), equal_nan=True):
+    first = np.broadcast_to(advantages[:, :1], advantages.shape)
+    if not np.array_equal(advantages[inside], first[inside], equal_nan=True):
         raise ValueError(
             f"{describe(function)} gave the tokens of one response different advantages: only rules with one "
             f"advantage a rollout are audited"

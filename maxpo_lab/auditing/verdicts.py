@@ -13,7 +13,8 @@ from ..precision import FLOAT64
 from . import claims as claims_of
 from .ascent import Ascent
 from .claims import EQUALS, FLAT, LARGEST, Setting, Verdict
-from .conduct import RaisedError
+from .conduct import Guard, RaisedError
+from .lengths import coded, fault_with_lengths, few_enough
 from .pairs import on_levels
 
 Fault = Callable[[Setting], str | None]
@@ -43,9 +44,19 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting, climbed: Ascent | No
         fault = lambda each: claims_of.why_not_equivariant(rule, each)  # noqa: E731
         words = "permuted rewards get permuted advantages, ties aside, in some permutations of"
         holds, detail = _decided(fault(setting), f"{words} {_tried(setting)}")
+    if holds and (why := _where_lengths_differ(rule, claim, setting)):
+        return Verdict(claim, False, f"where responses are equally long, {detail}; {why}")
     if not holds:
         return Verdict(claim, holds, detail)
     return Verdict(claim, holds, detail, *_followed(fault, setting))
+
+
+def _where_lengths_differ(rule: rules.Rule, claim: str, setting: Setting) -> str | None:
+    """How a claim fails on responses of unequal lengths, where a call of the rule tells lengths."""
+    numbered = coded(rule) if isinstance(rule, Guard) and setting.equivariant else None
+    if numbered is None or not few_enough(setting.n):
+        return None
+    return fault_with_lengths(numbered, claim, setting)
 
 
 def _groups(setting: Setting) -> claims_of.Float:

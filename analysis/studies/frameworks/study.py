@@ -43,7 +43,8 @@ class Row:
     target's gradient, None where there is none. ``worst_sum``: largest ``|sum A|``. ``efficiency_*``:
     variance floor over ``tr Cov / c^2`` on 0/1 rewards with many right answers, None where the direction is
     not the target's. ``flat``, ``unscorable``: what groups of equal rewards of 0.1 get, and what becomes of a
-    NaN reward. ``ties``: whether equal rewards may get different advantages. ``misbehaves``: what keeps a
+    NaN reward. ``ties``: whether equal rewards may get different advantages. ``lengths``: whether those of
+    responses change advantages, None where no call tells them. ``misbehaves``: what keeps a
     rule from being judged, or None.
     """
 
@@ -69,6 +70,7 @@ class Row:
     flat_largest: float | None
     unscorable: str
     ties: str | None
+    lengths: str | None
     nearest: str
     precision: str | None
     misbehaves: str | None
@@ -129,6 +131,7 @@ def _inside_verl() -> str | None:
 def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
     ascent = report["ascent"] or {}
     symmetries = report["symmetries"] or {}
+    lengths = report["lengths"] or {}
     edges = {case["label"]: case for case in (report["edges"] or {}).get("cases", ())}
     many = {
         under["difficulty"]: under
@@ -146,9 +149,11 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
         k=report["k"],
         target=subject.target,
         rewards=report["rewards"],
-        climbs=ascent.get("text", "not decided"),
-        verdict=_verdict(ascent),
-        scale=ascent.get("scale") if ascent.get("proportional_to_target") else None,
+        climbs=_climbs(ascent, lengths),
+        verdict=_verdict(ascent, lengths),
+        scale=ascent.get("scale")
+        if ascent.get("proportional_to_target") and not lengths.get("fault")
+        else None,
         centered=_word(symmetries.get("centered")),
         worst_sum=symmetries.get("largest_sum"),
         direction_error=max(filter(None, graded), default=None),
@@ -160,15 +165,25 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
         flat_largest=max(map(abs, flat["advantages"])) if flat.get("advantages") else None,
         unscorable=edges.get("one NaN", {}).get("remark", ""),
         ties=_word(symmetries["tie"] is not None) if symmetries else None,
+        lengths=_word(lengths["rewards"] is not None) if lengths else None,
         nearest=_nearest(report["nearest"]),
         precision=report["precision"],
         misbehaves="; ".join(found["kind"] for found in report["misbehaviours"]) or None,
     )
 
 
-def _verdict(ascent: dict[str, Any]) -> str:
+def _climbs(ascent: dict[str, Any], lengths: dict[str, Any]) -> str:
+    text: str = ascent.get("text", "not decided")
+    return (
+        f"where responses are equally long, {text}; else {lengths['fault']}" if lengths.get("fault") else text
+    )
+
+
+def _verdict(ascent: dict[str, Any], lengths: dict[str, Any]) -> str:
     if not ascent:
         return "not judged"
+    if lengths.get("fault"):
+        return "other"
     if ascent["unbiased_for_target"]:
         return "unbiased"
     if ascent["proportional_to_target"]:
