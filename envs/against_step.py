@@ -34,17 +34,17 @@ def check_step(
 ) -> None:
     r"""Hold a process against its environment: every state and action, tried ``visits`` times.
 
-    Each try resets the environment, puts it into the state (through its attribute ``s``, which toy-text worlds
-    have; else it stays where the reset put it), takes the action, and then random ones. All along, the states
-    of the process that agree with what was seen so far are kept with their probabilities. What no such state
-    allows is a disagreement; and so is an outcome that comes up more or less often than predicted, by
+    Each try resets the environment, puts it into the state (through its attribute ``s``, which toy-text
+    worlds have; else it stays where the reset put it), takes the action, and then random ones. All along, the
+    states of the process that agree with what was seen so far are kept with their probabilities. What no such
+    state allows is a disagreement; and so is an outcome that comes up more or less often than predicted, by
     Bernstein's inequality on the martingale of its surprises,
 
     .. math:: |\textstyle\sum (1 - p)| \le \ell / 3 + \sqrt{\ell^2 / 9 + 2 \ell \sum p (1 - p)},
               \qquad \ell = \log(2 m / \alpha),
 
-    m outcomes in all, alpha the chance that a true table is refused. An outcome's bias below that bound is not
-    seen: more visits see more.
+    m outcomes in all, alpha the chance that a true table is refused. An outcome's bias below that bound is
+    not seen: more visits see more.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("name", "settings"), OPTIONS, ids=lambda each: str(each))
+@pytest.mark.parametrize(("name", "settings"), OPTIONS, ids=str)
 def test_toy_text_worlds_step_by_their_tables(name: str, settings: dict[str, Any]) -> None:
     world = from_gymnasium(name, horizon=6, **settings)
     visits = 2 if name.startswith("Taxi") else 20
