@@ -218,7 +218,10 @@ def _by_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_state
             f"max_states={max_states:,}: use a smaller group, merge reward levels, raise max_states, "
             f"sample, or write the rule as a RankLinear, which has no such limit"
         )
-    behaviour = _observe(rule, levels, n, k)
+    batch = min(count_states, max(1, states.BLOCK_ENTRIES // n))
+    rules.admit(rule, n, k, values=levels.values, batch=batch)
+    level = states.sample_groups(n, size)
+    behaviour = rules.equivariance(rule, levels.values[level], level, k)
     if behaviour.counterexample is None:
         blocks = states.count_blocks(n, levels.probabilities)
     else:
@@ -254,11 +257,6 @@ def target_weights(target: str, n: int, k: int) -> Vector:
         return objective_weights(target, n, k)
     except ValueError as error:
         raise ValueError(f"target={target!r}: {error}") from error
-
-
-def _observe(rule: rules.Rule, levels: RewardLevels, n: int, k: int) -> rules.Behaviour:
-    level = states.sample_groups(n, len(levels.values))
-    return rules.observe(rule, levels.values[level], level, k)
 
 
 def _report(

@@ -1,0 +1,155 @@
+"""Whether the advantages of a group are its own: not those of chance, of earlier calls, or of other groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .refusals import BadShapeError, CoupledRowsError, RandomRuleError, StatefulRuleError
+
+Float = npt.NDArray[np.float64]
+Answer = Callable[[Float], Float]
+Same = Callable[[Float, Float], npt.NDArray[np.bool_]]
+
+#: Groups that are evaluated alone, and in companies of their own.
+_FEW = 16
+#: Calls that tell chance from memory: 8 random answers are in order once in 20,000 times.
+_SETTLING = 8
+#: Share of the advantages that move one way only, where a memory settles or grows.
+_IN_ORDER = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A rule's answers on groups (B, n), with other batches in between.
+
+    Attributes
+    ----------
+    low
+        On copies of the least group: before any other call, after all groups, and after copies of the best.
+        The order matters: a maximum that is remembered has nothing left to grow by once it has seen it.
+    groups
+        On the groups: after the first of ``low``, after the last, and once more at once.
+    """
+
+    low: tuple[Float, Float, Float]
+    groups: tuple[Float, Float, Float]
+
+    @property
+    def advantages(self) -> Float:
+        """The first answer on the groups."""
+        return self.groups[0]
+
+
+def hear(answer: Answer, groups: Float) -> Heard:
+    """Call a rule on groups (B, n) again and again, with other rewards of the same shape in between."""
+    means = groups.mean(axis=1)
+    low, high = (np.repeat(groups[[find(means)]], len(groups), axis=0) for find in (np.argmin, np.argmax))
+    first = answer(low)
+    before = answer(groups)
+    second = answer(low)
+    answer(high)
+    third = answer(low)
+    return Heard(low=(first, second, third), groups=(before, answer(groups), answer(groups)))
+
+
+def check(answer: Answer, groups: Float, heard: Heard, same: Same, name: str, batch: int = 0) -> None:
+    """Refuse a rule whose advantages of a group are not its own.
+
+    Parameters
+    ----------
+    answer
+        The rule, groups (B, n) to advantages (B, n).
+    groups, heard
+        What it was called on, and what ``hear`` heard.
+    same
+        Which rows of two answers are equal to rounding, (B,).
+    name
+        What to call it.
+    batch
+        Groups of the largest call that is to come: the rule is tried in a batch of that size.
+
+    Raises
+    ------
+    RandomRuleError, StatefulRuleError, CoupledRowsError
+
+    Notes
+    -----
+    Cost about 40 calls, most of a few groups. Every company of groups is fixed, so that the same rule always
+    gets the same verdict.
+    """
+    if not same(*heard.groups[1:]).all():
+        _refuse_repeats(answer, groups, name)
+    pairs = [(heard.low[0], each) for each in heard.low[1:]] + [heard.groups[:2]]
+    if not all(same(one, other).all() for one, other in pairs):
+        raise _stateful(name)
+    few = groups[np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))]
+    alone = np.concatenate([_alone(answer, row[None], name) for row in few])
+    whole = same(heard.advantages[np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))], alone)
+    if not whole.all():
+        raise _coupled(name, few[int(np.argmin(whole))], len(groups))
+    for members in _companies(few, max(batch, len(groups))):
+        agree = same(answer(few[members]), alone[members])
+        if not agree.all():
+            raise _coupled(name, few[members[int(np.argmin(agree))]], len(members))
+    if not same(heard.advantages, answer(groups)).all():
+        raise _stateful(name)
+
+
+def _companies(few: Float, batch: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Batches of the groups, by number: in another order, in parts, in pairs, doubled, and very many."""
+    every = np.arange(len(few))
+    middle = len(few) // 2
+    yield every[::-1]
+    yield every[: middle + 1]
+    yield every[middle:]
+    for other in (0, len(few) - 1, middle - 1):
+        yield np.array([middle, other])
+    yield np.array([middle] * 3)
+    yield np.resize(every, max(batch, 2 * len(few)))
+
+
+def _alone(answer: Answer, group: Float, name: str) -> Float:
+    """Advantages of a batch of one group, where the rule has them."""
+    try:
+        return answer(group)
+    except BadShapeError:
+        raise
+    except ValueError as error:
+        raise CoupledRowsError(
+            f"{name} answers for a batch but not for the group {group[0].tolist()} alone ({error}): the rows "
+            f"of a batch influence each other, so a group has no moments of its own; wrap a rule for one "
+            f"group with maxpo_lab.per_group"
+        ) from error
+
+
+def _refuse_repeats(answer: Answer, groups: Float, name: str) -> None:
+    """Raise for two answers in a row: a memory that settles or grows moves one way, chance does not."""
+    steps = np.diff([answer(groups) for _ in range(_SETTLING)], axis=0)
+    moved = (steps != 0).any(axis=0)
+    one_way = (steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)
+    if not moved.any() or one_way[moved].mean() >= _IN_ORDER:
+        raise _stateful(name)
+    raise RandomRuleError(
+        f"{name} gave two answers for the same rewards: its moments need a deterministic rule; average over "
+        f"its randomness, or seed it inside the call from the group's own rewards"
+    )
+
+
+def _stateful(name: str) -> StatefulRuleError:
+    return StatefulRuleError(
+        f"{name} gave two answers for the same rewards, with other calls in between: it remembers earlier "
+        f"calls, so a group has no advantages of its own; fix what it remembers, a baseline or scale, to a "
+        f"constant and measure that rule"
+    )
+
+
+def _coupled(name: str, group: Float, size: int) -> CoupledRowsError:
+    return CoupledRowsError(
+        f"{name} gives the group {group.tolist()} other advantages alone than in a batch of {size}: the rows "
+        f"of a batch influence each other, so a group has no moments of its own; wrap a rule for one group "
+        f"with maxpo_lab.per_group"
+    )
