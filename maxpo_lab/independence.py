@@ -20,6 +20,12 @@ _FEW = 16
 _SETTLING = 8
 #: Share of the advantages that move one way only, where a memory settles or grows.
 _IN_ORDER = 0.9
+#: What to do about a rule that couples rows.
+_ADVICE = (
+    "the rows of a batch influence each other, so a group has no moments of its own; fix what the rule takes "
+    "from the batch, a mean or scale, to a constant and measure that rule, or wrap a rule that is written for "
+    "one group with maxpo_lab.per_group"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +92,10 @@ def check(answer: Answer, groups: Float, heard: Heard, same: Same, name: str, ba
     pairs = [(heard.low[0], each) for each in heard.low[1:]] + [heard.groups[:2]]
     if not all(same(one, other).all() for one, other in pairs):
         raise _stateful(name)
-    few = groups[np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))]
+    places = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
+    few = groups[places]
     alone = np.concatenate([_alone(answer, row[None], name) for row in few])
-    whole = same(heard.advantages[np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))], alone)
+    whole = same(heard.advantages[places], alone)
     if not whole.all():
         raise _coupled(name, few[int(np.argmin(whole))], len(groups))
     for members in _companies(few, max(batch, len(groups))):
@@ -120,9 +127,7 @@ def _alone(answer: Answer, group: Float, name: str) -> Float:
         raise
     except ValueError as error:
         raise CoupledRowsError(
-            f"{name} answers for a batch but not for the group {group[0].tolist()} alone ({error}): the rows "
-            f"of a batch influence each other, so a group has no moments of its own; wrap a rule for one "
-            f"group with maxpo_lab.per_group"
+            f"{name} answers for a batch but not for the group {group[0].tolist()} alone ({error}): {_ADVICE}"
         ) from error
 
 
@@ -149,7 +154,5 @@ def _stateful(name: str) -> StatefulRuleError:
 
 def _coupled(name: str, group: Float, size: int) -> CoupledRowsError:
     return CoupledRowsError(
-        f"{name} gives the group {group.tolist()} other advantages alone than in a batch of {size}: the rows "
-        f"of a batch influence each other, so a group has no moments of its own; wrap a rule for one group "
-        f"with maxpo_lab.per_group"
+        f"{name} gives the group {group.tolist()} other advantages alone than in a batch of {size}: {_ADVICE}"
     )
