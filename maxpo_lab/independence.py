@@ -95,15 +95,24 @@ def check(answer: Answer, groups: Float, heard: Heard, same: Same, name: str, ba
     places = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
     few = groups[places]
     alone = np.concatenate([_alone(answer, row[None], name) for row in few])
-    whole = same(heard.advantages[places], alone)
-    if not whole.all():
-        raise _coupled(name, few[int(np.argmin(whole))], len(groups))
-    for members in _companies(few, max(batch, len(groups))):
+    differs = next(_differing(answer, few, alone, heard.advantages[places], same, batch, len(groups)), None)
+    if not same(heard.advantages, answer(groups)).all():  # it changed its mind meanwhile
+        raise _stateful(name)
+    if differs is not None:
+        raise _coupled(name, *differs)
+
+
+def _differing(
+    answer: Answer, few: Float, alone: Float, together: Float, same: Same, batch: int, groups: int
+) -> Iterator[tuple[Float, int]]:
+    """Groups whose advantages in company are others than alone, and how many were together."""
+    agree = same(together, alone)
+    if not agree.all():
+        yield few[int(np.argmin(agree))], groups
+    for members in _companies(few, max(batch, groups)):
         agree = same(answer(few[members]), alone[members])
         if not agree.all():
-            raise _coupled(name, few[members[int(np.argmin(agree))]], len(members))
-    if not same(heard.advantages, answer(groups)).all():
-        raise _stateful(name)
+            yield few[members[int(np.argmin(agree))]], len(members)
 
 
 def _companies(few: Float, batch: int) -> Iterator[npt.NDArray[np.intp]]:

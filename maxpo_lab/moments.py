@@ -14,7 +14,7 @@ from .floor import VarianceFloor
 from .groups import as_group_size, as_k
 from .levels import RewardLevels
 from .objective import gradient_coefficients
-from .order_statistics import objective_weights
+from .order_statistics import objective_weights, same_objective
 from .threshold_sums import ThresholdSums
 from .weights import Vector
 
@@ -101,12 +101,12 @@ class Moments:
 
         ``floor`` may also be any reference trace covariance. Defined for rules of exact direction (any scale
         c); NaN for the others, where the direction is not defined, where there is no variance, and on
-        degenerate policies, whose floor is 0. Raises ValueError for a floor of another n, k or objective and
-        for a reference that is negative or not finite, TypeError for one that is no number.
+        degenerate policies, whose floor is 0. Raises ValueError for a floor of another n or objective, whatever
+        they are called (max@n is max@k at K = n, the mean reward at K = 1), and for a reference that is
+        negative or not finite, TypeError for one that is no number.
         """
         if isinstance(floor, VarianceFloor):
-            same_objective = self.target == "max@k" or (self.target == "mean" and self.k == 1)
-            if (floor.n, floor.k) != (self.n, self.k) or not same_objective:
+            if not self._same_objective(floor):
                 raise ValueError(
                     f"floor is of max@k at n={floor.n}, k={floor.k}, these moments are of {self.target} "
                     f"at n={self.n}, k={self.k}: compute "
@@ -120,6 +120,15 @@ class Moments:
         if not self.trace_covariance:
             return float("nan")
         return floor * self.scale**2 / self.trace_covariance
+
+    def _same_objective(self, floor: VarianceFloor) -> bool:
+        if floor.n != self.n:
+            return False
+        own, of_floor = (
+            objective_weights(self.target, self.n, self.k),
+            objective_weights("max@k", floor.n, floor.k),
+        )
+        return same_objective(own, of_floor, self.n)
 
 
 def exact_moments(
