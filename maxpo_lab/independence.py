@@ -16,8 +16,8 @@ Same = Callable[[Float, Float], npt.NDArray[np.bool_]]
 
 #: Groups that are evaluated alone, and in companies of their own.
 _FEW = 16
-#: Calls that tell chance from memory: 8 random answers are in order once in 20,000 times.
-_SETTLING = 8
+#: Calls that tell chance from memory: as many fair coins are in order once in 170 times, numbers never.
+_SETTLING = 12
 #: Share of the advantages that move one way only, where a memory settles or grows.
 _IN_ORDER = 0.9
 #: What to do about a rule that couples rows.
@@ -30,36 +30,34 @@ _ADVICE = (
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """A rule's answers on groups (B, n), with other batches in between.
+    """What a rule answered to batches of one shape (B, n), each of them time and again.
 
     Attributes
     ----------
-    low
-        On copies of the least group: before any other call, after all groups, and after copies of the best.
-        The order matters: a maximum that is remembered has nothing left to grow by once it has seen it.
-    groups
-        On the groups: after the first of ``low``, after the last, and once more at once.
+    answers
+        To copies of the least group, to the third of the groups with the least maxima, and to the groups:
+        the first time in this order, so that a memory of all rewards so far has something left to learn each
+        time, and later after copies of the best group.
     """
 
-    low: tuple[Float, Float, Float]
-    groups: tuple[Float, Float, Float]
+    answers: tuple[tuple[Float, ...], ...]
 
     @property
     def advantages(self) -> Float:
-        """The first answer on the groups."""
-        return self.groups[0]
+        """The first answer to the groups."""
+        return self.answers[-1][0]
 
 
 def hear(answer: Answer, groups: Float) -> Heard:
     """Call a rule on groups (B, n) again and again, with other rewards of the same shape in between."""
-    means = groups.mean(axis=1)
-    low, high = (np.repeat(groups[[find(means)]], len(groups), axis=0) for find in (np.argmin, np.argmax))
-    first = answer(low)
-    before = answer(groups)
-    second = answer(low)
+    order = np.lexsort((groups.sum(axis=1), groups.max(axis=1)))
+    low, high = (np.repeat(groups[[order[end]]], len(groups), axis=0) for end in (0, -1))
+    third = np.resize(groups[order[: -(-len(groups) // 3)]], groups.shape)
+    first = [answer(each) for each in (low, third, groups)]
+    again = [answer(low)]
     answer(high)
-    third = answer(low)
-    return Heard(low=(first, second, third), groups=(before, answer(groups), answer(groups)))
+    later = [answer(each) for each in (low, third, groups)]
+    return Heard(((first[0], again[0], later[0]), (first[1], later[1]), (first[2], later[2], answer(groups))))
 
 
 def check(answer: Answer, groups: Float, heard: Heard, same: Same, name: str, batch: int = 0) -> None:
@@ -87,17 +85,14 @@ def check(answer: Answer, groups: Float, heard: Heard, same: Same, name: str, ba
     Cost about 40 calls, most of a few groups. Every company of groups is fixed, so that the same rule always
     gets the same verdict.
     """
-    if not same(*heard.groups[1:]).all():
-        _refuse_repeats(answer, groups, name)
-    pairs = [(heard.low[0], each) for each in heard.low[1:]] + [heard.groups[:2]]
-    if not all(same(one, other).all() for one, other in pairs):
-        raise _stateful(name)
+    if not all(same(first, other).all() for first, *others in heard.answers for other in others):
+        raise _changed(answer, groups, name)
     places = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
     few = groups[places]
     alone = np.concatenate([_alone(answer, row[None], name) for row in few])
     differs = next(_differing(answer, few, alone, heard.advantages[places], same, batch, len(groups)), None)
-    if not same(heard.advantages, answer(groups)).all():  # it changed its mind meanwhile
-        raise _stateful(name)
+    if not same(heard.advantages, answer(groups)).all():  # it has changed its mind meanwhile
+        raise _changed(answer, groups, name)
     if differs is not None:
         raise _coupled(name, *differs)
 
@@ -140,24 +135,20 @@ def _alone(answer: Answer, group: Float, name: str) -> Float:
         ) from error
 
 
-def _refuse_repeats(answer: Answer, groups: Float, name: str) -> None:
-    """Raise for two answers in a row: a memory that settles or grows moves one way, chance does not."""
+def _changed(answer: Answer, groups: Float, name: str) -> RandomRuleError:
+    """The error for two answers: called again and again, a memory rests or moves one way, chance does not."""
     steps = np.diff([answer(groups) for _ in range(_SETTLING)], axis=0)
     moved = (steps != 0).any(axis=0)
     one_way = (steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)
     if not moved.any() or one_way[moved].mean() >= _IN_ORDER:
-        raise _stateful(name)
-    raise RandomRuleError(
+        return StatefulRuleError(
+            f"{name} gave two answers for the same rewards, with other calls in between: it remembers earlier "
+            f"calls, so a group has no advantages of its own; fix what it remembers, a baseline or scale, to "
+            f"a constant and measure that rule"
+        )
+    return RandomRuleError(
         f"{name} gave two answers for the same rewards: its moments need a deterministic rule; average over "
         f"its randomness, or seed it inside the call from the group's own rewards"
-    )
-
-
-def _stateful(name: str) -> StatefulRuleError:
-    return StatefulRuleError(
-        f"{name} gave two answers for the same rewards, with other calls in between: it remembers earlier "
-        f"calls, so a group has no advantages of its own; fix what it remembers, a baseline or scale, to a "
-        f"constant and measure that rule"
     )
 
 

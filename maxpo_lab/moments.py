@@ -106,11 +106,18 @@ class Moments:
         negative or not finite, TypeError for one that is no number.
         """
         if isinstance(floor, VarianceFloor):
-            if not self._same_objective(floor):
+            own = objective_weights(self.target, self.n, self.k)
+            fitting = (size for size in range(1, self.n + 1) if same_objective(own, _max_at(size), self.n))
+            if floor.n != self.n or not same_objective(own, _max_at(floor.k), self.n):
+                size = next(fitting, None)
                 raise ValueError(
                     f"floor is of max@k at n={floor.n}, k={floor.k}, these moments are of {self.target} "
-                    f"at n={self.n}, k={self.k}: compute "
-                    f"variance_floor(levels, n={self.n}, k={self.k}) for max@k"
+                    f"at n={self.n}, k={self.k}: "
+                    + (
+                        f"compute variance_floor(levels, n={self.n}, k={size})"
+                        if size
+                        else "no max@k is that objective; measure with target='max@k', or pass a number"
+                    )
                 )
             floor = float("nan") if floor.degenerate else floor.trace_covariance
         else:
@@ -120,15 +127,6 @@ class Moments:
         if not self.trace_covariance:
             return float("nan")
         return floor * self.scale**2 / self.trace_covariance
-
-    def _same_objective(self, floor: VarianceFloor) -> bool:
-        if floor.n != self.n:
-            return False
-        own, of_floor = (
-            objective_weights(self.target, self.n, self.k),
-            objective_weights("max@k", floor.n, floor.k),
-        )
-        return same_objective(own, of_floor, self.n)
 
 
 def exact_moments(
@@ -247,6 +245,11 @@ def _by_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_state
     for block in blocks:
         sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
     return sums
+
+
+def _max_at(size: int) -> Vector:
+    """Weights of max@K at this K."""
+    return objective_weights("max@k", size, size)
 
 
 def _reference(value: float) -> float:

@@ -124,14 +124,15 @@ class ArmRules:
 
 
 def _evaluate(rule: rules.Rule, rewards: torch.Tensor, k: int) -> torch.Tensor:
-    """Advantages, constants of the loss, of rewards (B, n); ValueError for another shape."""
-    found = torch.as_tensor(rule(rewards, k)).detach()
+    """Advantages, constants of the loss, of rewards (B, n) and in their type; ValueError for another shape."""
+    answer = rule(rewards, k)
+    found = answer.detach() if isinstance(answer, torch.Tensor) else torch.as_tensor(as_numpy(answer))
     if found.shape != rewards.shape:
         raise ValueError(
             f"{rules.describe(rule)} returned shape {tuple(found.shape)} for rewards of shape "
             f"{tuple(rewards.shape)}: a rule maps (B, n) to (B, n)"
         )
-    return found
+    return found.to(rewards.dtype)
 
 
 def _lifted(rule: rules.Rule) -> rules.Rule:
