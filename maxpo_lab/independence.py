@@ -1,4 +1,4 @@
-"""Whether the advantages of a group are its own: not those of chance, of earlier calls, or of other groups."""
+"""Whether the advantages of a group are its own: not those of chance, earlier calls, or other groups."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _IN_ORDER = 0.9
 #: What to do about a rule that couples rows.
 _ADVICE = (
     "the rows of a batch influence each other, so a group has no moments of its own; fix what the rule takes "
-    "from the batch, a mean or scale, to a constant and measure that rule, or wrap a rule that is written for "
-    "one group with maxpo_lab.per_group"
+    "from the batch, a mean or scale, to a constant and measure that rule, or wrap a rule that is written "
+    "for one group with maxpo_lab.per_group"
 )
 
 
@@ -60,7 +60,7 @@ def hear(answer: Answer, groups: Float) -> Heard:
     return Heard(((first[0], again[0], later[0]), (first[1], later[1]), (first[2], later[2], answer(groups))))
 
 
-def check(answer: Answer, groups: Float, heard: Heard, same: Same, name: str, batch: int = 0) -> None:
+def check(answer: Answer, groups: Float, *, heard: Heard, same: Same, name: str, batch: int = 0) -> None:
     """Refuse a rule whose advantages of a group are not its own.
 
     Parameters
@@ -90,24 +90,25 @@ def check(answer: Answer, groups: Float, heard: Heard, same: Same, name: str, ba
     places = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
     few = groups[places]
     alone = np.concatenate([_alone(answer, row[None], name) for row in few])
-    differs = next(_differing(answer, few, alone, heard.advantages[places], same, batch, len(groups)), None)
+    differs = _first_different(answer, few, alone, same=same, batch=max(batch, len(groups)))
     if not same(heard.advantages, answer(groups)).all():  # it has changed its mind meanwhile
         raise _changed(answer, groups, name)
     if differs is not None:
         raise _coupled(name, *differs)
-
-
-def _differing(
-    answer: Answer, few: Float, alone: Float, together: Float, same: Same, batch: int, groups: int
-) -> Iterator[tuple[Float, int]]:
-    """Groups whose advantages in company are others than alone, and how many were together."""
-    agree = same(together, alone)
+    agree = same(heard.advantages[places], alone)
     if not agree.all():
-        yield few[int(np.argmin(agree))], groups
-    for members in _companies(few, max(batch, groups)):
+        raise _coupled(name, few[int(np.argmin(agree))], len(groups))
+
+
+def _first_different(
+    answer: Answer, few: Float, alone: Float, *, same: Same, batch: int
+) -> tuple[Float, int] | None:
+    """A group whose advantages in company are others than alone, and how many were together."""
+    for members in _companies(few, batch):
         agree = same(answer(few[members]), alone[members])
         if not agree.all():
-            yield few[members[int(np.argmin(agree))]], len(members)
+            return few[members[int(np.argmin(agree))]], len(members)
+    return None
 
 
 def _companies(few: Float, batch: int) -> Iterator[npt.NDArray[np.intp]]:
@@ -138,13 +139,13 @@ def _alone(answer: Answer, group: Float, name: str) -> Float:
 def _changed(answer: Answer, groups: Float, name: str) -> RandomRuleError:
     """The error for two answers: called again and again, a memory rests or moves one way, chance does not."""
     steps = np.diff([answer(groups) for _ in range(_SETTLING)], axis=0)
-    moved = (steps != 0).any(axis=0)
-    one_way = (steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)
+    moved = np.asarray((steps != 0).any(axis=0))
+    one_way = np.asarray((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0))
     if not moved.any() or one_way[moved].mean() >= _IN_ORDER:
         return StatefulRuleError(
-            f"{name} gave two answers for the same rewards, with other calls in between: it remembers earlier "
-            f"calls, so a group has no advantages of its own; fix what it remembers, a baseline or scale, to "
-            f"a constant and measure that rule"
+            f"{name} gave two answers for the same rewards, with other calls in between: it remembers "
+            f"earlier calls, so a group has no advantages of its own; fix what it remembers, a baseline or "
+            f"scale, to a constant and measure that rule"
         )
     return RandomRuleError(
         f"{name} gave two answers for the same rewards: its moments need a deterministic rule; average over "

@@ -101,9 +101,9 @@ class Moments:
 
         ``floor`` may also be any reference trace covariance. Defined for rules of exact direction (any scale
         c); NaN for the others, where the direction is not defined, where there is no variance, and on
-        degenerate policies, whose floor is 0. Raises ValueError for a floor of another n or objective, whatever
-        they are called (max@n is max@k at K = n, the mean reward at K = 1), and for a reference that is
-        negative or not finite, TypeError for one that is no number.
+        degenerate policies, whose floor is 0. Raises ValueError for a floor of another n or objective
+        (max@n is max@k at K = n, the mean reward at K = 1) and for a reference that is negative or not
+        finite, TypeError for one that is no number.
         """
         if isinstance(floor, VarianceFloor):
             own = objective_weights(self.target, self.n, self.k)

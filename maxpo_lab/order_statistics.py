@@ -122,6 +122,6 @@ def same_objective(one: Vector, other: Vector, n: int) -> bool:
     weights, may differ where the objectives do not. ``increments`` at any n that both fit tell, in rationals:
     they are the gradient's Bernstein coefficients. Cost O(n K).
     """
-    if one.tolist() == other.tolist():
+    if np.array_equal(one, other):
         return True
-    return increments(one, n, exact=True).tolist() == increments(other, n, exact=True).tolist()
+    return bool(np.array_equal(increments(one, n, exact=True), increments(other, n, exact=True)))

@@ -11,20 +11,35 @@ import numpy as np
 import numpy.typing as npt
 
 from . import independence, states
-from .estimators import Estimator, RankLinear, get_estimator
+from .estimators import Estimator, get_estimator
 from .precision import FLOAT32, FLOAT64, Precision, allowed, as_numpy, ladder, recognise
-from .refusals import BadShapeError as BadShapeError
-from .refusals import CoupledRowsError as CoupledRowsError
-from .refusals import NotFiniteError as NotFiniteError
-from .refusals import NotRealError as NotRealError
-from .refusals import RandomRuleError as RandomRuleError
-from .refusals import StatefulRuleError as StatefulRuleError
+from .refusals import BadShapeError, CoupledRowsError, NotFiniteError, NotRealError, RandomRuleError
+
+__all__ = [
+    "BadShapeError",
+    "Behaviour",
+    "CoupledRowsError",
+    "NotFiniteError",
+    "NotRealError",
+    "RandomRuleError",
+    "Rule",
+    "admit",
+    "describe",
+    "equivariance",
+    "evaluate",
+    "finest",
+    "observe",
+    "per_group",
+    "precision_of",
+    "resolve",
+    "tolerance",
+]
 
 Float = npt.NDArray[np.float64]
 Rule = Callable[[Any, int], Any]
 
-#: Rewards that a rule is tried on where the consumer does not know which it will meet: 0 and 1, and graded ones
-#: of either sign. A rule may be defined on one kind alone.
+#: Rewards that a rule is tried on where the consumer does not know which it will meet: 0 and 1, and graded
+#: ones of either sign. A rule may be defined on one kind alone.
 _KINDS = (np.array([0.0, 1.0]), np.array([0.0, 0.25, 0.5, 1.0]), np.array([-1.5, -0.3, 0.1, 0.8, 2.0]))
 #: Groups that a user's rule is tried on at most.
 _SAMPLE = 64
@@ -149,8 +164,8 @@ def _of_catalogue(rule: Rule) -> bool:
 def _sample(n: int, size: int) -> npt.NDArray[np.intp]:
     """Level indices (B, n) of at most 64 groups, ordered by their levels, from the worst to the best."""
     found = states.sample_groups(n, size)
-    found = found[np.lexsort(found.T)]
-    return found[np.unique(np.linspace(0, len(found) - 1, _SAMPLE).astype(int))]
+    places = np.unique(np.linspace(0, len(found) - 1, _SAMPLE).astype(int))
+    return np.asarray(found[np.lexsort(found.T)[places]])
 
 
 def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
@@ -240,7 +255,7 @@ def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> 
         The rule is random or remembers earlier calls, or the rows of a batch influence each other.
     """
     advantages, same = _examined(rule, rewards, k, len(rewards))
-    return _equivariance(rule, rewards, advantages, level, k, same)
+    return _equivariance(rule, rewards, level, k, advantages=advantages, same=same)
 
 
 def equivariance(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> Behaviour:
@@ -250,7 +265,8 @@ def equivariance(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int
     passes. The permutations are fixed: the same rule always gets the same verdict.
     """
     advantages = evaluate(rule, rewards, k)
-    return _equivariance(rule, rewards, advantages, level, k, _likeness(rule, rewards, advantages, k))
+    same = _likeness(rule, rewards, advantages, k)
+    return _equivariance(rule, rewards, level, k, advantages=advantages, same=same)
 
 
 def _examined(rule: Rule, rewards: Float, k: int, batch: int) -> tuple[Float, _Likeness]:
@@ -262,13 +278,13 @@ def _examined(rule: Rule, rewards: Float, k: int, batch: int) -> tuple[Float, _L
     # Before anything else is called: a rule with a memory must not have seen other rewards yet.
     heard = independence.hear(answer, rewards)
     same = _likeness(rule, rewards, heard.advantages, k)
-    independence.check(answer, rewards, heard, same, describe(rule), batch)
+    independence.check(answer, rewards, heard=heard, same=same, name=describe(rule), batch=batch)
     return heard.advantages, same
 
 
 @dataclass(frozen=True, slots=True)
 class _Likeness:
-    """Which rows of two answers are equal to the rounding of a type, relative to a scale; n is the group's."""
+    """Which rows of two answers (B, n) are equal to the rounding of a type, relative to a scale."""
 
     made: Precision
     scale: float
@@ -285,7 +301,7 @@ def _likeness(rule: Rule, rewards: Float, advantages: Float, k: int) -> _Likenes
 
 
 def _equivariance(
-    rule: Rule, rewards: Float, advantages: Float, level: npt.NDArray[np.intp], k: int, same: _Likeness
+    rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int, *, advantages: Float, same: _Likeness
 ) -> Behaviour:
     expected = _by_level(advantages, level)
     for order in _orders(*rewards.shape):

@@ -401,7 +401,7 @@ def test_the_catalogue_passes_unasked_and_deserves_it(name: str) -> None:
             continue
         assert rules.admit(name, n, k) is rule
         # Asked all the same, as a callable: 0/1 and graded rewards where it is defined on them.
-        rules.admit(lambda rewards, k: rule(rewards, k), n, k, batch=500)
+        rules.admit(rule.__call__, n, k, batch=500)
 
 
 def single(rewards: Any, k: int) -> Any:
@@ -478,7 +478,7 @@ def test_a_policys_own_floor_is_tried_on_the_policys_rewards() -> None:
 
 def test_admission_changes_no_bit_of_a_sample() -> None:
     """It draws from streams of its own: a user's MaxPO gives the numbers of the catalogue's."""
-    mine = sampled(lambda r, k: ml.advantages(r, k), groups=500)
+    mine = sampled(ml.advantages, groups=500)
     theirs = sampled("maxpo", groups=500)
     for name in mine:
         assert mine[name].trace_covariance.value == pytest.approx(

@@ -88,9 +88,9 @@ class ArmRules:
     ) -> ArmRules:
         """The arms' rules at these K, admitted.
 
-        ``values`` are the rewards that they will meet, None for any; ``batch`` the groups of an arm in a call,
-        those of all seeds. Raises as ``maxpo_lab.rules.admit``: a rule that couples the groups of a call would
-        couple the seeds, and the arms that share it.
+        ``values`` are the rewards that they will meet, None for any; ``batch`` the groups of an arm in a
+        call, those of all seeds. Raises as ``maxpo_lab.rules.admit``: a rule that couples the groups of a
+        call would couple the seeds, and the arms that share it.
         """
         found = tuple(
             rules.admit(arm.rule, n, k, values=values, batch=batch * len(arms), lift=_lifted)
@@ -124,7 +124,7 @@ class ArmRules:
 
 
 def _evaluate(rule: rules.Rule, rewards: torch.Tensor, k: int) -> torch.Tensor:
-    """Advantages, constants of the loss, of rewards (B, n) and in their type; ValueError for another shape."""
+    """Advantages of rewards (B, n), in their type and off any graph; ValueError for another shape."""
     answer = rule(rewards, k)
     found = answer.detach() if isinstance(answer, torch.Tensor) else torch.as_tensor(as_numpy(answer))
     if found.shape != rewards.shape:

@@ -131,7 +131,8 @@ def admit(
             f"estimators={{'mine': rule, 'theirs': other}}"
         )
     admitted = (
-        _admitted(rule, name, n, k, device, batch, draw) for rule, name in zip(given, names, strict=True)
+        _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw)
+        for rule, name in zip(given, names, strict=True)
     )
     return BatchedRules(names, tuple(admitted), n, k)
 
@@ -139,12 +140,15 @@ def admit(
 def _admitted(
     estimator: str | rules.Rule,
     name: str,
+    *,
     n: int,
     k: int,
     device: torch.device,
     batch: int,
     draw: Callable[[], torch.Tensor],
 ) -> rules.Rule:
+    """One rule; tried on the levels of a first batch where it answers to no others."""
+
     def lift(rule: rules.Rule) -> rules.Rule:
         def lifted(rewards: Float, k: int) -> Float:
             return as_numpy(_evaluate(rule, name, torch.as_tensor(rewards, device=device), k))
