@@ -48,15 +48,22 @@ class Heard:
         return self.answers[-1][0]
 
 
-def hear(answer: Answer, groups: Float) -> Heard:
-    """Call a rule on groups (B, n) again and again, with other rewards of the same shape in between."""
+def hear(answer: Answer, groups: Float, name: str) -> Heard:
+    """Call a rule on groups (B, n) again and again, with other rewards of the same shape in between.
+
+    Raises CoupledRowsError for a rule that answers to the groups, but not to some of them.
+    """
+
+    def asked(part: Float) -> Float:
+        return _in_part(answer, part, groups, name)
+
     order = np.lexsort((groups.sum(axis=1), groups.max(axis=1)))
     low, high = (np.repeat(groups[[order[end]]], len(groups), axis=0) for end in (0, -1))
     third = np.resize(groups[order[: -(-len(groups) // 3)]], groups.shape)
-    first = [answer(each) for each in (low, third, groups)]
-    again = [answer(low)]
-    answer(high)
-    later = [answer(each) for each in (low, third, groups)]
+    first = [asked(each) for each in (low, third, groups)]
+    again = [asked(low)]
+    asked(high)
+    later = [asked(each) for each in (low, third, groups)]
     return Heard(((first[0], again[0], later[0]), (first[1], later[1]), (first[2], later[2], answer(groups))))
 
 
@@ -89,7 +96,7 @@ def check(answer: Answer, groups: Float, *, heard: Heard, same: Same, name: str,
         raise _changed(answer, groups, name)
     places = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
     few = groups[places]
-    alone = np.concatenate([_alone(answer, row[None], name) for row in few])
+    alone = np.concatenate([_in_part(answer, row[None], groups, name) for row in few])
     differs = _first_different(answer, few, alone, same=same, batch=max(batch, len(groups)))
     if not same(heard.advantages, answer(groups)).all():  # it has changed its mind meanwhile
         raise _changed(answer, groups, name)
@@ -124,15 +131,19 @@ def _companies(few: Float, batch: int) -> Iterator[npt.NDArray[np.intp]]:
     yield np.resize(every, max(batch, 2 * len(few)))
 
 
-def _alone(answer: Answer, group: Float, name: str) -> Float:
-    """Advantages of a batch of one group, where the rule has them."""
+def _in_part(answer: Answer, part: Float, groups: Float, name: str) -> Float:
+    """The answer to some of the groups, which a rule that answers to all of them has."""
     try:
-        return answer(group)
+        return answer(part)
     except BadShapeError:
         raise
     except ValueError as error:
+        if part is groups:
+            raise
+        answer(groups)  # raises where the rule is not defined on such rewards at all
         raise CoupledRowsError(
-            f"{name} answers for a batch but not for the group {group[0].tolist()} alone ({error}): {_ADVICE}"
+            f"{name} answers to {len(groups)} groups but not to {part[0].tolist()} by itself ({error}): "
+            f"{_ADVICE}"
         ) from error
 
 

@@ -276,7 +276,7 @@ def _examined(rule: Rule, rewards: Float, k: int, batch: int) -> tuple[Float, _L
         return evaluate(rule, groups, k)
 
     # Before anything else is called: a rule with a memory must not have seen other rewards yet.
-    heard = independence.hear(answer, rewards)
+    heard = independence.hear(answer, rewards, describe(rule))
     same = _likeness(rule, rewards, heard.advantages, k)
     independence.check(answer, rewards, heard=heard, same=same, name=describe(rule), batch=batch)
     return heard.advantages, same

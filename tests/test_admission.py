@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ def rloo(rewards: Any, k: int) -> Any:
 def whitened(rewards: Any, k: int) -> Any:
     advantages = rloo(rewards, k)
     return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+
+
+def whitened_bare(rewards: Any, k: int) -> Any:
+    """0/0 where all groups are dead: what it says of a dead group depends on those beside it."""
+    advantages = rloo(rewards, k)
+    with np.errstate(invalid="ignore"):
+        return (advantages - advantages.mean()) / advantages.std()
 
 
 def batch_mean_baseline(rewards: Any, k: int) -> Any:
@@ -101,6 +109,7 @@ def in_large_batches(rewards: Any, k: int) -> Any:
 
 COUPLED = (
     whitened,
+    whitened_bare,
     batch_mean_baseline,
     batch_scale,
     batch_maximum,
@@ -289,10 +298,15 @@ def test_every_consumer_refuses(
     assert raised.match(advice[error])
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def public(path: Path) -> Iterator[tuple[str, ast.FunctionDef]]:
     """Public functions of a module and of its classes, by their dotted names."""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path).body:
         if isinstance(node, ast.ClassDef) and node.name.startswith("_"):
             continue
         inner = node.body if isinstance(node, ast.ClassDef) else [node]
@@ -328,8 +342,7 @@ def test_rules_are_called_where_they_are_admitted() -> None:
     calling, admitting = set(), set()
     for package in ("maxpo_lab", "envs", "analysis"):
         for path in (ROOT / package).rglob("*.py"):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+            calls = {ast.unparse(node.func) for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)}
             name = path.relative_to(ROOT).as_posix()
             if calls & {"evaluate", "rules.evaluate", "_evaluate", "rule", "estimator", "signal"}:
                 calling.add(name)
