@@ -11,6 +11,7 @@ from typing import Any
 from ..order_statistics import PREFIX
 from . import as_coded, l_statistic, maxpo, maxrl, mean_reward, pkpo, predictive, standardised, winner
 from .base import Estimator
+from .numerals import numeral
 
 _FAMILIES = (mean_reward, standardised, maxrl, pkpo, maxpo, predictive, l_statistic, winner, as_coded)
 _CATALOGUE: dict[str, Estimator] = {rule.name: rule for family in _FAMILIES for rule in family.RULES}
@@ -28,11 +29,13 @@ def list_estimators() -> tuple[str, ...]:
 
 
 def parameters(name: str) -> dict[str, Any]:
-    """Parameters of a rule and their defaults: ``{"eps": 1e-06, "ddof": 1}`` for ``"grpo"``."""
-    if name not in _PARAMETRISED:
+    """Parameters of a rule: ``{"eps": 1e-06, "ddof": 1}`` for ``"grpo"``, with an eps of 0.1 for ``"grpo:eps=0.1"``."""
+    family, colon, arguments = name.partition(":")
+    if family not in _PARAMETRISED:
         return {}
-    accepted = inspect.signature(_PARAMETRISED[name]).parameters
-    return {key: parameter.default for key, parameter in accepted.items()}
+    accepted = inspect.signature(_PARAMETRISED[family]).parameters
+    defaults = {key: parameter.default for key, parameter in accepted.items()}
+    return defaults | _keywords(name, defaults, arguments) if colon else defaults
 
 
 @cache
@@ -56,7 +59,7 @@ def _keywords(spec: str, defaults: Mapping[str, Any], text: str) -> dict[str, An
     for part in text.split(","):
         key, equals, value = part.partition("=")
         if not equals or key not in defaults or key in found:
-            accepted = ",".join(f"{key}={default:g}" for key, default in defaults.items())
+            accepted = ",".join(f"{key}={numeral(default)}" for key, default in defaults.items())
             raise ValueError(
                 f"estimator {spec!r}: {part!r} is not one of its parameters, once; e.g. {accepted}"
             )

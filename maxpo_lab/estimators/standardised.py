@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..groups import Array, Namespace
 from .base import Claims, Estimator, Laws
+from .numerals import numeral
 
 
 def deviations(xp: Namespace, rewards: Array) -> Array:
@@ -55,9 +56,9 @@ def grpo(eps: float = 1e-6, ddof: int = 1) -> GroupStandardised:
     if ddof not in (0, 1):
         raise ValueError(f"grpo:ddof={ddof}: must be 0 or 1")
     return GroupStandardised(
-        name="grpo" if (eps, ddof) == (1e-6, 1) else f"grpo:eps={eps:g},ddof={ddof}",
+        name="grpo" if (eps, ddof) == (1e-6, 1) else f"grpo:eps={numeral(eps)},ddof={ddof}",
         title="GRPO",
-        equation=f"A_i = (R_i - mean) / (std{ddof} + {eps:g})",
+        equation=f"A_i = (R_i - mean) / (std{ddof} + {numeral(eps)})",
         citation=(
             "arXiv 2402.03300 (DeepSeekMath); verl 0.9.1, SkyRL: eps=1e-6; TRL 1.16: eps=1e-4; OpenRLHF: "
             "eps=1e-9; rllm: ddof=0"

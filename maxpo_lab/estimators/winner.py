@@ -8,6 +8,7 @@ from functools import partial
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions
 from .base import Claims, Estimator, Laws, RankLinear
+from .numerals import numeral
 from .standardised import deviations, standard_deviation
 
 
@@ -91,13 +92,13 @@ def leader(alpha: float = 0.5) -> Leader:
     if not abs(alpha) < float("inf"):
         raise ValueError(f"leader:alpha={alpha}: must be finite, e.g. alpha=0.5")
     return Leader(
-        name="leader" if alpha == 0.5 else f"leader:alpha={alpha:g}",
+        name="leader" if alpha == 0.5 else f"leader:alpha={numeral(alpha)}",
         title="Leader Reward",
-        equation=f"A_i = (R_i - mean) + {alpha:g} (R_max - mean) for every winner",
+        equation=f"A_i = (R_i - mean) + {numeral(alpha)} (R_max - mean) for every winner",
         citation="arXiv 2405.13947 (Leader Reward)",
         objective="max@n",
         uses_k=False,
-        claims=Claims(unbiased=False, centered=False),
+        claims=Claims(unbiased=False, centered=alpha == 0),
         smallest_group=2,
         alpha=alpha,
     )
@@ -122,9 +123,9 @@ def entropic(beta: float = 2.0) -> Entropic:
     if not 0 < beta < float("inf"):
         raise ValueError(f"entropic:beta={beta}: must be positive and finite, e.g. beta=2")
     return Entropic(
-        name="entropic" if beta == 2 else f"entropic:beta={beta:g}",
+        name="entropic" if beta == 2 else f"entropic:beta={numeral(beta)}",
         title="Entropic",
-        equation=f"A_i = e_i / (mean of the other e + 1e-12) - 1, e_i = exp({beta:g} (R_i - R_max))",
+        equation=f"A_i = e_i / (mean of the other e + 1e-12) - 1, e_i = exp({numeral(beta)} (R_i - R_max))",
         citation="arXiv 2601.16175 (TTT-Discover)",
         objective="mean",
         uses_k=False,
