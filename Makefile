@@ -8,16 +8,14 @@ VERL    := .venv-verl
 PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
-export MPLBACKEND := Agg
-
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce smoke paper figures test test-integrations check bench clean $(STUDIES)
 
 help:
-	@echo "make reproduce          run all studies (standard preset), write results/, log to W&B"
-	@echo "make smoke | paper      the same, in seconds | in full, as in the repository's results/"
+	@echo "make reproduce          run all studies (standard preset), write results/runs/standard/, log to W&B"
+	@echo "make smoke | paper      the same, in seconds, to results/runs/smoke/ | in full, to results/"
 	@echo "make <study>            one study: $(STUDIES)   (PRESET=smoke|standard|paper)"
-	@echo "make figures            redraw results/ from its stored rows"
+	@echo "make figures            redraw results/runs/standard/ from its stored rows   (PRESET=smoke|standard|paper)"
 	@echo "make test               the test suite"
 	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, verl, TRL"
 	@echo "make check              ruff, formatting, mypy --strict"
@@ -37,7 +35,7 @@ reproduce: setup
 	$(PY) -m analysis run --preset standard
 
 smoke: setup
-	$(PY) -m analysis run --preset smoke --results .lab/smoke
+	$(PY) -m analysis run --preset smoke
 
 # The study of frameworks audits verl in verl's own environment.
 paper: setup $(VERL)/.installed
@@ -50,7 +48,7 @@ $(STUDIES): setup
 	$(PY) -m analysis run $@ --preset $(PRESET)
 
 figures: setup
-	$(PY) -m analysis figures
+	$(PY) -m analysis figures --preset $(PRESET)
 
 # Two workers with a thread each: libraries that took both cores each would stand in each other's way.
 test: setup

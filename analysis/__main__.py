@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# What a notebook leaves to the processes it starts; where its backend is not installed, matplotlib does not
+# even import. No command shows a window.
+os.environ.pop("MPLBACKEND", None)
+
 import errno
 import shutil
 import time
@@ -19,7 +25,8 @@ from rich.table import Table
 
 from . import engines, gallery, locks, manifest, readme, report, runner, tracking
 from .engines import Engine
-from .study import Preset, Study, get_study, list_studies
+from .presets import Preset
+from .study import Study, get_study, list_studies
 
 app = typer.Typer(
     name="python -m analysis",
@@ -31,9 +38,12 @@ console = Console(soft_wrap=True)
 errors = Console(soft_wrap=True, stderr=True)
 
 Studies = Annotated[list[str] | None, typer.Argument(metavar="[STUDY]...", help="Default: all.")]
-Results = Annotated[Path, typer.Option(help="Folder of the results.")]
+Results = Annotated[
+    Path | None, typer.Option(help="Folder of the results. Default: results/runs/PRESET; results for paper.")
+]
+PaperResults = Annotated[Path | None, typer.Option(help="Folder of the results. Default: results.")]
+Drawn = Annotated[Preset | None, typer.Option(help="Whose results. Default: standard.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for another run of the same study.")]
-_RESULTS = manifest.ROOT / "results"
 _STORE = manifest.ROOT / ".lab" / "cells"
 
 
@@ -59,7 +69,7 @@ def run(
     wandb: Annotated[
         tracking.Mode | None, typer.Option(help="Default: online with an API key, else offline.")
     ] = None,
-    results: Results = _RESULTS,
+    results: Results = None,
     store: Annotated[Path, typer.Option(help="Folder of the finished cells.")] = _STORE,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure finished cells again.")] = False,
     wait: Wait = False,
@@ -69,11 +79,12 @@ def run(
         raise typer.BadParameter("engine 'ray' needs Ray: pip install -c constraints.txt ray")
     if engine == "local" and workers is None:
         workers = joblib.cpu_count()
+    results = results or report.place(preset)
     for study in _chosen(studies):
         if study.missing:
             console.print(f"{study.name} is left out: it needs {', '.join(study.missing)} (make setup)")
             continue
-        with _explained(study, preset, store), runner.terminable():
+        with _explained(results, store, study, preset), runner.terminable():
             with _written_alone(study, results, wait=wait):
                 start = time.perf_counter()
                 finished = runner.run(
@@ -116,20 +127,23 @@ def run(
 
 
 @app.command()
-def figures(studies: Studies = None, results: Results = _RESULTS, wait: Wait = False) -> None:
+def figures(
+    studies: Studies = None, preset: Drawn = None, results: Results = None, wait: Wait = False
+) -> None:
     """Redraw tables and figures from stored rows; nothing is measured."""
-    for study in _chosen(studies):
-        _stored(study, results)  # refuses, before a lock is made, where there is nothing to draw
-        with _explained(), _written_alone(study, results, wait=wait):
+    results = _drawn(preset, results)
+    for study in _finished(studies, results):
+        with _explained(results), _written_alone(study, results, wait=wait):
             rows, facts = _stored(study, results)
             for path in report.write(study, rows, facts, results).values():
                 console.print(_shown(path))
 
 
 @app.command("report")
-def report_(studies: Studies = None, results: Results = _RESULTS) -> None:
+def report_(studies: Studies = None, preset: Drawn = None, results: Results = None) -> None:
     """Print the table of each finished study, and what it was made from."""
-    for study in _chosen(studies):
+    results = _drawn(preset, results)
+    for study in _finished(studies, results):
         rows, facts = _stored(study, results)
         made = f"{facts['preset']} preset, commit {(facts['commit'] or 'unknown')[:8]}, {facts['finished']}"
         table = Table(title=f"{study.name}: {study.question}", caption=made, title_justify="left")
@@ -142,27 +156,29 @@ def report_(studies: Studies = None, results: Results = _RESULTS) -> None:
 
 
 @app.command("gallery")
-def gallery_(results: Results = _RESULTS) -> None:
+def gallery_(results: PaperResults = None) -> None:
     """Draw the README's picture of the specimens, from their oracles."""
-    console.print(_shown(gallery.write(results)))
+    results = results or report.place("paper")
+    with _explained(results):
+        console.print(_shown(gallery.write(results)))
 
 
 @app.command("readme")
-def readme_(results: Results = _RESULTS) -> None:
+def readme_(results: PaperResults = None) -> None:
     """Rewrite the README's estimator table from the unbiasedness study."""
-    rows, _ = _stored(get_study("unbiasedness"), results)
+    rows, _ = _stored(get_study("unbiasedness"), results or report.place("paper"))
     changed = readme.update(manifest.ROOT / "README.md", rows)
     console.print("README.md rewritten" if changed else "README.md is up to date")
 
 
 @contextmanager
 def _explained(
-    study: Study | None = None, preset: Preset = "standard", store: Path = _STORE
+    results: Path, store: Path | None = None, study: Study | None = None, preset: Preset = "standard"
 ) -> Iterator[None]:
     """Say what ended the block, what of the study's run is kept and how to go on; and set the exit status."""
 
     def stop(status: int, *said: str) -> typer.Exit:
-        if study:
+        if study and store:
             kept, cells = runner.count_stored(study, preset, store)
             said += (f"{kept} of {cells} cells of {study.name} are kept in {_shown(store / study.name)}",)
             said += ("run the same command again to go on from there",)
@@ -182,10 +198,19 @@ def _explained(
     except ConnectionError as error:
         raise stop(1, str(error)) from error
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            full = f"no space left on {error.filename}" if error.filename else "no space left on the disk"
+            raise stop(1, full, "free some") from error
+        options = [
+            name
+            for name, folder in (("--results", results), ("--store", store))
+            if folder and _on_the_way(error.filename, folder)
+        ]
+        if not options:
             raise
-        full = f"no space left on {error.filename}" if error.filename else "no space left on the disk"
-        raise stop(1, full, "free some") from error
+        refused = f"{error.filename} cannot be written ({error.strerror})"
+        errors.print(f"{refused}: give {' and '.join(options)} a folder that can", highlight=False)
+        raise typer.Exit(1) from error
 
 
 @contextmanager
@@ -198,6 +223,14 @@ def _written_alone(study: Study, results: Path, *, wait: bool) -> Iterator[None]
         yield
 
 
+def _on_the_way(named: object, folder: Path) -> bool:
+    """Whether an error's file is in the folder, or is where the folder would be."""
+    if not isinstance(named, str):
+        return False
+    path, folder = Path(named).absolute(), folder.absolute()
+    return path.is_relative_to(folder) or folder.is_relative_to(path)
+
+
 def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
@@ -207,6 +240,26 @@ def _chosen(names: list[str] | None) -> list[Study]:
         return [get_study(name) for name in names or list_studies()]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _drawn(preset: Preset | None, results: Path | None) -> Path:
+    """The folder that is read: of a preset, or one that is named."""
+    if preset and results:
+        raise typer.BadParameter(f"--preset {preset} and --results {results} both name a folder: give one")
+    return results or report.place(preset or "standard")
+
+
+def _finished(names: list[str] | None, results: Path) -> list[Study]:
+    """The studies of these names, or all that have results in the folder; refuses where there are none."""
+    chosen = _chosen(names)
+    if names:
+        for study in chosen:
+            _stored(study, results)
+        return chosen
+    found = [study for study in chosen if report.is_there(study.name, results)]
+    if not found:
+        raise typer.BadParameter(report.absent(results))
+    return found
 
 
 def _stored(study: Study, results: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

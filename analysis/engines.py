@@ -111,6 +111,8 @@ def _ray_cluster(workers: int | None) -> Iterator[Any]:
     modules = [str(_ROOT / package) for package in ("maxpo_lab", "envs", "analysis")]
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     settings["runtime_env"] = {"py_modules": modules, "excludes": ["__pycache__", "*.pyc"]}
+    # A cluster that was started from a notebook has its backend, which may be in no environment of a worker.
+    settings["runtime_env"]["env_vars"] = {"MPLBACKEND": "agg"}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address:
         _check_ray_answers(address)

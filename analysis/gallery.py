@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap
@@ -121,7 +120,7 @@ def part_trained(specimen: TabularSpecimen, share: float) -> Float:
 
 def draw(shown: Scene) -> Figure:
     """The picture, one panel a specimen."""
-    figure, axes = plt.subplots(2, 3, figsize=(figures.PAGE, 4.55), height_ratios=(1.1, 1.0))
+    figure, axes = figures.subplots(2, 3, figsize=(figures.PAGE, 4.55), height_ratios=(1.1, 1.0))
     draw_maze(axes[0, 0], shown)
     draw_lock(axes[0, 1], shown)
     draw_chain(axes[0, 2], shown)

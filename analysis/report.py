@@ -7,15 +7,23 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from . import figures
+from .manifest import ROOT
+from .presets import Preset
 from .study import Study
 
 #: How numbers read in tables.
 _FLOAT_FORMAT = "%.4g"
+
+
+def place(preset: Preset) -> Path:
+    """The folder of a preset's results: the repository holds the paper's; git ignores the others."""
+    results = ROOT / "results"
+    return results if preset == "paper" else results / "runs" / preset
 
 
 def write(study: Study, rows: pd.DataFrame, manifest: Mapping[str, Any], results: Path) -> dict[str, Path]:
@@ -61,10 +69,21 @@ def read(study: str, results: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
         return pd.read_parquet(folder / "rows.parquet"), manifest
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{folder} holds no finished run: make it with `python -m analysis run {study}`"
-        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(absent(results, study)) from error
+
+
+def is_there(study: str, results: Path) -> bool:
+    """Whether the folder holds a finished run of the study."""
+    return (results / study / "manifest.json").is_file()
+
+
+def absent(results: Path, study: str = "") -> str:
+    """That the folder holds no finished run, of any study or of one, and the command that makes it."""
+    presets = {place(preset): preset for preset in get_args(Preset)}
+    option = f"--preset {presets[results]}" if results in presets else f"--results {results}"
+    command = " ".join(filter(None, ["python -m analysis run", study, option]))
+    return f"{results / study} holds no finished run: `{command}` makes it"
 
 
 def _write_table(table: pd.DataFrame, folder: Path) -> None:

@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from . import sources
 from .engines import ENGINES, Engine, WorkerDiedError
 from .locks import hold
+from .presets import Preset
 from .store import DamagedCellError, Store, cell_key, decode
-from .study import Preset, Study
+from .study import Study
 
 #: Rounds that end with a dead worker before the run gives up.
 _ATTEMPTS = 3
@@ -114,7 +115,7 @@ def count_stored(study: Study, preset: Preset, store: Path) -> tuple[int, int]:
     """How many cells of a study are in the store, and how many it has."""
     made_from = sources.describe(study.name)
     kept = Store(store / study.name, made_from)
-    stored = {key: kept.path(key).exists() for key, _ in _keyed(study, preset, made_from)}
+    stored = {key: kept.holds(key) for key, _ in _keyed(study, preset, made_from)}
     return sum(stored.values()), len(stored)
 
 

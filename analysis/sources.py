@@ -1,11 +1,12 @@
-"""What a measurement is made from: the sources and the versions that its numbers depend on."""
+"""What a measurement is made from: the modules that measure, and the versions of what these import."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import platform
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -13,24 +14,53 @@ from pathlib import Path
 import envs
 import maxpo_lab
 
-_HOME = Path(__file__).parent
-_VERSIONS = ("numpy", "scipy", "torch", "transformers", "trl")
+from .imports import Closure, closure, parsed
+from .study import get_study
+
+_PACKAGES: Mapping[str, Path] = {
+    "maxpo_lab": Path(maxpo_lab.__path__[0]),
+    "envs": Path(envs.__path__[0]),
+    "analysis": Path(__file__).parent,
+}
+#: What a package that is imported leaves the numbers to: TRL's trainer takes its steps in accelerate.
+_BENEATH: Mapping[str, tuple[str, ...]] = {"trl": ("accelerate",)}
 
 
 @cache
 def describe(study: str) -> dict[str, str]:
     """Versions of Python and of what measures, and a digest of the study's measuring sources.
 
-    The sources are every module of ``maxpo_lab`` and ``envs``, those of the study's folder but ``figure.py``,
-    and the modules of ``analysis`` that these import. The digest holds their names and their bytes, and not
-    where the checkout is. It is made once a process, which measures with what it has imported.
+    The sources are the import closure of the module that the study's ``measure`` is in, over this project's
+    three packages: not what draws, tracks or reads commands, which measuring does not reach. The digest holds
+    their names and what they do: neither comments, docstrings and layout, nor where the checkout is. The
+    versions are those of the distributions that the closure imports. Made once a process, which measures with
+    what it has imported.
     """
-    digest = hashlib.sha256()
-    for name, path in sorted(_measuring(study).items()):
-        content = path.read_bytes()
-        digest.update(f"{name} {len(content)}\n".encode() + content)
-    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
-    return versions | {package: _version(package) for package in _VERSIONS} | {"sources": digest.hexdigest()}
+    reached = measuring(study)
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python} | versions(reached.outside) | {"sources": digest(reached)}
+
+
+def measuring(study: str) -> Closure:
+    """What the study's ``measure`` reaches."""
+    return closure(get_study(study).measure.__module__, _PACKAGES)
+
+
+def digest(reached: Closure) -> str:
+    """SHA-256 of the modules' names and syntax trees without docstrings, and of where names came from."""
+    found = hashlib.sha256(repr(sorted(reached.names.items())).encode())
+    for name, path in sorted(reached.modules.items()):
+        content = _meaning(path.read_text(encoding="utf-8"))
+        found.update(f"{name} {len(content)}\n".encode() + content)
+    return found.hexdigest()
+
+
+def versions(imported: Iterable[str]) -> dict[str, str]:
+    """Versions by distribution of what is imported beside the standard library; ``"none"``: not installed."""
+    outside = {*imported} - sys.stdlib_module_names
+    outside |= {beneath for name in outside for beneath in _BENEATH.get(name, ())}
+    found = {each for name in outside for each in _distributions().get(name, [name])}
+    return {name: _version(name) for name in sorted(found)}
 
 
 def fingerprint(made_from: dict[str, str]) -> str:
@@ -40,39 +70,20 @@ def fingerprint(made_from: dict[str, str]) -> str:
 
 def difference(ours: dict[str, str], theirs: dict[str, str]) -> str:
     """Where two descriptions differ, in words: ``numpy 2.4.6 and 2.3.0``."""
-    apart = [name for name in ours if ours[name] != theirs[name]]
-    return ", ".join(f"{name} {ours[name][:12]} and {theirs[name][:12]}" for name in apart)
+    names = dict.fromkeys([*ours, *theirs])
+    apart = [(name, ours.get(name, "none"), theirs.get(name, "none")) for name in names]
+    return ", ".join(f"{name} {one[:12]} and {other[:12]}" for name, one, other in apart if one != other)
 
 
-def _measuring(study: str) -> dict[str, Path]:
-    """The measuring sources by a name that does not depend on where they lie."""
-    packages = (Path(package.__path__[0]) for package in (maxpo_lab, envs))
-    files = {path: package for package in packages for path in package.rglob("*.py")}
-    queue = list((_HOME / "studies" / study.replace("-", "_")).rglob("*.py"))
-    while queue:
-        path = queue.pop()
-        if path not in files and path.name != "figure.py":
-            files[path] = _HOME
-            queue += _imported(path)
-    return {path.relative_to(package.parent).as_posix(): path for path, package in files.items()}
+@cache
+def _meaning(text: str) -> bytes:
+    """A module's syntax tree without docstrings, which nothing that measures reads."""
+    return ast.dump(parsed(text)).encode()
 
 
-def _imported(path: Path) -> Iterator[Path]:
-    """Modules of ``analysis`` that a module of ``analysis`` imports, anywhere in it."""
-    package = ("analysis", *path.parent.relative_to(_HOME).parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name.split(".") for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
-            base = [*above, *(node.module.split(".") if node.module else ())]
-            names = [base, *([*base, alias.name] for alias in node.names)]
-        else:
-            continue
-        for first, *rest in names:
-            place = _HOME.joinpath(*rest)
-            files = (place.with_suffix(".py"), place / "__init__.py") if first == "analysis" else ()
-            yield from filter(Path.is_file, files)
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
 
 
 def _version(package: str) -> str:

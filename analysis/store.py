@@ -41,6 +41,14 @@ class Store:
         """Where the cell of this key is, or would be."""
         return self.current / f"{key}.json"
 
+    def holds(self, key: str) -> bool:
+        """Whether there is a file of this cell that can be looked at."""
+        try:
+            self.path(key).stat()
+        except OSError:
+            return False
+        return True
+
     def read(self, key: str) -> str | None:
         """The encoded rows of a cell, None where it is not stored; DamagedCellError where they cannot be."""
         path = self.path(key)

@@ -8,18 +8,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from . import studies
+from .presets import Preset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .tracking import Curves
-
-Preset = Literal["smoke", "standard", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,8 @@ class Study:
     cells
         The independent units of work of a preset: frozen settings, each picklable.
     measure
-        Rows of one cell: frozen dataclasses of one type, with plain numbers and strings.
+        Rows of one cell: frozen dataclasses of one type, with plain numbers and strings. What the function's
+        module imports, in the end, is what its cells are made from, and measured again for (``sources``).
     table
         The study's table for a paper, from its rows.
     draw

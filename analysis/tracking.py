@@ -29,6 +29,28 @@ Mode = Literal["disabled", "offline", "online"]
 
 #: An upload of one run that takes longer is given up.
 _UPLOAD_SECONDS = 20
+#: What these say is of one run, and a study has several, whose names, groups and configs are its own. Each
+#: may be set for another program: by a sweep's agent, a launcher, or a shell in which a run was resumed.
+_OF_ONE_RUN = (
+    "WANDB_RUN_ID",
+    "WANDB_NAME",
+    "WANDB_RUN_NAME",
+    "WANDB_RUN_GROUP",
+    "WANDB_JOB_TYPE",
+    "WANDB_RUN_JOB_TYPE",
+    "WANDB_PROJECT",
+    "WANDB_DIR",
+    "WANDB_RESUME",
+    "WANDB_RESUMED",
+    "WANDB_RESUME_FROM",
+    "WANDB_FORK_FROM",
+    "WANDB_SWEEP_ID",
+    "WANDB_SWEEP_PARAM_PATH",
+    "WANDB_LAUNCH",
+    "WANDB_LAUNCH_CONFIG_PATH",
+    "WANDB_CONFIG",
+    "WANDB_CONFIG_PATHS",
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +103,9 @@ def log_study(
     study, preset
         Group and job type of the run, which is named ``<study>-<preset>``.
     rows
-        The table ``rows``, cell by cell, as Python scalars; a missing value (None, NaN) is null.
-        W&B keeps at most 200 000 rows of a table.
+        The table ``rows``, cell by cell, as Python scalars; a missing value (None, NaN) is null. Of a table
+        W&B shows 10 000 rows and drops the others in silence: more rows are tables of so many at most,
+        ``rows/1``, ``rows/2`` and so on, in order.
     figures
         PNG files, logged as ``figures/<name>``.
     manifest
@@ -96,6 +119,10 @@ def log_study(
     directory
         W&B writes to ``<directory>/wandb``, or where WANDB_DATA_DIR and WANDB_CACHE_DIR say. Keep all of
         it until the run is uploaded: the artifacts are staged there.
+
+    W&B's environment variables hold where they name an account, a server, a mode, tags, notes or the folders
+    above, and not where they are of one run (WANDB_RUN_ID, WANDB_RESUME, WANDB_SWEEP_ID and the like), as
+    several runs would be one.
 
     Returns
     -------
@@ -164,13 +191,32 @@ def _session(directory: Path) -> Iterator[Settings]:
     import wandb  # noqa: PLC0415 - takes a second
 
     before = dict(os.environ)
-    os.environ.update(_defaults(directory) | before)
+    hidden = {name: before[name] for name in _OF_ONE_RUN if name in before}
+    for name in hidden:
+        del os.environ[name]
+    os.environ.update(_defaults(directory) | os.environ)
     try:
+        _check_writable(directory)
         yield wandb.setup(wandb.Settings(silent=True)).settings
     finally:
         for name in _defaults(directory).keys() - before.keys():
             del os.environ[name]
+        os.environ.update(hidden)
         wandb.teardown()  # waits until the files are closed, which run.finish() does not
+
+
+def _check_writable(directory: Path) -> None:
+    """PermissionError where W&B could not write: it would go to the system's temporary folder instead."""
+    places = {str(directory): directory}
+    for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+        place = Path(os.environ[variable])
+        if not place.is_relative_to(directory):  # the user's
+            places[f"{variable}={place}"] = place
+    for said, place in places.items():
+        # Nothing is made yet, as the mode may turn out to be disabled.
+        found = next(each for each in (place, *place.absolute().parents) if each.exists())
+        if not found.is_dir() or not os.access(found, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(f"{said} cannot be written, as {found} cannot: name another folder")
 
 
 def _preferred(user: Settings) -> tuple[Mode, str]:
@@ -197,15 +243,30 @@ def _write(
     """Write a run to disk and return its folder."""
     import wandb  # noqa: PLC0415
 
-    cells: list[Any] = rows.astype(object).where(rows.notna(), None).to_numpy().tolist()
-    table = wandb.Table(columns=[str(column) for column in rows], data=cells)
     images = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
     with _offline_run(manifest, directory, names) as run:
-        run.log({"rows": table, **images})
+        run.log({**_tables(rows), **images})
         file = Path(run.dir, "manifest.json")
         file.write_text(json.dumps(manifest, indent=2) + "\n")
         run.save(str(file), base_path=run.dir, policy="now")
     return file.parent.parent
+
+
+def _tables(rows: pd.DataFrame) -> dict[str, Any]:
+    """The rows as tables that W&B shows whole."""
+    import wandb  # noqa: PLC0415
+
+    columns: list[str | int] = [str(column) for column in rows]
+    most = wandb.Table.MAX_ROWS
+    cells: list[Any] = rows.astype(object).where(rows.notna(), None).to_numpy().tolist()
+    if len(cells) <= most:
+        return {"rows": wandb.Table(columns=columns, data=cells)}
+    starts = range(0, len(cells), most)
+    digits = len(str(len(starts)))  # as the page orders them by name
+    return {
+        f"rows/{number:0{digits}}": wandb.Table(columns=columns, data=cells[start : start + most])
+        for number, start in enumerate(starts, start=1)
+    }
 
 
 def _write_curves(
@@ -245,7 +306,8 @@ def _offline_run(config: Mapping[str, Any], directory: Path, names: dict[str, An
 
 def _upload(run: Path, directory: Path) -> str:
     """Upload a run on disk and return its URL; an OSError says why that failed."""
-    environment = _defaults(directory) | os.environ | {"WANDB_DIR": str(directory), "WANDB_SILENT": "false"}
+    environment = _defaults(directory) | {k: v for k, v in os.environ.items() if k not in _OF_ONE_RUN}
+    environment |= {"WANDB_DIR": str(directory), "WANDB_SILENT": "false"}
     # Without this limit W&B retries without end and never says why; three attempts take 7 s.
     environment["WANDB__GRAPHQL_RETRY_MAX"] = "2"
     try:

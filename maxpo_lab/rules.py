@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .estimators import Estimator, get_estimator
+from .precision import FLOAT32, FLOAT64, Precision, allowed, as_numpy, ladder, recognise
 
 Float = npt.NDArray[np.float64]
 Rule = Callable[[Any, int], Any]
@@ -84,7 +85,7 @@ def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
 
     The rule gets a copy, so one that writes into its input harms nobody.
     """
-    result = np.asarray(rule(rewards.copy(), k))
+    result = as_numpy(rule(rewards.copy(), k))
     name = describe(rule)
     if result.shape != rewards.shape:
         raise BadShapeError(
@@ -103,15 +104,33 @@ def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
     return result
 
 
-def tolerance(rule: Rule, advantages: Float) -> float:
-    """What rounding may do to a rule's advantages (..., n): an absolute error.
+def tolerance(rule: Rule, groups: Float, advantages: Float, k: int, made: Precision | None = None) -> Float:
+    """What rounding may do to the advantages of groups, both (B, n): an absolute error a group, (B, 1).
 
-    A rule that computes in less than float64 says so by an attribute ``rounding``, the type's epsilon.
+    In the coarsest type that the rule may compute in, or in ``made``; relative to the group's own advantages
+    or to ``K max|R|`` over all groups, the larger (``precision``).
     """
-    n: int = advantages.shape[-1]
-    eps = float(np.finfo(np.float64).eps)
-    share: float = max(64 * n * eps, 4 * n**0.5 * getattr(rule, "rounding", 0.0))
-    return share * max(float(np.abs(advantages).max()), float(np.finfo(np.float64).tiny))
+    found = precision_of(rule)
+    size = np.maximum(np.abs(advantages).max(axis=-1), np.finfo(np.float64).tiny)
+    made = made or ladder(found)[-1]
+    unit = k * float(np.abs(groups).max())
+    return np.asarray(allowed(made, found, size, unit, groups.shape[-1]))[:, None]
+
+
+def finest(rule: Rule, groups: Float, advantages: Float, k: int, off: Float) -> Precision | None:
+    """The finest type whose rounding explains errors ``off`` (B, n) or (B, 1); None where none does."""
+    fits = (
+        made
+        for made in ladder(precision_of(rule))
+        if (off <= tolerance(rule, groups, advantages, k, made)).all()
+    )
+    return next(fits, None)
+
+
+def precision_of(rule: Rule) -> Precision:
+    """The type that a rule says it computes in, by an attribute ``precision``; else float64."""
+    found: Precision = getattr(rule, "precision", FLOAT64)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +162,12 @@ def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> 
     """
     name = describe(rule)
     advantages = evaluate(rule, rewards, k)
-    # A rule that computes in float32 depends on the order of the rollouts in its last bits.
-    made = np.asarray(rule(rewards[:1].copy(), k)).dtype
-    eps = float(np.finfo(made).eps) if made.kind == "f" else 0.0
-    largest = float(np.abs(advantages).max())
-    allowed = max(_SAME * largest, 16 * eps * rewards.shape[1] ** 0.5 * largest, tolerance(rule, advantages))
+    told = hasattr(rule, "precision") or isinstance(rule, Estimator)
+    found = precision_of(rule) if told else recognise(rule, rewards.shape[1], k)
+    scale = max(float(np.abs(advantages).max()), k * float(np.ptp(rewards)))
 
-    def same(a: Float, b: Float) -> npt.NDArray[np.bool_]:
+    def same(a: Float, b: Float, made: Precision = found) -> npt.NDArray[np.bool_]:
+        allowed = max(_SAME, made.share(rewards.shape[1])) * scale
         return np.asarray((np.abs(a - b) <= allowed).all(axis=-1))
 
     if not same(advantages, evaluate(rule, rewards, k)).all():
@@ -171,7 +189,7 @@ def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> 
         shuffled = np.take_along_axis(rewards, order, axis=1)
         moved = np.take_along_axis(level, order, axis=1)
         got = _by_level(evaluate(rule, shuffled, k), moved)
-        agree = same(expected, got)
+        agree = same(expected, got, min(found, FLOAT32))  # sums depend on the order in their last bits
         if not agree.all():
             row = int(np.argmin(agree))
             example = (rewards[row].tolist(), shuffled[row].tolist())

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .auditing import audit
+from .auditing.examination import decide
 from .auditing.signatures import Signature
 
 __all__ = ["assert_centered", "assert_equivariant", "assert_matches", "assert_unbiased"]
@@ -120,9 +120,9 @@ def assert_matches(
 
 
 def _assert(claim: str, rule: Any, **options: Any) -> None:
-    report = audit(rule, claims=(claim,), **options)
-    if report.passed:
+    found = decide(rule, claims=(claim,), **options)
+    if found.passed:
         return
-    said = [f"{verdict.claim}: {verdict.detail}" for verdict in report.claims if not verdict.holds]
-    said += [f"{found.kind}: {found.detail}" for found in report.misbehaviours]
-    raise AssertionError(f"{report.rule} at n={report.n}, K={report.k}\n" + "\n".join(said))
+    said = [f"{verdict.claim}: {verdict.detail}" for verdict in found.claims if not verdict.holds]
+    said += [f"{each.kind}: {each.detail}" for each in found.misbehaviours]
+    raise AssertionError(f"{found.rule} at n={found.n}, K={found.k}\n" + "\n".join(said))

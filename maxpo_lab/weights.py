@@ -21,6 +21,8 @@ Vector = npt.NDArray[Any]
 # Rounding grows with the number of factors: 2k of them this way, 2n the other, and k = 1 loses
 # 2e-13 at n = 16384 the long way round.
 _LONGEST_SUBSET_PRODUCT = 32
+# Far above the rounding of a table, far below another table.
+_SAME = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +37,24 @@ class Coefficients:
     ``above[m-1]`` is the credit for standing above gap m, ``below[m-1]`` the share of those under
     it. On 0/1 rewards with c successes they are the advantages of a success and of a failure:
     ``above_(n-c)`` and ``below_(n-c)``.
+
+    ``penalties`` are the same two on rewards of 0 and -1, ``above - offset`` and ``below - offset``, from a
+    table that knows them without the subtraction, which may cancel; None says that it does not. ValueError
+    where they are not that difference: a changed ``below`` needs its own.
     """
 
     offset: float | Fraction
     above: Vector
     below: Vector
+    penalties: tuple[Vector, Vector] | None = None
+
+    def __post_init__(self) -> None:
+        for name, of_success, of_loss in zip(
+            ("above", "below"), (self.above, self.below), self.penalties or (), strict=False
+        ):
+            apart = abs(of_success - self.offset - of_loss)
+            if len(apart) and apart.max() > _SAME * (abs(self.offset) + abs(of_success).max()):
+                raise ValueError(f"penalties are not {name} - offset: pass both, or penalties=None")
 
     @property
     def n(self) -> int:

@@ -15,8 +15,19 @@ ROOT = Path(__file__).parent.parent
 CELLS = 14
 
 #: TRIAL_SECONDS: what a cell takes. TRIAL_PIDS: folder of a file a worker, named by its id.
-STUDY = '''
+INIT = '''
 """A study for tests."""
+
+from ...study import Study
+from .figure import draw
+from .study import cells, measure
+
+STUDY = Study(
+    name="trial", question="?", seed=7, cells=cells, measure=measure, table=lambda rows: rows, draw=draw
+)
+'''
+MEASURE = '''
+"""What the study measures."""
 
 from __future__ import annotations
 
@@ -27,9 +38,6 @@ from math import inf, nan
 from pathlib import Path
 
 import numpy as np
-
-from ...study import Study
-from .figure import draw
 
 
 @dataclass(frozen=True)
@@ -66,17 +74,12 @@ def measure(cell):
     odd = (-0.0, inf, nan, 5e-324, -1e300)[cell.index % 5]
     note = None if cell.index % 2 else "even"
     return [Row(cell.index, part, value, odd, note) for part, value in sums.items()]
-
-
-STUDY = Study(
-    name="trial", question="?", seed=7, cells=cells, measure=measure, table=lambda rows: rows, draw=draw
-)
 '''
 FIGURE = """
 def draw(rows):
-    import matplotlib.pyplot as plt
+    from ...figures import subplots
 
-    figure, axes = plt.subplots(figsize=(1, 1))
+    figure, axes = subplots(figsize=(1, 1))
     axes.plot(rows.value)
     return {"figure": figure}
 """
@@ -91,7 +94,8 @@ class Checkout:
     def write_study(self, *, cells: int = CELLS) -> None:
         folder = self.root / "analysis/studies/trial"
         folder.mkdir(exist_ok=True)
-        (folder / "__init__.py").write_text(STUDY.format(cells=cells).lstrip())
+        (folder / "__init__.py").write_text(INIT.lstrip())
+        (folder / "study.py").write_text(MEASURE.format(cells=cells).lstrip())
         (folder / "figure.py").write_text(FIGURE.lstrip())
 
     def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# A notebook leaves its backend to the processes it starts, where matplotlib may not import because of it.
+os.environ.pop("MPLBACKEND", None)
+
 import hypothesis
 import pytest
 

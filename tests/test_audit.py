@@ -16,6 +16,7 @@ import maxpo_lab as ml
 from maxpo_lab import theory
 from maxpo_lab.auditing import adapt, claims, pairs
 from maxpo_lab.defects import EASYR1_ISSUE_585
+from maxpo_lab.precision import FLOAT64
 
 SIZES = ((6, 2), (3, 3))
 
@@ -190,7 +191,7 @@ def test_pairs_and_moments_agree_on_bias() -> None:
         found = pairs.on_levels(perturbed, values, n=5, k=3, equivariant=True)
         fit = found.fit(np.array(list(map(Fraction, alpha)), dtype=object))
         biased = ml.exact_moments(perturbed, policy, n=5, k=3).relative_bias > 1e-10
-        assert (not fit.fits_unscaled) == biased == bool(size)
+        assert (fit.unscaled != FLOAT64) == biased == bool(size)
 
 
 def test_an_offset_in_one_group_is_found_by_pairs_and_named() -> None:
@@ -202,7 +203,10 @@ def test_an_offset_in_one_group_is_found_by_pairs_and_named() -> None:
     assert report.passed  # only groups of six are wrong
     report = ml.audit(wrong_once, n=6, k=2, rewards="binary")
     assert not report.passed
-    assert "n=6, K=2: beside [0, 0, 0, 0, 1], a reward of 1 earns" in report.claims[0].detail
+    assert (
+        "n=6, K=2: with the others at [0, 0, 0, 0, 1], raising one reward from 0 to 1"
+        in report.claims[0].detail
+    )
 
 
 @pytest.mark.parametrize(("made", "precision"), [(np.float32, "float32"), (np.float64, "float64")])
@@ -513,3 +517,60 @@ def test_misbehaviour_on_rewards_without_ties_is_reported(late: str) -> None:
 def test_the_report_names_the_levels() -> None:
     assert "graded rewards (0, 0.25, 0.625, 1)" in ml.audit("maxpo", n=8, k=4).to_markdown()
     assert "binary rewards (0, 1)" in ml.audit("maxrl", n=8, k=4).to_markdown()
+
+
+def of_tokens(baseline: Any) -> Any:
+    """A rule in verl's signature: rewards less ``baseline(rewards, lengths)`` of each group, both (n,)."""
+
+    def rule(token_level_rewards: Any, response_mask: Any, index: Any, **others: Any) -> Any:
+        rewards, lengths = token_level_rewards.sum(-1), response_mask.sum(-1)
+        advantages = rewards.clone()
+        for name in dict.fromkeys(index):
+            own = [place for place, each in enumerate(index) if each == name]
+            advantages[own] -= baseline(rewards[own], lengths[own])
+        return advantages[:, None] * response_mask, None
+
+    return rule
+
+
+def test_lengths_of_responses_are_told_apart() -> None:
+    pytest.importorskip("torch")
+    claims, options = ("unbiased", "centered", "equals:rloo"), {"n": 4, "k": 2, "target": "mean"}
+    plain = of_tokens(lambda r, n: (r.sum() - r) / (len(r) - 1))
+    weighted = of_tokens(lambda r, n: (r * n).sum() / n.sum())
+    by_others = of_tokens(lambda r, n: ((r * n).sum() - r * n) / (n.sum() - n))
+    by_own = of_tokens(lambda r, n: 0.1 * n)
+    found = {rule: ml.audit(rule, claims=claims, **options) for rule in (plain, weighted, by_others, by_own)}
+    used = [report.lengths.used for report in found.values() if report.lengths is not None]
+    assert used == [False, True, True, True]
+    assert [verdict.holds for verdict in found[plain].claims] == [True, True, True]
+    assert [verdict.holds for verdict in found[weighted].claims] == [False, False, False]
+    # A baseline that never sees its own rollout's length is unbiased, whatever it does with the others'.
+    assert [verdict.holds for verdict in found[by_others].claims] == [True, False, False]
+    assert [verdict.holds for verdict in found[by_own].claims] == [False, False, False]
+    assert "in 3 tokens earns" in found[by_own].claims[0].detail
+    assert found[by_others].lengths is not None
+    assert found[by_others].lengths.fault is None
+    assert found[weighted].lengths is not None
+    assert found[weighted].lengths.fault is not None
+    assert "| of responses matter: rewards" not in found[weighted].to_markdown()
+    assert "**lengths**: of responses matter: rewards" in found[weighted].to_markdown()
+    assert ml.audit("rloo", **options).lengths is None
+
+
+def test_the_failing_test_fits_a_terminal_and_is_complete() -> None:
+    def a_rule_with_quite_a_long_name_for_what_it_does(rewards: Any, k: int) -> Any:
+        return 0.5 * maxpo(rewards, k)
+
+    report = ml.audit(
+        a_rule_with_quite_a_long_name_for_what_it_does,
+        n=8,
+        k=4,
+        rewards="binary",
+        claims=("equals:maxpo",),
+        settings={"norm_adv_by_std_in_grpo": False},
+    )
+    assert report.failing_test is not None
+    compile(report.failing_test, "test", "exec")
+    lines = report.failing_test.splitlines()
+    assert max(map(len, lines)) <= 79

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ def rows(
         yield f"{what} {value!r:.40}", lambda v=value: call(v), error, fragments.split(" & ")
 
 
+RAGGED_OBJECTS = np.array([[1, 2], [1]], dtype=object)
 BAD_REWARDS: list[tuple[Any, type[Exception], str]] = [
     ([0.0, np.nan, 1.0], ValueError, r"rewards\[1\] is nan & finite & leave"),
     ([[0.0, 1.0], [1.0, np.inf]], ValueError, r"rewards\[1, 1\] is inf & finite & leave"),
@@ -44,6 +47,20 @@ BAD_REWARDS: list[tuple[Any, type[Exception], str]] = [
     (0.5, ValueError, r"rewards & scalar & shape \(\.\.\., n\)"),
     (np.float64(0.5), ValueError, r"rewards & scalar & shape \(\.\.\., n\)"),
     (np.array(0.5), ValueError, r"rewards & scalar & shape \(\.\.\., n\)"),
+    ([[1, 0], [1, 0, 1]], ValueError, r"rewards\[0\] has 2 & rewards\[1\] has 3 & group_ids=\.\.\."),
+    ([[[1, 0]], [[1, 0], [1]]], ValueError, r"rewards\[0\] has 1 & rewards\[1\] has 2 & group_ids"),
+    ([[[1, 0], [1, 0]], [[1, 0], [1]]], ValueError, r"rewards\[1\]\[0\] has 2 & rewards\[1\]\[1\] has 1"),
+    (([1, 0], 1), ValueError, r"rewards\[0\] has 2 & rewards\[1\] is no row & group_ids"),
+    ([np.ones(2), np.ones(3)], ValueError, r"rewards\[0\] has 2 & rewards\[1\] has 3 & group_ids"),
+    (RAGGED_OBJECTS, TypeError, r"rewards have dtype object & rewards\[0\] is a list & group_ids"),
+    ([1.0, np.ma.masked], ValueError, r"rewards\[1\] is masked & leave"),
+    ([1, 10**400], TypeError, r"rewards\[1\] is an integer of 1329 bits & dtype=float"),
+    ([Fraction(1, 2), 1], TypeError, r"rewards\[0\] is Fraction\(1, 2\), a Fraction & dtype=float"),
+    ([0.5, Decimal(1)], TypeError, r"rewards\[1\] is Decimal & dtype=float"),
+    ([1.0, "x"], TypeError, r"rewards have dtype <U & real numbers"),
+    ([[1.0, None], [0.0, 1.0]], TypeError, r"rewards\[0, 1\] is None & NaN marks"),
+    ({"a": 1.0}, TypeError, r"rewards have dtype object & a dict & real numbers"),
+    (iter([1.0, 0.0]), TypeError, r"rewards have dtype object & list_iterator & real numbers"),
 ]
 BAD_K: list[tuple[Any, type[Exception], str]] = [
     (0, ValueError, r"k=0 & 1 <= k <= & nearest valid choice is k=1"),
@@ -55,6 +72,12 @@ BAD_K: list[tuple[Any, type[Exception], str]] = [
     ("2", TypeError, r"k='2' & str & must be an int & e\.g\. k="),
     (None, TypeError, r"k=None & NoneType & must be an int & e\.g\. k="),
     ([2], TypeError, r"k=\[2\] & list & must be an int & e\.g\. k="),
+]
+#: A rule that does not use k takes any that is one.
+BAD_K_UNUSED: list[tuple[Any, type[Exception], str]] = [
+    (0, ValueError, r"k=0 & does not use k & 1 <= k & nearest valid choice is k=1"),
+    (-3, ValueError, r"k=-3 & does not use k & 1 <= k & nearest valid choice is k=1"),
+    *BAD_K[3:],
 ]
 BAD_NAME: list[tuple[Any, type[Exception], str]] = [
     ("maxop", ValueError, r"estimator 'maxop' & did you mean & maxpo"),
@@ -108,7 +131,8 @@ TABLE = [
     *rows("rewards of the quadratic form", BAD_REWARDS, lambda v: maxpo_quadratic(v, 1)),
     *rows("rewards of the value estimate", BAD_REWARDS, lambda v: ml.value_estimate(v, 1)),
     *rows("k", BAD_K, lambda v: ml.advantages(GROUP, v)),
-    *rows("k of reinforce", BAD_K, lambda v: ml.advantages(GROUP, v, estimator="reinforce")),
+    *rows("k of reinforce", BAD_K_UNUSED, lambda v: ml.advantages(GROUP, v, estimator="reinforce")),
+    *rows("k of leader", BAD_K_UNUSED, lambda v: ml.advantages(GROUP, v, estimator="leader")),
     *rows("k of the gap form", BAD_K, lambda v: maxpo(GROUP, v)),
     *rows("k of the quadratic form", BAD_K, lambda v: maxpo_quadratic(GROUP, v)),
     *rows("k of the value estimate", BAD_K, lambda v: ml.value_estimate(GROUP, v)),
@@ -152,7 +176,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         if "_advantages" in vars(kind):
             monkeypatch.setattr(kind, "_advantages", computed)
     for place in (
-        "maxpo_lab.estimators.base.rank_linear",
+        "maxpo_lab.estimators.base.from_tables",
         "maxpo_lab.estimators.maxpo.subset_share",
         "maxpo_lab.objective.subset_share",
         "maxpo_lab.rules.evaluate",
@@ -191,6 +215,38 @@ def test_bad_rewards_of_every_array_library(backend: Backend) -> None:
         ml.advantages(backend.array(0.5), 1)
     with pytest.raises(ValueError, match="empty"):
         ml.advantages(backend.array(np.zeros((2, 0))), 1)
+
+
+@pytest.mark.usefixtures("nothing_is_computed")
+def test_tensors_that_are_no_plain_array_are_refused_by_name() -> None:
+    torch = pytest.importorskip("torch")
+    two, three = torch.ones(2), torch.ones(3)
+    jagged = torch.nested.nested_tensor([two, three], layout=torch.jagged)
+    for rewards, error, message in (
+        ([two, three], ValueError, r"rewards\[0\] has 2 entries, rewards\[1\] has 3 entries.*group_ids"),
+        ([two.requires_grad_(), two], TypeError, r"holds a torch\.Tensor.*torch\.stack\(rewards\)"),
+        ([three.bfloat16(), three.bfloat16()], TypeError, r"holds a torch\.Tensor.*torch\.stack"),
+        (jagged, ValueError, r"nested tensor.*group_ids"),
+        (torch.eye(4).to_sparse(), TypeError, r"to_dense\(\)"),
+        (three.to(torch.float8_e4m3fn), TypeError, r"float8_e4m3fn.*rewards\.float\(\)"),
+    ):
+        for call in (ml.advantages, ml.value_estimate, ml.get_estimator("grpo")):
+            with pytest.raises(error, match=message):
+                call(rewards, 1)
+
+
+def test_a_rule_that_does_not_use_k_takes_any() -> None:
+    unused = [rule for rule in map(ml.get_estimator, ml.list_estimators()) if not rule.uses_k]
+    assert {rule.objective for rule in unused} == {"mean", "max@n"}
+    group, ids = [0.0, 1.0, 1.0, 0.0, 0.0], [0, 1, 0, 1, 1]
+    for rule in unused:
+        want = rule(group, 1).tolist()
+        for k in (4, 5, 6, 10**6):
+            assert rule(group, k).tolist() == ml.advantages(group, k, estimator=rule).tolist() == want
+        if rule.smallest_group == 2:
+            found = ml.advantages(group, 9, estimator=rule, group_ids=ids, small_groups="zero")
+            assert found.tolist() == ml.advantages(group, 1, estimator=rule, group_ids=ids).tolist()
+            assert found.any()
 
 
 def test_integers_of_any_library_are_a_k() -> None:

@@ -193,6 +193,21 @@ def test_rewards_outside_the_domain_are_refused_with_a_way_out(name: str) -> Non
     assert rule.why_not_rewards([0.0, 1.0]) is None
 
 
+def test_maxrl_with_the_epsilon_and_the_scale_of_the_code_it_cites() -> None:
+    for successes in range(9):
+        group = (np.arange(8) < successes).astype(float)
+        mean = successes / 8
+        skyrl = (group - mean) / (mean + 1e-6)
+        np.testing.assert_allclose(ml.advantages(group, 1, estimator="maxrl:eps=1e-6"), skyrl, rtol=1e-15)
+        weights = np.where(group == 1, (8 - successes) / (max(successes, 1) * 8), -1 / 8)  # vr_cond_weights
+        kept = ml.advantages(group, 1, estimator="maxrl-keep-failures")
+        np.testing.assert_allclose(kept, 8 * weights, rtol=1e-15)
+    assert ml.advantages([1, 0], 1, estimator="maxrl").tolist() == [1, -1]
+    for eps in ("-1e-6", "inf", "nan"):
+        with pytest.raises(ValueError, match="maxrl:eps="):
+            ml.get_estimator(f"maxrl:eps={eps}")
+
+
 def test_tailrl_is_maxrl_on_binary_rewards() -> None:
     group = RNG.integers(0, 2, size=(50, 7)).astype(float)
     tail, max_rl = (ml.advantages(group, 1, estimator=name) for name in ("tailrl", "maxrl"))

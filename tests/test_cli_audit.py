@@ -92,8 +92,11 @@ def test_json_is_the_report() -> None:
     assert report["claims"][0] == {
         "claim": "unbiased",
         "holds": False,
-        "detail": "0.5 x the max@2 gradient: exact direction, wrong scale (1/K); n=3, K=2: beside [0, 0], a "
-        "reward of 1 earns 1 more advantage than one of 0; for the gradient of max@2 it must be 2",
+        "detail": "0.5 x the max@2 gradient: exact direction, wrong scale (1/K); n=3, K=2: with the others "
+        "at [0, 0], raising one reward from 0 to 1 raises its advantage by 1; an unbiased rule for max@2 "
+        "raises it by 2",
+        "up_to": None,
+        "beyond": None,
     }
     json.loads(output, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import maxpo_lab as ml
+from analysis.store import cell_key
+from analysis.studies.frameworks import in_verl
 from analysis.studies.frameworks.figure import matrix
 from analysis.studies.frameworks.study import Cell, Row, cells, measure
 from analysis.studies.frameworks.subjects import AS_CODED, FROM_VERL, coded_rule
@@ -71,10 +79,71 @@ def test_right_rules_are_said_to_be_right() -> None:
 
 
 def test_an_absent_environment_of_verl_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setattr("analysis.studies.frameworks.study._VERL_PYTHON", tmp_path)
+    monkeypatch.setattr("analysis.studies.frameworks.in_verl.HOME", tmp_path)
     with pytest.raises(RuntimeError, match=r"make \.venv-verl"):
         measure(Cell("verl", 0, 4, 2))
     assert {each.rule.partition(":")[0] for each in FROM_VERL} == {"verl.trainer.ppo.core_algos"}
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment of its own with a package ``verl`` of one rule, in verl's convention."""
+    site = tmp_path / "lib/python3.99/site-packages"
+    module = site / "verl/trainer.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(
+        "import numpy as np, torch\n"
+        "print('what a package prints')\n"
+        "def rule(token_level_rewards, response_mask, index, config):\n"
+        "    scores = token_level_rewards.sum(-1)\n"
+        "    means = torch.stack([scores[torch.tensor(index == i)].mean() for i in index])\n"
+        "    advantages = config.factor * (scores - means)[:, None] * response_mask\n"
+        "    return advantages, advantages\n"
+    )
+    for name, version in {"verl": "0.9.1", "torch": "2.11.0", "rich": "15"}.items():
+        folder = site / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python"
+    paths = os.pathsep.join([str(site), str(Path(in_verl.__file__).parents[3])])
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{paths}" exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(in_verl, "HOME", tmp_path)
+    return tmp_path
+
+
+def test_a_rule_of_verl_is_audited_in_its_own_environment(environment: Path) -> None:
+    arguments = {"n": 3, "k": 2, "target": "mean", "claims": ("unbiased", "centered")}
+    settings = {"signature": "verl", "settings": {"factor": 2.0}, "seconds": 60.0}
+    report = in_verl.audited("verl.trainer:rule", **arguments, **settings)
+    (module,) = environment.glob("lib/*/site-packages/verl/trainer.py")
+    here: dict[str, Any] = {"__name__": "verl.trainer"}
+    exec(module.read_text(), here)
+    assert report == json.loads(ml.audit(here["rule"], **arguments, **settings).to_json())
+    assert report["ascent"]["scale"] == pytest.approx(2 * (1 - 1 / 3), rel=1e-6)
+    with pytest.raises(RuntimeError, match="no_such_rule"):
+        in_verl.audited("verl.trainer:no_such_rule", **arguments, **settings)
+
+
+def test_what_verls_environment_holds_is_part_of_its_cells_alone(environment: Path) -> None:
+    def keys() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for cell in cells("paper"):
+            found.setdefault(cell.origin, set()).add(cell_key("frameworks", None, cell, {"python": "3"}))
+        return found
+
+    before = keys()
+    assert {cell.inside for cell in cells("paper")} == {None, "torch 2.11.0, verl 0.9.1"}
+    metadata = next(environment.glob("lib/*/site-packages/verl-*/METADATA"))
+    metadata.write_text(metadata.read_text().replace("0.9.1", "0.9.2"))
+    after = keys()
+    assert {origin for origin in before if after[origin] != before[origin]} == {"verl"}
+    assert not after["verl"] & before["verl"]
+    old = next(cell for cell in cells("paper") if cell.origin == "verl")
+    metadata.write_text(metadata.read_text().replace("0.9.2", "0.9.3"))
+    with pytest.raises(RuntimeError, match=r"verl 0\.9\.3: the cell is of .*verl 0\.9\.2"):
+        measure(old)
 
 
 def test_the_matrix_tells_the_verdicts_apart() -> None:

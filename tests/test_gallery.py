@@ -31,7 +31,7 @@ def test_what_is_shown_is_the_oracles(shown: gallery.Scene) -> None:
 def test_drawing_is_whole_and_clear(shown: gallery.Scene) -> None:
     with figures.drawing():
         figure = gallery.draw(shown)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         page = figure.bbox
         for panel in figure.axes:
             texts = [panel.title, panel._left_title, panel.xaxis.label, panel.yaxis.label, *panel.texts]

@@ -55,11 +55,11 @@ def drop_k(c: Coefficients, n: int, k: int) -> Coefficients:
 
 
 def drop_offset(c: Coefficients, n: int, k: int) -> Coefficients:
-    return replace(c, offset=0)
+    return replace(c, offset=0, penalties=None)
 
 
 def drop_below(c: Coefficients, n: int, k: int) -> Coefficients:
-    return replace(c, below=0 * c.below)
+    return replace(c, below=0 * c.below, penalties=None)
 
 
 def flip_below(c: Coefficients, n: int, k: int) -> Coefficients:
@@ -70,7 +70,7 @@ def subtract_group_mean(c: Coefficients, n: int, k: int) -> Coefficients:
     """The mean over all members, oneself included, as baseline."""
     m = np.arange(1, n)
     mean = ((n - m) * c.above + m * c.below) / n
-    return replace(c, offset=0, above=c.above - mean, below=c.below - mean)
+    return replace(c, offset=0, above=c.above - mean, below=c.below - mean, penalties=None)
 
 
 def rank_too_low(c: Coefficients, n: int, k: int) -> Coefficients:

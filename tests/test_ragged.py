@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import array_api_strict
 import numpy as np
 import pytest
 import torch
+from backends import Backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import maxpo_lab as ml
+
+EPS = np.finfo(float).eps
 
 RNG = np.random.default_rng(5)
 SIZES = np.array([3, 5, 2, 8, 5, 3, 6])
@@ -69,9 +71,15 @@ def test_torch_keeps_type_and_dtype(dtype: torch.dtype) -> None:
     np.testing.assert_allclose(found, one_by_one(REWARDS, IDS, 1), atol=8 * torch.finfo(dtype).eps)
 
 
-def test_array_api_strict_runs_the_same_path() -> None:
-    found = ml.advantages(array_api_strict.asarray(REWARDS), 1, group_ids=IDS)
-    np.testing.assert_array_equal(np.asarray(found), one_by_one(REWARDS, IDS, 1))
+def test_every_array_library_runs_the_same_path(backend: Backend) -> None:
+    rewards, ids = backend.array(REWARDS), backend.array(IDS, "int64")
+    for found in (
+        ml.advantages(rewards, 1, group_ids=IDS),
+        ml.advantages(rewards, 1, group_ids=ids, nan_policy="omit"),
+    ):
+        assert backend.made(found, "float64")
+        # The same sums; a library may take them in another order.
+        np.testing.assert_allclose(backend.numpy(found), one_by_one(REWARDS, IDS, 1), atol=64 * EPS)
 
 
 def test_omitted_rows_leave_their_group_and_get_zero() -> None:
@@ -122,7 +130,7 @@ def test_omit_without_nan_changes_nothing() -> None:
             TypeError,
             ["group_ids", "float64", "integers or strings"],
         ),
-        (lambda: ml.advantages(REWARDS, 1, group_ids=[None, *IDS[1:]]), TypeError, ["group_ids", "object"]),
+        (lambda: ml.advantages(REWARDS, 1, group_ids=[None, *IDS[1:]]), ValueError, ["group_ids[0]", "None"]),
         (lambda: ml.advantages(np.ones((2, 4)), 1, group_ids=[0, 1]), ValueError, ["(2, 4)", "(B,)"]),
         (lambda: ml.advantages([1.0, np.nan], 1), ValueError, ["rewards[1]", "nan", "nan_policy='omit'"]),
         (lambda: ml.advantages([1.0, np.inf], 1, nan_policy="omit"), ValueError, ["rewards[1]", "inf"]),

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from typing import Any
+
 import numpy as np
 import pytest
 from checks import OBJECTIVE_SIZE, OF_A_MAXIMUM, check_claims_by_coefficients
@@ -43,7 +50,7 @@ def test_nothing_is_defined_that_is_not_in_the_catalogue() -> None:
 @pytest.mark.parametrize("n", range(1, 7))
 def test_why_not_agrees_with_the_call(name: str, n: int) -> None:
     rule, rewards = ml.get_estimator(name), (np.arange(n) % 2).astype(float)
-    for k in range(-1, n + 3):
+    for k in (*range(-1, n + 3), 1000):
         reason = rule.why_not(n, k)
         if reason is None:
             assert rule(rewards, k).shape == (n,)
@@ -52,7 +59,8 @@ def test_why_not_agrees_with_the_call(name: str, n: int) -> None:
                 rule(rewards, k)
             assert str(raised.value) == reason
     assert rule.why_not(n, 0)
-    assert rule.why_not(n, n + 1)
+    defined = n >= rule.smallest_group and rule.why_not(n, 1) is None
+    assert (rule.why_not(n, n + 1) is None) == (defined and not rule.uses_k)
 
 
 def alternatives(name: str, reason: str) -> list[str]:
@@ -82,6 +90,9 @@ def test_the_nearest_valid_k_is_valid(name: str) -> None:
     for n in (4, 8):
         for k in (-1, 0, n + 1, 100):
             reason = rule.why_not(n, k)
+            if not rule.uses_k and k >= 1:
+                assert reason is None
+                continue
             assert reason
             nearest = int(reason.rpartition("k=")[2])
             assert rule.why_not(n, nearest) is None, f"{name}, n={n}: {reason!r}"
@@ -108,6 +119,53 @@ def test_where_k_matters_is_as_claimed() -> None:
 def test_an_unknown_name_gets_the_nearest(asked: str, nearest: str) -> None:
     with pytest.raises(ValueError, match=f"did you mean .*{nearest}"):
         ml.get_estimator(asked)
+
+
+PARAMETRISED = (
+    "grpo:eps=1e-4", "grpo:eps=1.2345678e-6", "grpo:eps=1.23456789e-6,ddof=0", "maxrl:eps=1e-6",
+    "leader:alpha=0.7", "entropic:beta=2.0000001", "l-statistic:TopM:3", "l-statistic:LowerTailMean:1/4",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*NAMES, *PARAMETRISED])
+def test_a_pickled_rule_is_the_rule_itself(name: str) -> None:
+    rule = ml.get_estimator(name)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(rule, protocol)) is rule
+    assert copy.copy(rule) is copy.deepcopy(rule) is rule
+    assert ml.get_estimator(rule.name) is rule
+
+
+def test_a_rule_has_one_name_and_a_name_one_rule() -> None:
+    assert ml.get_estimator("grpo:eps=1e-6") is ml.get_estimator("grpo:ddof=1") is ml.get_estimator("grpo")
+    assert ml.get_estimator("grpo:eps=1e-4,ddof=1") is ml.get_estimator("grpo:eps=0.0001")
+    assert ml.get_estimator("maxrl:eps=0") is ml.get_estimator("maxrl")
+    made = [ml.get_estimator(name) for name in PARAMETRISED]
+    assert len({rule.name for rule in made}) == len(made)
+
+
+def own_table(n: int, k: int, exact: bool) -> Any:
+    return ml.get_estimator("rloo").coefficients(n, k, exact=exact)
+
+
+@pytest.mark.parametrize("name", ["mine", "rloo"])
+def test_a_users_own_rule_is_pickled_as_it_is(name: str) -> None:
+    mine = replace(ml.get_estimator("batch-mean"), name=name, table=own_table)
+    for again in (*(pickle.loads(pickle.dumps(mine, p)) for p in (0, 2, 5)), copy.deepcopy(mine)):
+        assert again.name == name
+        assert again.table is own_table
+        assert again([1.0, 0.0, 1.0], 1).tolist() == ml.get_estimator("rloo")([1.0, 0.0, 1.0], 1).tolist()
+
+
+def test_rules_go_to_other_processes() -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        names = [f"{rule.name}" for rule in pool.map(_same, map(ml.get_estimator, ("maxpo", *PARAMETRISED)))]
+    assert names == [ml.get_estimator(name).name for name in ("maxpo", *PARAMETRISED)]
+
+
+def _same(rule: ml.Estimator) -> ml.Estimator:
+    assert ml.get_estimator(rule.name) is rule
+    return rule
 
 
 def test_coefficients_refuse_where_the_rule_is_undefined() -> None:

@@ -169,6 +169,28 @@ def test_cells_of_other_sources_are_removed_once_a_run_is_complete(
     assert not old.current.exists()
 
 
+@pytest.mark.parametrize("part", ["sources", "gymnasium"])
+def test_cells_that_were_made_from_something_else_are_not_served(
+    setup: Setup, expected: pd.DataFrame, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = setup.run()
+    old = setup.files
+    ours = sources.describe("variance")
+    assert part in ours
+    monkeypatch.setattr(sources, "describe", lambda _: ours | {part: "other"})
+    assert runner.count_stored(setup.study, "smoke", setup.store) == (0, first.cells)
+    # Put where the new ones would be, under their names, they are damaged cells.
+    (key, _), *_ = runner._keyed(setup.study, "smoke", ours | {part: "other"})
+    place = Store(setup.store / "variance", ours | {part: "other"}).path(key)
+    place.parent.mkdir()
+    shutil.copy(old[0], place)
+    finished, said = setup.run()
+    assert finished.reused == 0
+    assert f"{place} is damaged (it holds another cell)" in said
+    assert bits(finished.rows) == bits(expected)
+    assert not {*old} & {*setup.files}
+
+
 def test_half_written_files_are_swept(setup: Setup) -> None:
     setup.run()
     left = setup.files[0].with_suffix(".tmp")

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-import shutil
 import struct
-import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, make_dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from checkouts import Checkout, copy_checkout
+from checkouts import ROOT, copy_checkout
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import sources
+from analysis.imports import closure
 from analysis.store import DamagedCellError, Store, cell_key, decode, encode
 from analysis.study import get_study, list_studies
 
@@ -164,86 +166,173 @@ def test_a_failed_write_leaves_the_old_cell(
 
 
 @pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, Checkout]:
-    return tuple(copy_checkout(tmp_path_factory.mktemp(name)) for name in ("one", "two"))
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_checkout(tmp_path_factory.mktemp("copy")).root
 
 
-def digest(checkout: Checkout, study: str = "trial") -> str:
-    code = f"from analysis import sources; print(sources.describe({study!r})['sources'])"
-    command = [sys.executable, "-c", code]
-    environment = {"PYTHONPATH": str(checkout.root), "PATH": ""}
-    return subprocess.run(
-        command, cwd=checkout.root, env=environment, capture_output=True, text=True, check=True
-    ).stdout.strip()
+@cache
+def starts() -> dict[str, str]:
+    """The modules that measure."""
+    return {name: get_study(name).measure.__module__ for name in list_studies()}
 
 
-def test_the_digest_does_not_depend_on_the_folder(copies: tuple[Checkout, Checkout]) -> None:
-    one, two = copies
-    assert digest(one) == digest(two)
-    assert digest(one, "variance") == digest(two, "variance") != digest(one)
+def digests(root: Path, *studies: str) -> dict[str, str]:
+    """Digests of studies as the sources under ``root`` are."""
+    packages = {name: root / name for name in ("maxpo_lab", "envs", "analysis")}
+    chosen = {name: starts()[name] for name in studies or starts()}
+    return {name: sources.digest(closure(start, packages)) for name, start in chosen.items()}
+
+
+@contextmanager
+def edited(root: Path, text: str, *files: str) -> Iterator[None]:
+    """The files with a text at their end, for the time of the block."""
+    before = {root / file: (root / file).read_text() for file in files}
+    try:
+        for path, content in before.items():
+            path.write_text(content + text)
+        yield
+    finally:
+        for path, content in before.items():
+            path.write_text(content)
+
+
+def test_the_digest_does_not_depend_on_the_folder(copy: Path) -> None:
+    assert digests(copy) == digests(ROOT) == {name: sources.describe(name)["sources"] for name in starts()}
+    assert len({*digests(copy).values()}) == len(starts())
+
+
+#: Studies that measure ``analysis.specimens``.
+ON_SPECIMENS = {"learning", "monte-carlo", "phase-diagram", "specimens", "unbiasedness", "variance"}
 
 
 @pytest.mark.parametrize(
-    ("file", "counts"),
+    ("file", "studies"),
     [
-        ("maxpo_lab/weights.py", True),
-        ("maxpo_lab/estimators/base.py", True),
-        ("envs/bandit.py", True),
-        ("analysis/studies/trial/__init__.py", True),
-        ("analysis/study.py", True),  # imported by the study
-        ("analysis/studies/trial/figure.py", False),
-        ("analysis/studies/trial/README.md", False),
-        ("analysis/studies/variance/study.py", False),
-        ("analysis/figures.py", False),
-        ("analysis/runner.py", False),
+        ("maxpo_lab/weights.py", {*list_studies()}),
+        ("maxpo_lab/estimators/maxrl.py", {*list_studies()}),
+        ("maxpo_lab/moments.py", {*list_studies()} - {"spectrum"}),
+        ("maxpo_lab/spectrum.py", {"spectrum", "frameworks"}),
+        ("maxpo_lab/auditing/pairs.py", {"frameworks"}),
+        ("maxpo_lab/integrations/trl.py", {"llm"}),
+        ("envs/bandit.py", {*list_studies()} - {"spectrum", "frameworks", "llm"}),
+        ("envs/toy_text.py", ON_SPECIMENS),
+        ("envs/causal_lm.py", {"frameworks", "llm"}),
+        ("analysis/specimens.py", ON_SPECIMENS),
+        ("analysis/resolution.py", {"decomposition", "efficiency", "phase-diagram"}),
+        ("analysis/training/trainer.py", {"learning"}),
+        ("analysis/studies/frameworks/in_verl.py", {"frameworks"}),
+        ("analysis/studies/llm/design.py", {"llm"}),
+        ("analysis/studies/variance/study.py", {"variance"}),
     ],
 )
-def test_the_digest_changes_with_the_measuring_sources_alone(
-    tmp_path: Path, copies: tuple[Checkout, Checkout], file: str, counts: bool
+def test_a_source_is_in_the_keys_of_the_studies_that_reach_it(
+    file: str, studies: set[str], copy: Path
 ) -> None:
-    one, _ = copies
-    changed = Checkout(tmp_path / "changed")
-    shutil.copytree(one.root, changed.root, ignore=shutil.ignore_patterns("__pycache__"))
-    with (changed.root / file).open("a") as source:
-        source.write("# changed\n")
-    assert (digest(changed) != digest(one)) == counts
+    before = digests(copy)
+    with edited(copy, "\n\nCHANGED = 1\n", file):
+        after = digests(copy)
+    assert {name for name in before if after[name] != before[name]} == studies
 
 
-def test_modules_of_analysis_that_measuring_ones_import_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {*sources._measuring("variance")}
-    assert {"maxpo_lab/levels.py", "envs/bandit.py", "analysis/studies/variance/study.py"} <= names
-    assert "analysis/study.py" in names
-    assert not [name for name in names if name.endswith("figure.py") or "runner" in name]
+def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) -> None:
+    names = (
+        "__main__",
+        "tracking",
+        "figures",
+        "gallery",
+        "report",
+        "readme",
+        "runner",
+        "engines",
+        "store",
+        "study",
+    )
+    files = [f"analysis/{name}.py" for name in names]
+    files += [str(path.relative_to(copy)) for path in copy.glob("analysis/studies/*/figure.py")]
+    files += ["analysis/studies/learning/summary.py", "analysis/studies/learning/comparison.py"]
+    files += [
+        "maxpo_lab/cli.py",
+        "maxpo_lab/reward_files.py",
+        "maxpo_lab/testing.py",
+        "maxpo_lab/references.py",
+    ]
+    files += ["maxpo_lab/__init__.py", "envs/__init__.py", "analysis/studies/variance/__init__.py"]
+    assert len(files) > 25
+    before = digests(copy)
+    with edited(copy, "\n\nCHANGED = 1\n", *files):
+        assert digests(copy) == before
 
 
-def test_imports_of_every_form_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "analysis"
-    texts = {
-        "studies/mine/__init__.py": "from .study import measure\nfrom .figure import draw\n",
-        "studies/mine/study.py": "from ... import a\nfrom ...b import x\nimport analysis.c\n",
-        "studies/mine/figure.py": "from ... import drawing\n",
-        "a.py": "def f():\n    from .d import e\n",
-        "b/__init__.py": "import numpy\n",
-        "c.py": "from analysis import f\n",
-        "d.py": "",
-        "f.py": "from . import a\n",
-        "drawing.py": "",
-        "unused.py": "",
-    }
-    for name, text in texts.items():
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(text)
-    monkeypatch.setattr(sources, "_HOME", home)
-    found = {name for name in sources._measuring("mine") if name.startswith("analysis/")}
-    unmeasured = {"studies/mine/figure.py", "drawing.py", "unused.py"}
-    assert found == {f"analysis/{name}" for name in texts.keys() - unmeasured}
+@pytest.mark.parametrize(
+    "text", ["# a comment\n", "\n\n\n", '\n\ndef f():\n    """Documented."""\n    return 1\n']
+)
+def test_words_and_layout_are_in_no_key(text: str, copy: Path) -> None:
+    plain = "\n\ndef f(): return 1\n" if "def" in text else ""
+    file = "maxpo_lab/weights.py"
+    with edited(copy, plain, file):
+        before = digests(copy, "variance", "spectrum")
+    with edited(copy, text, file):
+        assert digests(copy, "variance", "spectrum") == before
+
+
+def test_a_name_that_moves_is_another_source(copy: Path) -> None:
+    before = digests(copy, "variance", "spectrum")
+    file = copy / "maxpo_lab/__init__.py"
+    text = file.read_text()
+    moved = text.replace(
+        "import Moments, exact_moments\n", "import Moments\nfrom .moments import Moments as exact_moments\n"
+    )
+    assert moved != text
+    try:
+        file.write_text(moved)
+        after = digests(copy, "variance", "spectrum")
+    finally:
+        file.write_text(text)
+    assert after["variance"] != before["variance"]
+    assert after["spectrum"] == before["spectrum"]
+
+
+@pytest.mark.parametrize(
+    ("package", "studies"),
+    [
+        ("numpy", {*list_studies()}),
+        ("gymnasium", {*list_studies()} - {"spectrum"}),
+        ("torch", {*list_studies()} - {"spectrum"}),
+        ("trl", {"frameworks", "llm"}),
+        ("accelerate", {"frameworks", "llm"}),  # imported by TRL alone
+        ("transformers", {"frameworks", "llm"}),
+        ("matplotlib", set()),
+        ("wandb", set()),
+    ],
+)
+def test_a_version_is_in_the_keys_of_the_studies_that_import_it(
+    package: str, studies: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = {name: sources.measuring(name).outside for name in starts()}
+    before = {name: sources.versions(outside) for name, outside in reached.items()}
+    version = sources.metadata.version
+    monkeypatch.setattr(
+        sources.metadata, "version", lambda name: "0.0.1" if name == package else version(name)
+    )
+    after = {name: sources.versions(outside) for name, outside in reached.items()}
+    assert {name for name in before if after[name] != before[name]} == studies
+    assert all(after[name][package] == "0.0.1" for name in studies)
+
+
+def test_versions_are_of_distributions_and_what_is_absent_is_said() -> None:
+    found = sources.versions({"array_api_compat", "PIL", "json", "no_such_package", "trl"})
+    assert {*found} == {"array-api-compat", "pillow", "no_such_package", "trl", "accelerate"}
+    assert found["no_such_package"] == "none"
 
 
 def test_versions_are_part_of_it() -> None:
     made_from = sources.describe("variance")
     assert made_from["numpy"] == np.__version__
     assert made_from["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert list(made_from) == ["python", "numpy", "scipy", "torch", "transformers", "trl", "sources"]
+    assert {"gymnasium", "scipy", "torch", "sources"} <= {*made_from}
     other = made_from | {"numpy": "1.0"}
     assert sources.fingerprint(made_from) != sources.fingerprint(other)
     assert sources.difference(made_from, other) == f"numpy {np.__version__} and 1.0"
+    del other["numpy"]
+    assert sources.difference(made_from, other) == f"numpy {np.__version__} and none"
+    assert sources.difference(other, made_from) == f"numpy none and {np.__version__}"

@@ -72,7 +72,7 @@ def figures(tmp_path: Path) -> dict[str, Path]:
 def log(tmp_path: Path, figures: dict[str, Path]) -> Any:
     def log(**changes: Any) -> Tracked:
         given = {"preset": "smoke", "rows": ROWS, "figures": figures, "manifest": MANIFEST}
-        return tracking.log_study("variance", directory=tmp_path / "lab", **given | changes)
+        return tracking.log_study("variance", **given | {"directory": tmp_path / "lab"} | changes)
 
     return log
 
@@ -187,13 +187,108 @@ def test_user_settings_of_wandb_are_kept(log: Any, tmp_path: Path, monkeypatch: 
     assert staged.is_relative_to(tmp_path / "data")
 
 
-def test_long_records_and_long_tables_are_whole(log: Any) -> None:
+def test_long_records_are_whole(log: Any) -> None:
     manifest = {"notes": [f"line {i}" for i in range(10_000)]}
+    assert read_run(log(manifest=manifest, figures={}).directory).config == manifest
+
+
+@pytest.mark.parametrize(
+    ("rows", "tables"),
+    [
+        (4, {"rows": 4}),  # as many as W&B shows of a table
+        (5, {"rows/1": 4, "rows/2": 1}),
+        (41, {f"rows/{number:02}": 4 for number in range(1, 11)} | {"rows/11": 1}),
+    ],
+)
+def test_what_is_shown_of_the_rows_is_all_of_them(
+    rows: int, tables: dict[str, int], log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wandb.Table, "MAX_ROWS", 4)
+    run = read_run(log(rows=pd.DataFrame({"i": range(rows)}), figures={}).directory)
+    shown = {key: json.loads(run.files[run.history[key, "path"]])["data"] for key in tables}
+    assert {key: len(data) for key, data in shown.items()} == tables
+    assert [cell for data in shown.values() for (cell,) in data] == [*range(rows)]
+    assert {key[0] for key in run.history if key[1:] == ("path",)} == tables.keys()
+    staged = [cell for path in sorted(run.staged) for (cell,) in json.loads(path.read_text())["data"]]
+    assert sorted(staged) == [*range(rows)]
+
+
+def test_wandb_still_shows_ten_thousand_rows(log: Any) -> None:
     rows = pd.DataFrame({"i": range(10_100)})
-    run = read_run(log(rows=rows, manifest=manifest, figures={}).directory)
-    assert run.config == manifest
-    (staged,) = run.staged  # the media file, an older copy, stops at 10 000 rows
-    assert json.loads(staged.read_text())["data"] == [[i] for i in range(10_100)]
+    run = read_run(log(rows=rows, figures={}).directory)
+    shown = [json.loads(run.files[run.history[f"rows/{part}", "path"]])["data"] for part in (1, 2)]
+    assert [len(data) for data in shown] == [10_000, 100]
+    assert [cell for data in shown for (cell,) in data] == [*range(10_100)]
+
+
+OF_ONE_RUN = {
+    "WANDB_RUN_ID": "mine",
+    "WANDB_NAME": "mine",
+    "WANDB_RUN_GROUP": "mine",
+    "WANDB_JOB_TYPE": "mine",
+    "WANDB_PROJECT": "mine",
+    "WANDB_RESUME": "must",
+    "WANDB_SWEEP_ID": "mine",
+    "WANDB_LAUNCH": "true",
+    "WANDB_CONFIG": '{"mine": 1}',
+    "WANDB_CONFIG_PATHS": "mine.yaml",
+    "WANDB_DIR": "/dev/null/mine",
+}
+
+
+def test_what_the_environment_says_of_one_run_is_not_of_these(
+    log: Any, figures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in OF_ONE_RUN.items():
+        monkeypatch.setenv(name, value)
+    environment = dict(os.environ)
+    curves = [tracking.Curves(name, "seeds 0-1", {0: {"x": 1.0}}) for name in ("maxpo", "grpo")]
+    tracked = log(mode="offline", curves=curves)
+    assert dict(os.environ) == environment
+    assert_complete(read_run(tracked.directory), figures)
+    runs = [path.name for path in (tmp_path / "lab/wandb").glob("offline-run-*")]
+    ids = {name.rpartition("-")[2] for name in runs}
+    assert len(ids) == len(runs) == 3
+    assert "mine" not in ids
+    assert {*OF_ONE_RUN} <= {*tracking._OF_ONE_RUN}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("WANDB_RESUME_FROM", "mine?_step=1"), ("WANDB_FORK_FROM", "mine?_step=1")]
+)
+def test_nor_does_it_continue_another_run(
+    name: str, value: str, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    run = next(record.run for record in read_records(log(figures={}).directory) if record.HasField("run"))
+    assert run.run_id != "mine"
+    assert not run.HasField("branch_point")
+
+
+def test_tags_and_notes_of_the_environment_are_of_every_run(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_TAGS", "one,two")
+    monkeypatch.setenv("WANDB_NOTES", "a note")
+    run = next(record.run for record in read_records(log(figures={}).directory) if record.HasField("run"))
+    assert ([*run.tags], run.notes) == (["one", "two"], "a note")
+
+
+@pytest.mark.parametrize("name", ["", "WANDB_DATA_DIR", "WANDB_CACHE_DIR"])
+def test_a_folder_that_cannot_be_written_is_named(
+    name: str, log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    place = file / "below"
+    if name:
+        monkeypatch.setenv(name, str(place))
+    tracked = log(**({} if name else {"directory": place}))
+    said = f"{name}={place}" if name else str(place)
+    why = f"PermissionError: {said} cannot be written, as {file} cannot: name another folder"
+    assert tracked.message == f"W&B: nothing logged ({why})"
+    assert (tracked.mode, tracked.directory) == ("disabled", None)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_study_without_rows_and_figures(log: Any) -> None:
@@ -377,7 +472,13 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.mark.parametrize(
     ("mode", "environment"),
-    [(None, {}), ("online", {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_QUIET": "true"})],
+    [
+        (
+            None,
+            {"WANDB_RUN_ID": "mine", "WANDB_PROJECT": "mine", "WANDB_NAME": "mine", "WANDB_RESUME": "must"},
+        ),
+        ("online", {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_QUIET": "true"}),
+    ],
     ids=["a key is enough", "the argument decides"],
 )
 def test_online_uploads_all(
@@ -395,6 +496,7 @@ def test_online_uploads_all(
     tracked = log(mode=mode)
     assert tracked.mode == "online", tracked.message
     name = server.runs[0]["name"]
+    assert name != "mine"
     assert tracked.message == f"W&B: logged to {server.url}/lab/maxpo-lab/runs/{name}"
     run = read_run(tracked.directory)
     assert_complete(run, figures)

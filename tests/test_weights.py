@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 
@@ -138,6 +139,29 @@ def test_every_rank_linear_rule_keeps_its_float_and_its_exact_table_together() -
                 # As above; hypergeometric tables take 4 roundings a draw.
                 bound = (5 * n + 8) * EPS * largest
                 assert all(abs(Fraction(a) - b) <= bound for a, b in zip(*vectors, strict=True)), name
+
+
+@pytest.mark.parametrize("name", ["pkpo-s", "pkpo-loo"])
+def test_penalties_are_what_is_left_without_the_offset(name: str) -> None:
+    rule = ml.get_estimator(name)
+    for n, k in [*((size, k) for size in range(1, 10) for k in valid_k(name, size)), (64, 32)]:
+        made, exact = rule.coefficients(n, k), rule.coefficients(n, k, exact=True)
+        for got, truth, of_success in zip(
+            made.penalties, exact.penalties, (exact.above, exact.below), strict=True
+        ):
+            assert (truth == of_success - exact.offset).all()
+            # n + 4 roundings of each, however small it is.
+            assert all(
+                abs(Fraction(a) - b) <= (n + 4) * EPS * abs(b) for a, b in zip(got, truth, strict=True)
+            )
+
+
+def test_penalties_of_another_table_are_refused() -> None:
+    made = ml.get_estimator("pkpo-s").coefficients(4, 2)
+    for change in ({"below": 0 * made.below}, {"above": 2 * made.above}, {"offset": 1.0}):
+        with pytest.raises(ValueError, match=r"penalties are not (above|below) - offset"):
+            replace(made, **change)
+        assert replace(made, **change, penalties=None).penalties is None
 
 
 @pytest.mark.parametrize("name", ["pkpo-s", "pkpo-loo1", "maxpo", "canonical"])

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..order_statistics import PREFIX, objective_weights
+from ..precision import FLOAT64, Precision
 from ..spectrum import Spectrum
 from ..weights import Vector
 from .pairs import Pairs
@@ -18,7 +19,7 @@ Float = npt.NDArray[np.float64]
 
 #: L-statistics that are tried beside mean and max@j.
 _PRESETS = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
-#: The least bias that rounding must leave to be seen.
+#: The least bias, in units of K x range, that rounding must leave to be seen.
 _SEEN = 0.01
 #: Weights of a spectrum that are listed; more of both signs say nothing to a reader.
 _LISTED, _LISTED_OF_ONE_SIGN = 4, 8
@@ -56,11 +57,14 @@ class Ascent:
 def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: str, rewards: str) -> Ascent:
     """The objective whose gradient the pairs agree with, the target first, at scale 1 before any other.
 
-    What agrees only because rounding hides a bias of one in a hundred is left open.
+    What agrees only because rounding hides a bias of one in a hundred is left open, unless the type itself is
+    as coarse as that.
     """
-    found = _agreeing(pairs, spectrum, k, target, rewards)
-    due = pairs.due(objective_weights(target, pairs.n, k))
-    if pairs.tolerance.max() <= _SEEN * max(np.abs(pairs.earned).max(), np.abs(due).max()):
+    found, made = _agreeing(pairs, spectrum, k, target, rewards)
+    made = made or pairs.precision
+    unit = pairs.unit(objective_weights(target, pairs.n, k))
+    hidden = float(pairs.allowed(made, unit).max()) / max(unit, float(np.abs(pairs.earned).max()))
+    if hidden <= max(_SEEN, 1.001 * made.share(pairs.n)):
         return found
     if found.scale == 0:
         text = "not decided: rounding hides what it climbs"
@@ -69,29 +73,45 @@ def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: str, rewa
         found,
         unbiased_for_target=found.unbiased_for_target and None,
         proportional_to_target=found.proportional_to_target and None,
-        text=f"{found.text}; to rounding, which hides biases below {_SEEN:.0%} here",
+        text=f"{found.text}; to rounding, which hides biases below {hidden:.0%} of K x range here",
     )
 
 
-def _agreeing(pairs: Pairs, spectrum: Spectrum | None, k: int, target: str, rewards: str) -> Ascent:
+def _agreeing(
+    pairs: Pairs, spectrum: Spectrum | None, k: int, target: str, rewards: str
+) -> tuple[Ascent, Precision | None]:
+    """What is climbed, and the type to whose rounding that is so."""
     n = pairs.n
-    weights = None if spectrum is None else tuple(_resolved(spectrum).tolist())
-    if (np.abs(pairs.earned) <= pairs.tolerance).all():
-        return Ascent(None, 0.0, False, False, weights, "climbs nothing: E[g] is 0 under every policy")
+    spectrum = None if pairs.precision.narrow else spectrum  # alternating sums, which its rounding drowns
+    weights = None if spectrum is None else tuple(_resolved(spectrum, pairs.precision).tolist())
     tried = [(target, objective_weights(target, n, k)), *_others(n, k, target)]
-    fits = [(objective, pairs.fit(alpha)) for objective, alpha in tried]
-    here = fits[0][1]
-    first = 1 if here.fits or here.fits_unscaled else len(fits)
-    for objective, fit in fits[:first]:
-        if fit.fits_unscaled:
+    fits = [(objective, alpha, pairs.fit(alpha)) for objective, alpha in tried]
+    here = fits[0][2]
+    first = 1 if here.unscaled or here.scaled else len(fits)
+    for objective, alpha, fit in fits[:first]:
+        if fit.unscaled:
             own = objective == target
-            return Ascent(objective, 1.0, own, own, weights, _phrase(objective, 1.0, n, k))
-    for objective, fit in fits[:first]:
-        if fit.fits:
+            text = _phrase(objective, 1.0, n, k) + _to(fit.unscaled, pairs, alpha, 1.0)
+            return Ascent(objective, 1.0, own, own, weights, text), fit.unscaled
+    for objective, alpha, fit in fits[:first]:
+        if fit.scaled:
             proportional = objective == target and fit.scale > 0
-            text = _phrase(objective, fit.scale, n, k)
-            return Ascent(objective, fit.scale, False, proportional, weights, text)
-    return Ascent(None, None, False, False, weights, _mixture(spectrum, rewards))
+            near = fit.scaled.share(n) if fit.scaled != FLOAT64 else 0.0
+            text = _phrase(objective, fit.scale, n, k, near) + _to(fit.scaled, pairs, alpha, fit.scale)
+            return Ascent(objective, fit.scale, False, proportional, weights, text), fit.scaled
+    if pairs.finest(np.zeros_like(pairs.earned), k * pairs.spread):
+        return Ascent(None, 0.0, False, False, weights, "climbs nothing: E[g] is 0 under every policy"), None
+    text = _mixture(spectrum, pairs.precision, rewards)
+    return Ascent(None, None, False, False, weights, text), None
+
+
+def _to(made: Precision, pairs: Pairs, alpha: Vector, scale: float) -> str:
+    """What a verdict that holds to the rounding of a type must say: how far off it is, what it cannot see."""
+    if made == FLOAT64:
+        return ""
+    off = float(np.abs(pairs.earned - scale * pairs.due(alpha)).max()) / pairs.unit(alpha)
+    hidden = f", and biases below {made.share(pairs.n):.1%} are hidden" if made.narrow else ""
+    return f", to the precision of {made.name}: at most {off:.1g} of K x range off{hidden}"
 
 
 def _others(n: int, k: int, target: str) -> Iterator[tuple[str, Vector]]:
@@ -116,11 +136,11 @@ def objective_name(objective: str, n: int, k: int) -> str:
     return names.get(objective, f"{objective} of {k}" if objective.startswith(PREFIX) else objective)
 
 
-def _phrase(objective: str, scale: float, n: int, k: int) -> str:
+def _phrase(objective: str, scale: float, n: int, k: int, near: float = 0.0) -> str:
     name = objective_name(objective, n, k)
     if scale == 1:
         return f"unbiased for {name}"
-    known = scale_in_symbols(scale, n, k)
+    known = scale_in_symbols(scale, n, k, near)
     of = "mean-reward" if objective == "mean" else name
     exact = f" ({known})" if known else ""
     shown = f"{scale:.4g}"
@@ -129,8 +149,11 @@ def _phrase(objective: str, scale: float, n: int, k: int) -> str:
     return f"{factor} x the {of} gradient: {wrong}{exact}"
 
 
-def scale_in_symbols(scale: float, n: int, k: int) -> str | None:
-    """A scale as the simple expressions in n and K that it is here, else as a fraction where it is one."""
+def scale_in_symbols(scale: float, n: int, k: int, near: float = 0.0) -> str | None:
+    """A scale as the simple expressions in n and K that it is here, else as a fraction where it is one.
+
+    ``near``: how far rounding may have moved it, relative to it.
+    """
     forms = {
         "1/n": Fraction(1, n),
         "1/K": Fraction(1, k),
@@ -144,24 +167,25 @@ def scale_in_symbols(scale: float, n: int, k: int) -> str | None:
         "(1 - K/n)/K": Fraction(n - k, n * k),
         "K/n (1 - K/n)": Fraction(k * (n - k), n * n),
     }
-    matching = [text for text, value in forms.items() if value and abs(scale - value) <= 1e-9 * abs(value)]
+    same = max(1e-9, near)
+    matching = [text for text, value in forms.items() if value and abs(scale - value) <= same * abs(value)]
     if matching:
         return " or ".join(matching)
-    near = Fraction(scale).limit_denominator(1000)
-    return str(near) if near.denominator > 1 and abs(scale - near) <= 1e-9 * abs(near) else None
+    simple = Fraction(scale).limit_denominator(1000)
+    return str(simple) if simple.denominator > 1 and abs(scale - simple) <= 1e-9 * abs(simple) else None
 
 
-def _resolved(spectrum: Spectrum) -> Float:
+def _resolved(spectrum: Spectrum, made: Precision) -> Float:
     """The weights, 0 where they are rounding."""
     weights = spectrum.weights.astype(np.float64)
-    return np.where(np.abs(weights) <= spectrum.resolution, 0.0, weights)
+    return np.where(np.abs(weights) <= spectrum.resolution * (made.eps / FLOAT64.eps), 0.0, weights)
 
 
-def _mixture(spectrum: Spectrum | None, rewards: str) -> str:
+def _mixture(spectrum: Spectrum | None, made: Precision, rewards: str) -> str:
     elsewhere = f"on {rewards} rewards the gradient of no objective that was tried"
     if spectrum is None:
         return elsewhere
-    weights = _resolved(spectrum)
+    weights = _resolved(spectrum, made)
     named = np.flatnonzero(weights)
     one_sign = (weights >= 0).all() or (weights <= 0).all()
     if len(named) <= (_LISTED_OF_ONE_SIGN if one_sign else _LISTED):

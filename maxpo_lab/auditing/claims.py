@@ -23,6 +23,10 @@ Float = npt.NDArray[np.float64]
 EQUALS = "equals:"
 #: Reward levels of the kinds of rewards; binary fractions, so that a flat group's mean is exact.
 LEVELS = {"binary": (0.0, 1.0), "graded": (0.0, 0.25, 0.625, 1.0), "continuous": (0.0, 0.25, 0.625, 1.0)}
+#: Rewards that are no binary fractions: a flat group's mean is rounded.
+FLAT = (0.1, 0.7, 0.8)
+#: Rewards up to which a claim is followed.
+LARGEST = 1e5
 #: Entries (groups x n) up to which claims are decided on every count state.
 _ENTRIES = 1 << 18
 #: Groups evaluated at most to decide on pairs.
@@ -35,16 +39,23 @@ class TooManyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a claim holds: None where it could not be decided. ``detail`` shows why."""
+    """Whether a claim holds: None where it could not be decided. ``detail`` shows why.
+
+    A claim is decided on rewards from 0 to 1. ``up_to`` is the largest power of ten up to ``LARGEST`` by
+    which they can be multiplied so that it still holds, None where it does not hold at all; ``beyond`` says
+    what happens at ten times that, None where ``up_to`` is ``LARGEST``.
+    """
 
     claim: str
     holds: bool | None
     detail: str
+    up_to: float | None = None
+    beyond: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a claim is decided for."""
+    """What a claim is decided for; ``unit`` is the largest reward."""
 
     n: int
     k: int
@@ -52,6 +63,7 @@ class Setting:
     rewards: str
     equivariant: bool
     allow_scale: bool = False
+    unit: float = 1.0
 
     @property
     def values(self) -> Float:
@@ -92,8 +104,21 @@ def groups_of(rewards: str, n: int) -> Float:
     return np.concatenate(made if rewards == "binary" else [*made, free])
 
 
+def with_flat(groups: Float, rewards: str) -> Float:
+    """The groups, and after them, where rewards are graded, flat ones of rewards whose mean is rounded."""
+    n = groups.shape[1]
+    return np.concatenate([groups, np.repeat(FLAT, n).reshape(-1, n)]) if rewards == "graded" else groups
+
+
 def check_claims(claims: Sequence[str]) -> tuple[str, ...]:
-    """Claims by their names. ValueError names one that is none, or whose rule is not in the catalogue."""
+    """Claims by their names. ValueError names one that is none, or whose rule is not in the catalogue.
+
+    TypeError for one name in place of a sequence of them.
+    """
+    if isinstance(claims, str):
+        raise TypeError(
+            f"claims={claims!r} is a str: it must be a sequence of claims, e.g. claims=({claims!r},)"
+        )
     for claim in claims:
         if claim.startswith(EQUALS):
             get_estimator(claim.removeprefix(EQUALS))
@@ -116,8 +141,8 @@ def pairs_of(rule: rules.Rule, setting: Setting, n: int | None = None) -> Pairs:
             raise TooManyError(
                 "a rule that is not permutation-equivariant is judged on binary or graded rewards alone"
             )
-        return without_ties(rule, n=size, k=setting.k)
-    values = levels_of(setting.rewards, size, equivariant=setting.equivariant)
+        return without_ties(rule, n=size, k=setting.k, unit=setting.unit)
+    values = setting.unit * levels_of(setting.rewards, size, equivariant=setting.equivariant)
     if not few_enough(replace(setting, n=size)):
         raise TooManyError(
             f"a rule that is not permutation-equivariant needs all {len(values)}^{size} arrangements of a "
@@ -144,22 +169,37 @@ def why_biased(rule: rules.Rule, setting: Setting) -> str | None:
             if (size, kind) == (n, setting.rewards):
                 raise
             continue
-        factor = pairs.fit(alpha).scale if setting.allow_scale else 1.0
-        wrong = pairs.first_wrong(alpha, factor)
-        if wrong is not None:
-            return _wrongly_paid(pairs, wrong, alpha, factor, setting)
+        if wrong := wrongly_paid(pairs, setting, alpha):
+            return wrong
     return None
 
 
-def _wrongly_paid(pairs: Pairs, worst: int, alpha: Vector, factor: float, setting: Setting) -> str:
+def wrongly_paid(pairs: Pairs, setting: Setting, alpha: Vector | None = None) -> str | None:
+    """The first pair that is not paid what an unbiased rule pays, in words; None where all are.
+
+    ``alpha``: the objective's weights, the setting's target's where not given.
+    """
+    if alpha is None:
+        alpha = objective_weights(setting.target, pairs.n, setting.k)
+    factor = pairs.fit(alpha).scale if setting.allow_scale else 1.0
+    worst = pairs.first_wrong(alpha, factor)
+    if worst is None:
+        return None
     low, high, k = pairs.low[worst], pairs.high[worst], setting.k
     name = objective_name(setting.target, pairs.n, k)
-    scaled = f" (at its scale of {factor:.4g})" if setting.allow_scale else ""
+    due, earned = factor * pairs.due(alpha)[worst], pairs.earned[worst]
+    wanted = "an unbiased rule" if factor == 1 else f"one of its scale, {factor:.4g},"
     return (
-        f"n={pairs.n}, K={k}: beside {_plain(pairs.others[worst])}, a reward of {high:g} earns "
-        f"{pairs.earned[worst]:.6g} more advantage than one of {low:g}; for the gradient of {name} it must "
-        f"be {factor * pairs.due(alpha)[worst]:.6g}{scaled}"
+        f"n={pairs.n}, K={k}: with the others at {_plain(pairs.others[worst])}, raising one reward from "
+        f"{low:g} to {high:g} {_changes(earned)}; {wanted} for {name} {_changes(due, 'it')}"
     )
+
+
+def _changes(advantage: float, whose: str = "its advantage") -> str:
+    """What a change of an advantage is called."""
+    if advantage == 0:
+        return f"leaves {whose} as it is"
+    return f"{'raises' if advantage > 0 else 'lowers'} {whose} by {abs(advantage):.6g}"
 
 
 def why_not_centered(rule: rules.Rule, setting: Setting) -> str | None:
@@ -168,7 +208,8 @@ def why_not_centered(rule: rules.Rule, setting: Setting) -> str | None:
     def off_center(groups: Float) -> str | None:
         advantages = rules.evaluate(rule, groups, setting.k)
         total = np.abs(advantages.sum(axis=1))
-        rows = np.flatnonzero(total > groups.shape[1] * rules.tolerance(rule, advantages))
+        allowed = groups.shape[1] * rules.tolerance(rule, groups, advantages, setting.k)[:, 0]
+        rows = np.flatnonzero(total > allowed)
         if not len(rows):
             return None
         group, given = groups[rows[0]], advantages[rows[0]]
@@ -231,12 +272,12 @@ def _smallest(setting: Setting, fault: Callable[[Float], str | None]) -> str | N
 
     Sizes that the rule refuses are passed over.
     """
-    at_n = fault(groups_of(setting.rewards, setting.n))
+    at_n = fault(setting.unit * with_flat(groups_of(setting.rewards, setting.n), setting.rewards))
     if at_n is None:
         return None
     for size, kind in _sizes(setting):
         try:
-            found = fault(groups_of(kind, size))
+            found = fault(setting.unit * with_flat(groups_of(kind, size), kind))
         except (RaisedError, HungError, ValueError, TypeError):
             continue
         if found:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from .. import rules, states
 from ..estimators import Estimator, get_estimator, list_estimators
 from ..groups import as_group_size, as_k, real_number
 from ..moments import target_weights
+from ..precision import FLOAT32
 from ..spectrum import Spectrum, pass_at_k_spectrum
 from . import claims as claims_of
 from .ascent import Ascent, ascent
@@ -29,12 +32,14 @@ from .conduct import (
 )
 from .degenerate import edges
 from .failing import failing_test
-from .findings import precision_of
+from .findings import Decision
+from .lengths import lengths_matter
 from .likeness import nearest
 from .policies import UnderPolicy, under_policies
 from .report import AuditReport
 from .signatures import SIGNATURES, Signature
 from .symmetries import symmetries
+from .verdicts import verdict
 
 Float = npt.NDArray[np.float64]
 
@@ -103,6 +108,82 @@ def audit(
     which the report names: a rule that treats other rewards in another way needs another audit. Continuous
     rewards are pairs of groups drawn with a fixed seed.
     """
+    prepared = _prepared(
+        rule,
+        n=n,
+        k=k,
+        claims=claims,
+        target=target,
+        rewards=rewards,
+        signature=signature,
+        settings=settings,
+        allow_scale=allow_scale,
+        seconds=seconds,
+    )
+    if prepared.setting is None or prepared.behaviour is None:
+        return _ended(prepared, prepared.misbehaviours)
+    return _measured(prepared, prepared.setting, prepared.behaviour)
+
+
+def decide(rule: Any, *, claims: Sequence[str], **options: Any) -> Decision:
+    """The verdicts of ``audit``, whose arguments these are, without the rest of its report.
+
+    A rule that is not finite on rewards of 100000 misbehaves to ``audit``; here its verdict says so.
+    """
+    defaults: dict[str, Any] = {
+        name: parameter.default
+        for name, parameter in inspect.signature(audit).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    prepared = _prepared(rule, **{**defaults, **options, "claims": claims})
+    misbehaviours, verdicts = list(prepared.misbehaviours), _undecided(prepared, prepared.misbehaviours)
+    if prepared.setting is not None:
+        guard = prepared.guard
+        try:
+            climbed = _climbed(guard, prepared.setting) if "unbiased" in prepared.claims else None
+            verdicts = _verdicts(prepared, prepared.setting, climbed)
+        except FAILURES as error:
+            misbehaviours = [misbehaviour(error)]
+            verdicts = _undecided(prepared, misbehaviours)
+        misbehaviours += filter(None, [mutation(guard)])
+    facts = prepared.facts
+    return Decision(
+        rule=facts["rule"], n=facts["n"], k=facts["k"], misbehaviours=tuple(misbehaviours), claims=verdicts
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """A rule that has been called: behind its guard, with what is asked of it; or what keeps it from that.
+
+    ``setting``, ``behaviour`` and ``first``, its first answer to the groups of its claims, are None where
+    ``misbehaviours`` end the audit.
+    """
+
+    facts: dict[str, Any]
+    claims: tuple[str, ...]
+    guard: Any
+    rewards: str
+    setting: Setting | None = None
+    behaviour: rules.Behaviour | None = None
+    first: Float | None = None
+    misbehaviours: tuple[Misbehaviour, ...] = ()
+
+
+def _prepared(
+    rule: Any,
+    *,
+    n: int,
+    k: int,
+    claims: Sequence[str],
+    target: str,
+    rewards: str,
+    signature: Signature,
+    settings: Mapping[str, Any] | None,
+    allow_scale: bool,
+    seconds: float,
+) -> _Prepared:
+    """Check the arguments and look at the rule."""
     n = as_group_size(n)
     k = as_k(k, n=n)
     wanted = claims_of.check_claims(claims)
@@ -126,17 +207,23 @@ def audit(
     guard = guarded(function, signature, settings, n=n, k=k, seconds=seconds)
     shown = signature if isinstance(guard, Misbehaviour) else convention(guard)
     facts = {"rule": rules.describe(function), "signature": shown, "n": n, "k": k, "target": target}
+    asked: dict[str, Any] = {"facts": facts, "claims": wanted, "guard": guard}
     if isinstance(guard, Misbehaviour):
-        return _ended((guard,), wanted, facts, rewards)
+        return _Prepared(**asked, rewards=rewards, misbehaviours=(guard,))
     guard.settle(n, k)
     kind, behaviour = _behaviour(guard, rewards, n=n, k=k)
     if isinstance(behaviour, Misbehaviour):
         found = (behaviour, *filter(None, [mutation(guard)]))
-        return _ended(found, wanted, facts, kind)
+        return _Prepared(**asked, rewards=kind, misbehaviours=found)
     setting = Setting(
         n=n, k=k, target=target, rewards=kind, equivariant=behaviour.equivariant, allow_scale=allow_scale
     )
-    return _measured(guard, behaviour, setting, wanted, facts)
+    try:
+        first = rules.evaluate(guard, claims_of.groups_of(kind, n), k)
+    except FAILURES as error:
+        found = (misbehaviour(error), *filter(None, [mutation(guard)]))
+        return _Prepared(**asked, rewards=kind, misbehaviours=found)
+    return _Prepared(**asked, rewards=kind, setting=setting, behaviour=behaviour, first=first)
 
 
 def _behaviour(guard: Guard, rewards: str, *, n: int, k: int) -> tuple[str, rules.Behaviour | Misbehaviour]:
@@ -157,52 +244,55 @@ def _behaviour(guard: Guard, rewards: str, *, n: int, k: int) -> tuple[str, rule
     return kind, seen
 
 
-def _measured(
-    guard: Guard,
-    behaviour: rules.Behaviour,
-    setting: Setting,
-    wanted: Sequence[str],
-    facts: dict[str, Any],
-) -> AuditReport:
-    n, k = setting.n, setting.k
+def _measured(prepared: _Prepared, setting: Setting, behaviour: rules.Behaviour) -> AuditReport:
+    n, k, guard = setting.n, setting.k, prepared.guard
     groups = claims_of.groups_of(setting.rewards, n)
+    flat = claims_of.with_flat(groups, setting.rewards)[len(groups) :]
     try:
-        before = rules.evaluate(guard, groups, k)
-        seen = symmetries(guard, groups, behaviour, k)
+        seen = symmetries(guard, groups, flat, behaviour, k)
+        by_length = lengths_matter(guard, setting)
         climbed = _climbed(guard, setting)
         under = _under(guard, setting)
         at_edges = edges(guard, n=n, k=k)
-        names = tuple(claim.removeprefix(EQUALS) for claim in wanted if claim.startswith(EQUALS))
+        claimed = (claim.removeprefix(EQUALS) for claim in prepared.claims if claim.startswith(EQUALS))
         own = (guard.name,) if guard.name in list_estimators() else ()
-        alike = nearest(guard, groups, k, prefer=(*names, *own))
-        verdicts = [_verdict(guard, claim, setting, climbed, groups) for claim in wanted]
-        if not np.array_equal(before, rules.evaluate(guard, groups, k)):
-            raise rules.RandomRuleError(
-                f"{guard.name} gave two answers for the same rewards, at the beginning and at the end: exact "
-                f"moments need a deterministic rule"
-            )
+        alike = nearest(guard, groups, k, prefer=(*claimed, *own))
+        verdicts = _verdicts(prepared, setting, climbed)
     except FAILURES as error:  # what the first look did not meet
-        late = misbehaviour(error)
-        return _ended((late, *filter(None, [mutation(guard)])), wanted, facts, setting.rewards)
+        return _ended(prepared, (misbehaviour(error), *filter(None, [mutation(guard)])))
     misbehaviours = [*filter(None, [mutation(guard)])]
     misbehaviours += [
         Misbehaviour("not finite", f"{guard.name} is not finite on finite rewards: {label}")
         for label in at_edges.overflows
     ]
     return AuditReport(
-        **facts,
+        **prepared.facts,
         rewards=setting.rewards,
         levels=tuple(setting.values.tolist()) if setting.rewards != "continuous" else (),
-        precision=precision_of(guard.rounding),
+        precision=guard.precision.name,
         misbehaviours=tuple(misbehaviours),
         ascent=climbed,
         symmetries=seen,
+        lengths=by_length,
         policies=under,
         edges=at_edges,
         nearest=alike,
-        claims=tuple(verdicts),
+        claims=verdicts,
         failing_test=failing_test(guard.rule, verdicts, setting),
     )
+
+
+def _verdicts(prepared: _Prepared, setting: Setting, climbed: Ascent | None) -> tuple[Verdict, ...]:
+    """All verdicts; RandomRuleError where the rule has changed its mind since it was first asked."""
+    guard, groups = prepared.guard, claims_of.groups_of(setting.rewards, setting.n)
+    found = tuple(verdict(guard, claim, setting, climbed) for claim in prepared.claims)
+    first = prepared.first
+    if first is not None and not np.array_equal(first, rules.evaluate(guard, groups, setting.k)):
+        raise rules.RandomRuleError(
+            f"{guard.name} gave two answers for the same rewards, at the beginning and at the end: exact "
+            f"moments need a deterministic rule"
+        )
+    return found
 
 
 def _climbed(guard: Guard, setting: Setting) -> Ascent:
@@ -229,8 +319,9 @@ def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...] | None:
         return None
 
     def on(rule: rules.Rule, values: Float, rewards: str) -> tuple[UnderPolicy, ...]:
+        eps = guard.precision.eps
         return under_policies(
-            rule, values, n=setting.n, k=setting.k, target=setting.target, rewards=rewards, eps=guard.rounding
+            rule, values, n=setting.n, k=setting.k, target=setting.target, rewards=rewards, eps=eps
         )
 
     found: tuple[UnderPolicy, ...] = ()
@@ -253,51 +344,35 @@ def _without_ties(rule: Guard) -> rules.Rule:
         return rule(rewards + _APART / n * np.arange(n), k)
 
     apart.__name__ = rules.describe(rule)
-    apart.rounding = max(rule.rounding, _APART)  # type: ignore[attr-defined]
+    apart.precision = min(rule.precision, FLOAT32)  # type: ignore[attr-defined]
     return apart
 
 
-def _verdict(guard: Guard, claim: str, setting: Setting, climbed: Ascent, groups: Float) -> Verdict:
-    tried = f"all {len(groups):,} groups tried"
-    if claim == "unbiased":
-        holds = climbed.proportional_to_target if setting.allow_scale else climbed.unbiased_for_target
-        why = claims_of.why_biased(guard, setting) if holds is False else None
-        return Verdict(claim, holds, f"{climbed.text}; {why}" if why else climbed.text)
-    if claim == "centered":
-        why = claims_of.why_not_centered(guard, setting)
-        return Verdict(claim, why is None, why or f"the advantages of {tried} sum to 0")
-    if claim == "equivariant":
-        why = claims_of.why_not_equivariant(guard, setting)
-        words = "permuted rewards get permuted advantages, ties aside, in some permutations of"
-        return Verdict(claim, why is None, why or f"{words} {tried}")
-    name = claim.removeprefix(EQUALS)
-    if reason := get_estimator(name).why_not_rewards(groups):
-        return Verdict(claim, None, f"not decided on {setting.rewards} rewards: {reason}")
-    why = claims_of.why_not_equal(guard, name, setting)
-    return Verdict(claim, why is None, why or f"the numbers of {name} on {tried}")
-
-
-def _ended(
-    found: Sequence[Misbehaviour], wanted: Sequence[str], facts: dict[str, Any], rewards: str
-) -> AuditReport:
-    """The report of a rule that has no exact moments."""
+def _undecided(prepared: _Prepared, found: Sequence[Misbehaviour]) -> tuple[Verdict, ...]:
+    """The verdicts on a rule that has no exact moments."""
     why = {
         "random": "exact moments need a deterministic rule",
         "coupled rows": "a group has no advantages of its own",
         "hangs": "the rule does not return",
         "raises": "the rule raises",
-    }.get(found[0].kind, "the rule gives no advantages")
+    }.get(found[0].kind if found else "", "the rule gives no advantages")
+    return tuple(Verdict(claim, None, f"not decided: {why}") for claim in prepared.claims)
+
+
+def _ended(prepared: _Prepared, found: Sequence[Misbehaviour]) -> AuditReport:
+    """The report of a rule that has no exact moments."""
     return AuditReport(
-        **facts,
-        rewards=rewards,
+        **prepared.facts,
+        rewards=prepared.rewards,
         levels=(),
         precision=None,
         misbehaviours=tuple(found),
         ascent=None,
         symmetries=None,
+        lengths=None,
         policies=None,
         edges=None,
         nearest=None,
-        claims=tuple(Verdict(claim, None, f"not decided: {why}") for claim in wanted),
+        claims=_undecided(prepared, found),
         failing_test=None,
     )

@@ -11,6 +11,9 @@ from ..estimators import Estimator
 from .claims import EQUALS, Setting, Verdict
 from .signatures import Adapted
 
+#: Columns of a terminal in which a test is not wrapped.
+_WIDTH = 78
+
 
 def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting) -> str | None:
     """Source of a pytest test that fails as the first broken claim does; None where all hold."""
@@ -33,6 +36,9 @@ def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting) -> st
         what, call = "matches", f'{called}, "{broken.claim.removeprefix(EQUALS)}"'
     else:
         what, call = broken.claim, called
+    assertion = [f"    assert_{what}({call}, {', '.join(options)})"]
+    if len(assertion[0]) > _WIDTH:
+        assertion = [f"    assert_{what}(", *(f"        {each}," for each in [call, *options]), "    )"]
     lines = [
         f"from maxpo_lab.testing import assert_{what}",
         "",
@@ -40,8 +46,8 @@ def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting) -> st
         "",
         "",
         f"def test_{_identifier(rules.describe(rule))}_{_claimed(broken.claim)}() -> None:",
-        fill(broken.detail, 100, initial_indent="    # ", subsequent_indent="    # "),
-        f"    assert_{what}({call}, {', '.join(options)})",
+        fill(broken.detail, _WIDTH, initial_indent="    # ", subsequent_indent="    # "),
+        *assertion,
     ]
     return "\n".join(lines) + "\n"
 

@@ -12,56 +12,73 @@ from .ascent import Ascent
 from .claims import Verdict
 from .conduct import Misbehaviour
 from .degenerate import Edges
+from .lengths import Lengths
 from .likeness import Likeness
 from .policies import UnderPolicy
 from .symmetries import Symmetries
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
-    """What ``audit`` found.
+class Decision:
+    """Whether a rule at a group size and K keeps its claims.
 
     Attributes
     ----------
-    rule, signature
-        Its name, and the calling convention.
-    n, k, target, rewards, levels
-        What was audited; ``rewards`` is the kind on which the claims were decided, ``levels`` the rewards
-        themselves, none where they are continuous.
-    precision
-        The type that the rule computes in.
+    rule
+        Its name.
+    n, k
+        Where it was judged.
     misbehaviours
-        What no rule may do. One that makes exact moments meaningless ends the audit: all that follows is
-        None then.
-    ascent, symmetries, policies, edges, nearest
-        See the classes of these names.
+        What no rule may do. One that makes exact moments meaningless leaves every claim undecided.
     claims
         A verdict for each claim.
-    failing_test
-        The source of a pytest test that fails for the first broken claim; None where all hold.
     """
 
     rule: str
-    signature: str
     n: int
     k: int
-    target: str
-    rewards: str
-    levels: tuple[float, ...]
-    precision: str | None
     misbehaviours: tuple[Misbehaviour, ...]
-    ascent: Ascent | None
-    symmetries: Symmetries | None
-    policies: tuple[UnderPolicy, ...] | None
-    edges: Edges | None
-    nearest: Likeness | None
     claims: tuple[Verdict, ...]
-    failing_test: str | None
 
     @property
     def passed(self) -> bool:
         """Whether every claim holds and the rule does nothing that no rule may do."""
         return not self.misbehaviours and all(verdict.holds for verdict in self.claims)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings(Decision):
+    """What ``audit`` found.
+
+    Attributes
+    ----------
+    signature
+        The calling convention.
+    target, rewards, levels
+        What was audited; ``rewards`` is the kind on which the claims were decided, ``levels`` the rewards
+        themselves, none where they are continuous.
+    precision
+        The type that the rule computes in.
+    ascent, symmetries, policies, edges, nearest
+        See the classes of these names; None where a misbehaviour ended the audit.
+    lengths
+        Whether lengths of responses change advantages; None too where no call tells the rule lengths.
+    failing_test
+        The source of a pytest test that fails for the first broken claim; None where all hold.
+    """
+
+    signature: str
+    target: str
+    rewards: str
+    levels: tuple[float, ...]
+    precision: str | None
+    ascent: Ascent | None
+    symmetries: Symmetries | None
+    lengths: Lengths | None
+    policies: tuple[UnderPolicy, ...] | None
+    edges: Edges | None
+    nearest: Likeness | None
+    failing_test: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values; what is not a finite number is None or, infinite, its name."""
@@ -70,12 +87,6 @@ class Findings:
     def to_json(self) -> str:
         """The report as JSON."""
         return json.dumps(self.as_dict(), indent=2)
-
-
-def precision_of(eps: float) -> str:
-    """The floating type of this epsilon; of others, as bfloat16's, the epsilon itself."""
-    known = {float(np.finfo(made).eps): made.__name__ for made in (np.float16, np.float32, np.float64)}
-    return known.get(eps, f"epsilon {eps:.2g}")
 
 
 def _plain(value: Any) -> Any:

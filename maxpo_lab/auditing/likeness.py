@@ -6,29 +6,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize_scalar
 
 from .. import rules
 from ..estimators import Estimator, get_estimator, list_estimators
+from ..estimators.registry import parameters
+from ..estimators.standardised import grpo
+from ..precision import FLOAT64, TYPES, Precision, allowed, ladder
 
 Float = npt.NDArray[np.float64]
 
-#: Variants of rules with parameters that frameworks ship.
-_VARIANTS = (
-    "grpo:ddof=0",
-    "grpo:eps=1e-4",
-    "grpo:eps=1e-4,ddof=0",
-    "grpo:eps=1e-8",
-    "grpo:eps=1e-8,ddof=0",
-    "grpo:eps=1e-9",
-    "grpo:eps=1e-9,ddof=0",
-)
+#: Epsilons that frameworks ship, beside which one is fitted.
+_EPSILONS = (1e-4, 1e-5, 1e-6, 1e-8, 1e-9)
+#: Decimal logarithms between which an epsilon is looked for, and digits to which it is told.
+_FITTED, _DIGITS = (-12.0, 0.0), (1, 2, 3, 6)
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """How near a rule is to one of the catalogue at ``k``: ``A = scale A_name``, off by ``distance |A|``.
 
-    ``exact``: by rounding alone. ``alike``: other names with the same numbers here.
+    ``exact``: by rounding alone, that of the type ``precision``. ``alike``: other names with the same numbers
+    here.
     """
 
     name: str
@@ -36,6 +35,7 @@ class Likeness:
     scale: float
     distance: float
     exact: bool
+    precision: str | None = None
     alike: tuple[str, ...] = ()
 
 
@@ -53,46 +53,92 @@ class Difference:
 def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] = ()) -> Likeness | None:
     """The rule of the catalogue that is nearest on some groups (B, n), up to a factor.
 
-    At this K, or at another where only that is exact; of equals, a preferred one, then the first. None where
-    the rule gives 0 everywhere.
+    At this K, or at another where only that is exact; of equals one of scale 1, then a preferred one, then
+    the first. Of rules with an epsilon those that frameworks ship are tried, and one fitted. None where the
+    rule gives 0 everywhere.
     """
     n = groups.shape[1]
     ours = rules.evaluate(rule, groups, k)
-    if not ours.any():
+    if (np.abs(ours) <= rules.tolerance(rule, groups, ours, k, FLOAT64)).all():
         return None
-    allowed = rules.tolerance(rule, ours)
-    names = tuple(dict.fromkeys([*prefer, *list_estimators(), *_VARIANTS]))
-    found = _compared(ours, groups, names, k, allowed)
+    made = rules.precision_of(rule)
+    names = tuple(dict.fromkeys([*prefer, *list_estimators(), *_shipped()]))
+    found = _compared(ours, groups, names, k, made)
     if not any(each.exact for each in found):
         using = tuple(name for name in names if get_estimator(name).uses_k)
         others = (other for other in range(1, n + 1) if other != k)
         found += [
-            each for other in others for each in _compared(ours, groups, using, other, allowed) if each.exact
+            each for other in others for each in _compared(ours, groups, using, other, made) if each.exact
         ]
+    if not any(each.precision == made.name for each in found):
+        fitted = (name for ddof in (0, 1) for name in _fitted(ours, groups, k, ddof))
+        found += _compared(ours, groups, tuple(fitted), k, made)
     if not found:
         return None
-    best = min(found, key=lambda each: (not each.exact, each.exact and each.scale != 1, each.distance))
+    best = min(found, key=_by_nearness)
     alike = [
         each.name
         for each in found
-        if best.exact and each.exact and (each.scale, each.k) == (best.scale, best.k)
+        if best.exact and (each.precision, each.scale, each.k) == (best.precision, best.scale, best.k)
     ]
-    return replace(best, alike=tuple(name for name in alike if name != best.name))
+    return replace(best, alike=tuple(dict.fromkeys(name for name in alike if name != best.name)))
 
 
-def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int, allowed: float) -> list[Likeness]:
+def _by_nearness(each: Likeness) -> tuple[int, float, float]:
+    """To the finest rounding, then to two digits of the distance; of equals the scale nearest to 1."""
+    finest = -next(made.bits for made in TYPES if made.name == each.precision) if each.exact else 0
+    return finest, float(f"{each.distance:.1e}"), abs(np.log(abs(each.scale)))
+
+
+def _shipped() -> tuple[str, ...]:
+    return tuple(_named(eps, ddof) for ddof in (1, 0) for eps in _EPSILONS)
+
+
+def _named(eps: float, ddof: int) -> str:
+    """GRPO by its parameters, those that are the default left out."""
+    default = parameters("grpo")
+    told = {"eps": f"{eps:g}", "ddof": str(ddof)}
+    given = {"eps": eps, "ddof": ddof}
+    changed = [f"{key}={told[key]}" for key in told if given[key] != default[key]]
+    return f"grpo:{','.join(changed)}" if changed else "grpo"
+
+
+def _fitted(ours: Float, groups: Float, k: int, ddof: int) -> tuple[str, ...]:
+    """GRPO with the epsilon that is nearest to some advantages, up to a factor, to fewer and more digits."""
+
+    def distance(exponent: float) -> float:
+        theirs = np.asarray(grpo(eps=10.0**exponent, ddof=ddof)(groups, k))
+        size = np.sum(theirs * theirs)
+        return float(np.linalg.norm(ours - np.sum(ours * theirs) / size * theirs)) if size else np.inf
+
+    eps = 10.0 ** float(minimize_scalar(distance, bounds=_FITTED, options={"xatol": 1e-8}).x)
+    return tuple(dict.fromkeys(_named(float(f"{eps:.{digits - 1}e}"), ddof) for digits in _DIGITS))
+
+
+def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int, made: Precision) -> list[Likeness]:
     """How near each rule of these names comes, those that are defined and not 0 on these groups."""
-    size = float(np.linalg.norm(ours))
+    size = np.abs(ours).max(axis=1)
+    unit = float(size.max())
+
+    def finest(off: Float) -> Precision | None:
+        fits = (
+            each
+            for each in ladder(made)
+            if (np.abs(off) <= allowed(each, made, size, unit, ours.shape[1])[:, None]).all()
+        )
+        return next(fits, None)
+
     found = []
     for name in names:
         theirs = _if_defined(get_estimator(name), groups, k)
         if theirs is None or not theirs.any():
             continue
-        same = bool((np.abs(ours - theirs) <= allowed).all())
-        scale = 1.0 if same else float(np.sum(ours * theirs) / np.sum(theirs * theirs))
-        off = ours - scale * theirs
-        exact = bool((np.abs(off) <= allowed).all())
-        found.append(Likeness(name, k, scale, 0.0 if exact else float(np.linalg.norm(off)) / size, exact))
+        fitted = float(np.sum(ours * theirs) / np.sum(theirs * theirs))
+        same = finest(ours - theirs)
+        scale = 1.0 if same or not fitted else fitted
+        exact = same or finest(ours - scale * theirs)
+        off = 0.0 if exact else float(np.linalg.norm(ours - scale * theirs) / np.linalg.norm(ours))
+        found.append(Likeness(name, k, scale, off, exact is not None, exact.name if exact else None))
     return found
 
 
@@ -109,8 +155,8 @@ def first_difference(
     ours = rules.evaluate(rule, groups, k)
     factor = float(np.sum(ours * theirs) / np.sum(theirs * theirs)) if scaled and theirs.any() else 1.0
     factor = factor if factor > 0 else 1.0  # 0 and a wrong sign are no scale
-    off = np.abs(ours - factor * theirs) > max(rules.tolerance(rule, each) for each in (ours, theirs))
-    rows = np.flatnonzero(off.any(axis=1))
+    off = np.abs(ours - factor * theirs)
+    rows = np.flatnonzero((off > rules.tolerance(rule, groups, theirs, k)).any(axis=1))
     if not len(rows):
         return None
     shown = (tuple(each[rows[0]].tolist()) for each in (groups, ours, factor * theirs))

@@ -1,24 +1,28 @@
 r"""Unbiasedness decided on pairs of groups: what a rollout earns for the step to the next reward.
 
 By the complete class a rule is unbiased for an objective, under every policy on some reward levels, exactly
-if raising one reward across a gap, the others fixed, raises its advantage (averaged over ties and positions)
-by ``gap * D_m``: D the objective's increments, m the number of others below the gap. A common factor in place
-of 1 is a scale. The pairs are finitely many, so nothing is drawn and no policy is needed.
+if raising one reward across gaps, the others fixed, raises its advantage (averaged over ties and positions)
+by the sum of ``gap * D_m``: D the objective's increments, m the number of others below the gap. A common
+factor in place of 1 is a scale. The pairs are finitely many, so nothing is drawn and no policy is needed. One
+gap at a time would decide in exact arithmetic; the wide steps are those in which rounding hides least.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import rules, states
 from ..order_statistics import increments
+from ..precision import Precision, allowed, ladder
 from ..weights import Vector
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
+Counts = tuple[int, ...]
 
 #: Groups without ties that are drawn where rewards are continuous.
 _DRAWN = 64
@@ -28,54 +32,125 @@ _DRAWN = 64
 class Pairs:
     """P pairs of groups that differ in one reward, raised from ``low`` to ``high``.
 
-    ``others`` (P, n-1); ``low``, ``high`` (P,); ``below`` (P,), others at most ``low``; ``earned`` (P,), what
-    raising it adds to the advantage; ``tolerance`` (P,), what rounding can do to that.
+    ``others`` (P, n-1); ``low``, ``high`` (P,); ``gaps`` (P, G), the distances between levels that it is
+    raised across, and ``below`` (P, G), the others below each; ``earned`` (P,), what raising it adds to the
+    advantage; ``size`` (P,), the largest advantage of the two groups; ``spread``, of all rewards;
+    ``precision``, in which the rule computes.
     """
 
     n: int
     others: Float
     low: Float
     high: Float
+    gaps: Float
     below: Int
     earned: Float
-    tolerance: Float
+    size: Float
+    spread: float
+    precision: Precision
 
     def due(self, alpha: Vector) -> Float:
         """What an unbiased rule pays for each step, (P,)."""
-        return np.asarray((self.high - self.low) * increments(alpha, self.n)[self.below])
+        return np.asarray((self.gaps * increments(alpha, self.n)[self.below]).sum(axis=1))
+
+    def unit(self, alpha: Vector) -> float:
+        """``K * range``: the size of the signals that rules for this objective subtract from each other."""
+        return len(alpha) * self.spread
+
+    def allowed(self, made: Precision, unit: float) -> Float:
+        """What rounding in a type may do to ``earned``, (P,)."""
+        return allowed(made, self.precision, self.size, unit, self.n)
+
+    def finest(self, due: Float, unit: float) -> Precision | None:
+        """The finest type whose rounding explains every ``earned - due``; None where none does."""
+        off = np.abs(self.earned - due)
+        fitting = (made for made in ladder(self.precision) if (off <= self.allowed(made, unit)).all())
+        return next(fitting, None)
 
     def fit(self, alpha: Vector) -> Fit:
-        """The factor c nearest to ``earned = c due``."""
-        due = self.due(alpha)
+        """The factor c nearest to ``earned = c due``, and the types to which it and 1 fit.
+
+        A rule of a small scale is measured by its own advantages; or by the unit, if rounding of that size
+        leaves its scale a twentieth uncertain at most.
+        """
+        due, unit = self.due(alpha), self.unit(alpha)
         scale = float(self.earned @ due / (due @ due))
-        fits, fits_unscaled = (
-            bool((np.abs(self.earned - factor * due) <= self.tolerance).all()) for factor in (scale, 1.0)
-        )
-        return Fit(scale, fits, fits_unscaled)
+        scaled = self.finest(scale * due, min(unit, float(self.size.max())))
+        if scaled is None:
+            scaled = self.finest(scale * due, unit)
+            if scaled and np.abs(scale * due).max() < 20 * self.allowed(scaled, unit).max():
+                scaled = None
+        return Fit(scale, scaled if scale else None, self.finest(due, unit))
 
     def first_wrong(self, alpha: Vector, factor: float) -> int | None:
         """The first pair that is not paid ``factor`` times its due; None where all are."""
-        wrong = np.flatnonzero(np.abs(self.earned - factor * self.due(alpha)) > self.tolerance)
+        coarsest = ladder(self.precision)[-1]
+        off = np.abs(self.earned - factor * self.due(alpha))
+        wrong = np.flatnonzero(off > self.allowed(coarsest, self.unit(alpha) * min(1.0, abs(factor))))
         return int(wrong[0]) if len(wrong) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Whether ``earned = scale * due`` for every pair, to rounding; and whether with a factor of 1."""
+    """The finest type to whose rounding ``earned = scale * due`` for every pair, and that with a factor of 1.
+
+    None: to none.
+    """
 
     scale: float
-    fits: bool
-    fits_unscaled: bool
+    scaled: Precision | None
+    unscaled: Precision | None
 
 
 def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: bool) -> Pairs:
     """All pairs on some reward levels, from ``C(n+L-1, L-1)`` groups, or ``L^n`` if not equivariant."""
+    mean, largest = mean_advantages(rule, values, n=n, k=k, equivariant=equivariant)
+    size = len(values)
+    rows = []
+    steps, places = np.diff(values), np.arange(size)
+    rests = states.counts(n - 1, size) if n > 1 else np.zeros((1, size), dtype=np.intp)
+    for rest in rests[np.argsort(rests @ places, kind="stable")]:  # the simplest first
+        for level, raised in combinations(range(size), 2):
+            here, there = (tuple((rest + (places == each)).tolist()) for each in (level, raised))
+            rows.append(
+                (
+                    np.repeat(values, rest),
+                    values[level],
+                    values[raised],
+                    steps * ((places[:-1] >= level) & (places[:-1] < raised)),
+                    np.cumsum(rest)[:-1],
+                    mean[there][raised] - mean[here][level],
+                    max(largest[here], largest[there]),
+                )
+            )
+    others, low, high, gaps, below, earned, sizes = map(np.array, zip(*rows, strict=True))
+    return Pairs(
+        n=n,
+        others=others,
+        low=low,
+        high=high,
+        gaps=gaps,
+        below=below,
+        earned=earned,
+        size=sizes,
+        spread=float(np.ptp(values)),
+        precision=rules.precision_of(rule),
+    )
+
+
+def mean_advantages(
+    rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: bool
+) -> tuple[dict[Counts, Float], dict[Counts, float]]:
+    """By how many rollouts are on each level (L,): the mean advantage of each level, and the largest of all.
+
+    Averaged over equals, and over arrangements if the rule is not permutation-equivariant.
+    """
     size = len(values)
     even = np.full(size, 1.0 / size)
     blocks = states.count_blocks(n, even) if equivariant else states.arrangement_blocks(n, even)
-    totals: dict[tuple[int, ...], Float] = {}
-    arranged: dict[tuple[int, ...], int] = {}
-    slack: dict[tuple[int, ...], float] = {}
+    totals: dict[Counts, Float] = {}
+    arranged: dict[Counts, int] = {}
+    largest: dict[Counts, float] = {}
     for block in blocks:
         advantages = rules.evaluate(rule, values[block.level], k)
         counts = block.sums(np.ones_like(advantages), size).astype(int)
@@ -83,33 +158,20 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
         for key, row, given in zip(keys, block.sums(advantages, size), advantages, strict=True):
             totals[key] = totals.get(key, 0.0) + row
             arranged[key] = arranged.get(key, 0) + 1
-            slack[key] = max(slack.get(key, 0.0), rules.tolerance(rule, given))
+            largest[key] = max(largest.get(key, 0.0), float(np.abs(given).max()))
     mean = {key: total / (arranged[key] * np.maximum(key, 1)) for key, total in totals.items()}
-
-    others, low, high, below, earned, tolerance = [], [], [], [], [], []
-    rests = states.counts(n - 1, size) if n > 1 else np.zeros((1, size), dtype=np.intp)
-    for rest in rests[np.argsort(rests @ np.arange(size), kind="stable")]:  # the simplest first
-        for level in range(size - 1):
-            at, above = (rest + (np.arange(size) == each) for each in (level, level + 1))
-            others.append(np.repeat(values, rest))
-            low.append(values[level])
-            high.append(values[level + 1])
-            below.append(rest[: level + 1].sum())
-            here, there = tuple(at.tolist()), tuple(above.tolist())
-            earned.append(mean[there][level + 1] - mean[here][level])
-            tolerance.append(slack[here] + slack[there])
-    return Pairs(n, *map(np.array, (others, low, high, below, earned, tolerance)))
+    return mean, largest
 
 
-def without_ties(rule: rules.Rule, *, n: int, k: int) -> Pairs:
-    """Pairs of groups of distinct rewards drawn from [0, 1] with a fixed seed, each in a random order.
+def without_ties(rule: rules.Rule, *, n: int, k: int, unit: float = 1.0) -> Pairs:
+    """Pairs of groups of distinct rewards drawn from [0, unit] with a fixed seed, each in a random order.
 
     Every number of others below the gap comes up. The rule must be permutation-equivariant on them.
     """
     rng = np.random.default_rng(0)
     below = np.arange(max(_DRAWN, 2 * n)) % n
     rows = np.arange(len(below))
-    drawn = np.sort(rng.random((len(below), n + 1)), axis=1)
+    drawn = unit * np.sort(rng.random((len(below), n + 1)), axis=1)
     low, high = drawn[rows, below], drawn[rows, below + 1]
     kept = (np.arange(n + 1) != below[:, None]) & (np.arange(n + 1) != below[:, None] + 1)
     others = drawn[kept].reshape(len(below), n - 1)
@@ -119,8 +181,18 @@ def without_ties(rule: rules.Rule, *, n: int, k: int) -> Pairs:
     def own(reward: Float) -> tuple[Float, Float]:
         group = np.take_along_axis(np.column_stack([others, reward]), order, axis=1)
         advantages = rules.evaluate(rule, group, k)
-        return advantages[rows, place], np.array([rules.tolerance(rule, each) for each in advantages])
+        return advantages[rows, place], np.abs(advantages).max(axis=1)
 
-    at, slack_at = own(low)
-    above, slack_above = own(high)
-    return Pairs(n, others, low, high, below, above - at, slack_at + slack_above)
+    (at, size_at), (above, size_above) = own(low), own(high)
+    return Pairs(
+        n=n,
+        others=others,
+        low=low,
+        high=high,
+        gaps=(high - low)[:, None],
+        below=below[:, None],
+        earned=above - at,
+        size=np.maximum(size_at, size_above),
+        spread=unit,
+        precision=rules.precision_of(rule),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -69,11 +70,7 @@ def under_policies(
             moments = exact_moments(rule, levels, n=n, k=k, target=target)
             resolution = moments.bias_resolution * eps / float(np.finfo(np.float64).eps)
             noise = _noise(moments, max(1e-6, resolution))
-            maxpo = loo1 = least = None
-            if size is not None:
-                maxpo, loo1 = (_of_rule(name, levels, n, size) for name in ("maxpo", "pkpo-loo1"))
-                floor = variance_floor(levels, n=n, k=size)
-                least = None if floor.degenerate else floor.trace_covariance
+            maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, size)
             found.append(
                 UnderPolicy(
                     rewards=rewards,
@@ -98,6 +95,22 @@ def _noise(moments: Moments, resolution: float) -> float | None:
     if not moments.direction_error <= resolution or not moments.scale:
         return None
     return moments.trace_covariance / moments.scale**2
+
+
+@lru_cache(maxsize=1024)
+def _yardsticks(
+    success: float, answers: str, values: tuple[float, ...], n: int, k: int | None
+) -> tuple[float | None, float | None, float | None]:
+    """Tr Cov of maxpo, of pkpo-loo1 and of the floor under a policy, None where not defined; made once."""
+    if k is None:
+        return None, None, None
+    levels = reference_policy(success, answers, np.array(values))
+    floor = variance_floor(levels, n=n, k=k)
+    return (
+        _of_rule("maxpo", levels, n, k),
+        _of_rule("pkpo-loo1", levels, n, k),
+        None if floor.degenerate else floor.trace_covariance,
+    )
 
 
 def _of_rule(name: str, levels: RewardLevels, n: int, k: int) -> float | None:

@@ -18,9 +18,10 @@ from .ascent import objective_name, scale_in_symbols
 from .claims import Verdict
 from .degenerate import Case
 from .findings import Findings
+from .lengths import Lengths
 from .likeness import Likeness
 from .policies import UnderPolicy
-from .symmetries import Symmetries
+from .symmetries import FACTORS, Symmetries
 
 _POLICY_COLUMNS = (
     "policy",
@@ -75,7 +76,7 @@ def markdown(report: Findings) -> str:
         f"`g = (1/n) sum_i A_i s_i`.",
         _markdown_table(
             ("claim", "verdict", "why"),
-            [(v.claim, _word(v), v.detail) for v in report.claims]
+            [(v.claim, _word(v), _why(v)) for v in report.claims]
             + [(m.kind, "misbehaves", m.detail) for m in report.misbehaviours],
         ),
         "\n".join(f"- **{label}**: {_cell(text)}" for label, text in _facts(report)),
@@ -110,11 +111,18 @@ def _word(verdict: Verdict) -> str:
     return {True: "holds", False: "fails", None: "not decided"}[verdict.holds]
 
 
+def _why(verdict: Verdict) -> str:
+    """A verdict's reasons, and the rewards beyond which it ends."""
+    if verdict.beyond is None:
+        return verdict.detail
+    return f"{verdict.detail}; for rewards up to {verdict.up_to:g} alone: {verdict.beyond}"
+
+
 def _claims_table(report: Findings) -> Table:
     table = Table.grid(padding=(0, 2))
     marks = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "[yellow]?[/yellow]"}
     for verdict in report.claims:
-        table.add_row(marks[verdict.holds], f"[bold]{escape(verdict.claim)}[/bold]", escape(verdict.detail))
+        table.add_row(marks[verdict.holds], f"[bold]{escape(verdict.claim)}[/bold]", escape(_why(verdict)))
     for found in report.misbehaviours:
         table.add_row("[red]✗[/red]", f"[bold red]{found.kind}[/bold red]", escape(found.detail))
     return table
@@ -129,6 +137,8 @@ def _facts(report: Findings) -> list[tuple[str, str]]:
             facts.append(("spectrum", f"{weights}  (weights of pass@1 to pass@{report.n}, on 0/1 rewards)"))
     if report.symmetries is not None:
         facts += _symmetry_facts(report.symmetries)
+    if report.lengths is not None:
+        facts.append(("lengths", _lengths(report.lengths)))
     if report.nearest is not None:
         facts.append(("nearest rule", _likeness(report.nearest, report.n, report.k)))
     if report.edges is not None and report.edges.float32_error is not None:
@@ -163,9 +173,26 @@ def _symmetry_facts(seen: Symmetries) -> list[tuple[str, str]]:
         ("centered", centered),
         ("order", order),
         ("rewards + c", shift[seen.shift]),
-        ("rewards x c", scale[seen.scale]),
+        ("rewards x c", scale[seen.scale] + _up_to(seen)),
         ("K", uses[seen.uses_k]),
     ]
+
+
+def _lengths(seen: Lengths) -> str:
+    if seen.rewards is None or seen.lengths is None:
+        return "of responses change nothing"
+    tokens = ", ".join(map(str, seen.lengths))
+    return (
+        f"of responses matter: rewards {_numbers(seen.rewards)} of [{tokens}] tokens get "
+        f"{_numbers(seen.advantages or ())}, equally long ones {_numbers(seen.at_equal or ())}; all else "
+        f"here is for equally long ones"
+    )
+
+
+def _up_to(seen: Symmetries) -> str:
+    """To which factors a law was followed, where not to all."""
+    ends = seen.scale in ("linear", "invariant") and seen.scale_up_to != FACTORS[-1]
+    return f", up to c = {seen.scale_up_to:g} and no further" if ends else ""
 
 
 def _likeness(near: Likeness, n: int, k: int) -> str:
@@ -174,7 +201,8 @@ def _likeness(near: Likeness, n: int, k: int) -> str:
     factor = "" if near.scale == 1 else f"{near.scale:.4g}{f' = {known}' if known else ''} x "
     at = "" if near.k == k else f" at K = {near.k}"
     if near.exact:
-        return f"equals {factor}{near.name}{at}{alike}"
+        to = "" if near.precision == "float64" else f", to the precision of {near.precision}"
+        return f"equals {factor}{near.name}{at}{to}{alike}"
     return f"{factor}{near.name}, off by {near.distance:.2g} of |A|"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..estimators import Estimator
+from ..precision import as_numpy
 from ..rules import Rule, describe
 from .parameters import arguments_for, parameters_of, taken, takes_tensors
 
+Int = npt.NDArray[np.intp]
 Signature = Literal["auto", "group", "batch", "verl", "skyrl", "rllm"]
 SIGNATURES: tuple[str, ...] = get_args(Signature)
 
-#: Tokens of a response in a token-level call; the reward lies on the last.
+#: Tokens of a response in a token-level call where nobody asks for other lengths; the reward is on the last.
 _TOKENS = 2
 
 
@@ -136,6 +137,15 @@ class Adapted:
         """How it is called, in words."""
         return f"{self.signature} (torch)" if self.tensors else self.signature
 
+    @property
+    def sees_lengths(self) -> bool:
+        """Whether a call says how long responses are."""
+        return _CONVENTIONS[self.signature] is _token_level
+
+    def with_lengths(self, rewards: npt.NDArray[Any], lengths: Int, k: int) -> npt.NDArray[Any]:
+        """Advantages (B, n) of rewards (B, n) of responses of these lengths (B, n) in tokens."""
+        return as_numpy(_token_level(self.function, self.settings, rewards, k, lengths))
+
     def __call__(self, rewards: Any, k: int) -> npt.NDArray[Any]:
         """Advantages, of the type that the function gives."""
         given = rewards
@@ -143,7 +153,7 @@ class Adapted:
             import torch  # noqa: PLC0415
 
             given = torch.from_numpy(rewards)
-        return _as_array(_CONVENTIONS[self.signature](self.function, self.settings, given, k))
+        return as_numpy(_CONVENTIONS[self.signature](self.function, self.settings, given, k))
 
 
 def _batch(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
@@ -152,21 +162,26 @@ def _batch(function: Callable[..., Any], settings: Settings, rewards: Any, k: in
 
 
 def _group(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
-    rows = [_as_array(_batch(function, settings, row, k)) for row in rewards]
+    rows = [as_numpy(_batch(function, settings, row, k)) for row in rewards]
     shapes = {row.shape for row in rows}
     return np.stack(rows) if len(shapes) == 1 else np.array(rows, dtype=object)
 
 
-def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+def _token_level(
+    function: Callable[..., Any], settings: Settings, rewards: Any, k: int, lengths: Int | None = None
+) -> Any:
     import torch  # noqa: PLC0415 - a second, and only these conventions need it
 
     groups, n = rewards.shape
-    tokens = torch.zeros(groups * n, _TOKENS, dtype=torch.float32)
+    rows = np.arange(groups * n)
+    length = np.full(groups * n, _TOKENS) if lengths is None else lengths.reshape(-1)
+    inside = np.arange(length.max()) < length[:, None]
+    tokens = torch.zeros(inside.shape, dtype=torch.float32)
     given = torch.from_numpy(rewards.reshape(-1)).float()
-    tokens[:, -1] = given
+    tokens[rows, length - 1] = given
     arguments = {
         "token_level_rewards": tokens,
-        "response_mask": torch.ones_like(tokens),
+        "response_mask": torch.from_numpy(inside).float(),
         "index": np.repeat([f"prompt-{number}" for number in range(groups)], n).astype(object),
         "config": Settings(settings, k=k),
         "k": k,
@@ -175,10 +190,11 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
     result = function(**taken(function, arguments))
     changed = ~torch.isclose(tokens.sum(dim=-1), given, rtol=0, atol=0, equal_nan=True)
     rewards.reshape(-1)[changed.numpy()] = tokens.sum(dim=-1)[changed].numpy()  # what it wrote into its input
-    advantages = _as_array(_advantages(result))
+    advantages = as_numpy(_advantages(result))
     if advantages.shape != tuple(tokens.shape):
         return advantages
-    if not np.array_equal(advantages, advantages[:, :1].repeat(_TOKENS, axis=1), equal_nan=True):
+    first = np.broadcast_to(advantages[:, :1], advantages.shape)
+    if not np.array_equal(advantages[inside], first[inside], equal_nan=True):
         raise ValueError(
             f"{describe(function)} gave the tokens of one response different advantages: only rules with one "
             f"advantage a rollout are audited"
@@ -188,7 +204,7 @@ def _token_level(function: Callable[..., Any], settings: Settings, rewards: Any,
 
 def _list_of_groups(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
     result = function(list(rewards), Settings(settings, k=k))
-    return np.stack([_as_array(row) for row in _advantages(result)])
+    return np.stack([as_numpy(row) for row in _advantages(result)])
 
 
 _CONVENTIONS: Mapping[str, Callable[..., Any]] = {
@@ -207,17 +223,6 @@ def _advantages(result: Any) -> Any:
     return result[0] if isinstance(result, tuple) else result
 
 
-def _as_array(values: Any) -> npt.NDArray[Any]:
-    """As NumPy, from any device and with or without a gradient; bfloat16, which NumPy lacks, as float32."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        return np.asarray(values.float() if values.dtype == torch.bfloat16 else values)
-    if isinstance(values, list) and torch is not None and any(isinstance(v, torch.Tensor) for v in values):
-        return np.stack([_as_array(value) for value in values])
-    return np.asarray(values)
-
-
 def _trial(rule: Rule, n: int, k: int) -> str | None:
     """Why calls with 0/1 rewards, and with rewards without ties, do not give advantages of their shape."""
     groups = 2 if n == 3 else 3
@@ -225,7 +230,7 @@ def _trial(rule: Rule, n: int, k: int) -> str | None:
     reasons = []
     for rewards in (binary, np.arange(1.0, groups * n + 1).reshape(groups, n) / (groups * n)):
         try:
-            result = _as_array(rule(rewards.copy(), k))
+            result = as_numpy(rule(rewards.copy(), k))
         except Exception as error:
             reasons.append(f"{type(error).__name__}: {error}")
             continue

@@ -13,6 +13,10 @@ from .conduct import HungError, RaisedError
 
 Float = npt.NDArray[np.float64]
 
+ScaleLaw = Literal["linear", "invariant", "none"]
+
+#: Factors of the rewards' unit, the first before the rest.
+FACTORS = (3.0, 1e1, 1e2, 1e3, 1e4, 1e5)
 #: An epsilon beside a standard deviation leaves this much of a change of unit.
 _EPSILON = 2e-3
 
@@ -24,8 +28,9 @@ class Symmetries:
     ``largest_sum`` is ``max |sum A|`` over the groups, ``worst_group`` the one that has it. ``permuted`` is
     a group and a permutation of it that get other advantages, ties aside, or None. ``tie`` is a group and its
     advantages in which equal rewards get different ones, or None. ``shift`` and ``scale`` say what adding a
-    constant and multiplying by 3 does: None where the rule refuses such rewards. ``uses_k``: whether another
-    K changes anything, None where there is none to try.
+    constant and multiplying by 3 does: None where the rule refuses such rewards; ``scale_up_to`` is the
+    largest of the factors 3, 10, 100, ..., 100000 up to which ``scale`` is so. ``uses_k``: whether another K
+    changes anything, None where there is none to try.
     """
 
     centered: bool
@@ -35,7 +40,8 @@ class Symmetries:
     permuted: tuple[list[float], list[float]] | None
     tie: tuple[list[float], list[float]] | None
     shift: bool | None
-    scale: Literal["linear", "invariant", "none"] | None
+    scale: ScaleLaw | None
+    scale_up_to: float | None
     uses_k: bool | None
 
     @property
@@ -44,27 +50,33 @@ class Symmetries:
         return self.permuted is None
 
 
-def symmetries(rule: rules.Rule, groups: Float, behaviour: rules.Behaviour, k: int) -> Symmetries:
-    """Observe a rule on some groups (B, n)."""
+def symmetries(
+    rule: rules.Rule, groups: Float, flat: Float, behaviour: rules.Behaviour, k: int
+) -> Symmetries:
+    """Observe a rule on some groups (B, n); on ``flat`` ones (F, n) whether it is centered, besides."""
     n = groups.shape[1]
     advantages = rules.evaluate(rule, groups, k)
-    same = rules.tolerance(rule, advantages)
-    total = np.abs(advantages.sum(axis=1))
+    same = rules.tolerance(rule, groups, advantages, k)
+    every = np.concatenate([groups, flat])
+    given = np.concatenate([advantages, rules.evaluate(rule, flat, k)]) if len(flat) else advantages
+    total = np.abs(given.sum(axis=1))
     worst = int(total.argmax())
+    scale, up_to = _scale_law(rule, groups, advantages, k, same)
     return Symmetries(
-        centered=bool((total <= n * same).all()),
+        centered=bool((total <= n * rules.tolerance(rule, every, given, k)[:, 0]).all()),
         largest_sum=float(total[worst]),
-        worst_group=tuple(groups[worst].tolist()),
-        worst_advantages=tuple(advantages[worst].tolist()),
+        worst_group=tuple(every[worst].tolist()),
+        worst_advantages=tuple(given[worst].tolist()),
         permuted=behaviour.counterexample,
         tie=_uneven_tie(groups, advantages, same),
         shift=_shift_law(rule, groups, advantages, k, same),
-        scale=_scale_law(rule, groups, advantages, k, same),
+        scale=scale,
+        scale_up_to=up_to,
         uses_k=_uses_k(rule, groups, advantages, k, same),
     )
 
 
-def _uneven_tie(groups: Float, advantages: Float, tolerance: float) -> tuple[list[float], list[float]] | None:
+def _uneven_tie(groups: Float, advantages: Float, tolerance: Float) -> tuple[list[float], list[float]] | None:
     order = np.argsort(groups, axis=1, kind="stable")
     ranked, given = (np.take_along_axis(each, order, axis=1) for each in (groups, advantages))
     uneven = (np.diff(ranked, axis=1) == 0) & (np.abs(np.diff(given, axis=1)) > tolerance)
@@ -82,7 +94,7 @@ def _evaluated(rule: rules.Rule, groups: Float, k: int) -> Float | None:
         return None
 
 
-def _shift_law(rule: rules.Rule, groups: Float, advantages: Float, k: int, same: float) -> bool | None:
+def _shift_law(rule: rules.Rule, groups: Float, advantages: Float, k: int, same: Float) -> bool | None:
     moved = _evaluated(rule, groups + 1.0, k)
     if moved is None:
         return None
@@ -92,13 +104,25 @@ def _shift_law(rule: rules.Rule, groups: Float, advantages: Float, k: int, same:
 
 
 def _scale_law(
-    rule: rules.Rule, groups: Float, advantages: Float, k: int, same: float
-) -> Literal["linear", "invariant", "none"] | None:
-    scaled = _evaluated(rule, 3.0 * groups, k)
-    if scaled is None:
-        return None
+    rule: rules.Rule, groups: Float, advantages: Float, k: int, same: Float
+) -> tuple[ScaleLaw | None, float | None]:
+    """The law of a change of unit, and the largest factor up to which it holds."""
+    law: ScaleLaw | None = None
+    up_to = None
+    for factor in FACTORS:
+        scaled = _evaluated(rule, factor * groups, k)
+        found = None if scaled is None else _answer_to(factor, scaled, groups, advantages, same)
+        if factor == FACTORS[0]:
+            law = found
+        if found is None or found != law:
+            break
+        up_to = factor
+    return law, up_to
+
+
+def _answer_to(factor: float, scaled: Float, groups: Float, advantages: Float, same: Float) -> ScaleLaw:
     tolerance = 4 * same * _condition(advantages, groups)
-    if (np.abs(scaled - 3.0 * advantages) <= 3 * tolerance).all():
+    if (np.abs(scaled - factor * advantages) <= factor * tolerance).all():
         return "linear"
     size = np.abs(advantages).max(axis=1, keepdims=True)
     if (np.abs(scaled - advantages) <= np.maximum(_EPSILON * size, tolerance)).all():
@@ -112,7 +136,7 @@ def _condition(advantages: Float, groups: Float) -> float:
     return max(1.0, float(np.abs(groups).max()) / size) if size else 1.0
 
 
-def _uses_k(rule: rules.Rule, groups: Float, advantages: Float, k: int, tolerance: float) -> bool | None:
+def _uses_k(rule: rules.Rule, groups: Float, advantages: Float, k: int, tolerance: Float) -> bool | None:
     tried = False
     for other in sorted(range(1, groups.shape[1] + 1), key=lambda each: (abs(each - k), each)):
         if other == k:

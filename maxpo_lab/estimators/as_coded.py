@@ -21,6 +21,11 @@ def _sum_scale(n: int, k: int, exact: bool) -> Coefficients:
     return Coefficients(offset=0, above=right.above / n, below=right.below / n)
 
 
+def _why_not_sum_scale(n: int, k: int) -> str | None:
+    reason = PKPO_LOO1.why_not(n, k)
+    return reason and reason.replace("pkpo-loo1", "pkpo-sum-scale", 1)
+
+
 PKPO_MEAN_CENTERED = RankLinear(
     name="pkpo-mean-centered",
     title="PKPO, mean-centered",
@@ -44,9 +49,7 @@ PKPO_SUM_SCALE = RankLinear(
     claims=Claims(unbiased=False, centered=False),
     smallest_group=2,
     table=_sum_scale,
-    undefined=lambda n, k: (
-        (reason := PKPO_LOO1.why_not(n, k)) and reason.replace("pkpo-loo1", "pkpo-sum-scale", 1)
-    ),
+    undefined=_why_not_sum_scale,
 )
 
 

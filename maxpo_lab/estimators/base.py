@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import array_api_compat
+import numpy as np
 
 from ..groups import Array, Namespace, as_group_size, as_rewards, whole_number
-from ..rank_linear import rank_linear
+from ..rank_linear import Tables, from_tables, tables
+from ..tracing import untraced
 from ..weights import Coefficients
 
 #: Rewards a rule is defined on: any reals, numbers in [0, 1], or 0 and 1 alone.
@@ -63,7 +65,7 @@ class Estimator(ABC):
         ``l-statistic:`` spec (see ``order_statistics.objective_weights``). Of a rule that climbs a
         mixture of its own, the nearest of these.
     uses_k
-        Whether k changes anything.
+        Whether k changes anything. A rule that says no takes any ``k >= 1``, larger than n too.
     claims
         See ``Claims``.
     laws
@@ -94,8 +96,10 @@ class Estimator(ABC):
         Raises TypeError where n or k is not an integer.
         """
         n, k = as_group_size(n), whole_number(k, "k")
-        if 1 <= k <= n:
+        if 1 <= k <= n or (k >= 1 and not self.uses_k):
             return self._undefined(n, k)
+        if not self.uses_k:
+            return f"k={k}: {self.name} does not use k, which must be 1 <= k; the nearest valid choice is k=1"
         by_distance = sorted(range(1, n + 1), key=lambda other: abs(other - k))
         nearest = next((other for other in by_distance if self._undefined(n, other) is None), None)
         if nearest is None:
@@ -134,8 +138,9 @@ class Estimator(ABC):
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         """The rule, on checked rewards (..., n)."""
 
+    @untraced
     def __call__(self, rewards: Any, k: int) -> Array:
-        """Advantages (..., n) of rewards (..., n).
+        """Advantages (..., n) of rewards (..., n), constants: no gradient flows back to the rewards.
 
         Raises
         ------
@@ -150,6 +155,11 @@ class Estimator(ABC):
         return self._advantages(xp, rewards, int(k))
 
 
+def _defined(n: int, k: int) -> str | None:
+    """No range of its own."""
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RankLinear(Estimator):
     """A rule linear in the sorted rewards: two coefficient vectors and the gap-form engine.
@@ -158,7 +168,7 @@ class RankLinear(Estimator):
     """
 
     table: Callable[[int, int, bool], Coefficients]
-    undefined: Callable[[int, int], str | None] = lambda n, k: None
+    undefined: Callable[[int, int], str | None] = _defined
 
     def coefficients(self, n: int, k: int, *, exact: bool = False) -> Coefficients:
         """The rule at (n, k) as gap coefficients, in float64 or (``exact``) in Fractions. Cost O(n).
@@ -174,13 +184,14 @@ class RankLinear(Estimator):
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         device = array_api_compat.device(rewards)
-        offset, above, below = _on_device(self, rewards.shape[-1], k, xp, device)
-        return rank_linear(xp, rewards, offset=offset, above=above, below=below)
+        return from_tables(xp, rewards, _on_device(self, rewards.shape[-1], k, xp, device))
 
 
 @lru_cache(maxsize=256)
-def _on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> tuple[float, Array, Array]:
-    """The coefficients of a rule as float64 arrays of one namespace and device, made once."""
+def _on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> Tables:
+    """The tables of a rule for one namespace and device, made once."""
     made = rule.table(n, k, False)
-    above, below = (xp.asarray(v.copy(), device=device) for v in (made.above, made.below))
-    return float(made.offset), above, below
+    on_device = partial(xp.asarray, device=device, copy=True)
+    penalties = None if made.penalties is None else on_device(np.stack(made.penalties))
+    above, below = on_device(made.above), on_device(made.below)
+    return tables(xp, offset=float(made.offset), above=above, below=below, penalties=penalties)

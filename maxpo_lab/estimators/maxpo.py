@@ -17,11 +17,11 @@ from ..weights import Coefficients, gap_positions, subset_share
 from .base import Claims, RankLinear
 
 
-def _why_not(n: int, k: int) -> str | None:
+def _why_not(n: int, k: int, *, name: str = "maxpo") -> str | None:
     if k <= n - 1:
         return None
     return (
-        f"maxpo needs k <= n-1 (n={n}, k={k}): at k = n no unbiased rule is centered; use pkpo-loo1, "
+        f"{name} needs k <= n-1 (n={n}, k={k}): at k = n no unbiased rule is centered; use pkpo-loo1, "
         f"unbiased for 2 <= k <= n, or a larger group"
     )
 
@@ -66,7 +66,7 @@ CANONICAL = RankLinear(
     claims=Claims(unbiased=True, centered=True),
     smallest_group=2,
     table=_inclusion_minus_exclusion,
-    undefined=lambda n, k: (reason := _why_not(n, k)) and reason.replace("maxpo", "canonical", 1),
+    undefined=partial(_why_not, name="canonical"),
 )
 
 RULES = (MAXPO, CANONICAL)

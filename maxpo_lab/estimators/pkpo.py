@@ -13,7 +13,9 @@ from .base import Claims, Laws, RankLinear
 def _inclusion_value(n: int, k: int, exact: bool) -> Coefficients:
     m = gap_positions(n, exact=exact)
     all_below = subset_share(n, k - 1, exact=exact)[:-1]  # C(m-1, K-1) / C(n-1, K-1)
-    return Coefficients(offset=k, above=k * m**0, below=k * (1 - all_below))
+    return Coefficients(
+        offset=k, above=k * m**0, below=k * (1 - all_below), penalties=(0 * m, -k * all_below)
+    )
 
 
 def _leave_one_out(n: int, k: int, exact: bool) -> Coefficients:
@@ -22,10 +24,12 @@ def _leave_one_out(n: int, k: int, exact: bool) -> Coefficients:
     # K q - K n/(n-1) v, gap by gap, with the differences taken on paper.
     scale = k * one / (n - 1)
     tilt = subset_share(n, k - 1, exact=exact)[:-1] * (n * (n - 1 - m) + k) / (n - k)
+    paid = n * subset_share(n, k, exact=exact)[1:]
     return Coefficients(
         offset=-scale,
-        above=scale * (n * subset_share(n, k, exact=exact)[1:] - 1),
+        above=scale * (paid - 1),
         below=-scale * (1 + tilt),
+        penalties=(scale * paid, -scale * tilt),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ _CATALOGUE: dict[str, Estimator] = {rule.name: rule for family in _FAMILIES for 
 #: Rules with parameters: ``name:key=value,key=value``, each key an argument of the function.
 _PARAMETRISED: Mapping[str, Callable[..., Estimator]] = {
     "grpo": standardised.grpo,
+    "maxrl": maxrl.maxrl,
     "leader": winner.leader,
     "entropic": winner.entropic,
 }
@@ -29,17 +31,24 @@ def list_estimators() -> tuple[str, ...]:
 
 
 def parameters(name: str) -> dict[str, Any]:
-    """Parameters of a rule: ``{"eps": 1e-06, "ddof": 1}`` for ``"grpo"``, with an eps of 0.1 for ``"grpo:eps=0.1"``."""
-    family, colon, arguments = name.partition(":")
-    if family not in _PARAMETRISED:
+    """Parameters of a rule and their defaults: ``{"eps": 1e-06, "ddof": 1}`` for ``"grpo"``."""
+    if name not in _PARAMETRISED:
         return {}
-    accepted = inspect.signature(_PARAMETRISED[family]).parameters
-    defaults = {key: parameter.default for key, parameter in accepted.items()}
-    return defaults | _keywords(name, defaults, arguments) if colon else defaults
+    accepted = inspect.signature(_PARAMETRISED[name]).parameters
+    return {key: parameter.default for key, parameter in accepted.items()}
+
+
+#: Rules with parameters that were made, by the name that each has: one object a rule, however it was spelled.
+_MADE: dict[str, Estimator] = {}
 
 
 @cache
 def _parsed(spec: str) -> Estimator:
+    made = _made(spec)
+    return _CATALOGUE.get(made.name) or _MADE.setdefault(made.name, made)
+
+
+def _made(spec: str) -> Estimator:
     name, _, arguments = spec.partition(":")
     if name in _PARAMETRISED:
         return _PARAMETRISED[name](**_keywords(spec, parameters(name), arguments))
@@ -77,8 +86,9 @@ _KINDS = {int: "a whole number", float: "a number"}
 def get_estimator(name: str) -> Estimator:
     """The estimator of this name, or of a name with parameters.
 
-    ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"entropic:beta=2"``, ``"leader:alpha=0.5"``,
-    ``"l-statistic:TopM:2"``.
+    ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"maxrl:eps=1e-6"``, ``"entropic:beta=2"``,
+    ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``. One object a rule, however its parameters are
+    spelled, here and after pickling.
 
     Raises
     ------
@@ -94,3 +104,13 @@ def get_estimator(name: str) -> Estimator:
             f"{', '.join(_CATALOGUE)}"
         )
     return _CATALOGUE[name] if name in _CATALOGUE else _parsed(name)
+
+
+def _reduced(rule: Estimator) -> str | tuple[Any, ...]:
+    """For pickle and copy: a rule of the catalogue is its name, and comes back as the same object."""
+    known = _CATALOGUE.get(rule.name) or _MADE.get(rule.name)
+    return (get_estimator, (rule.name,)) if known is rule else object.__reduce_ex__(rule, 2)
+
+
+for _kind in {type(rule) for rule in _CATALOGUE.values()}:
+    copyreg.pickle(_kind, _reduced)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...figures import COLOURS, PAGE
+from ...figures import COLOURS, PAGE, subplots
 from .study import K, N
 
 SUCCESS_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9)
@@ -39,7 +38,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """One row of panels an outcome space: within/between, share along the gradient, dead groups."""
     spaces = list(rows.space.unique())
-    figure, grid = plt.subplots(len(spaces), 3, figsize=(PAGE, 4.2), sharex=True, squeeze=False)
+    figure, grid = subplots(len(spaces), 3, figsize=(PAGE, 4.2), sharex=True, squeeze=False)
     for line, space in zip(grid, spaces, strict=True):
         here = rows[rows.space == space]
         _split(line[0], here)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...figures import COLOURS, COLUMN, PAGE
+from ...figures import COLOURS, COLUMN, PAGE, subplots
 
 SUCCESS_TICKS = (0.001, 0.1, 0.5, 0.9)
 
@@ -33,7 +32,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 def _curves(rows: pd.DataFrame) -> Figure:
     spaces, ks = list(rows.space.unique()), sorted(rows.k.unique())
     size = (PAGE, 1.3 * len(spaces) + 0.9)
-    figure, grid = plt.subplots(len(spaces), len(ks), figsize=size, sharex=True, sharey=True, squeeze=False)
+    figure, grid = subplots(len(spaces), len(ks), figsize=size, sharex=True, sharey=True, squeeze=False)
     for line, space in zip(grid, spaces, strict=True):
         for axes, k in zip(line, ks, strict=True):
             panel = rows[(rows.space == space) & (rows.k == k)]
@@ -56,7 +55,7 @@ def _curves(rows: pd.DataFrame) -> Figure:
 
 
 def _rare(rows: pd.DataFrame) -> Figure:
-    figure, axes = plt.subplots(figsize=(COLUMN, 2.4))
+    figure, axes = subplots(figsize=(COLUMN, 2.4))
     for name in ("pkpo-loo", "maxpo", "predictive"):
         curve = rows[rows.estimator == name]
         axes.plot(curve.n, 1 - curve.efficiency, "o-", color=COLOURS[name], label=name)

@@ -11,8 +11,8 @@ from scipy.special import expit, logit
 from envs import SparseBandit
 from maxpo_lab import exact_moments, get_estimator, variance_floor
 
-from ...study import Preset
-from ..phase_diagram.study import resolved
+from ...presets import Preset
+from ...resolution import resolved
 
 RULES = ("pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "predictive")
 #: (arms, good arms).

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ...figures import PAGE, Verdict, verdict_legend
+from ...figures import PAGE, Verdict, subplots, verdict_legend
 
 #: An angle below this is 0: float32 leaves 1e-8.
 ZERO = 1e-6
@@ -125,7 +124,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     )
     lines = matrix(at)
     edges = [sum(_WIDTHS[:index]) for index in range(len(_WIDTHS) + 1)]
-    figure, axes = plt.subplots(figsize=(PAGE, 0.185 * len(lines) + 1.05))
+    figure, axes = subplots(figsize=(PAGE, 0.185 * len(lines) + 1.05))
     for y, ((name, target, cells), origin) in enumerate(zip(lines, at.origin, strict=True)):
         for left, width, key in zip(edges, _WIDTHS, COLUMNS, strict=False):
             cell = cells[key]

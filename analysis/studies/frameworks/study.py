@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,25 +10,27 @@ from typing import Any
 
 import maxpo_lab as ml
 
-from ...manifest import ROOT
-from ...study import Preset
+from ...presets import Preset
+from . import in_verl
 from .in_trl import advantages
 from .subjects import AS_CODED, FROM_TRL, FROM_VERL, Subject, coded_rule
 
-#: The environment of verl, which pins versions of its own: `make .venv-verl/.installed`.
-_VERL_PYTHON = ROOT / ".venv-verl" / "bin"
 #: Claims that are put to every rule.
 _CLAIMS = ("unbiased", "centered")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A subject, by its place in its list, at a group size and K."""
+    """A subject, by its place in its list, at a group size and K.
+
+    ``inside``: the versions of the other environment that it is run in, as a result depends on them.
+    """
 
     origin: str
     index: int
     n: int
     k: int
+    inside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class Row:
     target's gradient, None where there is none. ``worst_sum``: largest ``|sum A|``. ``efficiency_*``:
     variance floor over ``tr Cov / c^2`` on 0/1 rewards with many right answers, None where the direction is
     not the target's. ``flat``, ``unscorable``: what groups of equal rewards of 0.1 get, and what becomes of a
-    NaN reward. ``ties``: whether equal rewards may get different advantages. ``misbehaves``: what keeps a
+    NaN reward. ``ties``: whether equal rewards may get different advantages. ``lengths``: whether those of
+    responses change advantages, None where no call tells them. ``misbehaves``: what keeps a
     rule from being judged, or None.
     """
 
@@ -69,6 +70,7 @@ class Row:
     flat_largest: float | None
     unscorable: str
     ties: str | None
+    lengths: str | None
     nearest: str
     precision: str | None
     misbehaves: str | None
@@ -82,8 +84,9 @@ def cells(preset: Preset) -> Sequence[Cell]:
         origins["TRL"] = FROM_TRL
     if preset == "paper":
         origins["verl"] = FROM_VERL
+    inside = {"verl": _inside_verl()}
     return [
-        Cell(origin, index, n, n if subject.k == 0 else k)
+        Cell(origin, index, n, n if subject.k == 0 else k, inside.get(origin))
         for n, k in sizes
         for origin, subjects in origins.items()
         for index, subject in enumerate(subjects)
@@ -93,14 +96,18 @@ def cells(preset: Preset) -> Sequence[Cell]:
 def measure(cell: Cell) -> list[Row]:
     """The report of the audit, in one row."""
     subject = {"as coded": AS_CODED, "TRL": FROM_TRL, "verl": FROM_VERL}[cell.origin][cell.index]
+    if cell.origin == "verl" and cell.inside != _inside_verl():
+        raise RuntimeError(f"this machine has {_inside_verl()}: the cell is of {cell.inside}")
     report, package = _audited(subject, cell.n, cell.k)
     return [_row(subject, report, package)]
 
 
 def _audited(subject: Subject, n: int, k: int) -> tuple[dict[str, Any], str | None]:
     """The report as plain values, and the version of the package that was run."""
+    arguments: dict[str, Any] = {"n": n, "k": k, "target": subject.target, "claims": _CLAIMS}
     if subject.origin == "verl":
-        return _in_verl(subject, n, k)
+        arguments |= {"signature": "verl", "settings": subject.settings, "seconds": 120.0}
+        return in_verl.audited(subject.rule, **arguments), in_verl.installed()["verl"]
     if subject.origin == "TRL":
         import torch  # noqa: PLC0415
 
@@ -112,29 +119,19 @@ def _audited(subject: Subject, n: int, k: int) -> tuple[dict[str, Any], str | No
         audit = partial(ml.audit, rule, signature="batch", seconds=60.0)
     else:
         audit = partial(ml.audit, coded_rule(subject.rule))
-    report = audit(n=n, k=k, target=subject.target, claims=_CLAIMS)
+    report = audit(**arguments)
     return report.as_dict(), version("trl") if subject.origin == "TRL" else None
 
 
-def _in_verl(subject: Subject, n: int, k: int) -> tuple[dict[str, Any], str]:
-    """The report of the command line, run in verl's own environment."""
-    if not (_VERL_PYTHON / "maxpo-lab").exists():
-        raise RuntimeError(f"{_VERL_PYTHON} holds no verl: `make .venv-verl/.installed` makes it")
-    options = [f"--{name}={value}" for name, value in {"n": n, "k": k, "target": subject.target}.items()]
-    options += [f"--claim={claim}" for claim in _CLAIMS]
-    options += [f"--set={name}={json.dumps(value)}" for name, value in subject.settings.items()]
-    command = [str(_VERL_PYTHON / "maxpo-lab"), "audit", subject.rule, "--signature=verl", "--json"]
-    done = subprocess.run([*command, "--seconds=120", *options], capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode not in (0, 1):
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
-    asked = [str(_VERL_PYTHON / "python"), "-c", "import importlib.metadata as m; print(m.version('verl'))"]
-    found = subprocess.run(asked, capture_output=True, text=True, check=True)  # noqa: S603
-    return json.loads(done.stdout[done.stdout.index("{") :]), found.stdout.strip()
+def _inside_verl() -> str | None:
+    """Versions in verl's environment, ``"torch 2.11.0, verl 0.9.1"``; None where there is none."""
+    return ", ".join(f"{name} {version}" for name, version in in_verl.installed().items()) or None
 
 
 def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
     ascent = report["ascent"] or {}
     symmetries = report["symmetries"] or {}
+    lengths = report["lengths"] or {}
     edges = {case["label"]: case for case in (report["edges"] or {}).get("cases", ())}
     many = {
         under["difficulty"]: under
@@ -152,9 +149,11 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
         k=report["k"],
         target=subject.target,
         rewards=report["rewards"],
-        climbs=ascent.get("text", "not decided"),
-        verdict=_verdict(ascent),
-        scale=ascent.get("scale") if ascent.get("proportional_to_target") else None,
+        climbs=_climbs(ascent, lengths),
+        verdict=_verdict(ascent, lengths),
+        scale=ascent.get("scale")
+        if ascent.get("proportional_to_target") and not lengths.get("fault")
+        else None,
         centered=_word(symmetries.get("centered")),
         worst_sum=symmetries.get("largest_sum"),
         direction_error=max(filter(None, graded), default=None),
@@ -166,15 +165,25 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
         flat_largest=max(map(abs, flat["advantages"])) if flat.get("advantages") else None,
         unscorable=edges.get("one NaN", {}).get("remark", ""),
         ties=_word(symmetries["tie"] is not None) if symmetries else None,
+        lengths=_word(lengths["rewards"] is not None) if lengths else None,
         nearest=_nearest(report["nearest"]),
         precision=report["precision"],
         misbehaves="; ".join(found["kind"] for found in report["misbehaviours"]) or None,
     )
 
 
-def _verdict(ascent: dict[str, Any]) -> str:
+def _climbs(ascent: dict[str, Any], lengths: dict[str, Any]) -> str:
+    text: str = ascent.get("text", "not decided")
+    return (
+        f"where responses are equally long, {text}; else {lengths['fault']}" if lengths.get("fault") else text
+    )
+
+
+def _verdict(ascent: dict[str, Any], lengths: dict[str, Any]) -> str:
     if not ascent:
         return "not judged"
+    if lengths.get("fault"):
+        return "other"
     if ascent["unbiased_for_target"]:
         return "unbiased"
     if ascent["proportional_to_target"]:

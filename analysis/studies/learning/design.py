@@ -13,8 +13,8 @@ from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit
 from envs.paths import TrainingPath
 from envs.specimen import ExactSpecimen
 
+from ...presets import Preset
 from ...specimens import noisy_start
-from ...study import Preset
 from ...training import SGD, Adam, Optimiser, Schedule, constant
 
 Float = npt.NDArray[np.float64]

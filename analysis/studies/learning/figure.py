@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -13,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...figures import COLOURS, PAGE
+from ...figures import COLOURS, PAGE, subplots
 from ...tracking import Curves
 from ...training import EXACT
 from .comparison import CENTERED, POOLED, RIVALS, compare, in_order, places
@@ -73,7 +72,7 @@ def curves(rows: pd.DataFrame) -> list[Curves]:
 def _panels(names: list[str], height: float = 1.7) -> tuple[Figure, list[Axes], Axes]:
     """A panel a specimen, four in a row, and one more for the legend."""
     lines = (len(names) + 4) // 4
-    figure, grid = plt.subplots(lines, 4, figsize=(PAGE, height * lines + 0.35), squeeze=False)
+    figure, grid = subplots(lines, 4, figsize=(PAGE, height * lines + 0.35), squeeze=False)
     axes = list(grid.ravel())
     for spare in axes[len(names) :]:
         spare.set_axis_off()
@@ -219,7 +218,7 @@ def _annealing(rows: pd.DataFrame) -> Figure:
     names = [str(name) for name in rows.specimen.unique()]
     schedules = list(rows.schedule.unique())
     columns = [(rule, choice) for rule in rows.rule.unique() for choice in ("shared", "best")]
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         2 * len(names),
         len(columns),
         figsize=(PAGE, 1.25 * 2 * len(names) + 0.6),
@@ -259,7 +258,7 @@ def _improvements(runs: pd.DataFrame) -> Figure:
     known = [each for each in places(runs) if not each[1].startswith(ANNEALING)]
     rules = [rule for rule in RIVALS if rule in set(runs.rule)]
     lines = (len(rules) + 1) // 2
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         lines, 4, figsize=(PAGE, lines * (0.15 * len(known) + 0.7) + 0.4), sharey=True, squeeze=False
     )
     for spare in grid.ravel()[2 * len(rules) :]:

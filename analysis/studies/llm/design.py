@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ...study import Preset
+from ...presets import Preset
 
 SEED = 260606080
 BASE, DIGITS = 5, 4

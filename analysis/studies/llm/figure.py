@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -13,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...figures import COLOURS, PAGE
+from ...figures import COLOURS, PAGE, subplots
 from ...statistics import Interval, difference_interval, interquartile_mean_interval
 from ...tracking import Curves
 from .design import GRPO, HELD_OUT, OTHERS, REFERENCE, RULES, SEED, SHARED, STARTS, TITLES
@@ -125,7 +124,7 @@ def _name(rule: str) -> str:
 def _overview(rows: pd.DataFrame) -> Figure:
     """A line of panels a setting: pass@1 and pass@4 by step, and the variance of each prompt's gradient."""
     settings = [verifier for verifier in STARTS if verifier in set(rows.verifier)]
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         len(settings), 3, figsize=(PAGE, 1.95 * len(settings) + 0.45), squeeze=False, width_ratios=(1, 1, 1.1)
     )
     for line, verifier in zip(grid, settings, strict=True):
@@ -199,7 +198,7 @@ def _ratios(rows: pd.DataFrame) -> Figure:
         for at in _CHECKPOINTS
         if len(rows[(rows.verifier == verifier) & (rows.checkpoint == at)])
     ]
-    figure, grid = plt.subplots(1, len(places), figsize=(PAGE, 1.9), squeeze=False, sharey=True)
+    figure, grid = subplots(1, len(places), figsize=(PAGE, 1.9), squeeze=False, sharey=True)
     rules = [rule for rule in RULES if rule not in {REFERENCE, GRPO}]
     height = np.arange(len(rules))
     for axes, (verifier, at) in zip(grid[0], places, strict=True):
@@ -227,7 +226,7 @@ def _ratios(rows: pd.DataFrame) -> Figure:
 def _search(rows: pd.DataFrame) -> Figure:
     """pass@4 at the end of the runs of the first seed, by step size."""
     settings = [verifier for verifier in STARTS if verifier in set(rows.verifier)]
-    figure, grid = plt.subplots(1, len(settings), figsize=(PAGE, 2.1), squeeze=False)
+    figure, grid = subplots(1, len(settings), figsize=(PAGE, 2.1), squeeze=False)
     first = rows[(rows.seed == 0) & (rows.step == rows.step.max())]
     sizes = sorted({SHARED, *OTHERS} & set(first.learning_rate))
     for axes, verifier in zip(grid[0], settings, strict=True):

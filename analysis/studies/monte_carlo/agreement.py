@@ -12,7 +12,7 @@ import numpy as np
 from maxpo_lab import Moments, get_estimator
 
 from ... import specimens
-from ...study import Preset
+from ...presets import Preset
 from .bounds import binomial_score, distance_score
 from .rows import Row
 from .sampling import Float, Setting, read, seed

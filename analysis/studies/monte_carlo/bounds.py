@@ -63,7 +63,9 @@ def slope(groups: Sequence[int], error: Sequence[float], repetitions: int) -> tu
     x = np.log(np.asarray(groups, dtype=np.float64))
     x -= x.mean()
     variance = float(polygamma(1, repetitions / 2)) / 4
-    return float(x @ np.log(error) / (x @ x)), math.sqrt(variance / float(x @ x))
+    # The last bit of a product of BLAS depends on the machine, and the table is kept in full.
+    square = math.fsum(x * x)
+    return math.fsum(x * np.log(error)) / square, math.sqrt(variance / square)
 
 
 def slopes(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...figures import COLOURS, PAGE
-from . import bounds, detection, intervals
+from ...figures import COLOURS, PAGE, subplots
+from . import agreement, bounds, detection, intervals
 from .sampling import SUCCESS
 
 #: Figures of the first panel with a colour each: Tol's bright tones.
@@ -56,13 +55,13 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     if not (rows.part == "devices").any():
         nothing = {"groups": "none", "statements": 0, "largest z": math.nan, "bound": bound}
         none = {"part": "devices", "specimen": "none", **nothing, "contradictions": 0}
-        lines.append(none | {"finding": "not measured: the machine had no GPU"})
+        lines.append(none | {"finding": f"not measured: {_why_no_devices(rows)}"})
     return pd.DataFrame(lines)
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """``figure``: agreement, error and coverage; ``bias``: groups that it takes to see a bias."""
-    figure = plt.figure(figsize=(PAGE, 4.6))
+    figure = Figure(figsize=(PAGE, 4.6))
     left, right = figure.subfigures(1, 2, width_ratios=(1.12, 1), squeeze=False)[0]
     axes = left.subplots()
     _agreement(axes, rows)
@@ -153,7 +152,7 @@ def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _bias(rows: pd.DataFrame) -> Figure:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.7), sharey=True)
+    figure, (left, right) = subplots(1, 2, figsize=(PAGE, 2.7), sharey=True)
     on = rows[rows.specimen == detection.LARGE]
     _needed(left, on[on.n == detection.N], "success")
     left.set_xscale("logit")
@@ -181,6 +180,12 @@ def _needed(axes: Axes, rows: pd.DataFrame, factor: str) -> None:
         axes.plot(checked[factor], checked.groups, "o", ms=4.5, mfc="white", color=COLOURS[name])
     line = rows[(rows.estimator == "maxpo") & (rows.figure == "scale_one_percent")].sort_values(factor)
     axes.plot(line[factor], line.needed, "--", color=COLOURS["maxpo"], label="maxpo, were it\n1 % off")
+
+
+def _why_no_devices(rows: pd.DataFrame) -> str:
+    """The reason, from the rows: the smoke preset, known by its specimens, leaves the part out anywhere."""
+    measured = {*rows.specimen[rows.part == "agreement"]}
+    return "no part of the smoke preset" if measured <= {*agreement.SMOKE} else "torch saw no CUDA device"
 
 
 def _range(groups: pd.Series) -> str:

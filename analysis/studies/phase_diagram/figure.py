@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.contour import QuadContourSet
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.special import expit, logit
 
-from ...figures import PAGE
+from ...figures import PAGE, subplots
 from .study import TRAINED
 
 RATIO = "tr Cov(maxpo) / tr Cov(pkpo-loo1)"
@@ -81,7 +81,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 
 def _map(rows: pd.DataFrame, quantity: str, label: str, levels: tuple[float, ...], colours: str) -> Figure:
     spaces, sizes = list(rows.space.unique()), sorted(rows.n.unique())
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         len(sizes),
         len(spaces),
         figsize=(PAGE, 1.25 * len(sizes) + 1.0),
@@ -115,7 +115,7 @@ def _panel(
     x, y = logit(wide.columns.to_numpy(dtype=float)), wide.index.to_numpy(dtype=float) / rows.n.iloc[0]
     axes.grid(visible=False)
     axes.add_patch(Rectangle((x[0], y[0]), x[-1] - x[0], y[-1] - y[0], facecolor="0.8", edgecolor="none"))
-    norm = BoundaryNorm(levels, plt.get_cmap(colours).N, extend="neither")
+    norm = BoundaryNorm(levels, colormaps[colours].N, extend="neither")
     image = axes.contourf(x, y, values.clip(levels[0], levels[-1]), levels=levels, cmap=colours, norm=norm)
     if 1.05 in levels and values.count() and values.min() < 1 < values.max():
         axes.contour(x, y, values, levels=[1.0], colors="black", linewidths=1.0)

@@ -11,10 +11,11 @@ import numpy as np
 from scipy.special import expit, logit
 
 from envs import SparseBandit
-from maxpo_lab import Moments, RewardLevels, exact_moments, variance_floor
+from maxpo_lab import RewardLevels, exact_moments, variance_floor
 
 from ... import specimens
-from ...study import Preset
+from ...presets import Preset
+from ...resolution import resolved
 
 #: (arms, good arms, how probability is spread inside each class).
 SPACES: dict[str, tuple[int, int, Literal["even", "zipf"]]] = {
@@ -29,8 +30,6 @@ SIZES = (8, 16, 64)
 #: Other kinds of outcomes in training, at one group size.
 TRAINED = ("prompt of a batch", "lock", "maze", "chain", "lake", "transformer")
 TRAINED_SIZE = 16
-#: A gradient or a variance below this share of its natural scale is not resolved.
-RESOLVED = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +111,3 @@ def _row(cell: Cell, levels: RewardLevels, n: int, k: int) -> Row:
         maxpo.efficiency(floor),
         predictive.efficiency(floor),
     )
-
-
-def resolved(moments: Moments, levels: RewardLevels) -> bool:
-    """Whether gradient and variance stand out of their natural scales, K |s| and (K |s|)^2 / n."""
-    score = float(np.sqrt(levels.probabilities @ levels.score_second_moments))
-    gradient = float(np.linalg.norm(moments.gradient))
-    scale = moments.k * score
-    return gradient > RESOLVED * scale and moments.trace_covariance > RESOLVED * scale**2 / moments.n

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...figures import COLOURS, PAGE
+from ...figures import COLOURS, PAGE, subplots
 
 CURVES = ("maxpo", "rloo", "grpo", "maxrl", "passk-training", "maxrl-pkpo", "verl-grpo-passk")
 
@@ -39,7 +38,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """Left: weight given to a prompt against its success rate; right: noise to signal of the batch."""
     n, k = rows.n.iloc[0], rows.k.iloc[0]
     at = rows[(rows.n == n) & (rows.k == k)]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 3.1))
+    figure, (left, right) = subplots(1, 2, figsize=(PAGE, 3.1))
     _weights(left, at)
     # verl-grpo-passk is in the table: its noise is ten times the others' and would hide them.
     _noise(right, at[at.estimator != "verl-grpo-passk"].groupby("estimator", sort=False).first())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from envs import PromptBandit
 from maxpo_lab import batch_moments
 
-from ...study import Preset
+from ...presets import Preset
 
 RULES = (
     "maxpo",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ...figures import PAGE
+from ...figures import PAGE, subplots
 
 #: A relative bias below this, or below its resolution, is none.
 ZERO = 1e-9
@@ -43,8 +43,8 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """Relative bias of every rule, by specimen; colour is the group size."""
     names = list(table(rows).specimen)
     sizes = sorted(rows.n.unique())
-    colours = plt.get_cmap("viridis_r")(np.linspace(0.1, 0.95, len(sizes)))
-    figure, axes = plt.subplots(figsize=(PAGE, 0.24 * len(names) + 1.0))
+    colours = colormaps["viridis_r"](np.linspace(0.1, 0.95, len(sizes)))
+    figure, axes = subplots(figsize=(PAGE, 0.24 * len(names) + 1.0))
     for n, colour in zip(sizes, colours, strict=True):
         at = rows[rows.n == n]
         place = at.specimen.map(names.index) + np.linspace(-0.3, 0.3, len(sizes))[sizes.index(n)]

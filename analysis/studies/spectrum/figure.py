@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...figures import COLOURS, PAGE
+from ...figures import COLOURS, PAGE, subplots
 
 #: Rules whose spectrum is drawn; the table has all.
 NOTABLE = (
@@ -61,7 +60,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """``figure``: lambda_k as a matrix, and f(p) beside the weight of pass@K, at K = 4."""
     n = int(rows.n.min())
     at = rows[(rows.n == n) & (rows.k == 4)]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 3.6), width_ratios=(1.25, 1.0))
+    figure, (left, right) = subplots(1, 2, figsize=(PAGE, 3.6), width_ratios=(1.25, 1.0))
     _matrix(left, at[at.quantity == "weight"], n)
     _weight_functions(right, at[at.quantity == "f"], n)
     return {"figure": figure}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -10,7 +9,7 @@ from matplotlib.patches import Rectangle
 from maxpo_lab import Estimator, get_estimator
 from maxpo_lab.order_statistics import PREFIX
 
-from ...figures import PAGE, Verdict, verdict_legend
+from ...figures import PAGE, Verdict, subplots, verdict_legend
 
 #: A cell whose relative bias cannot be told from 0 below this is unresolved, not measured.
 UNRESOLVED = 1e-6
@@ -120,7 +119,7 @@ COLUMNS = {
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     """The matrix of rules by property, coloured by verdict."""
     matrix = verdicts(rows)
-    figure, axes = plt.subplots(figsize=(PAGE, 0.2 * len(matrix) + 1.0))
+    figure, axes = subplots(figsize=(PAGE, 0.2 * len(matrix) + 1.0))
     for y, (name, decided) in enumerate(matrix.items()):
         objective = get_estimator(name).objective
         for x, key in enumerate(COLUMNS):

@@ -22,7 +22,7 @@ from maxpo_lab.moments import MAX_STATES
 from maxpo_lab.states import number_of_counts
 
 from ... import specimens
-from ...study import Preset
+from ...presets import Preset
 
 SEED = specimens.SEED
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, ScalarFormatter
 
-from ...figures import COLOURS, PAGE
+from ...figures import COLOURS, PAGE, subplots
 from .study import BASE_K, BASE_N, BASE_SUCCESS, REFERENCE, SPECIMENS, TRAINED
 
 #: ``canonical`` has MaxPO's numbers: it is measured, and drawn with it.
@@ -52,7 +51,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 
 
 def _panels(rows: pd.DataFrame, quantity: str, label: str) -> Figure:
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
         len(SPECIMENS), len(FACTORS), figsize=(PAGE, 3.9), sharey="row", sharex="col", squeeze=False
     )
     for line, specimen in zip(grid, SPECIMENS, strict=True):
@@ -68,7 +67,7 @@ def _panels(rows: pd.DataFrame, quantity: str, label: str) -> Figure:
 
 def _training(rows: pd.DataFrame) -> Figure:
     names = [name for name in TRAINED if name in set(rows.specimen)]
-    figure, line = plt.subplots(1, len(names), figsize=(PAGE, 2.2), sharey=True, squeeze=False)
+    figure, line = subplots(1, len(names), figsize=(PAGE, 2.2), sharey=True, squeeze=False)
     for axes, name in zip(line[0], names, strict=True):
         _curves(axes, rows[rows.specimen == name], "success", "ratio")
         axes.set_title(name.replace(" of a ", "\nof a "))

@@ -12,7 +12,7 @@ from envs import SparseBandit
 from maxpo_lab import RewardLevels, exact_moments, get_estimator
 
 from ... import specimens
-from ...study import Preset
+from ...presets import Preset
 
 RULES = ("pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "canonical")
 REFERENCE = "pkpo-loo1"

@@ -1,0 +1,8 @@
+"""The presets: how much a study computes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+#: Seconds; what ``make reproduce`` runs; what the repository's results are of.
+Preset = Literal["smoke", "standard", "paper"]
