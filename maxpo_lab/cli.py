@@ -122,8 +122,8 @@ def advantages(
 ) -> None:
     """Add the advantages of each group to a file of rewards, in the file's own format.
 
-    All else stays as it was: byte order mark, line ends, quotes and the spelling of numbers; codecs, row groups
-    and metadata of Parquet. A regular file is written whole or not at all; the output may be the file itself.
+    All else stays as it was: byte order mark, line ends, quotes and the spelling of numbers; codecs, row
+    groups and metadata of Parquet. A regular file is written whole or not at all; it may be the input itself.
     """
     from .advantages import advantages as compute  # noqa: PLC0415 - the command has the same name
 
@@ -191,7 +191,7 @@ def audit(
     from .auditing import audit as conduct  # noqa: PLC0415 - the command has the same name
 
     if as_json and markdown == STANDARD:
-        raise typer.BadParameter("--json and --markdown - both print to standard output: name a Markdown file")
+        raise typer.BadParameter("--json and --markdown - both print on standard output: name a file")
     try:
         # What a stranger's code prints must not mix with the report.
         with redirect_stdout(sys.stderr):
@@ -233,7 +233,8 @@ def _write(path: Path, content: bytes | str) -> None:
         if path == STANDARD:
             write_standard(content)
         else:
-            write(path, content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
+            raw = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+            write(path, raw)
     except OutputError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -245,11 +246,13 @@ def _codes(content: RewardFile) -> npt.NDArray[np.intp]:
 
 def _refuse_empty(file: Path, content: RewardFile, missing: str) -> None:
     """Refuse missing rewards, by their rows, unless they are to be left out."""
-    empty = [number for number, value in zip(content.numbers, content.rewards, strict=True) if np.isnan(value)]
-    if empty and missing == "raise":
-        where = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
+    empty = np.flatnonzero(np.isnan(content.rewards))
+    if len(empty) and missing == "raise":
+        where = ", ".join(str(content.numbers[row]) for row in empty[:5])
+        where += ", ..." if len(empty) > 5 else ""
         raise RewardFileError(
-            f"{file}: no reward in {content.place} {where}; --missing omit leaves such rows out of their group"
+            f"{file}: no reward in {content.place} {where}; --missing omit leaves such rows out of their "
+            f"group"
         )
 
 
@@ -350,7 +353,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
+    except Exception:
         traceback.print_exc()
         sys.stderr.write("maxpo-lab: this is a fault of the program, not of its input\n")
         sys.exit(_INTERNAL)

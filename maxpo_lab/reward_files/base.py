@@ -23,7 +23,7 @@ class RewardFileError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Groups of a file's rows: ``codes`` (B,), the number of each row's group, and the ``ids`` of the groups."""
+    """Groups of a file's rows: ``codes`` (B,), the number of each row's group, and ``ids`` of the groups."""
 
     codes: npt.NDArray[np.intp]
     ids: list[Any]

@@ -31,16 +31,17 @@ def read_delimited(path: Path, reward: str, group: str | None) -> RewardFile:
     text = read_text(path)
     with _cells_of_any_size():
         records = list(_records(path, text.lines, delimiter))
-    head, *rows = [record for record in records if record.fields] or [None]
-    if head is None:
+    filled = [record for record in records if record.fields]
+    if not filled:
         raise RewardFileError(f"{path} is empty: a header line is needed")
+    head, width = filled[0], len(filled[0].fields)
     check_columns(path, head.fields, reward, group)
     faults: list[Fault] = [
-        (row.number, f"{len(row.fields)} fields, the header has {len(head.fields)}")
-        for row in rows
-        if len(row.fields) != len(head.fields)
+        (row.number, f"{len(row.fields)} fields, the header has {width}")
+        for row in filled
+        if len(row.fields) != width
     ]
-    refuse(path, "line", faults)
+    rows = [row for row in filled[1:] if len(row.fields) == width]
     numbers = [row.number for row in rows]
     place = head.fields.index(reward)
     rewards = as_rewards([row.fields[place] for row in rows], numbers, faults)

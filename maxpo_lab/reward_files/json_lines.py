@@ -17,8 +17,8 @@ from .text import read_text, split_end
 #: White space of JSON; other blanks, as U+2028, are no part of it.
 _BLANK = " \t\r\n"
 _NAMES = {
-    list: "an array",
-    str: "a string",
+    list: "a list",
+    str: "a text",
     bool: "a boolean",
     type(None): "null",
     int: "a number",

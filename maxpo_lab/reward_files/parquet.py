@@ -55,7 +55,7 @@ def read_parquet(path: Path, reward: str, group: str | None) -> RewardFile:
 
 
 def _codecs(metadata: Any) -> dict[str, str]:
-    """The codec of each leaf column, as the writer names it; of the first row group, as a file has one each."""
+    """The codec of each leaf column in the first row group, as the writer names it."""
     first = metadata.row_group(0)
     columns = [first.column(place) for place in range(first.num_columns)]
     return {column.path_in_schema: column.compression.replace("UNCOMPRESSED", "NONE") for column in columns}

@@ -15,7 +15,7 @@ from .base import RewardFileError
 class Text:
     """Lines of a UTF-8 file, each with its own end.
 
-    A line ends with ``\\n``, ``\\r\\n`` or ``\\r`` and with nothing else: U+2028, U+0085, a form feed and the
+    A line ends with LF, CR LF or CR and with nothing else: U+2028, U+0085, a form feed and the
     like are characters of a line. ``mark`` is the byte order mark, or empty.
     """
 
@@ -24,7 +24,7 @@ class Text:
 
 
 def read_text(path: Path) -> Text:
-    """Read a file; RewardFileError names line and byte where it is not UTF-8, OSError where it is not there."""
+    """Read a file; RewardFileError names line and byte where it is not UTF-8, OSError passes through."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8")
