@@ -17,7 +17,7 @@ help:
 	@echo "make <study>            one study: $(STUDIES)   (PRESET=smoke|standard|paper)"
 	@echo "make figures            redraw results/runs/standard/ from its stored rows   (PRESET=smoke|standard|paper)"
 	@echo "make test               the test suite"
-	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, verl, TRL"
+	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, JAX, verl, TRL"
 	@echo "make check              ruff, formatting, mypy --strict"
 	@echo "make bench              benchmarks, as ratios"
 	@echo "make setup | clean      make | remove the environment in $(VENV)"
@@ -58,13 +58,13 @@ test: setup
 # dependencies (--confcutdir leaves its conftest out), which SkyRL, of the same kind, shares.
 IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_registry.py \
            tests/integrations/test_adapters_real.py
-test-integrations: setup $(VENV)/.ray $(VERL)/.installed
+test-integrations: setup $(VENV)/.extras $(VERL)/.installed
 	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL))
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
 
-# Beside the rest, as a study's workers need both.
-$(VENV)/.ray: $(STAMP)
-	$(PY) $(PIP) -c constraints.txt ray
+# Beside the rest, as a study's workers and the audit of JAX's rules need both.
+$(VENV)/.extras: $(STAMP)
+	$(PY) $(PIP) -c constraints.txt jax ray
 	@touch $@
 
 # Of verl's and SkyRL's dependencies only those that their advantage functions import.

@@ -6,9 +6,6 @@ import io
 import json
 import sys
 import traceback
-from contextlib import redirect_stdout
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,7 +37,6 @@ _SCALE_LAWS = {
     "invariant": "changes nothing, but for an epsilon",
     "none": "no law",
 }
-_CATALOGUE = {name.partition(":")[0] for name in list_estimators()}
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
 #: Exit status of a fault of this program, which is no verdict and no bad usage (EX_SOFTWARE).
@@ -188,25 +184,23 @@ def audit(
     Exit status 0 where every claim holds, 1 where one fails or the rule misbehaves, 2 for bad usage, 70 for a
     fault of this program.
     """
-    from .auditing import audit as conduct  # noqa: PLC0415 - the command has the same name
+    from .auditing.apart import audit_apart  # noqa: PLC0415 - scipy's optimisers, for this command alone
 
     if as_json and markdown == STANDARD:
         raise typer.BadParameter("--json and --markdown - both print on standard output: name a file")
     try:
-        # What a stranger's code prints must not mix with the report.
-        with redirect_stdout(sys.stderr):
-            report = conduct(
-                _named(rule),
-                n=n,
-                k=k,
-                claims=claim or ("unbiased",),
-                target=target,
-                rewards=rewards,
-                signature=signature,
-                settings=_settings(setting or []),
-                allow_scale=allow_scale,
-                seconds=seconds,
-            )
+        report = audit_apart(
+            rule,
+            n=n,
+            k=k,
+            claims=tuple(claim or ("unbiased",)),
+            target=target,
+            rewards=rewards,
+            signature=signature,
+            settings=_settings(setting or []),
+            allow_scale=allow_scale,
+            seconds=seconds,
+        )
     except (TypeError, ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     if markdown is not None:
@@ -214,7 +208,9 @@ def audit(
     if as_json:
         _write(STANDARD, report.to_json() + "\n")
     elif markdown != STANDARD:
-        _print(report)
+        _print(report.panel())
+        if report.failing_test:  # as it is, to be copied
+            _write(STANDARD, f"\n{report.failing_test}")
     raise typer.Exit(0 if report.passed else 1)
 
 
@@ -274,31 +270,11 @@ def _refuse_small(file: Path, content: RewardFile, rule: Estimator, k: int) -> N
 def _check_ending(file: Path, output: Path) -> None:
     """Refuse an output whose ending promises another format than the file's own."""
     promised = output.suffix.lower()
-    if promised != file.suffix.lower() and promised in (*READERS, *COMPRESSED):
+    alike = {promised, file.suffix.lower()}
+    if len(alike) > 1 and alike != {".jsonl", ".ndjson"} and promised in (*READERS, *COMPRESSED):
         raise RewardFileError(
             f"--output {output}: what is written has the format of {file}; end it in {file.suffix}"
         )
-
-
-def _named(name: str) -> Any:
-    """A rule of the catalogue, or what ``package.module:function`` names from the working directory."""
-    try:
-        return get_estimator(name)
-    except ValueError:
-        module, colon, path = name.partition(":")
-        sys.path.insert(0, str(Path.cwd()))
-        if not colon or (find_spec(module.partition(".")[0]) is None and module in _CATALOGUE):
-            raise
-    try:
-        found = import_module(module)
-    except (Exception, SystemExit) as error:  # whatever a stranger's module raises when it is imported
-        raise ValueError(f"{name}: importing {module} raised {type(error).__name__}: {error}") from error
-    for part in path.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError as error:
-            raise ValueError(f"{name}: {error}") from error
-    return found
 
 
 def _settings(given: list[str]) -> dict[str, Any]:

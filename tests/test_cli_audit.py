@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from maxpo_lab.cli import app
 
 RULES = """
+import os
 import numpy as np
 
 def right(rewards, k):
@@ -22,7 +23,14 @@ def shrunk(rewards, k):
 
 def chatty(rewards, k):
     print("a word")
+    os.write(1, b"past Python")
     return shrunk(rewards, k)
+
+def quits(rewards, k):
+    os._exit(0)
+
+def aborts(rewards, k):
+    os.abort()
 
 class Rules:
     @staticmethod
@@ -82,10 +90,11 @@ def test_status_and_words(arguments: tuple[str, ...], status: int, says: str) ->
     assert says in " ".join(output.replace("│", " ").split())
 
 
-def test_json_is_the_report() -> None:
+def test_json_is_the_report(capfd: pytest.CaptureFixture[str]) -> None:
     done = CliRunner().invoke(app, ["audit", OURS + "chatty", *SIZE, "--json"])
     status, output = done.exit_code, done.stdout
-    assert "a word" in done.stderr
+    said = capfd.readouterr()
+    assert all(word in said.err and word not in said.out for word in ("a word", "past Python"))
     report = json.loads(output)
     assert (status, report["passed"]) == (1, False)
     assert report["ascent"]["scale"] == pytest.approx(0.5)
@@ -116,3 +125,22 @@ def test_a_file_that_cannot_be_written_is_bad_usage() -> None:
     status, output = audit(OURS + "right", *SIZE, "--markdown", "no/such/folder/report.md")
     assert status == 2
     assert "report.md" in output
+
+
+@pytest.mark.parametrize(("rule", "how"), [("quits", "with status 0"), ("aborts", "by signal SIGABRT")])
+def test_a_rule_that_ends_the_process_is_no_verdict(rule: str, how: str) -> None:
+    done = CliRunner().invoke(app, ["audit", OURS + rule, *SIZE, "--json", "--claim", "centered"])
+    report = json.loads(done.stdout)
+    assert (done.exit_code, report["passed"], report["claims"][0]["holds"]) == (1, False, None)
+    assert report["misbehaviours"][0]["kind"] == "ends"
+    assert f"ended the process {how}" in report["misbehaviours"][0]["detail"]
+
+
+def test_the_failing_test_is_printed_to_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = CliRunner().invoke(app, ["audit", OURS + "shrunk", *SIZE, "--claim", "equals:canonical"])
+    panel, _, test = done.stdout.partition("\n\nfrom maxpo_lab.testing")
+    assert all(len(line) <= 80 for line in panel.splitlines())
+    assert "called as batch" in " ".join(panel.replace("│", " ").split())
+    compile("from maxpo_lab.testing" + test, "test", "exec")
+    assert '    assert_matches(shrunk, "canonical", n=6, k=2)\n' in test

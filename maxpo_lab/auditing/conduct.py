@@ -18,7 +18,9 @@ from ..precision import FLOAT64, recognise
 from .signatures import Adapted, NoConventionError, Signature, adapt
 
 Float = npt.NDArray[np.float64]
-Kind = Literal["raises", "hangs", "shape", "not real", "not finite", "random", "coupled rows", "mutates"]
+Kind = Literal[
+    "raises", "hangs", "ends", "shape", "not real", "not finite", "random", "coupled rows", "mutates"
+]
 
 #: Groups of a call that its time limit is for; a call of more may take longer.
 _AT_ONCE = 256

@@ -180,9 +180,9 @@ def _wrongly_paid(pairs: Pairs, setting: Setting) -> str | None:
     others = pairs.others[worst].astype(np.intp)
     low, high = int(pairs.low[worst]), int(pairs.high[worst])
     return (
-        f"n={pairs.n}, K={setting.k}: with the others' rewards at {_plain(_REWARD[others])} and their lengths "
-        f"at {_plain(_LENGTH[others])}, a reward of {_REWARD[high]:g} in {_LENGTH[high]} tokens earns "
-        f"{pairs.earned[worst]:.6g} more advantage than one of {_REWARD[low]:g} in {_LENGTH[low]}; an "
+        f"n={pairs.n}, K={setting.k}: with the others' rewards at {_plain(_REWARD[others])} and their "
+        f"lengths at {_plain(_LENGTH[others])}, a reward of {_REWARD[high]:g} in {_LENGTH[high]} tokens "
+        f"earns {pairs.earned[worst]:.6g} more advantage than one of {_REWARD[low]:g} in {_LENGTH[low]}; an "
         f"unbiased rule pays {factor * pairs.due(alpha)[worst]:.6g}"
     )
 

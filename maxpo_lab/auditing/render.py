@@ -10,7 +10,6 @@ from rich import box
 from rich.console import Group
 from rich.markup import escape
 from rich.panel import Panel
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -39,7 +38,7 @@ _EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
 
 def panel(report: Findings) -> Panel:
     """The report as a rich panel."""
-    body: list[Table | Text | Syntax] = [_claims_table(report), Text()]
+    body: list[Table | Text] = [Text(_setting(report)), Text(), _claims_table(report), Text()]
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     for label, text in _facts(report):
@@ -49,16 +48,10 @@ def panel(report: Findings) -> Panel:
         body += [_terminal_table(_POLICY_COLUMNS, _policy_rows(report.policies))]
     if report.edges is not None:
         body += [_terminal_table(_EDGE_COLUMNS, _edge_rows(report.edges.cases))]
-    if report.failing_test:
-        body += [
-            Text("a test that fails", style="bold"),
-            Text(),
-            Syntax(report.failing_test.strip(), "python"),
-        ]
     colour = "green" if report.passed else "red"
     return Panel(
         Group(*body),
-        title=f"[bold]{escape(report.rule)}[/bold]  {_setting(report)}",
+        title=f"[bold]{escape(report.rule)}[/bold]",
         subtitle=f"[bold {colour}]{'passed' if report.passed else 'failed'}[/bold {colour}]",
         title_align="left",
         subtitle_align="left",

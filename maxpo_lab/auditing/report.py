@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from rich.console import Group
 from rich.panel import Panel
+from rich.text import Text
 
 from .findings import Findings
 from .render import markdown, panel
 
 
 class AuditReport(Findings):
-    """The findings of ``audit``; rich prints it as a panel."""
+    """The findings of ``audit``, and how rich prints them."""
 
     def to_markdown(self) -> str:
         """The report as a Markdown document that stands alone."""
         return markdown(self)
 
-    def __rich__(self) -> Panel:
-        """For rich's print."""
+    def panel(self) -> Panel:
+        """The report as a panel, without the test that fails."""
         return panel(self)
+
+    def __rich__(self) -> Group:
+        """For rich's print: the panel, and below it the test that fails, to be copied."""
+        if not self.failing_test:
+            return Group(self.panel())
+        return Group(self.panel(), Text(f"\n{self.failing_test}", no_wrap=True, overflow="ignore"))

@@ -50,6 +50,8 @@ def _objective(row: pd.Series) -> tuple[Verdict, Verdict]:
     if row.verdict == "nothing":
         return Verdict("fails", "nothing: E g = 0"), Verdict("fails", "0")
     varies = Verdict("policy", "varies")
+    if row.lengths == "yes":
+        return Verdict("fails", "off where lengths differ"), varies
     if row.rewards == "binary" or row.direction_error < ZERO:
         return Verdict("policy", "a mixture"), varies
     return Verdict("fails", f"off by {row.direction_error:.2f} rad"), varies
@@ -75,6 +77,11 @@ def _missing(remark: str) -> Verdict:
     if remark.startswith("NaN"):
         return Verdict("fails", "NaN spreads")
     return Verdict("fails", remark.partition(";")[0] or "-")
+
+
+def _lengths(used: str | None) -> str:
+    """Whether lengths of responses matter; a dash where the rule is told none."""
+    return {"yes": "matter", "no": "change nothing"}.get(used or "", "-")
 
 
 COLUMNS = {
@@ -111,6 +118,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 "p=0.7": cells["efficiency_easy"].text,
                 "flat group of 0.1": cells["flat"].text,
                 "NaN reward": cells["missing"].text,
+                "lengths": _lengths(row.lengths),
                 "nearest rule": row.nearest,
             }
         )
