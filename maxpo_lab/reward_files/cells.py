@@ -42,7 +42,7 @@ def as_groups(cells: Sequence[Any], numbers: Sequence[int], column: str, faults:
     so is any other kind: floats, dates, lists.
     """
     codes, known = np.zeros(len(cells), dtype=np.intp), dict[Any, int]()
-    first: tuple[int, str] | None = None
+    first: tuple[Any, str] | None = None
     for row, (number, cell) in enumerate(zip(numbers, cells, strict=True)):
         if _is_missing(cell):
             faults.append((number, f"no group id in column {column!r}; every row needs one"))
@@ -52,9 +52,10 @@ def as_groups(cells: Sequence[Any], numbers: Sequence[int], column: str, faults:
             text = f"group id {_shown(cell)} in column {column!r} is neither an integer, a text nor a boolean"
             faults.append((number, text))
             continue
-        first = first or (number, kind)
+        first = first or (cell, kind)
         if kind != first[1]:
-            text = f"group id {_shown(cell)} in column {column!r} is {kind}, that of {first[0]} is {first[1]}"
+            text = f"group id {_shown(cell)} in column {column!r} is {kind}, the first, {_shown(first[0])}, "
+            text += first[1]
             faults.append((number, f"{text}; ids must be of one kind"))
             continue
         codes[row] = known.setdefault(cell, len(known))
