@@ -20,13 +20,15 @@ All but GaussianBandit have finitely many rewards and are ``ExactSpecimen``s:
 - ``specimen.levels(theta, prompt, covariances=...)``: the exact ``maxpo_lab.RewardLevels`` of one prompt,
   from which ``maxpo_lab.exact_moments`` gets bias and variance of any rule
 
-``from_gymnasium`` makes a specimen of Gymnasium's own tabular worlds. ``envs.sequence.SequencePolicy`` puts
+``from_gymnasium`` makes a specimen of Gymnasium's own tabular worlds; ``check_step`` holds a table against
+an environment's own steps. ``envs.sequence.SequencePolicy`` puts
 a next-token network on a sequence task (CombinationLock, ChainSum), and ``envs.rollouts`` samples any
 environment with any torch policy; both import torch, which nothing above does before ``sampler`` is called.
 """
 
 import gymnasium
 
+from .against_step import check_step
 from .bandit import SparseBandit
 from .chain_sum import ChainSum
 from .gaussian import GaussianBandit
@@ -45,6 +47,7 @@ __all__ = [
     "PromptBandit",
     "SparseBandit",
     "Specimen",
+    "check_step",
     "from_gymnasium",
 ]
 

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from maxpo_lab.groups import whole_number
 from maxpo_lab.monte_carlo.devices import as_device, check_generator
+from maxpo_lab.precision import as_numpy
 
 from .autograd_scores import AutogradScores
 from .torch_policy import FlatModule, draw
@@ -80,7 +81,9 @@ class RolloutSampler:
         self.device = as_device(device)
         self.policy = FlatModule.of(policy, self.device)
         own = self.policy.theta()
-        self.theta = own if theta is None else torch.tensor(np.asarray(theta, np.float64), device=self.device)
+        self.theta = (
+            own if theta is None else torch.tensor(as_numpy(theta).astype(np.float64), device=self.device)
+        )
         if self.theta.shape != own.shape or not torch.isfinite(self.theta).all():
             raise ValueError(
                 f"theta has shape {tuple(self.theta.shape)}: need finite numbers of shape {tuple(own.shape)}"

@@ -6,9 +6,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.toy_text.taxi import TaxiEnv
 
 from maxpo_lab.groups import whole_number
 
+from .against_step import check_step
+from .fickle_taxi import fickle_taxi
 from .mdp import TabularMDP
 from .tabular import Float, TabularSpecimen
 
@@ -26,10 +29,17 @@ class GymnasiumWorld(TabularSpecimen):
 
     def __init__(self, env: gymnasium.Env[Any, Any], horizon: int) -> None:
         self.env = env
-        world: Any = env.unwrapped
-        self.mdp = TabularMDP.from_table(world.P, world.initial_state_distrib, horizon=horizon)
+        self.mdp = _process(env.unwrapped, horizon)
+        check_step(env, self.mdp, visits=1, steps=2)
         self.theta: Float = np.zeros((self.mdp.observations, self.mdp.actions))
         self.theta.setflags(write=False)
+
+
+def _process(world: Any, horizon: int) -> TabularMDP:
+    """The table ``P``, and what ``step`` does besides where that is known."""
+    if isinstance(world, TaxiEnv) and getattr(world, "fickle_passenger", False):
+        return fickle_taxi(world, horizon)
+    return TabularMDP.from_table(world.P, world.initial_state_distrib, horizon=horizon)
 
 
 def from_gymnasium(name: str, *, horizon: int, **settings: Any) -> GymnasiumWorld:
@@ -37,6 +47,7 @@ def from_gymnasium(name: str, *, horizon: int, **settings: Any) -> GymnasiumWorl
 
     Its reward is the return of an episode of at most ``horizon`` steps. Worlds with many returns
     (CliffWalking) have exact ``max_at_k`` and gradient always, and exact moments of rank-linear rules.
+    Taxi's ``fickle_passenger``, which its table does not know, is modelled as a hidden state.
 
     Parameters
     ----------
@@ -50,10 +61,12 @@ def from_gymnasium(name: str, *, horizon: int, **settings: Any) -> GymnasiumWorl
     Raises
     ------
     ValueError
-        The environment publishes no table, or ``horizon`` is below 1. Gymnasium's own errors for an id or a
-        setting that it does not know.
+        The environment publishes no table; its ``step``, wrappers included, was seen to do what its table
+        does not say (every state and action is tried once; ``check_step`` tries harder); or ``horizon`` is
+        below 1. Gymnasium's own errors for an id or a setting that it does not know.
     """
-    if whole_number(horizon, "horizon") < 1:
+    horizon = whole_number(horizon, "horizon")
+    if horizon < 1:
         raise ValueError(f"horizon={horizon}: an episode needs at least one step")
     env = gymnasium.make(name, max_episode_steps=horizon, **settings)
     missing = [part for part in ("P", "initial_state_distrib") if not hasattr(env.unwrapped, part)]
@@ -63,4 +76,8 @@ def from_gymnasium(name: str, *, horizon: int, **settings: Any) -> GymnasiumWorl
             f"{name} has no {' and '.join(missing)}: exact oracles need a tabular world, e.g. FrozenLake-v1, "
             f"CliffWalking-v1 or Taxi; sample any other with envs.rollouts"
         )
-    return GymnasiumWorld(env, horizon)
+    try:
+        return GymnasiumWorld(env, horizon)
+    except ValueError:
+        env.close()
+        raise

@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from .precision import as_numpy
+
 Float = npt.NDArray[np.float64]
 CovarianceForm = Literal["projected", "full"] | None
 
@@ -276,7 +278,7 @@ def _real(
     length: int | None = None,
 ) -> Float:
     """A read-only float64 copy, checked to be real, finite and of the stated shape."""
-    array = np.asarray(value)
+    array = as_numpy(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} have dtype {array.dtype}: they must be real numbers")
     array = array.astype(np.float64)

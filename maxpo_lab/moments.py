@@ -14,7 +14,7 @@ from .floor import VarianceFloor
 from .groups import as_group_size, as_k
 from .levels import RewardLevels
 from .objective import gradient_coefficients
-from .order_statistics import objective_weights
+from .order_statistics import objective_weights, same_objective
 from .threshold_sums import ThresholdSums
 from .weights import Vector
 
@@ -101,16 +101,23 @@ class Moments:
 
         ``floor`` may also be any reference trace covariance. Defined for rules of exact direction (any scale
         c); NaN for the others, where the direction is not defined, where there is no variance, and on
-        degenerate policies, whose floor is 0. Raises ValueError for a floor of another n, k or objective and
-        for a reference that is negative or not finite, TypeError for one that is no number.
+        degenerate policies, whose floor is 0. Raises ValueError for a floor of another n or objective
+        (max@n is max@k at K = n, the mean reward at K = 1) and for a reference that is negative or not
+        finite, TypeError for one that is no number.
         """
         if isinstance(floor, VarianceFloor):
-            same_objective = self.target == "max@k" or (self.target == "mean" and self.k == 1)
-            if (floor.n, floor.k) != (self.n, self.k) or not same_objective:
+            own = objective_weights(self.target, self.n, self.k)
+            fitting = (size for size in range(1, self.n + 1) if same_objective(own, _max_at(size), self.n))
+            if floor.n != self.n or not same_objective(own, _max_at(floor.k), self.n):
+                size = next(fitting, None)
                 raise ValueError(
                     f"floor is of max@k at n={floor.n}, k={floor.k}, these moments are of {self.target} "
-                    f"at n={self.n}, k={self.k}: compute "
-                    f"variance_floor(levels, n={self.n}, k={self.k}) for max@k"
+                    f"at n={self.n}, k={self.k}: "
+                    + (
+                        f"compute variance_floor(levels, n={self.n}, k={size})"
+                        if size
+                        else "no max@k is that objective; measure with target='max@k', or pass a number"
+                    )
                 )
             floor = float("nan") if floor.degenerate else floor.trace_covariance
         else:
@@ -218,7 +225,10 @@ def _by_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_state
             f"max_states={max_states:,}: use a smaller group, merge reward levels, raise max_states, "
             f"sample, or write the rule as a RankLinear, which has no such limit"
         )
-    behaviour = _observe(rule, levels, n, k)
+    batch = min(count_states, max(1, states.BLOCK_ENTRIES // n))
+    rules.admit(rule, n, k, values=levels.values, batch=batch)
+    level = states.sample_groups(n, size)
+    behaviour = rules.equivariance(rule, levels.values[level], level, k)
     if behaviour.counterexample is None:
         blocks = states.count_blocks(n, levels.probabilities)
     else:
@@ -235,6 +245,11 @@ def _by_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_state
     for block in blocks:
         sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
     return sums
+
+
+def _max_at(size: int) -> Vector:
+    """Weights of max@K at this K."""
+    return objective_weights("max@k", size, size)
 
 
 def _reference(value: float) -> float:
@@ -254,11 +269,6 @@ def target_weights(target: str, n: int, k: int) -> Vector:
         return objective_weights(target, n, k)
     except ValueError as error:
         raise ValueError(f"target={target!r}: {error}") from error
-
-
-def _observe(rule: rules.Rule, levels: RewardLevels, n: int, k: int) -> rules.Behaviour:
-    level = states.sample_groups(n, len(levels.values))
-    return rules.observe(rule, levels.values[level], level, k)
 
 
 def _report(

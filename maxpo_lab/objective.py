@@ -23,14 +23,19 @@ def max_at_k(levels: RewardLevels, k: int) -> float:
 
     .. math:: J_K = r_1 + \sum_{m<L} (r_{m+1} - r_m) (1 - F_m^K),
 
-    F the cumulative level probabilities. Cost O(L), relative accuracy kept at success
-    probabilities down to the smallest floats. Source: arXiv 2606.06080; arXiv 2505.15201.
+    F the cumulative level probabilities; summed from reward 0, what lies above it by the chance to exceed it,
+    what lies below by the chance not to, so that a large negative level hides no other. Cost O(L), relative
+    accuracy kept at success probabilities down to the smallest floats. Source: arXiv 2606.06080; arXiv
+    2505.15201.
     """
     k = as_k(k)
     tail = _above(levels.probabilities)
     with np.errstate(divide="ignore"):
-        chance = -np.expm1(k * np.log1p(-np.minimum(tail, 1.0)))
-    return float(levels.values[0] + np.diff(levels.values) @ chance)
+        exceeded = -np.expm1(k * np.log1p(-np.minimum(tail, 1.0)))
+    missed = np.cumsum(levels.probabilities)[:-1] ** k
+    gains, losses = np.maximum(levels.values, 0.0), np.minimum(levels.values, 0.0)
+    gained = gains[0] + np.diff(gains) @ exceeded
+    return float(gained + (losses[-1] - np.diff(losses) @ missed))
 
 
 def max_at_k_gradient(levels: RewardLevels, k: int) -> Float:

@@ -113,3 +113,15 @@ def increments(weights: Vector, n: int, *, exact: bool = False) -> Vector:
         raise ValueError(f"the objective looks at {size} rollouts, the group has n={n}: k <= n is needed")
     alpha = weights if exact else weights.astype(np.float64)
     return np.asarray(size * (drawn_below(n, size - 1, exact=exact) @ alpha))
+
+
+def same_objective(one: Vector, other: Vector, n: int) -> bool:
+    """Whether two objectives, by their weights, have one gradient under every policy.
+
+    Max@n is max@k at K = n, and the mean of the K largest of K the mean reward: names, and the numbers of
+    weights, may differ where the objectives do not. ``increments`` at any n that both fit tell, in rationals:
+    they are the gradient's Bernstein coefficients. Cost O(n K).
+    """
+    if np.array_equal(one, other):
+        return True
+    return bool(np.array_equal(increments(one, n, exact=True), increments(other, n, exact=True)))

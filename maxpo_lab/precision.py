@@ -105,7 +105,10 @@ def as_numpy(values: Any) -> npt.NDArray[Any]:
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = values.float() if str(values.dtype).endswith("bfloat16") else values
-    if isinstance(values, list) and any(hasattr(each, "detach") for each in values):
+    first = values
+    while isinstance(first, list | tuple) and first:
+        first = first[0]
+    if first is not values and hasattr(first, "detach"):
         return np.stack([as_numpy(each) for each in values])
     found = np.asarray(values)
     return found.astype(np.float32) if found.dtype.name == "bfloat16" else found

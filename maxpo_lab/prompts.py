@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .groups import as_group_size, as_k, whole_number
 from .levels import RewardLevels
 from .moments import MAX_STATES, Moments, exact_moments, target_weights
+from .refusals import RuleError
 from .rules import Rule, resolve
 
 Float = npt.NDArray[np.float64]
@@ -144,6 +145,8 @@ def _of_prompt(
     """Moments of one prompt; what is wrong on it is said with its place."""
     try:
         return exact_moments(rule, levels, n=n, k=k, target=target, max_states=max_states)
+    except RuleError as error:
+        raise type(error)(f"prompts[{index}]: {error}") from error
     except ValueError as error:
         raise ValueError(f"prompts[{index}]: {error}") from error
     except TypeError as error:

@@ -10,42 +10,50 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import independence, states
 from .estimators import Estimator, get_estimator
 from .precision import FLOAT32, FLOAT64, Precision, allowed, as_numpy, ladder, recognise
+from .refusals import BadShapeError, CoupledRowsError, NotFiniteError, NotRealError, RandomRuleError
+
+__all__ = [
+    "BadShapeError",
+    "Behaviour",
+    "CoupledRowsError",
+    "NotFiniteError",
+    "NotRealError",
+    "RandomRuleError",
+    "Rule",
+    "admit",
+    "describe",
+    "equivariance",
+    "evaluate",
+    "finest",
+    "observe",
+    "per_group",
+    "precision_of",
+    "resolve",
+    "tolerance",
+]
 
 Float = npt.NDArray[np.float64]
 Rule = Callable[[Any, int], Any]
+
+#: Rewards that a rule is tried on where the consumer does not know which it will meet: 0 and 1, and graded
+#: ones of either sign. A rule may be defined on one kind alone.
+_KINDS = (np.array([0.0, 1.0]), np.array([0.0, 0.25, 0.5, 1.0]), np.array([-1.5, -0.3, 0.1, 0.8, 2.0]))
+#: Groups that a user's rule is tried on at most.
+_SAMPLE = 64
 
 #: Advantages that differ by less than this share of the largest one count as equal: far above any
 #: rounding in float64, far below any dependence worth the name.
 _SAME = 1e-9
 
 
-class BadShapeError(ValueError):
-    """A rule returned another number of advantages than there are rollouts."""
-
-
-class NotRealError(TypeError):
-    """A rule returned something other than real numbers."""
-
-
-class NotFiniteError(ValueError):
-    """A rule returned a NaN or an infinity for finite rewards."""
-
-
-class RandomRuleError(ValueError):
-    """A rule gave two answers for the same rewards."""
-
-
-class CoupledRowsError(ValueError):
-    """The rows of a batch influence each other, so that a group has no advantages of its own."""
-
-
 def per_group(rule: Rule) -> Rule:
     """Lift a rule for one group, ``(rewards (n,), k) -> (n,)``, to batches ``(B, n)``, row by row."""
 
     def lifted(rewards: Any, k: int) -> Float:
-        return np.stack([np.asarray(rule(row, k)) for row in np.asarray(rewards)])
+        return np.stack([as_numpy(rule(row, k)) for row in np.asarray(rewards)])
 
     lifted.__name__ = f"per_group({describe(rule)})"
     return lifted
@@ -80,13 +88,93 @@ def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
     return rule
 
 
+def admit(
+    estimator: str | Rule,
+    n: int,
+    k: int,
+    *,
+    values: Float | None = None,
+    batch: int = 0,
+    lift: Callable[[Rule], Rule] | None = None,
+) -> Rule:
+    """The rule meant, known to give each group advantages of its own: what every consumer asks first.
+
+    Moments, spectra and training take a group's advantages for a function of its rewards. A rule that is
+    random, remembers earlier calls or couples the groups of a batch has none, and what is measured of it
+    depends on how the consumer happens to cut its batches. Rules of the catalogue work row by row, which the
+    tests hold them to; any other callable is tried on a fixed set of groups.
+
+    Parameters
+    ----------
+    estimator
+        A name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)``.
+    n, k
+        Where it must be defined.
+    values
+        The reward levels that it will meet. None where they are not known: it is tried on 0/1 and on graded
+        rewards, and must answer to one of these.
+    batch
+        Groups of the largest call that is to come.
+    lift
+        Makes of the rule, as the consumer calls it, one on NumPy arrays.
+
+    Returns
+    -------
+    The rule, not lifted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``resolve``; an Estimator that is not defined on the values; what the rule raised, where it answers
+        on none of the groups; and the errors of ``evaluate``.
+    RandomRuleError, StatefulRuleError, CoupledRowsError
+        The rule has no advantages of a group's own.
+
+    Notes
+    -----
+    Cost: nothing for the catalogue, else about 60 calls on up to 64 groups, three times that where the values
+    are not known. A coupling that shows neither on these groups nor in these batches is not seen.
+    """
+    rule = resolve(estimator, n, k)
+    if values is not None and isinstance(rule, Estimator) and (reason := rule.why_not_rewards(values)):
+        raise ValueError(reason)
+    if _of_catalogue(rule):
+        return rule
+    called = lift(rule) if lift else rule
+    failures: list[Exception] = []
+    kinds = _KINDS if values is None else (np.asarray(values, dtype=np.float64),)
+    for kind in kinds:
+        try:
+            _examined(called, kind[_sample(n, len(kind))], k, batch)
+        except (RandomRuleError, CoupledRowsError):
+            raise
+        except Exception as error:  # of a stranger's rule that may not be defined on such rewards
+            failures.append(error)
+    if len(failures) == len(kinds):
+        raise failures[0]
+    return rule
+
+
+def _of_catalogue(rule: Rule) -> bool:
+    """Whether a rule is of this package, hence row by row and pure; a test holds that all of them are."""
+    home = Estimator.__module__.rpartition(".")[0]
+    return isinstance(rule, Estimator) and type(rule).__module__.startswith(home + ".")
+
+
+def _sample(n: int, size: int) -> npt.NDArray[np.intp]:
+    """Level indices (B, n) of at most 64 groups, ordered by their levels, from the worst to the best."""
+    found = states.sample_groups(n, size)
+    places = np.unique(np.linspace(0, len(found) - 1, _SAMPLE).astype(int))
+    return np.asarray(found[np.lexsort(found.T)[places]])
+
+
 def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
     """Advantages (B, n) in float64, checked to be one finite real number a rollout.
 
     The rule gets a copy, so one that writes into its input harms nobody.
     """
-    result = as_numpy(rule(rewards.copy(), k))
     name = describe(rule)
+    result = _as_array(rule(rewards.copy(), k), name)
     if result.shape != rewards.shape:
         raise BadShapeError(
             f"{name} returned shape {result.shape} for rewards of shape {rewards.shape}: a rule maps "
@@ -102,6 +190,16 @@ def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
             f"advantages must be finite"
         )
     return result
+
+
+def _as_array(answer: Any, name: str) -> npt.NDArray[Any]:
+    """What a rule returned as NumPy: tensors off their graph and device, masked advantages as NaN."""
+    if isinstance(answer, np.ma.MaskedArray) and answer.dtype.kind in "biuf":
+        answer = np.ma.filled(answer.astype(np.float64), np.nan)
+    try:
+        return as_numpy(answer)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadShapeError(f"{name} returned no array of shape (B, n): {error}") from error
 
 
 def tolerance(rule: Rule, groups: Float, advantages: Float, k: int, made: Precision | None = None) -> Float:
@@ -151,45 +249,66 @@ class Behaviour:
 def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> Behaviour:
     """Check, on sample groups (B, n), what exact moments by counts take for granted.
 
-    Permutation equivariance is up to ties: within a level the advantages may change places, so a
-    rule that breaks ties by index passes. The permutations are fixed: the same rule always gets the same
-    verdict.
-
     Raises
     ------
-    RandomRuleError, CoupledRowsError
-        The rule is random, or the rows of a batch influence each other.
+    RandomRuleError, StatefulRuleError, CoupledRowsError
+        The rule is random or remembers earlier calls, or the rows of a batch influence each other.
     """
-    name = describe(rule)
-    advantages = evaluate(rule, rewards, k)
-    told = hasattr(rule, "precision") or isinstance(rule, Estimator)
-    found = precision_of(rule) if told else recognise(rule, rewards.shape[1], k)
-    scale = max(float(np.abs(advantages).max()), k * float(np.ptp(rewards)))
+    advantages, same = _examined(rule, rewards, k, len(rewards))
+    return _equivariance(rule, rewards, level, k, advantages=advantages, same=same)
 
-    def same(a: Float, b: Float, made: Precision = found) -> npt.NDArray[np.bool_]:
-        allowed = max(_SAME, made.share(rewards.shape[1])) * scale
+
+def equivariance(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> Behaviour:
+    """Permutation equivariance of an admitted rule, on sample groups (B, n).
+
+    It is up to ties: within a level the advantages may change places, so a rule that breaks ties by index
+    passes. The permutations are fixed: the same rule always gets the same verdict.
+    """
+    advantages = evaluate(rule, rewards, k)
+    same = _likeness(rule, rewards, advantages, k)
+    return _equivariance(rule, rewards, level, k, advantages=advantages, same=same)
+
+
+def _examined(rule: Rule, rewards: Float, k: int, batch: int) -> tuple[Float, _Likeness]:
+    """Advantages of groups (B, n) that are the groups' own, and what counts as equal to them."""
+
+    def answer(groups: Float) -> Float:
+        return evaluate(rule, groups, k)
+
+    # Before anything else is called: a rule with a memory must not have seen other rewards yet.
+    heard = independence.hear(answer, rewards, describe(rule))
+    same = _likeness(rule, rewards, heard.advantages, k)
+    independence.check(answer, rewards, heard=heard, same=same, name=describe(rule), batch=batch)
+    return heard.advantages, same
+
+
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """Which rows of two answers (B, n) are equal to the rounding of a type, relative to a scale."""
+
+    made: Precision
+    scale: float
+
+    def __call__(self, a: Float, b: Float, made: Precision | None = None) -> npt.NDArray[np.bool_]:
+        allowed = max(_SAME, (made or self.made).share(a.shape[-1])) * self.scale
         return np.asarray((np.abs(a - b) <= allowed).all(axis=-1))
 
-    if not same(advantages, evaluate(rule, rewards, k)).all():
-        raise RandomRuleError(
-            f"{name} gave two answers for the same rewards: exact moments need a deterministic rule; "
-            f"average over its randomness, or fix its seed inside the call"
-        )
-    few = np.unique(np.linspace(0, len(rewards) - 1, 16).astype(int))
-    alone = np.concatenate([evaluate(rule, rewards[i : i + 1], k) for i in few])
-    if not same(advantages[few], alone).all():
-        row = few[int(np.argmin(same(advantages[few], alone)))]
-        raise CoupledRowsError(
-            f"{name} gives the group {rewards[row].tolist()} other advantages alone than in a batch: the "
-            f"rows of a batch influence each other, so a group has no moments of its own; wrap a rule "
-            f"for one group with maxpo_lab.per_group"
-        )
+
+def _likeness(rule: Rule, rewards: Float, advantages: Float, k: int) -> _Likeness:
+    told = hasattr(rule, "precision") or isinstance(rule, Estimator)
+    found = precision_of(rule) if told else recognise(rule, rewards.shape[1], k)
+    return _Likeness(found, max(float(np.abs(advantages).max()), k * float(np.ptp(rewards))))
+
+
+def _equivariance(
+    rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int, *, advantages: Float, same: _Likeness
+) -> Behaviour:
     expected = _by_level(advantages, level)
     for order in _orders(*rewards.shape):
         shuffled = np.take_along_axis(rewards, order, axis=1)
         moved = np.take_along_axis(level, order, axis=1)
         got = _by_level(evaluate(rule, shuffled, k), moved)
-        agree = same(expected, got, min(found, FLOAT32))  # sums depend on the order in their last bits
+        agree = same(expected, got, min(same.made, FLOAT32))  # sums depend on the order in their last bits
         if not agree.all():
             row = int(np.argmin(agree))
             example = (rewards[row].tolist(), shuffled[row].tolist())

@@ -97,7 +97,7 @@ def pass_at_k_spectrum(estimator: str | rules.Rule, *, n: int, k: int) -> Spectr
     """
     n = as_group_size(n)
     k = as_k(k, n=n)
-    rule = rules.resolve(estimator, n, k)
+    rule = rules.admit(estimator, n, k, values=np.array([0.0, 1.0]), batch=n + 1)
     steps = _exact_increments(rule, n, k) if n <= EXACT_UP_TO else None
     size = 0.0
     if steps is None:
@@ -146,7 +146,7 @@ def _measured_increments(rule: rules.Rule, n: int, k: int) -> tuple[Float, float
     """Increments from the rule's output, ties averaged, and the size of what was subtracted."""
     level = np.tri(n + 1, n, -1, dtype=np.intp)[:, ::-1]  # row c: c successes, at the end
     rewards = level.astype(np.float64)
-    observed = rules.observe(rule, rewards, level, k)
+    observed = rules.equivariance(rule, rewards, level, k)
     if observed.counterexample is not None:
         group, permuted = observed.counterexample
         raise ValueError(

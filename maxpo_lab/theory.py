@@ -19,6 +19,7 @@ from .groups import Array, as_k, whole_number
 from .levels import RewardLevels
 from .moments import exact_moments
 from .order_statistics import increments, objective_weights
+from .precision import as_numpy
 from .rules import Rule, describe
 from .weights import gap_positions
 
@@ -137,8 +138,8 @@ def lift(signal: Rule) -> Rule:
         n = values.shape[-1]
         if n < 2:
             raise ValueError(f"a lift needs a group of at least 2 rollouts (n={n})")
-        baselines = [np.mean(signal(np.delete(values, i, axis=-1), k), axis=-1) for i in range(n)]
-        return np.asarray(signal(values, k)) - np.stack(baselines, axis=-1)
+        without = (as_numpy(signal(np.delete(values, i, axis=-1), k)) for i in range(n))
+        return as_numpy(signal(values, k)) - np.stack([each.mean(axis=-1) for each in without], axis=-1)
 
     lifted.__name__ = f"lift({describe(signal)})"
     return lifted

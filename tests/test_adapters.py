@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -94,11 +93,66 @@ def test_rllm(load: Load) -> None:
         assert found.tolist() == again.tolist() == pytest.approx(expected, abs=1e-14)
 
 
-def test_slime(load: Load) -> None:
-    class Sample(SimpleNamespace):
-        def get_reward_value(self, args: Any) -> float:
-            return self.reward[args.reward_key]
+#: A batch as trainers meet it: a missing reward, a group cut to K - 1, one left with one scored rollout.
+GAPS: dict[str, list[float]] = {
+    "whole": REWARDS["a"],
+    "missing": [0.0, float("nan"), *REWARDS["a"][1:]],
+    "cut": [1.0, 0.0, 1.0],
+    "alone": [float("nan")] * 4 + [1.0],
+}
+WITH_GAPS = {
+    "whole": EXPECTED["a"],
+    "missing": [EXPECTED["a"][0], 0.0, *EXPECTED["a"][1:]],
+    "cut": [0.0] * 3,
+    "alone": [0.0] * 5,
+}
 
+
+def test_rllm_goes_on_over_gaps_and_counts_them(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    registry: dict[str, Any] = {}
+    module = load(
+        "rllm",
+        "rllm.trainer.algorithms.advantage",
+        register_rllm_adv_estimator=lambda name: lambda function: registry.setdefault(name, function),
+    )
+    groups = [np.array(group) for group in GAPS.values()]
+    for batch in (1, 2):
+        advantages, _ = registry["maxpo"](rewards=groups, algorithm_config=object(), traj_groups=[])
+        for found, expected in zip(advantages, WITH_GAPS.values(), strict=True):
+            assert found.tolist() == pytest.approx(expected, abs=1e-14)
+        assert dict(module.LEFT_OUT) == {"unscored": 5 * batch, "in_small_groups": 4 * batch}
+    assert "advantage 0 for {'unscored': 5, 'in_small_groups': 4}" in caplog.text
+    caplog.clear()
+    registry["maxpo"](rewards=groups[:1], algorithm_config=object(), traj_groups=[])
+    assert not caplog.text
+
+
+class Sample(SimpleNamespace):
+    """What slime hands over, as far as it is documented."""
+
+    def get_reward_value(self, args: Any) -> float | None:
+        return self.reward[args.reward_key]
+
+
+@pytest.mark.parametrize("unscored", [None, float("nan")])
+def test_slime_goes_on_over_gaps_and_counts_them(load: Load, unscored: float | None) -> None:
+    samples, expected = [], []
+    for index, name in enumerate(GAPS):
+        for reward, advantage in zip(GAPS[name], WITH_GAPS[name], strict=True):
+            value = unscored if np.isnan(reward) else reward
+            samples.append(Sample(reward={"score": value}, group_index=index))
+            expected.append(advantage)
+    args = SimpleNamespace(reward_key="score", maxpo_k=K)
+    module = load("slime")
+    raw, advantages = module.post_process_rewards(args, samples)
+    assert advantages == pytest.approx(expected, abs=1e-14)
+    assert np.isfinite(raw).all()
+    metrics: dict[str, Any] = {"rollout/other": 1.0}
+    assert module.log_left_out(3, args, samples, metrics, 1.5) is False
+    assert metrics == {"rollout/other": 1.0, "rollout/maxpo_unscored": 5, "rollout/maxpo_in_small_groups": 4}
+
+
+def test_slime(load: Load) -> None:
     samples = [
         Sample(reward={"score": reward}, group_index=ord(uid)) for reward, uid in zip(RAW, UIDS, strict=True)
     ]
@@ -109,41 +163,8 @@ def test_slime(load: Load) -> None:
     assert {type(value) for value in [*raw, *advantages]} == {float}
 
 
-class Algorithm:
-    def __init__(self, config: Any, policy_pool: Any) -> None: ...
-
-
-def one_agent(group: list[Any]) -> None:
-    if len({rollout.agent_name for rollout in group}) > 1:
-        raise ValueError("several agents")
-
-
-class Rollout:
-    """What prime-rl hands to ``score_group``, as far as it is documented."""
-
-    def __init__(self, reward: float, agent_name: str = "solver") -> None:
-        self.reward, self.agent_name, self.assigned = reward, agent_name, None
-
-    def assign_advantages(self, value: float) -> None:
-        assert isinstance(value, float)
-        self.assigned = value
-
-
-def test_prime_rl(load: Load) -> None:
-    framework = "prime_rl.orchestrator.algo.base"
-    module = load("prime_rl", framework, Algorithm=Algorithm, assert_single_trainable_agent=one_agent)
-    algorithm = module.MaxPO(None, None)
-    assert isinstance(algorithm, Algorithm)
-    for name, rewards in REWARDS.items():
-        group = [Rollout(reward) for reward in rewards]
-        asyncio.run(algorithm.score_group(group))
-        assert [rollout.assigned for rollout in group] == pytest.approx(EXPECTED[name], abs=1e-14)
-    with pytest.raises(ValueError, match="several agents"):
-        asyncio.run(algorithm.score_group([Rollout(0.0), Rollout(1.0, agent_name="judge")]))
-
-
 def test_the_table_names_every_adapter() -> None:
     table = (FOLDER / "README.md").read_text()
     files = {path.name for path in FOLDER.glob("*.py")}
-    assert files == {"skyrl.py", "rllm.py", "slime.py", "prime_rl.py"}
+    assert files == {"skyrl.py", "rllm.py", "slime.py"}
     assert all(f"[{name}]({name})" in table for name in files)

@@ -342,3 +342,43 @@ def test_a_floor_of_another_setting_is_refused() -> None:
         moments = ml.exact_moments("rloo", levels, n=n, k=k, target=target)
         with pytest.raises(ValueError, match=r"floor is of max@k at n=6, k=3"):
             moments.efficiency(floor)
+
+
+@pytest.mark.parametrize(
+    ("rule", "k", "target", "floor_k"),
+    [
+        ("maxpo", 5, "max@k", 5),
+        ("max-minus-second", 6, "max@n", 6),
+        ("max-minus-second", 2, "max@n", 6),  # it does not use k
+        ("rloo", 1, "mean", 1),
+        ("rloo", 4, "mean", 1),
+        ("rloo", 4, "l-statistic:TopM:4", 1),
+        ("rloo", 4, "l-statistic:LowerTailMean:1", 1),
+        ("maxpo", 3, "l-statistic:TopM:1", 3),
+        ("rloo", 1, "l-statistic:Median", 1),
+    ],
+)
+def test_an_objective_is_known_by_its_weights(rule: str, k: int, target: str, floor_k: int) -> None:
+    """The floor of the same gradient, whatever it is called: the yardstick is the floor of its own name."""
+    levels = ml.RewardLevels.from_softmax([0.0, 1.0, 0.5, 0.2], [0, 0, 1, 1])
+    floor = ml.variance_floor(levels, n=6, k=floor_k)
+    moments = ml.exact_moments(rule, levels, n=6, k=k, target=target)
+    want = floor.trace_covariance * moments.scale**2 / moments.trace_covariance
+    assert moments.efficiency(floor) == pytest.approx(want, rel=1e-15)
+    assert 0 < want <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("k", "target", "floor_k", "advice"),
+    [
+        (5, "max@n", 5, r"variance_floor\(levels, n=6, k=6\)"),
+        (6, "mean", 6, r"variance_floor\(levels, n=6, k=1\)"),
+        (3, "l-statistic:TopM:2", 3, "no max@k is that objective"),
+        (2, "l-statistic:ReMin", 2, "no max@k is that objective"),
+    ],
+)
+def test_another_objective_is_another_whatever_k_says(k: int, target: str, floor_k: int, advice: str) -> None:
+    levels = ml.RewardLevels.from_softmax([0.0, 1.0, 0.5, 0.2], [0, 0, 1, 1])
+    moments = ml.exact_moments("rloo", levels, n=6, k=k, target=target)
+    with pytest.raises(ValueError, match=rf"floor is of max@k at n=6, k={floor_k}, these.*{advice}"):
+        moments.efficiency(ml.variance_floor(levels, n=6, k=floor_k))

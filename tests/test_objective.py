@@ -95,3 +95,21 @@ def test_refuses_a_bad_k(function) -> None:
     for k, error in ((0, ValueError), (-1, ValueError), (2.0, TypeError), (True, TypeError)):
         with pytest.raises(error, match=f"k={k}"):
             function(two_levels(0.5), k)
+
+
+@pytest.mark.parametrize(
+    "values", [(-1e16, 1.0), (-1e16, -1.0, 0.5), (-1e300, 3.0), (-1e16, -2.0), (2.0, 1e16)]
+)
+@pytest.mark.parametrize("k", [1, 7, 100, 400])
+def test_a_large_level_hides_no_other(values: tuple[float, ...], k: int) -> None:
+    """Against rationals: each level's share of J_K is right to some eps of its own size."""
+    chances = np.full(len(values), 1 / len(values))
+    levels = ml.RewardLevels.from_softmax(np.zeros(len(values)), values)
+    below = [Fraction(0), *np.cumsum([Fraction(chance) for chance in chances.tolist()])]
+    below = [each / below[-1] for each in below]
+    shares = [
+        Fraction(value) * (high**k - low**k)
+        for value, low, high in zip(values, below, below[1:], strict=False)
+    ]
+    error = abs(Fraction(ml.max_at_k(levels, k)) - sum(shares))
+    assert error <= 8 * k * EPS * sum(map(abs, shares))

@@ -264,7 +264,9 @@ def test_a_rule_of_a_wrong_shape_is_named() -> None:
     def broken(rewards: torch.Tensor, k: int) -> torch.Tensor:
         return rewards[:, :1]
 
-    with pytest.raises(ValueError, match=r"broken returned shape \(6, 1\) for rewards of shape \(6, 6\)"):
+    with pytest.raises(
+        ValueError, match=r"broken returned shape \((\d+), 1\) for rewards of shape \(\1, 6\)"
+    ):
         run(made("bandit")[1], [Arm(rule=broken, step_size=1.0, schedule=constant(2))])
 
 
@@ -320,15 +322,29 @@ def test_an_annealed_schedule_is_each_k_in_its_phase() -> None:
 
 
 def noisy(spread: float) -> Callable[[torch.Tensor, int], torch.Tensor]:
-    """MaxPO times ``1 +- spread`` a group: unbiased, its variance multiplied by about 1 + spread^2."""
-    stream = torch.Generator().manual_seed(3)
+    """MaxPO times ``1 +- spread`` a group: unbiased, its second moment multiplied by nearly 1 + spread^2.
+
+    The sign is that of the first rollout that differs from its mirror image in the group, 0 where there is
+    none: whatever the counts, half of their other arrangements have either.
+    """
     maxpo = ml.get_estimator("maxpo")
 
     def rule(rewards: torch.Tensor, k: int) -> torch.Tensor:
-        sign = torch.randint(2, (len(rewards), 1), generator=stream) * 2.0 - 1.0
-        return torch.as_tensor(maxpo(rewards, k)) * (1 + spread * sign)
+        differs = (rewards - rewards.flip(-1)).sign()
+        first = (differs != 0).double().argmax(dim=-1, keepdim=True)
+        return torch.as_tensor(maxpo(rewards, k)) * (1 + spread * differs.gather(-1, first))
 
     return rule
+
+
+def test_the_planted_variance_is_what_it_is_said_to_be() -> None:
+    specimen = ChainSum(base=3, digits=2, prompts=4)
+    levels = specimen.levels(specimen.theta, 0)
+    plain = ml.exact_moments("maxpo", levels, n=8, k=3)
+    planted = ml.exact_moments(lambda r, k: noisy(3.0)(torch.tensor(r), k), levels, n=8, k=3)
+    assert planted.relative_bias < 1e-12
+    second, others = (each.trace_covariance + each.mean @ each.mean for each in (planted, plain))
+    assert 9 < second / others < 10
 
 
 def areas(rule: str | Callable, seeds: range) -> np.ndarray:
@@ -358,22 +374,21 @@ def test_a_rule_does_not_improve_on_itself() -> None:
 
 
 @pytest.mark.parametrize("name", ["bandit", "maze", "transformer"])
-def test_diverged_runs_are_counted_and_harm_no_other(name: str) -> None:
+def test_diverged_runs_are_counted_and_harm_no_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _, world = made(name)
-    calls = 0
+    calls, advantages = 0, ArmRules.__call__
 
-    def breaks(rewards: torch.Tensor, k: int) -> torch.Tensor:
-        """MaxPO, and in its fourth step infinite for the first seed."""
+    def breaks(self: ArmRules, rewards: torch.Tensor) -> torch.Tensor:
+        """In the fourth step infinite, for the second arm's first seed."""
         nonlocal calls
         calls += 1
-        advantages = torch.as_tensor(ml.get_estimator("maxpo")(rewards, k))
+        found = advantages(self, rewards)
         if calls == 4:
-            advantages[0, 0] = torch.inf
-        return advantages
+            found[1, 0, 0, 0] = torch.inf
+        return found
 
-    healthy = arms_of("maxpo")
-    broken = Arm(rule=breaks, step_size=0.5, schedule=constant(3))
-    trace = run(world, [*healthy, broken], points=(0, 3, 6, 12))
+    monkeypatch.setattr(ArmRules, "__call__", breaks)
+    trace = run(world, arms_of("maxpo", "maxpo"), points=(0, 3, 6, 12))
     assert trace.diverged.tolist() == [[False] * 3, [True, False, False]]
     assert np.isfinite(trace.objective[1, 0, :2]).all()
     for curve in (trace.objective, trace.mean_reward, trace.entropy, trace.diversity):

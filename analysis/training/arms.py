@@ -8,12 +8,16 @@ from typing import Final
 
 import array_api_compat
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from maxpo_lab import rules
 from maxpo_lab.estimators import RankLinear
 from maxpo_lab.groups import whole_number
+from maxpo_lab.precision import as_numpy
 from maxpo_lab.rank_linear import rank_linear
+
+Float = npt.NDArray[np.float64]
 
 #: K by phases: (first step, K) pairs, the first of them at step 0.
 Schedule = tuple[tuple[int, int], ...]
@@ -79,9 +83,19 @@ class ArmRules:
     _apart: tuple[tuple[rules.Rule, int, list[int]], ...]
 
     @classmethod
-    def of(cls, arms: Sequence[Arm], ks: Sequence[int], n: int) -> ArmRules:
-        """The arms' rules at these K; ValueError where one is not defined."""
-        found = tuple(rules.resolve(arm.rule, n, k) for arm, k in zip(arms, ks, strict=True))
+    def of(
+        cls, arms: Sequence[Arm], ks: Sequence[int], n: int, *, values: Float | None = None, batch: int = 0
+    ) -> ArmRules:
+        """The arms' rules at these K, admitted.
+
+        ``values`` are the rewards that they will meet, None for any; ``batch`` the groups of an arm in a
+        call, those of all seeds. Raises as ``maxpo_lab.rules.admit``: a rule that couples the groups of a
+        call would couple the seeds, and the arms that share it.
+        """
+        found = tuple(
+            rules.admit(arm.rule, n, k, values=values, batch=batch * len(arms), lift=_lifted)
+            for arm, k in zip(arms, ks, strict=True)
+        )
         linear = [i for i, rule in enumerate(found) if isinstance(rule, RankLinear) and rule.domain == "real"]
         apart: dict[tuple[int, int], list[int]] = {}
         for i in sorted(set(range(len(found))) - set(linear)):
@@ -104,15 +118,31 @@ class ArmRules:
             own = flat if len(linear) == len(flat) else flat[linear]
             advantages[linear] = rank_linear(array_api_compat.array_namespace(flat), own, **tables)
         for rule, k, places in self._apart:
-            given = flat[places].reshape(-1, n)
-            found = torch.as_tensor(rule(given, k))
-            if found.shape != given.shape:
-                raise ValueError(
-                    f"{rules.describe(rule)} returned shape {tuple(found.shape)} for rewards of shape "
-                    f"{tuple(given.shape)}: a rule maps (B, n) to (B, n)"
-                )
+            found = _evaluate(rule, flat[places].reshape(-1, n), k)
             advantages[places] = found.reshape(len(places), -1, n)
         return advantages.reshape(rewards.shape)
+
+
+def _evaluate(rule: rules.Rule, rewards: torch.Tensor, k: int) -> torch.Tensor:
+    """Advantages of rewards (B, n), in their type and off any graph; ValueError for another shape."""
+    answer = rule(rewards, k)
+    found = answer.detach() if isinstance(answer, torch.Tensor) else torch.as_tensor(as_numpy(answer))
+    if found.shape != rewards.shape:
+        raise ValueError(
+            f"{rules.describe(rule)} returned shape {tuple(found.shape)} for rewards of shape "
+            f"{tuple(rewards.shape)}: a rule maps (B, n) to (B, n)"
+        )
+    return found.to(rewards.dtype)
+
+
+def _lifted(rule: rules.Rule) -> rules.Rule:
+    """A rule as arms call it, on NumPy arrays."""
+
+    def lifted(rewards: Float, k: int) -> Float:
+        return as_numpy(_evaluate(rule, torch.tensor(rewards), k))
+
+    lifted.__name__ = rules.describe(rule)
+    return lifted
 
 
 def _coefficients(linear: Sequence[tuple[rules.Rule, int]], n: int) -> dict[str, torch.Tensor]:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 
 from maxpo_lab.groups import as_group_size, whole_number
-from maxpo_lab.rules import resolve
 
 from .arms import EXACT, Arm, ArmRules, k_at
 from .optimisers import Optimiser
@@ -106,13 +105,12 @@ def train(
     ------
     ValueError
         No arms, no seeds or two equal ones; points out of order or range, or ``keep`` beside them; a rule
-        that is not defined at n and its K, or on the world's rewards, with the reason.
+        that is not defined at n and its K, or on the world's rewards, with the reason; one that is random,
+        remembers earlier calls, or couples groups, and with them seeds and arms.
     """
     n = as_group_size(n)
     _check_sizes(arms, seeds, steps, groups)
     points = _checked_points(points, steps, keep)
-    for arm in arms:
-        _check_rule(arm, world, n)
     theta = world.start.expand(len(arms), len(seeds), -1).clone()
     step_size = torch.tensor([arm.step_size for arm in arms], dtype=torch.float64)[:, None, None]
     uniforms, direction = Uniforms(seeds), optimiser.begin()
@@ -146,7 +144,13 @@ class _Ascent:
         self.world, self.arms, self.n, self.groups, self.uniforms = world, arms, n, groups, uniforms
         self.exact = [i for i, arm in enumerate(arms) if arm.rule == EXACT]
         self.sampled = [i for i, arm in enumerate(arms) if arm.rule != EXACT]
-        self._rules: dict[tuple[int, ...], ArmRules] = {}
+        # Of all phases before the first step: a rule is refused before anything is trained.
+        starts = {first for arm in arms for first, _ in arm.schedule}
+        values, batch = world.values.numpy(), groups * uniforms.seeds
+        self._rules = {
+            ks: ArmRules.of([arms[i] for i in self.sampled], ks, n, values=values, batch=batch)
+            for ks in {self._ks(step) for step in starts}
+        }
 
     def gradient(self, theta: torch.Tensor, step: int) -> torch.Tensor:
         """One gradient a policy, (arms, seeds, d)."""
@@ -155,7 +159,7 @@ class _Ascent:
             whole = len(self.sampled) == len(self.arms)
             own = theta if whole else theta[self.sampled]
             with_rollouts = self.world.rollouts(own, self.groups, self.n, self.uniforms)
-            found = with_rollouts.gradient(self._advantages(step)(with_rollouts.rewards))
+            found = with_rollouts.gradient(self._rules[self._ks(step)](with_rollouts.rewards))
             if whole:
                 return found
             gradient[self.sampled] = found
@@ -167,13 +171,9 @@ class _Ascent:
             gradient[places] = torch.autograd.grad(value, leaf)[0]
         return gradient
 
-    def _advantages(self, step: int) -> ArmRules:
-        """The rules at this step's K, made once a phase."""
-        arms = [self.arms[i] for i in self.sampled]
-        ks = tuple(k_at(arm.schedule, step) for arm in arms)
-        if ks not in self._rules:
-            self._rules[ks] = ArmRules.of(arms, ks, self.n)
-        return self._rules[ks]
+    def _ks(self, step: int) -> tuple[int, ...]:
+        """K of every sampled arm."""
+        return tuple(k_at(self.arms[i].schedule, step) for i in self.sampled)
 
 
 def _evaluated(world: World, theta: torch.Tensor, k: int) -> tuple[torch.Tensor, ...]:
@@ -188,16 +188,6 @@ def _evaluated(world: World, theta: torch.Tensor, k: int) -> tuple[torch.Tensor,
             spread.diversity,
         )
     return tuple(each.masked_fill(~finite, float("nan")) for each in found)
-
-
-def _check_rule(arm: Arm, world: World, n: int) -> None:
-    """ValueError where the arm's rule is not defined at one of its K or on the world's rewards."""
-    if arm.rule == EXACT:
-        return
-    for _, k in arm.schedule:
-        why_not = getattr(resolve(arm.rule, n, k), "why_not_rewards", None)
-        if why_not and (reason := why_not(world.values.numpy())):
-            raise ValueError(reason)
 
 
 def _check_sizes(arms: Sequence[Arm], seeds: Sequence[int], steps: int, groups: int) -> None:

@@ -56,6 +56,11 @@ class Uniforms:
         states = [np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] for seed in seeds]
         self._generators = [torch.Generator().manual_seed(int(state >> np.uint64(1))) for state in states]
 
+    @property
+    def seeds(self) -> int:
+        """How many streams there are."""
+        return len(self._generators)
+
     def __call__(self, *shape: int) -> torch.Tensor:
         """The next numbers, (seeds, *shape)."""
         return torch.stack(

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeGuard
 
 import array_api_compat
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from .. import rules
 from ..estimators import Estimator, RankLinear
+from ..precision import as_numpy
 from ..rank_linear import rank_linear
+
+Float = npt.NDArray[np.float64]
+
+#: Levels of a first batch that a rule is tried on at most.
+_LEVELS = 8
 
 
 def on_numpy(rule: rules.Rule) -> rules.Rule:
     """Lift a rule that takes NumPy arrays to torch tensors: through the CPU and back, call by call."""
 
     def lifted(rewards: torch.Tensor, k: int) -> torch.Tensor:
-        return torch.as_tensor(np.asarray(rule(rewards.cpu().numpy(), k)), device=rewards.device)
+        return torch.as_tensor(as_numpy(rule(rewards.cpu().numpy(), k)), device=rewards.device)
 
     lifted.__name__ = rules.describe(rule)
     return lifted
@@ -75,10 +82,30 @@ class BatchedRules:
         return {key: torch.tensor(np.array(value, dtype=np.float64))[:, None] for key, value in rows.items()}
 
 
-def resolve(
-    estimators: str | rules.Rule | Sequence[str | rules.Rule] | Mapping[str, str | rules.Rule], n: int, k: int
+def admit(
+    estimators: str | rules.Rule | Sequence[str | rules.Rule] | Mapping[str, str | rules.Rule],
+    n: int,
+    k: int,
+    *,
+    device: torch.device,
+    batch: int,
+    draw: Callable[[], torch.Tensor],
 ) -> BatchedRules:
-    """One rule or several, known to be defined at (n, k) and to have different names.
+    """One rule or several, admitted at (n, k) on tensors of a device, and of different names.
+
+    Parameters
+    ----------
+    estimators
+        As in ``monte_carlo_moments``.
+    n, k
+        Where they must be defined.
+    device
+        Where the rewards will be.
+    batch
+        Groups of a call.
+    draw
+        Rewards of a first batch, (batch, n): asked for where a user's rule answers neither to 0/1 nor to
+        graded rewards, to try it on what it will meet.
 
     Raises
     ------
@@ -86,6 +113,8 @@ def resolve(
         Something that is neither a name nor callable.
     ValueError
         No rule at all, an unknown name, two rules of one name, or a rule undefined at (n, k).
+    RandomRuleError, StatefulRuleError, CoupledRowsError
+        As ``rules.admit``.
     """
     if isinstance(estimators, Mapping):
         names, given = tuple(estimators), tuple(estimators.values())
@@ -101,7 +130,41 @@ def resolve(
             f"estimators holds {twice[0]!r} twice: results go by name; give each its own, e.g. "
             f"estimators={{'mine': rule, 'theirs': other}}"
         )
-    return BatchedRules(names, tuple(rules.resolve(rule, n, k) for rule in given), n, k)
+    admitted = (
+        _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw)
+        for rule, name in zip(given, names, strict=True)
+    )
+    return BatchedRules(names, tuple(admitted), n, k)
+
+
+def _admitted(
+    estimator: str | rules.Rule,
+    name: str,
+    *,
+    n: int,
+    k: int,
+    device: torch.device,
+    batch: int,
+    draw: Callable[[], torch.Tensor],
+) -> rules.Rule:
+    """One rule; tried on the levels of a first batch where it answers to no others."""
+
+    def lift(rule: rules.Rule) -> rules.Rule:
+        def lifted(rewards: Float, k: int) -> Float:
+            return as_numpy(_evaluate(rule, name, torch.as_tensor(rewards, device=device), k))
+
+        lifted.__name__ = name
+        return lifted
+
+    rule = rules.resolve(estimator, n, k)
+    try:
+        return rules.admit(rule, n, k, batch=batch, lift=lift)
+    except (rules.RandomRuleError, rules.CoupledRowsError):
+        raise
+    except Exception:  # of a stranger's rule that is defined on other rewards
+        met = np.unique(draw().cpu().numpy())
+        values = met[np.unique(np.linspace(0, len(met) - 1, _LEVELS).astype(int))]
+        return rules.admit(rule, n, k, values=values, batch=batch, lift=lift)
 
 
 def _from_one_sort(rule: rules.Rule) -> TypeGuard[RankLinear]:

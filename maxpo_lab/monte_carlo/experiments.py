@@ -108,7 +108,6 @@ def experiment(
     """
     n = as_group_size(n)
     k = as_k(k, n=n)
-    rules = batched_rules.resolve(estimators, n, k)
     where = devices.as_device(device)
     missing = [name for name in ("__call__", "device", "parameters") if not hasattr(sampler, name)]
     if missing:
@@ -130,7 +129,15 @@ def experiment(
     if along and gradient is None:
         raise ValueError(f"groups={groups} is measured against a gradient: pass gradient=")
     flat = None if gradient is None else flat_gradient(gradient, sampler.parameters)
-    return Experiment(rules=rules, sampler=sampler, seed=seed, gradient=flat, batch=batch_size(n, fewest))
+    batch = batch_size(n, fewest)
+
+    def draw() -> torch.Tensor:
+        rewards, _ = sampler(batch, n, generator=devices.stream(seed, 0, where))
+        return rewards
+
+    with torch.no_grad(), devices.reproducible(where):
+        rules = batched_rules.admit(estimators, n, k, device=where, batch=batch, draw=draw)
+    return Experiment(rules=rules, sampler=sampler, seed=seed, gradient=flat, batch=batch)
 
 
 def shard_sizes(settings: Experiment, groups: int) -> list[int]:

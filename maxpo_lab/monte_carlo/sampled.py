@@ -158,7 +158,8 @@ def monte_carlo_moments(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; a rule undefined at (n, k); a sampler or rule that breaks its contract.
+        Bad arguments; a rule undefined at (n, k); a sampler or rule that breaks its contract; a rule that is
+        random, remembers earlier calls or couples the groups of a batch, refused before anything is sampled.
 
     Notes
     -----

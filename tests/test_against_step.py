@@ -1,0 +1,169 @@
+"""Every toy-text world with every option steps as its table says, and one that does not is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from test_toy_text import near_optimal, stepped_by_gymnasium
+
+from envs import check_step, from_gymnasium
+from envs.mdp import TabularMDP
+from envs.toy_text import GymnasiumWorld
+
+OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *(
+        ("FrozenLake-v1", {"map_name": size, "is_slippery": slips})
+        for size in ("4x4", "8x8")
+        for slips in (True, False)
+    ),
+    ("FrozenLake-v1", {"success_rate": 0.7}),
+    ("FrozenLake-v1", {"reward_schedule": (5, -2, 1)}),
+    ("CliffWalking-v1", {}),
+    ("CliffWalking-v1", {"is_slippery": True}),
+    ("CliffWalkingSlippery-v1", {}),
+    *(
+        ("Taxi-v4", {"is_rainy": rainy, "fickle_passenger": fickle})
+        for rainy in (False, True)
+        for fickle in (False, True)
+    ),
+    ("Taxi-v4", {"fickle_passenger": True, "fickle_probability": 1.0}),
+    ("Taxi-v4", {"is_rainy": True, "rainy_probability": 0.5}),
+)
+
+
+@pytest.mark.parametrize(("name", "settings"), OPTIONS, ids=str)
+def test_toy_text_worlds_step_by_their_tables(name: str, settings: dict[str, Any]) -> None:
+    world = from_gymnasium(name, horizon=6, **settings)
+    visits = 2 if name.startswith("Taxi") else 20
+    check_step(world.env, world.mdp, visits=visits, steps=4, seed=1)
+
+
+@pytest.fixture(scope="module")
+def plain() -> GymnasiumWorld:
+    return from_gymnasium("Taxi-v4", horizon=40)
+
+
+@pytest.fixture(scope="module")
+def theta(plain: GymnasiumWorld) -> np.ndarray:
+    return near_optimal(plain)
+
+
+@pytest.mark.parametrize("chance", [0.3, 1.0])
+def test_a_fickle_passenger_is_in_the_oracle(chance: float, plain: GymnasiumWorld, theta: np.ndarray) -> None:
+    """The mean return of a policy that heads for the destination, against the environment's own steps."""
+    world = from_gymnasium("Taxi-v4", horizon=40, fickle_passenger=True, fickle_probability=chance)
+    exact = world.max_at_k(theta, 1)
+    returns = stepped_by_gymnasium(world, theta, 2000, seed=3)
+    error = returns.std() / np.sqrt(len(returns))
+    assert abs(returns.mean() - exact) <= 4.5 * error
+    assert abs(plain.max_at_k(theta, 1) - exact) > 6 * error  # what the table alone says is another number
+    assert world.theta.shape == (500, 6)
+
+
+def test_a_passenger_who_is_never_fickle_is_plain_taxi() -> None:
+    plain = from_gymnasium("Taxi-v4", horizon=12)
+    never = from_gymnasium("Taxi-v4", horizon=12, fickle_passenger=True, fickle_probability=0.0)
+    theta = np.random.default_rng(2).normal(size=plain.theta.shape)
+    assert never.max_at_k(theta, 2) == pytest.approx(plain.max_at_k(theta, 2), rel=1e-12)
+
+
+class Rewards(gymnasium.RewardWrapper[Any, Any]):
+    """Twice the reward, and none for the end."""
+
+    def reward(self, reward: Any) -> float:
+        return 2 * float(reward) - 1
+
+
+class Sticky(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """The action before is repeated now and then: a state that no observation shows."""
+
+    def step(self, action: Any) -> Any:
+        repeated = getattr(self, "last", action) if self.unwrapped.np_random.random() < 0.25 else action
+        self.last = action
+        return self.env.step(repeated)
+
+
+class Renamed(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """States counted from the other end."""
+
+    def observation(self, observation: Any) -> int:
+        return 15 - int(observation)
+
+
+@pytest.mark.parametrize("wrapper", [Rewards, Sticky, Renamed])
+def test_wrappers_that_change_the_world_are_refused(wrapper: Any) -> None:
+    name = f"maxpo-test/{wrapper.__name__}-v0"
+
+    def made(**settings: Any) -> Any:
+        return wrapper(gymnasium.make("FrozenLake-v1", is_slippery=False, **settings))
+
+    gymnasium.register(id=name, entry_point=made)
+    try:
+        with pytest.raises(ValueError, match=r"step led from state .* P says|more often|less often"):
+            from_gymnasium(name, horizon=5)
+    finally:
+        del gymnasium.registry[name]
+
+
+def test_a_wrapper_that_changes_nothing_is_taken() -> None:
+    gymnasium.register(
+        id="maxpo-test/Counted-v0",
+        entry_point=lambda **settings: gymnasium.wrappers.RecordEpisodeStatistics(
+            gymnasium.make("FrozenLake-v1", **settings)
+        ),
+    )
+    try:
+        counted = from_gymnasium("maxpo-test/Counted-v0", horizon=5)
+    finally:
+        del gymnasium.registry["maxpo-test/Counted-v0"]
+    plain = from_gymnasium("FrozenLake-v1", horizon=5)
+    assert counted.max_at_k(counted.theta, 2) == plain.max_at_k(plain.theta, 2)
+
+
+def test_wrong_chances_are_seen_where_every_outcome_is_possible() -> None:
+    """A lake that slips less than the table says: only frequencies tell."""
+    world = from_gymnasium("FrozenLake-v1", horizon=5, success_rate=0.6)
+    said = from_gymnasium("FrozenLake-v1", horizon=5, success_rate=0.3).mdp
+    with pytest.raises(ValueError, match=r"more often than P says|less often than P says"):
+        check_step(world.env, said, visits=200)
+    check_step(world.env, world.mdp, visits=200)
+
+
+def test_the_check_accepts_true_tables_at_its_rate() -> None:
+    world = from_gymnasium("FrozenLake-v1", horizon=5)
+    for seed in range(20):
+        check_step(world.env, world.mdp, visits=10, seed=seed, false_alarm=1e-3)
+
+
+def test_our_own_tables_are_taxis() -> None:
+    """The augmented table against an unrolling by hand of two steps with the passenger aboard."""
+    world = from_gymnasium("Taxi-v4", horizon=6, fickle_passenger=True, fickle_probability=1.0)
+    mdp, taxi = world.mdp, world.env.unwrapped
+    assert isinstance(mdp, TabularMDP)
+    aboard = taxi.encode(2, 2, 4, 1)
+    north = [
+        (mdp.target[edge], mdp.probability[edge])
+        for edge in np.flatnonzero((mdp.source == 500 + aboard) & (mdp.action == 1))
+    ]
+    assert dict(north) == pytest.approx({taxi.encode(1, 2, 4, other): 1 / 3 for other in (0, 2, 3)})
+    at_wall = np.flatnonzero((mdp.source == 500 + taxi.encode(0, 0, 4, 1)) & (mdp.action == 1))
+    assert mdp.target[at_wall].tolist() == [500 + taxi.encode(0, 0, 4, 1)]  # no move, no change of mind
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"visits": 0}, "visits=0"), ({"steps": 0}, "steps=0"), ({"false_alarm": 1.0}, "false_alarm=1.0")],
+)
+def test_bad_settings_are_named(change: dict[str, Any], says: str) -> None:
+    world = from_gymnasium("FrozenLake-v1", horizon=3)
+    with pytest.raises(ValueError, match=says):
+        check_step(world.env, world.mdp, **change)
+
+
+def test_numpy_integers_are_horizons() -> None:
+    assert from_gymnasium("FrozenLake-v1", horizon=np.int64(5)).horizon == 5
+    with pytest.raises(TypeError, match="horizon=True"):
+        from_gymnasium("FrozenLake-v1", horizon=True)
