@@ -132,7 +132,7 @@ def admit(
 
     Notes
     -----
-    Cost: nothing for the catalogue, else about 60 calls on up to 64 groups, three times that where the values
+    Cost: nothing for the catalogue, else about 40 calls on up to 64 groups, three times that where the values
     are not known. A coupling that shows neither on these groups nor in these batches is not seen.
     """
     rule = resolve(estimator, n, k)
