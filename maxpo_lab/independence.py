@@ -92,13 +92,13 @@ def check(answer: Answer, groups: Float, *, heard: Heard, same: Same, name: str,
     gets the same verdict.
     """
     if not all(same(first, other).all() for first, *others in heard.answers for other in others):
-        raise _changed(answer, groups, name)
+        raise changed(answer, groups, name)
     places = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
     few = groups[places]
     alone = np.concatenate([_in_part(answer, row[None], groups, name) for row in few])
     differs = _first_different(answer, few, alone, same=same, batch=max(batch, len(groups)))
     if not same(heard.advantages, answer(groups)).all():  # it has changed its mind meanwhile
-        raise _changed(answer, groups, name)
+        raise changed(answer, groups, name)
     if differs is not None:
         raise _coupled(name, *differs)
     agree = same(heard.advantages[places], alone)
@@ -144,7 +144,7 @@ def _in_part(answer: Answer, part: Float, groups: Float, name: str) -> Float:
         ) from error
 
 
-def _changed(answer: Answer, groups: Float, name: str) -> RandomRuleError:
+def changed(answer: Answer, groups: Float, name: str) -> RandomRuleError:
     """The error for two answers: called again and again, a memory rests or moves one way, chance does not."""
     steps = np.diff([answer(groups) for _ in range(_SETTLING)], axis=0)
     moved = np.asarray((steps != 0).any(axis=0))

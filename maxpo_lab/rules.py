@@ -304,6 +304,7 @@ def _equivariance(
     rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int, *, advantages: Float, same: _Likeness
 ) -> Behaviour:
     expected = _by_level(advantages, level)
+    example = None
     for order in _orders(*rewards.shape):
         shuffled = np.take_along_axis(rewards, order, axis=1)
         moved = np.take_along_axis(level, order, axis=1)
@@ -312,8 +313,10 @@ def _equivariance(
         if not agree.all():
             row = int(np.argmin(agree))
             example = (rewards[row].tolist(), shuffled[row].tolist())
-            return Behaviour(counterexample=example)
-    return Behaviour(counterexample=None)
+            break
+    if not same(advantages, evaluate(rule, rewards, k)).all():  # it has changed its mind meanwhile
+        raise independence.changed(lambda groups: evaluate(rule, groups, k), rewards, describe(rule))
+    return Behaviour(counterexample=example)
 
 
 def _orders(rows: int, n: int) -> Iterator[npt.NDArray[np.intp]]:
