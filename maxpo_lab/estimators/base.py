@@ -184,11 +184,11 @@ class RankLinear(Estimator):
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         device = array_api_compat.device(rewards)
-        return from_tables(xp, rewards, _on_device(self, rewards.shape[-1], k, xp, device))
+        return from_tables(xp, rewards, on_device(self, rewards.shape[-1], k, xp, device))
 
 
 @lru_cache(maxsize=256)
-def _on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> Tables:
+def on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> Tables:
     """The tables of a rule for one namespace and device, made once."""
     made = rule.table(n, k, False)
     on_device = partial(xp.asarray, device=device, copy=True)
