@@ -105,7 +105,7 @@ def batch_moments(
             f"side_by_side puts separate ones next to each other"
         )
     n = as_group_size(n)
-    k = as_k(k, n=n)
+    k = as_k(k)
     drawn = len(target_weights(target, n, k))
     rule = resolve(estimator, n, k)
     each = tuple(

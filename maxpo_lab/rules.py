@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from . import independence, states
 from .estimators import Estimator, get_estimator
+from .groups import as_k
 from .precision import FLOAT32, FLOAT64, Precision, allowed, as_numpy, ladder, recognise
 from .refusals import BadShapeError, CoupledRowsError, NotFiniteError, NotRealError, RandomRuleError
 
@@ -75,7 +76,7 @@ def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
     TypeError
         Neither a name nor callable.
     ValueError
-        An unknown name, or an Estimator undefined at this n and k.
+        An unknown name, or an Estimator undefined at this n and k; another callable for ``k > n``.
     """
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
     if not callable(rule):
@@ -83,7 +84,9 @@ def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
             f"estimator={estimator!r} is a {type(estimator).__name__}: pass a name, an Estimator or a "
             f"callable (rewards (B, n), k) -> (B, n)"
         )
-    if isinstance(rule, Estimator) and (reason := rule.why_not(n, k)):
+    if not isinstance(rule, Estimator):
+        as_k(k, n=n)  # it does not say whether it uses k
+    elif reason := rule.why_not(n, k):
         raise ValueError(reason)
     return rule
 
@@ -297,7 +300,8 @@ class _Likeness:
 def _likeness(rule: Rule, rewards: Float, advantages: Float, k: int) -> _Likeness:
     told = hasattr(rule, "precision") or isinstance(rule, Estimator)
     found = precision_of(rule) if told else recognise(rule, rewards.shape[1], k)
-    return _Likeness(found, max(float(np.abs(advantages).max()), k * float(np.ptp(rewards))))
+    size = min(k, rewards.shape[1])  # a rule that takes a larger k does not use it
+    return _Likeness(found, max(float(np.abs(advantages).max()), size * float(np.ptp(rewards))))
 
 
 def _equivariance(

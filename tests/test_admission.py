@@ -257,6 +257,7 @@ NO_CONSUMERS = {
     "maxpo_lab.advantages.advantages": "hands a batch to its rule once and measures nothing",
     "maxpo_lab.rules.per_group": "a lift: what comes out is admitted where it is used",
     "maxpo_lab.monte_carlo.batched_rules.on_numpy": "a lift",
+    "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
     "maxpo_lab.theory.lift": "a lift",
     "maxpo_lab.rules.describe": "calls nothing",
     "maxpo_lab.rules.resolve": "calls nothing",
