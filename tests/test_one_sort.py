@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,19 @@ def test_stacks_hold_every_rank_linear_rule_once() -> None:
     rules = [(ml.get_estimator(name), 2) for name in ("reinforce", "grpo", "maxpo", "pkpo-s", "maxrl")]
     assert [each.places for each in stacked(rules, 4, CPU)] == [[2], [0, 3]]
     assert stacked(rules[1:2], 4, CPU) == ()
+
+
+@pytest.mark.parametrize("method", ["__call__", "_advantages"])
+def test_a_rank_linear_rule_answers_with_its_coefficients(method: str) -> None:
+    """It is measured by them: another answer, coupled ones among them, would never be seen."""
+
+    def whitened(self: ml.RankLinear, *given: object) -> object:
+        found = getattr(super(ml.RankLinear, self), method)(*given)
+        return found / found.std()
+
+    with pytest.raises(TypeError, match=f"Whitened is a RankLinear with a {method} of its own.*Estimator"):
+        type("Whitened", (ml.RankLinear,), {method: whitened})
+    kind = type("Mine", (ml.RankLinear,), {"describe": lambda self: self.name})
+    own = ml.get_estimator("maxpo")
+    mine = kind(**{field.name: getattr(own, field.name) for field in fields(own)})
+    assert torch.equal(mine(REWARDS, 2), own(REWARDS, 2))
