@@ -191,7 +191,7 @@ def exact_moments(
     memory.
     """
     n = as_group_size(n)
-    k = as_k(k)
+    k = as_k(k, n=n if looks_at_k(target) else None)
     if not isinstance(levels, RewardLevels):
         raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
     alpha = target_weights(target, n, k)
@@ -264,12 +264,7 @@ def _reference(value: float) -> float:
 
 
 def target_weights(target: str, n: int, k: int) -> Vector:
-    """Weights of the objective that a bias is measured against. ValueError names the argument ``target``.
-
-    The group must hold the rollouts that the objective looks at: ``k <= n``, unless k says nothing about it.
-    """
-    if looks_at_k(target):
-        k = as_k(k, n=n)
+    """Weights of the objective that a bias is measured against. ValueError names the argument ``target``."""
     try:
         return objective_weights(target, n, k)
     except ValueError as error:
