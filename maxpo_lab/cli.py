@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -330,6 +331,8 @@ def main() -> None:
     try:
         app()
     except Exception:
-        traceback.print_exc()
-        sys.stderr.write("maxpo-lab: this is a fault of the program, not of its input\n")
+        with suppress(OSError):  # where nobody can be told, the status still tells
+            traceback.print_exc()
+            sys.stderr.write("maxpo-lab: this is a fault of the program, not of its input\n")
+            sys.stderr.flush()
         sys.exit(_INTERNAL)

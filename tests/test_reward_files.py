@@ -159,7 +159,7 @@ def test_ids_of_any_size_are_told_apart(tmp_path: Path) -> None:
         ("a.jsonl", '{"group":1,"reward":1,"group":2}', ["line 1: the key 'group' twice"]),
         ("a.jsonl", '3\n"x"\n[1]\nnull', ["line 1", "a number, not", "a text", "a list", "line 4", "null"]),
         ("a.jsonl", '{"group":1,"score":1}', ["line 1: no 'reward' (--reward)"]),
-        ("a.jsonl", '{"group":1,"reward":1}\n\ufeff{"group":1,"reward":1}', ["line 2: not JSON", "BOM"]),
+        ("a.jsonl", '{"group":1,"reward":1}\n\ufeff{"group":1,"reward":1}', ["line 2: not JSON"]),
         ("a.csv", "group,reward\na,1_0\n", ["line 2: reward '1_0' is not a number"]),
         ("a.csv", "group,reward\na,yes\n", ["line 2: reward 'yes' is not a number"]),
         ("a.csv", 'group,reward\n"a\nb",1\n"c\nd",x\n', ["line 4: reward 'x'"]),

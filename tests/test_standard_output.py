@@ -113,3 +113,10 @@ def test_a_fault_of_the_program_is_no_verdict(
     said = capsys.readouterr().err
     assert "KeyError: 'a fault'" in said
     assert "fault of the program" in said
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert status(monkeypatch, arguments, io.StringIO()) == 70

@@ -67,8 +67,7 @@ def read_json_lines(path: Path, reward: str, group: str | None) -> RewardFile:
 def _object(line: str) -> dict[str, Any] | str:
     """The object of a line, or what is wrong with it."""
     try:
-        # An object as a tuple of pairs: told from an array, with a key that comes twice still seen.
-        found = json.loads(line, object_pairs_hook=tuple, parse_int=_integer)
+        found = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         return f"not JSON ({error.msg}, character {error.pos + 1})"
     except RecursionError:
@@ -89,6 +88,10 @@ def _integer(digits: str) -> int | Decimal:
         return int(digits)
     except ValueError:
         return Decimal(digits)
+
+
+#: Reads an object as a tuple of pairs: told from an array, with a key that comes twice still seen.
+_DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=_integer)
 
 
 def _with(line: str, key: str, value: float) -> str:
