@@ -93,66 +93,11 @@ def test_rllm(load: Load) -> None:
         assert found.tolist() == again.tolist() == pytest.approx(expected, abs=1e-14)
 
 
-#: A batch as trainers meet it: a missing reward, a group cut to K - 1, one left with one scored rollout.
-GAPS: dict[str, list[float]] = {
-    "whole": REWARDS["a"],
-    "missing": [0.0, float("nan"), *REWARDS["a"][1:]],
-    "cut": [1.0, 0.0, 1.0],
-    "alone": [float("nan")] * 4 + [1.0],
-}
-WITH_GAPS = {
-    "whole": EXPECTED["a"],
-    "missing": [EXPECTED["a"][0], 0.0, *EXPECTED["a"][1:]],
-    "cut": [0.0] * 3,
-    "alone": [0.0] * 5,
-}
-
-
-def test_rllm_goes_on_over_gaps_and_counts_them(load: Load, caplog: pytest.LogCaptureFixture) -> None:
-    registry: dict[str, Any] = {}
-    module = load(
-        "rllm",
-        "rllm.trainer.algorithms.advantage",
-        register_rllm_adv_estimator=lambda name: lambda function: registry.setdefault(name, function),
-    )
-    groups = [np.array(group) for group in GAPS.values()]
-    for batch in (1, 2):
-        advantages, _ = registry["maxpo"](rewards=groups, algorithm_config=object(), traj_groups=[])
-        for found, expected in zip(advantages, WITH_GAPS.values(), strict=True):
-            assert found.tolist() == pytest.approx(expected, abs=1e-14)
-        assert dict(module.LEFT_OUT) == {"unscored": 5 * batch, "in_small_groups": 4 * batch}
-    assert "advantage 0 for {'unscored': 5, 'in_small_groups': 4}" in caplog.text
-    caplog.clear()
-    registry["maxpo"](rewards=groups[:1], algorithm_config=object(), traj_groups=[])
-    assert not caplog.text
-
-
-class Sample(SimpleNamespace):
-    """What slime hands over, as far as it is documented."""
-
-    def get_reward_value(self, args: Any) -> float | None:
-        return self.reward[args.reward_key]
-
-
-@pytest.mark.parametrize("unscored", [None, float("nan")])
-def test_slime_goes_on_over_gaps_and_counts_them(load: Load, unscored: float | None) -> None:
-    samples, expected = [], []
-    for index, name in enumerate(GAPS):
-        for reward, advantage in zip(GAPS[name], WITH_GAPS[name], strict=True):
-            value = unscored if np.isnan(reward) else reward
-            samples.append(Sample(reward={"score": value}, group_index=index))
-            expected.append(advantage)
-    args = SimpleNamespace(reward_key="score", maxpo_k=K)
-    module = load("slime")
-    raw, advantages = module.post_process_rewards(args, samples)
-    assert advantages == pytest.approx(expected, abs=1e-14)
-    assert np.isfinite(raw).all()
-    metrics: dict[str, Any] = {"rollout/other": 1.0}
-    assert module.log_left_out(3, args, samples, metrics, 1.5) is False
-    assert metrics == {"rollout/other": 1.0, "rollout/maxpo_unscored": 5, "rollout/maxpo_in_small_groups": 4}
-
-
 def test_slime(load: Load) -> None:
+    class Sample(SimpleNamespace):
+        def get_reward_value(self, args: Any) -> float:
+            return self.reward[args.reward_key]
+
     samples = [
         Sample(reward={"score": reward}, group_index=ord(uid)) for reward, uid in zip(RAW, UIDS, strict=True)
     ]
@@ -161,6 +106,94 @@ def test_slime(load: Load) -> None:
     assert raw == RAW
     assert advantages == pytest.approx(ADVANTAGES, abs=1e-14)
     assert {type(value) for value in [*raw, *advantages]} == {float}
+
+
+#: A batch with unscored rollouts and partial groups.
+MISSING = None
+HURT: dict[str, list[float | None]] = {
+    "a": [0.0, MISSING, 1.0, 0.5, 1.0, 0.0],  # as REWARDS["a"] once scored
+    "b": [0.0, 1.0, 0.5],  # fewer than K
+    "c": [MISSING, 1.0, 0.0, MISSING, 0.5],  # fewer than K once scored
+    "d": [MISSING] * 5,  # no scored one at all
+    "e": REWARDS["c"],
+}
+HURT_ADVANTAGES = {
+    "a": [EXPECTED["a"][0], 0.0, *EXPECTED["a"][1:]],
+    "b": [0.0] * 3,
+    "c": [0.0] * 5,
+    "d": [0.0] * 5,
+    "e": EXPECTED["c"],
+}
+HURT_ROWS = [value for values in HURT_ADVANTAGES.values() for value in values]
+HURT_COUNTS = {"rollouts": 25, "unscored_rollouts": 8, "groups": 5, "small_groups": 3}
+
+
+def not_a_number(values: list[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
+
+
+@pytest.mark.parametrize("as_nan", [True, False], ids=["NaN", "None"])
+def test_rllm_trains_on_without_the_unscored(
+    load: Load, as_nan: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    framework = "rllm.trainer.algorithms.advantage"
+    module = load("rllm", framework, register_rllm_adv_estimator=lambda name: lambda function: function)
+    groups = [np.array(not_a_number(group) if as_nan else group) for group in HURT.values()]
+    for calls in (1, 2):
+        advantages, _ = module.maxpo(rewards=groups)
+        for found, expected in zip(advantages, HURT_ADVANTAGES.values(), strict=True):
+            assert found.tolist() == pytest.approx(expected, abs=1e-14)
+        assert dict(module.COUNTS) == {name: calls * count for name, count in HURT_COUNTS.items()}
+        assert len(caplog.records) == calls
+    assert "'unscored_rollouts': 8" in caplog.text
+    module.maxpo(rewards=[np.array(REWARDS["a"])])
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("key", ["score", None])
+@pytest.mark.parametrize("as_nan", [True, False], ids=["NaN", "None"])
+def test_slime_trains_on_without_the_unscored(load: Load, key: str | None, as_nan: bool) -> None:
+    class Sample(SimpleNamespace):
+        def get_reward_value(self, args: Any) -> float:  # as slime's: None has no item
+            return self.reward[args.reward_key] if args.reward_key else self.reward
+
+    def sample(uid: str, value: float | None) -> Sample:
+        given = float("nan") if value is None and as_nan else value
+        return Sample(reward={key: given} if key and given is not None else given, group_index=ord(uid))
+
+    module, args = load("slime"), SimpleNamespace(reward_key=key, maxpo_k=K)
+    samples = [sample(uid, value) for uid, values in HURT.items() for value in values]
+    raw, advantages = module.post_process_rewards(args, samples)
+    assert raw == [value or 0.0 for values in HURT.values() for value in values]
+    assert advantages == pytest.approx(HURT_ROWS, abs=1e-14)
+
+    metrics = {"rollout/other": 1}
+    assert module.log_rollouts(7, args, samples, metrics, 1.0) is False  # slime goes on to log them
+    assert metrics == {
+        "rollout/other": 1,
+        "rollout/maxpo_unscored_rollouts": HURT_COUNTS["unscored_rollouts"],
+        "rollout/maxpo_small_groups": HURT_COUNTS["small_groups"],
+    }
+
+
+def test_slime_without_metrics_to_add_to_gets_a_warning(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    sample = SimpleNamespace(reward=None, group_index=0)
+    assert load("slime").log_rollouts(7, SimpleNamespace(maxpo_k=K), [sample], None, 1.0) is False
+    assert "rollout 7: {'rollout/maxpo_unscored_rollouts': 1, 'rollout/maxpo_small_groups': 1}" in caplog.text
+
+
+def test_skyrl_trains_on_without_the_unscored(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    framework = "skyrl.backends.skyrl_train.utils.ppo_utils"
+    module = load("skyrl", framework, AdvantageEstimatorRegistry=SimpleNamespace(register=lambda *_: None))
+    rewards = torch.tensor([value for values in HURT.values() for value in not_a_number(values)] + [0.0])
+    index = [uid for uid, values in HURT.items() for _ in values]
+    mask = torch.ones(len(rewards), 2)
+    mask[-1] = 0  # padding, which is no small group
+    advantages, _ = module.maxpo(rewards[:, None] * torch.tensor([1.0, 0.0]), mask, [*index, "pad0"])
+    expected = torch.tensor([*HURT_ROWS, 0.0])[:, None] * mask
+    assert (advantages - expected).abs().max() <= FLOAT32
+    assert module.COUNTS == HURT_COUNTS
+    assert "'small_groups': 3" in caplog.text
 
 
 def test_the_table_names_every_adapter() -> None:
