@@ -7,7 +7,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q torch==2.13.0 numpy
+"$work/venv/bin/pip" install -q torch==2.13.0 numpy==2.4.0
 "$work/venv/bin/python" - <<'PYTHON'
 import torch
 

@@ -8,8 +8,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q torch==2.13.0 numpy packaging 'tensordict<=0.10' omegaconf 'transformers<5.11' \
-  ray==2.60.0 codetiming orjson
+"$work/venv/bin/pip" install -q torch==2.13.0 numpy==2.4.6 packaging==25.0 tensordict==0.10.0 omegaconf==2.4.0 \
+  transformers==5.10.4 ray==2.60.0 codetiming==1.4.0 orjson==3.13.0
 "$work/venv/bin/pip" install -q --no-deps verl==0.9.1
 "$work/venv/bin/python" - <<'PYTHON' 2> "$work/log"
 from importlib.metadata import version
