@@ -67,8 +67,22 @@ def setup(tmp_path: Path) -> Setup:
 
 
 @pytest.fixture(scope="module")
-def expected() -> pd.DataFrame:
-    return runner.run(get_study("variance"), "smoke", workers=1, console=QUIET).rows
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    """A store with every cell, made once, and the rows."""
+    store = tmp_path_factory.mktemp("filled") / "cells"
+    return store, runner.run(get_study("variance"), "smoke", workers=1, console=QUIET, store=store).rows
+
+
+@pytest.fixture
+def full(setup: Setup, filled: tuple[Path, pd.DataFrame]) -> Setup:
+    """The setup after a first run: a copy of its store."""
+    shutil.copytree(filled[0], setup.store)
+    return setup
+
+
+@pytest.fixture(scope="module")
+def expected(filled: tuple[Path, pd.DataFrame]) -> pd.DataFrame:
+    return filled[1]
 
 
 def test_without_a_store_all_is_measured_and_nothing_written(expected: pd.DataFrame) -> None:
@@ -87,33 +101,30 @@ def test_stored_cells_are_reused_and_give_the_same_bits(setup: Setup, expected: 
 
 
 def test_only_the_missing_cells_are_measured(
-    setup: Setup, expected: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    full: Setup, expected: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setup.run()
-    for path in setup.files[::3]:
+    for path in full.files[::3]:
         path.unlink()
     measured = []
-    spy = replace(setup.study, measure=lambda cell: measured.append(cell) or setup.study.measure(cell))
+    spy = replace(full.study, measure=lambda cell: measured.append(cell) or full.study.measure(cell))
     monkeypatch.setattr(engines, "get_study", lambda _: spy)
-    finished, _ = setup.run()
+    finished, _ = full.run()
     missing = finished.cells - finished.reused
     assert len(measured) == missing == len(range(0, finished.cells, 3))
     assert bits(finished.rows) == bits(expected)
 
 
-def test_fresh_measures_again(setup: Setup) -> None:
-    setup.run()
-    finished, said = setup.run(fresh=True)
+def test_fresh_measures_again(full: Setup) -> None:
+    finished, said = full.run(fresh=True)
     assert (finished.reused, said) == (0, "")
-    assert len(setup.files) == finished.cells
+    assert len(full.files) == finished.cells
 
 
-def test_presets_share_their_common_cells(setup: Setup) -> None:
-    setup.run()
-    common = {*setup.study.cells("smoke")} & {*setup.study.cells("standard")}
+def test_presets_share_their_common_cells(full: Setup) -> None:
+    common = {*full.study.cells("smoke")} & {*full.study.cells("standard")}
     assert common
-    stored, total = runner.count_stored(setup.study, "standard", setup.store)
-    assert (stored, total) == (len(common), len(setup.study.cells("standard")))
+    stored, total = runner.count_stored(full.study, "standard", full.store)
+    assert (stored, total) == (len(common), len(full.study.cells("standard")))
 
 
 def test_a_cell_named_twice_is_measured_once_and_has_its_rows_twice(
@@ -138,19 +149,18 @@ def test_a_cell_named_twice_is_measured_once_and_has_its_rows_twice(
     ids=["empty", "cut short", "one digit", "one byte more", "binary", "another cell"],
 )
 def test_a_damaged_cell_is_named_set_aside_and_measured_again(
-    setup: Setup, expected: pd.DataFrame, damage: Any
+    full: Setup, expected: pd.DataFrame, damage: Any
 ) -> None:
-    setup.run()
-    path, other = setup.files[2:4]
+    path, other = full.files[2:4]
     damage(path, other)
     content = path.read_bytes()
-    finished, said = setup.run()
+    finished, said = full.run()
     assert str(path) in said
     assert "damaged" in said
     assert finished.reused == finished.cells - 1
     assert bits(finished.rows) == bits(expected)
     assert path.with_name(f"{path.name}.damaged").read_bytes() == content
-    assert setup.run()[0].reused == finished.cells
+    assert full.run()[0].reused == finished.cells
 
 
 def test_cells_of_other_sources_are_removed_once_a_run_is_complete(
@@ -171,31 +181,30 @@ def test_cells_of_other_sources_are_removed_once_a_run_is_complete(
 
 @pytest.mark.parametrize("part", ["sources", "gymnasium"])
 def test_cells_that_were_made_from_something_else_are_not_served(
-    setup: Setup, expected: pd.DataFrame, part: str, monkeypatch: pytest.MonkeyPatch
+    full: Setup, expected: pd.DataFrame, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, _ = setup.run()
-    old = setup.files
+    cells = len(full.study.cells("smoke"))
+    old = full.files
     ours = sources.describe("variance")
     assert part in ours
     monkeypatch.setattr(sources, "describe", lambda _: ours | {part: "other"})
-    assert runner.count_stored(setup.study, "smoke", setup.store) == (0, first.cells)
+    assert runner.count_stored(full.study, "smoke", full.store) == (0, cells)
     # Put where the new ones would be, under their names, they are damaged cells.
-    (key, _), *_ = runner._keyed(setup.study, "smoke", ours | {part: "other"})
-    place = Store(setup.store / "variance", ours | {part: "other"}).path(key)
+    (key, _), *_ = runner._keyed(full.study, "smoke", ours | {part: "other"})
+    place = Store(full.store / "variance", ours | {part: "other"}).path(key)
     place.parent.mkdir()
     shutil.copy(old[0], place)
-    finished, said = setup.run()
+    finished, said = full.run()
     assert finished.reused == 0
     assert f"{place} is damaged (it holds another cell)" in said
     assert bits(finished.rows) == bits(expected)
-    assert not {*old} & {*setup.files}
+    assert not {*old} & {*full.files}
 
 
-def test_half_written_files_are_swept(setup: Setup) -> None:
-    setup.run()
-    left = setup.files[0].with_suffix(".tmp")
+def test_half_written_files_are_swept(full: Setup) -> None:
+    left = full.files[0].with_suffix(".tmp")
     left.write_text("half")
-    setup.run()
+    full.run()
     assert not left.exists()
 
 
