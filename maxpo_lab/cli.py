@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from .estimators import Estimator, get_estimator, list_estimators
+from .estimators.numerals import numeral
 from .estimators.registry import parameters
+from .groups import as_k
+from .outputs import STANDARD, OutputError, write, write_standard
 from .references import bibtex
-from .reward_files import RewardFileError, read, write
+from .reward_files import COMPRESSED, READERS, RewardFile, RewardFileError, read
 from .spectrum import Spectrum, pass_at_k_spectrum
 
 app = typer.Typer(
@@ -32,6 +40,8 @@ _SCALE_LAWS = {
 }
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
+#: Exit status of a fault of this program, which is no verdict and no bad usage (EX_SOFTWARE).
+_INTERNAL = 70
 
 
 @app.command("list")
@@ -44,8 +54,8 @@ def list_() -> None:
         table.add_column(column, no_wrap=True)
     for rule in map(get_estimator, list_estimators()):
         objective = "its own" if rule.objective == rule.name else rule.objective
-        table.add_row(rule.name, rule.equation, objective, *_claims(rule))
-    Console().print(table)
+        table.add_row(*map(escape, (rule.name, rule.equation, objective, *_claims(rule))))
+    _print(table)
 
 
 @app.command()
@@ -60,15 +70,14 @@ def show(
         spectrum = pass_at_k_spectrum(rule, n=n, k=k)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    console = Console()
     unbiased, centered = _claims(rule)
-    options = parameters(name.partition(":")[0])
+    options = parameters(name)
     facts = {
         "name": f"{rule.name} ({rule.title})",
         "rule": rule.equation,
         "objective": rule.objective,
         "uses k": "yes" if rule.uses_k else "no",
-        "parameters": ", ".join(f"{key}={value:g}" for key, value in options.items()) or "none",
+        "parameters": ", ".join(f"{key}={numeral(value)}" for key, value in options.items()) or "none",
         "claims": f"unbiased: {unbiased}, centered: {centered}",
         "rewards + c": "changes nothing" if rule.laws.shift_invariant else "changes the advantages",
         "rewards x c": _SCALE_LAWS[rule.laws.scale],
@@ -79,12 +88,13 @@ def show(
     }
     table = Table.grid(padding=(0, 2))
     for label, text in facts.items():
-        table.add_row(f"[bold]{label}[/bold]", text)
-    console.print(table)
-    console.print(f"\n[bold]spectrum[/bold]  on 0/1 rewards it climbs sum_k lambda_k pass@k  (n={n}, K={k})")
-    console.print(_bars(spectrum))
-    console.print()
-    console.print(bibtex(rule), highlight=False, markup=False, soft_wrap=True)
+        table.add_row(f"[bold]{label}[/bold]", escape(text))
+    _print(
+        table,
+        f"\n[bold]spectrum[/bold]  on 0/1 rewards it climbs sum_k lambda_k pass@k  (n={n}, K={k})",
+        _bars(spectrum),
+    )
+    _write(STANDARD, f"\n{bibtex(rule)}\n")
 
 
 @app.command()
@@ -102,37 +112,42 @@ def advantages(
     small_groups: Annotated[
         Literal["raise", "zero"], typer.Option(help="Groups too small for k: refuse, or give 0.")
     ] = "raise",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: standard output.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write; - is standard output, which is the default."),
+    ] = None,
 ) -> None:
-    """Add the advantages of each group to a file of rewards, in the file's own format."""
+    """Add the advantages of each group to a file of rewards, in the file's own format.
+
+    All else stays as it was: byte order mark, line ends, quotes and the spelling of numbers; codecs, row
+    groups and metadata of Parquet. A regular file is written whole or not at all; it may be the input itself.
+    """
     from .advantages import advantages as compute  # noqa: PLC0415 - the command has the same name
 
     try:
         content = read(file, reward=reward, group=None if one_group else group)
-        empty = [line for line, value in zip(content.lines, content.rewards, strict=True) if np.isnan(value)]
-        if empty and missing == "raise":
-            where = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
+        _refuse_empty(file, content, missing)
+        rule = get_estimator(estimator)
+        if small_groups == "raise":
+            _refuse_small(file, content, rule, as_k(k))
+        if output is not None:
+            _check_ending(file, output)
+        elif file.suffix.lower() == ".parquet":
             raise RewardFileError(
-                f"{file}: no reward in line {where}; --missing omit leaves such rows out of their group"
+                "Parquet is not for a terminal: name a file with --output, or - for standard output"
             )
-        ids = np.zeros(len(content.rewards), dtype=np.intp) if content.groups is None else content.groups
         values = compute(
             content.rewards,
             k,
-            estimator=estimator,
-            group_ids=ids,
+            estimator=rule,
+            group_ids=_codes(content),
             nan_policy=missing,
             small_groups=small_groups,
         )
         rendered = content.render(column, values)
-        if output is not None:
-            write(output, rendered)
-        elif file.suffix.lower() == ".parquet":
-            raise RewardFileError("Parquet is not for a terminal: name a file with --output")
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
-    if output is None:
-        sys.stdout.buffer.write(rendered)
+    _write(output or STANDARD, rendered)
 
 
 @app.command()
@@ -161,15 +176,19 @@ def audit(
     seconds: Annotated[float, typer.Option(help="What one call may take.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     markdown: Annotated[
-        Path | None, typer.Option(help="Also write the report to this Markdown file.")
+        Path | None,
+        typer.Option(help="Also write the report to this Markdown file; - prints Markdown alone."),
     ] = None,
 ) -> None:
     """Audit an advantage rule, exactly: its objective, bias, centering, variance, edges, nearest rule.
 
-    Exit status 0 where every claim holds, 1 where one fails or the rule misbehaves, 2 for bad usage.
+    Exit status 0 where every claim holds, 1 where one fails or the rule misbehaves, 2 for bad usage, 70 for a
+    fault of this program.
     """
     from .auditing.apart import audit_apart  # noqa: PLC0415 - scipy's optimisers, for this command alone
 
+    if as_json and markdown == STANDARD:
+        raise typer.BadParameter("--json and --markdown - both print on standard output: name a file")
     try:
         report = audit_apart(
             rule,
@@ -183,17 +202,80 @@ def audit(
             allow_scale=allow_scale,
             seconds=seconds,
         )
-        if markdown is not None:
-            write(markdown, report.to_markdown().encode())
     except (TypeError, ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
+    if markdown is not None:
+        _write(markdown, report.to_markdown())
     if as_json:
-        sys.stdout.write(report.to_json() + "\n")
-    else:
-        Console().print(report.panel())
+        _write(STANDARD, report.to_json() + "\n")
+    elif markdown != STANDARD:
+        _print(report.panel())
         if report.failing_test:  # as it is, to be copied
-            sys.stdout.write(f"\n{report.failing_test}")
+            _write(STANDARD, f"\n{report.failing_test}")
     raise typer.Exit(0 if report.passed else 1)
+
+
+def _print(*renderables: RenderableType) -> None:
+    """Print to the terminal, or as plain text, in whatever encoding standard output has."""
+    console = Console()
+    with console.capture() as captured:
+        for each in renderables:
+            console.print(each)
+    _write(STANDARD, captured.get())
+
+
+def _write(path: Path, content: bytes | str) -> None:
+    """Write an output; bad usage where it cannot be written."""
+    try:
+        if path == STANDARD:
+            write_standard(content)
+        else:
+            raw = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+            write(path, raw)
+    except OutputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _codes(content: RewardFile) -> npt.NDArray[np.intp]:
+    """The number of each row's group: all 0 where the file is one group."""
+    return np.zeros(len(content.rewards), dtype=np.intp) if content.groups is None else content.groups.codes
+
+
+def _refuse_empty(file: Path, content: RewardFile, missing: str) -> None:
+    """Refuse missing rewards, by their rows, unless they are to be left out."""
+    empty = np.flatnonzero(np.isnan(content.rewards))
+    if len(empty) and missing == "raise":
+        where = ", ".join(str(content.numbers[row]) for row in empty[:5])
+        where += ", ..." if len(empty) > 5 else ""
+        raise RewardFileError(
+            f"{file}: no reward in {content.place} {where}; --missing omit leaves such rows out of their "
+            f"group"
+        )
+
+
+def _refuse_small(file: Path, content: RewardFile, rule: Estimator, k: int) -> None:
+    """Refuse a group that the rule is not defined on, by its id and first row."""
+    codes = _codes(content)
+    sizes = np.bincount(codes[~np.isnan(content.rewards)], minlength=codes.max() + 1)
+    for size in np.unique(sizes[sizes > 0]):
+        if reason := rule.why_not(int(size), k):
+            group = int(np.argmax(sizes == size))
+            first = content.numbers[int(np.argmax(codes == group))]
+            name = "the file" if content.groups is None else f"group {content.groups.ids[group]!s:.80}"
+            raise RewardFileError(
+                f"{file}: {name} (from {content.place} {first}) has {size} scored rollouts: {reason}; "
+                f"--small-groups zero gives such groups advantage 0"
+            )
+
+
+def _check_ending(file: Path, output: Path) -> None:
+    """Refuse an output whose ending promises another format than the file's own."""
+    promised = output.suffix.lower()
+    alike = {promised, file.suffix.lower()}
+    if len(alike) > 1 and alike != {".jsonl", ".ndjson"} and promised in (*READERS, *COMPRESSED):
+        raise RewardFileError(
+            f"--output {output}: what is written has the format of {file}; end it in {file.suffix}"
+        )
 
 
 def _settings(given: list[str]) -> dict[str, Any]:
@@ -238,5 +320,19 @@ def _bars(spectrum: Spectrum) -> Table:
 
 
 def main() -> None:
-    """Run the command line; bad input is a message and exit code 2."""
-    app()
+    """Run the command line.
+
+    Bad input is a message and exit status 2, a fault of this program a traceback and 70: 1 is the status of a
+    claim that fails.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except Exception:
+        with suppress(OSError):  # where nobody can be told, the status still tells
+            traceback.print_exc()
+            sys.stderr.write("maxpo-lab: this is a fault of the program, not of its input\n")
+            sys.stderr.flush()
+        sys.exit(_INTERNAL)

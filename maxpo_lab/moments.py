@@ -14,7 +14,7 @@ from .floor import VarianceFloor
 from .groups import as_group_size, as_k
 from .levels import RewardLevels
 from .objective import gradient_coefficients
-from .order_statistics import objective_weights, same_objective
+from .order_statistics import looks_at_k, objective_weights, same_objective
 from .threshold_sums import ThresholdSums
 from .weights import Vector
 
@@ -162,7 +162,7 @@ def exact_moments(
     levels
         The policy.
     n, k
-        Group size and K.
+        Group size and K, ``1 <= k <= n``; any ``k >= 1`` where neither the rule nor the target uses k.
     target
         The objective whose gradient the bias is measured against: ``"max@k"``, ``"mean"``, ``"max@n"`` or
         an L-statistic such as ``"l-statistic:TopM:2"``.
@@ -191,7 +191,7 @@ def exact_moments(
     memory.
     """
     n = as_group_size(n)
-    k = as_k(k, n=n)
+    k = as_k(k, n=n if looks_at_k(target) else None)
     if not isinstance(levels, RewardLevels):
         raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
     alpha = target_weights(target, n, k)

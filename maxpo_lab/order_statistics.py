@@ -19,6 +19,11 @@ PRESETS = ("TopM:m", "BotM:m", "LowerTailMean:q", "Median", "TrimM:m", "ReMin")
 PREFIX = "l-statistic:"
 
 
+def looks_at_k(objective: str) -> bool:
+    """Whether an objective is of k rollouts: those of one rollout, or of the whole group, are of any k."""
+    return objective not in ("mean", "max@n")
+
+
 def objective_weights(objective: str, n: int, k: int) -> Vector:
     """Weights alpha of an objective, as exact Fractions; their number is the subset size K.
 

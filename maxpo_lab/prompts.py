@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .groups import as_group_size, as_k, whole_number
 from .levels import RewardLevels
 from .moments import MAX_STATES, Moments, exact_moments, target_weights
+from .order_statistics import looks_at_k
 from .refusals import RuleError
 from .rules import Rule, resolve
 
@@ -105,7 +106,7 @@ def batch_moments(
             f"side_by_side puts separate ones next to each other"
         )
     n = as_group_size(n)
-    k = as_k(k, n=n)
+    k = as_k(k, n=n if looks_at_k(target) else None)
     drawn = len(target_weights(target, n, k))
     rule = resolve(estimator, n, k)
     each = tuple(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from . import definitions, rules
 from .estimators import Estimator, RankLinear
 from .groups import as_group_size, as_k
-from .order_statistics import increments, objective_weights
+from .order_statistics import increments, looks_at_k, objective_weights
 from .weights import Vector
 
 Float = npt.NDArray[np.float64]
@@ -78,7 +78,7 @@ def pass_at_k_spectrum(estimator: str | rules.Rule, *, n: int, k: int) -> Spectr
     estimator
         A name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)``.
     n, k
-        Group size and K.
+        Group size and K, ``1 <= k <= n``; any ``k >= 1`` where the rule does not use it.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def pass_at_k_spectrum(estimator: str | rules.Rule, *, n: int, k: int) -> Spectr
     Cost n+1 evaluations of the rule and O(n^2) differences.
     """
     n = as_group_size(n)
-    k = as_k(k, n=n)
+    k = as_k(k)
     rule = rules.admit(estimator, n, k, values=np.array([0.0, 1.0]), batch=n + 1)
     steps = _exact_increments(rule, n, k) if n <= EXACT_UP_TO else None
     size = 0.0
@@ -112,7 +112,7 @@ def objective_spectrum(objective: str, *, n: int, k: int) -> Spectrum:
     ``order_statistics.objective_weights``.
     """
     n = as_group_size(n)
-    k = as_k(k, n=n)
+    k = as_k(k, n=n if looks_at_k(objective) else None)
     return _from_increments(increments(objective_weights(objective, n, k), n, exact=True), 0.0)
 
 

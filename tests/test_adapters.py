@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -109,41 +108,96 @@ def test_slime(load: Load) -> None:
     assert {type(value) for value in [*raw, *advantages]} == {float}
 
 
-class Algorithm:
-    def __init__(self, config: Any, policy_pool: Any) -> None: ...
+#: A batch with unscored rollouts and partial groups.
+MISSING = None
+HURT: dict[str, list[float | None]] = {
+    "a": [0.0, MISSING, 1.0, 0.5, 1.0, 0.0],  # as REWARDS["a"] once scored
+    "b": [0.0, 1.0, 0.5],  # fewer than K
+    "c": [MISSING, 1.0, 0.0, MISSING, 0.5],  # fewer than K once scored
+    "d": [MISSING] * 5,  # no scored one at all
+    "e": REWARDS["c"],
+}
+HURT_ADVANTAGES = {
+    "a": [EXPECTED["a"][0], 0.0, *EXPECTED["a"][1:]],
+    "b": [0.0] * 3,
+    "c": [0.0] * 5,
+    "d": [0.0] * 5,
+    "e": EXPECTED["c"],
+}
+HURT_ROWS = [value for values in HURT_ADVANTAGES.values() for value in values]
+HURT_COUNTS = {"rollouts": 25, "unscored_rollouts": 8, "groups": 5, "small_groups": 3}
 
 
-def one_agent(group: list[Any]) -> None:
-    if len({rollout.agent_name for rollout in group}) > 1:
-        raise ValueError("several agents")
+def not_a_number(values: list[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
 
 
-class Rollout:
-    """What prime-rl hands to ``score_group``, as far as it is documented."""
+@pytest.mark.parametrize("as_nan", [True, False], ids=["NaN", "None"])
+def test_rllm_trains_on_without_the_unscored(
+    load: Load, as_nan: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    framework = "rllm.trainer.algorithms.advantage"
+    module = load("rllm", framework, register_rllm_adv_estimator=lambda name: lambda function: function)
+    groups = [np.array(not_a_number(group) if as_nan else group) for group in HURT.values()]
+    for calls in (1, 2):
+        advantages, _ = module.maxpo(rewards=groups)
+        for found, expected in zip(advantages, HURT_ADVANTAGES.values(), strict=True):
+            assert found.tolist() == pytest.approx(expected, abs=1e-14)
+        assert dict(module.COUNTS) == {name: calls * count for name, count in HURT_COUNTS.items()}
+        assert len(caplog.records) == calls
+    assert "'unscored_rollouts': 8" in caplog.text
+    module.maxpo(rewards=[np.array(REWARDS["a"])])
+    assert len(caplog.records) == 2
 
-    def __init__(self, reward: float, agent_name: str = "solver") -> None:
-        self.reward, self.agent_name, self.assigned = reward, agent_name, None
 
-    def assign_advantages(self, value: float) -> None:
-        assert isinstance(value, float)
-        self.assigned = value
+@pytest.mark.parametrize("key", ["score", None])
+@pytest.mark.parametrize("as_nan", [True, False], ids=["NaN", "None"])
+def test_slime_trains_on_without_the_unscored(load: Load, key: str | None, as_nan: bool) -> None:
+    class Sample(SimpleNamespace):
+        def get_reward_value(self, args: Any) -> float:  # as slime's: None has no item
+            return self.reward[args.reward_key] if args.reward_key else self.reward
+
+    def sample(uid: str, value: float | None) -> Sample:
+        given = float("nan") if value is None and as_nan else value
+        return Sample(reward={key: given} if key and given is not None else given, group_index=ord(uid))
+
+    module, args = load("slime"), SimpleNamespace(reward_key=key, maxpo_k=K)
+    samples = [sample(uid, value) for uid, values in HURT.items() for value in values]
+    raw, advantages = module.post_process_rewards(args, samples)
+    assert raw == [value or 0.0 for values in HURT.values() for value in values]
+    assert advantages == pytest.approx(HURT_ROWS, abs=1e-14)
+
+    metrics = {"rollout/other": 1}
+    assert module.log_rollouts(7, args, samples, metrics, 1.0) is False  # slime goes on to log them
+    assert metrics == {
+        "rollout/other": 1,
+        "rollout/maxpo_unscored_rollouts": HURT_COUNTS["unscored_rollouts"],
+        "rollout/maxpo_small_groups": HURT_COUNTS["small_groups"],
+    }
 
 
-def test_prime_rl(load: Load) -> None:
-    framework = "prime_rl.orchestrator.algo.base"
-    module = load("prime_rl", framework, Algorithm=Algorithm, assert_single_trainable_agent=one_agent)
-    algorithm = module.MaxPO(None, None)
-    assert isinstance(algorithm, Algorithm)
-    for name, rewards in REWARDS.items():
-        group = [Rollout(reward) for reward in rewards]
-        asyncio.run(algorithm.score_group(group))
-        assert [rollout.assigned for rollout in group] == pytest.approx(EXPECTED[name], abs=1e-14)
-    with pytest.raises(ValueError, match="several agents"):
-        asyncio.run(algorithm.score_group([Rollout(0.0), Rollout(1.0, agent_name="judge")]))
+def test_slime_without_metrics_to_add_to_gets_a_warning(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    sample = SimpleNamespace(reward=None, group_index=0)
+    assert load("slime").log_rollouts(7, SimpleNamespace(maxpo_k=K), [sample], None, 1.0) is False
+    assert "rollout 7: {'rollout/maxpo_unscored_rollouts': 1, 'rollout/maxpo_small_groups': 1}" in caplog.text
+
+
+def test_skyrl_trains_on_without_the_unscored(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    framework = "skyrl.backends.skyrl_train.utils.ppo_utils"
+    module = load("skyrl", framework, AdvantageEstimatorRegistry=SimpleNamespace(register=lambda *_: None))
+    rewards = torch.tensor([value for values in HURT.values() for value in not_a_number(values)] + [0.0])
+    index = [uid for uid, values in HURT.items() for _ in values]
+    mask = torch.ones(len(rewards), 2)
+    mask[-1] = 0  # padding, which is no small group
+    advantages, _ = module.maxpo(rewards[:, None] * torch.tensor([1.0, 0.0]), mask, [*index, "pad0"])
+    expected = torch.tensor([*HURT_ROWS, 0.0])[:, None] * mask
+    assert (advantages - expected).abs().max() <= FLOAT32
+    assert module.COUNTS == HURT_COUNTS
+    assert "'small_groups': 3" in caplog.text
 
 
 def test_the_table_names_every_adapter() -> None:
     table = (FOLDER / "README.md").read_text()
     files = {path.name for path in FOLDER.glob("*.py")}
-    assert files == {"skyrl.py", "rllm.py", "slime.py", "prime_rl.py"}
+    assert files == {"skyrl.py", "rllm.py", "slime.py"}
     assert all(f"[{name}]({name})" in table for name in files)

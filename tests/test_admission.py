@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab import rules, theory
+from maxpo_lab import rules, states, theory
 from maxpo_lab.refusals import (
     BadShapeError,
     CoupledRowsError,
@@ -257,6 +257,7 @@ NO_CONSUMERS = {
     "maxpo_lab.advantages.advantages": "hands a batch to its rule once and measures nothing",
     "maxpo_lab.rules.per_group": "a lift: what comes out is admitted where it is used",
     "maxpo_lab.monte_carlo.batched_rules.on_numpy": "a lift",
+    "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
     "maxpo_lab.theory.lift": "a lift",
     "maxpo_lab.rules.describe": "calls nothing",
     "maxpo_lab.rules.resolve": "calls nothing",
@@ -407,7 +408,7 @@ def test_estimators_of_others_are_tried_as_callables_are() -> None:
 
 
 @pytest.mark.parametrize("name", [*ml.list_estimators(), "l-statistic:TopM:2"])
-def test_the_catalogue_passes_unasked_and_deserves_it(name: str) -> None:
+def test_the_catalogue_passes_unasked_and_deserves_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rule = ml.get_estimator(name)
     for n, k in ((5, 2), (6, 3)):
         if rule.why_not(n, k):
@@ -415,6 +416,12 @@ def test_the_catalogue_passes_unasked_and_deserves_it(name: str) -> None:
         assert rules.admit(name, n, k) is rule
         # Asked all the same, as a callable: 0/1 and graded rewards where it is defined on them.
         rules.admit(rule.__call__, n, k, batch=500)
+        values = np.array([0.0, 1.0]) if rule.domain == "binary" else np.array([0.0, 0.25, 0.5, 1.0])
+        level = states.sample_groups(n, len(values))
+        assert rules.observe(rule.__call__, values[level], level, k).equivariant
+        monkeypatch.setattr(rules, "evaluate", None)
+        assert rules.equivariance(rule, values[level], level, k).equivariant
+        monkeypatch.undo()
 
 
 def single(rewards: Any, k: int) -> Any:

@@ -240,6 +240,9 @@ def test_the_mean_is_compared_with_rules_for_the_mean() -> None:
     assert report.policies is not None
     assert all(each.to_maxpo == pytest.approx(1.0) for each in report.policies)
     assert all(each.to_pkpo_loo1 is None for each in report.policies)
+    top = ml.audit("maxpo", n=8, k=4, target="l-statistic:TopM:1").policies  # max@4 by another name
+    assert top is not None
+    assert all(each.to_maxpo == pytest.approx(1.0) for each in top)
 
 
 def test_a_hanging_rule_costs_its_limit_alone() -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fractions import Fraction
+from itertools import pairwise
+from math import comb
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import maxpo_lab as ml
+from maxpo_lab import definitions
 from maxpo_lab.cli import app
+from maxpo_lab.estimators.registry import parameters
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,6 +40,48 @@ def test_show_gives_rule_range_and_citation(name: str) -> None:
     flat = " ".join(result.output.split())
     assert " ".join(rule.equation.split()) in flat
     assert rule.citation.split()[0] in flat
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "equation"),
+    [
+        ("grpo:eps=1e-4", "eps=0.0001, ddof=1", "/ (std1 + 0.0001)"),
+        ("grpo:ddof=0,eps=1.2345678e-4", "eps=0.00012345678, ddof=0", "/ (std0 + 0.00012345678)"),
+        ("leader:alpha=1.5", "alpha=1.5", "+ 1.5 (R_max - mean)"),
+        ("entropic:beta=4", "beta=4", "exp(4 (R_i - R_max))"),
+        ("grpo", "eps=1e-06, ddof=1", "/ (std1 + 1e-06)"),
+    ],
+)
+def test_show_of_a_rule_with_parameters_is_its_own(name: str, own: str, equation: str) -> None:
+    """Its parameters, equation and spectrum: the forward differences of what its definition gives."""
+    n, family = 6, name.partition(":")[0]
+    result = CliRunner().invoke(app, ["show", name, "--n", str(n), "--k", "2"], env={"COLUMNS": "160"})
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert f"parameters {own}" in lines
+    assert equation in next(line for line in lines if line.startswith("rule "))
+    defined = getattr(definitions, family)(*parameters(name).values())
+    steps = []
+    for failing in range(n):
+        others = [0] * failing + [1] * (n - 1 - failing)
+        success, failure = (defined([*others, reward], 2)[-1] for reward in (1, 0))
+        steps.append(Fraction(success) - Fraction(failure))
+    shown = [float(line.split()[-1]) for line in lines if line.startswith("pass@")]
+    for order, weight in enumerate(shown, start=1):
+        differences = steps
+        for _ in range(order - 1):
+            differences = [after - before for before, after in pairwise(differences)]
+        expected = float(differences[0] * comb(n - 1, order - 1) / order)
+        assert weight == pytest.approx(expected, rel=5e-4, abs=1e-9)  # four digits are shown
+    assert len(shown) == n
+
+
+def test_claims_of_a_parameter_are_its_own() -> None:
+    """Without its bonus a leader is the mean-centered reward."""
+    for alpha, says in ((0, "centered: yes"), (0.25, "centered: no")):
+        output = CliRunner().invoke(app, ["show", f"leader:alpha={alpha}"]).output
+        assert says in " ".join(output.split())
+        advantages = ml.advantages([1.0, 0.0, 0.5], 1, estimator=f"leader:alpha={alpha}")
+        assert (abs(advantages.sum()) < 1e-15) == (says == "centered: yes")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,18 @@ class Rules:
         return right(rewards, k)
 """
 
+SABOTAGE = """
+from maxpo_lab.auditing import examination
+
+def fault(*_, **__):
+    raise KeyError("a fault of the audit")
+
+examination.nearest = fault
+
+def rule(rewards, k):
+    return rewards
+"""
+
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -45,6 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken_project.py").write_text("1 / 0")
     (tmp_path / "script.py").write_text("import sys; sys.exit(0)")
     (tmp_path / "grpo.py").write_text(RULES)
+    (tmp_path / "sabotage.py").write_text(SABOTAGE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
     return tmp_path
@@ -144,3 +157,10 @@ def test_the_failing_test_is_printed_to_be_copied(monkeypatch: pytest.MonkeyPatc
     assert "called as batch" in " ".join(panel.replace("│", " ").split())
     compile("from maxpo_lab.testing" + test, "test", "exec")
     assert '    assert_matches(shrunk, "canonical", n=6, k=2)\n' in test
+
+
+def test_a_fault_of_the_audit_is_no_verdict() -> None:
+    done = CliRunner().invoke(app, ["audit", "sabotage:rule", *SIZE])
+    assert isinstance(done.exception, RuntimeError)  # for which the command exits with 70
+    assert "KeyError: 'a fault of the audit'" in str(done.exception)
+    assert "sabotage.py" in str(done.exception)

@@ -72,6 +72,14 @@ def test_the_rule_of_nemo_is_not_centered_and_of_an_exact_direction() -> None:
     assert row("SkyRL", "grpo").direction_error > 0.1
 
 
+def test_skyrls_maxrl_has_its_epsilon_in_the_denominator() -> None:
+    coded = {each.framework: ml.get_estimator(each.rule) for each in AS_CODED if each.name == "maxrl"}
+    assert set(coded) == {"prime-rl", "SkyRL"}
+    rewards = [1.0, 0.0, 0.0, 0.0]
+    assert coded["prime-rl"](rewards, 1)[0] == pytest.approx(0.75 / 0.25, rel=1e-12)
+    assert coded["SkyRL"](rewards, 1)[0] == pytest.approx(0.75 / (0.25 + 1e-6), rel=1e-12)
+
+
 def test_right_rules_are_said_to_be_right() -> None:
     maxpo, pkpo = row("MaxPO", "Leave-Two-Out"), row("PKPO", "s_loo-1")
     assert (maxpo.verdict, maxpo.centered, maxpo.nearest) == ("unbiased", "yes", "= maxpo")

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import array_api_compat
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from maxpo_lab import rules
-from maxpo_lab.estimators import RankLinear
 from maxpo_lab.groups import whole_number
+from maxpo_lab.monte_carlo.one_sort import OneSort, from_one_sort, stacked
 from maxpo_lab.precision import as_numpy
-from maxpo_lab.rank_linear import rank_linear
 
 Float = npt.NDArray[np.float64]
 
@@ -79,7 +77,7 @@ def k_at(schedule: Schedule, step: int) -> int:
 class ArmRules:
     """The rules of several arms, each with its K, on rewards of their own."""
 
-    _together: tuple[list[int], dict[str, torch.Tensor]]
+    _together: tuple[OneSort, ...]
     _apart: tuple[tuple[rules.Rule, int, list[int]], ...]
 
     @classmethod
@@ -96,12 +94,12 @@ class ArmRules:
             rules.admit(arm.rule, n, k, values=values, batch=batch * len(arms), lift=_lifted)
             for arm, k in zip(arms, ks, strict=True)
         )
-        linear = [i for i, rule in enumerate(found) if isinstance(rule, RankLinear) and rule.domain == "real"]
         apart: dict[tuple[int, int], list[int]] = {}
-        for i in sorted(set(range(len(found))) - set(linear)):
-            apart.setdefault((id(found[i]), ks[i]), []).append(i)
+        for i, rule in enumerate(found):
+            if not from_one_sort(rule):
+                apart.setdefault((id(rule), ks[i]), []).append(i)
         return cls(
-            (linear, _coefficients([(found[i], ks[i]) for i in linear], n)),
+            stacked(list(zip(found, ks, strict=True)), n, torch.device("cpu")),
             tuple((found[places[0]], k, places) for (_, k), places in apart.items()),
         )
 
@@ -113,10 +111,9 @@ class ArmRules:
         n = rewards.shape[-1]
         flat = rewards.reshape(len(rewards), -1, n)
         advantages = torch.empty_like(flat)
-        linear, tables = self._together
-        if linear:
-            own = flat if len(linear) == len(flat) else flat[linear]
-            advantages[linear] = rank_linear(array_api_compat.array_namespace(flat), own, **tables)
+        for stack in self._together:
+            own = flat if len(stack.places) == len(flat) else flat[stack.places]
+            advantages[stack.places] = stack(own)
         for rule, k, places in self._apart:
             found = _evaluate(rule, flat[places].reshape(-1, n), k)
             advantages[places] = found.reshape(len(places), -1, n)
@@ -143,14 +140,3 @@ def _lifted(rule: rules.Rule) -> rules.Rule:
 
     lifted.__name__ = rules.describe(rule)
     return lifted
-
-
-def _coefficients(linear: Sequence[tuple[rules.Rule, int]], n: int) -> dict[str, torch.Tensor]:
-    """Tables of rank-linear rules, one a leading row: offset (arms, 1, 1), above and below (arms, 1, n-1)."""
-    made = [rule.coefficients(n, k) for rule, k in linear if isinstance(rule, RankLinear)]
-    rows = {
-        "offset": [[each.offset] for each in made],
-        "above": [each.above for each in made],
-        "below": [each.below for each in made],
-    }
-    return {key: torch.tensor(np.array(value, dtype=np.float64))[:, None] for key, value in rows.items()}

@@ -12,6 +12,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import traceback
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +34,8 @@ def audit_apart(path: str, **options: Any) -> AuditReport:
     """``audit`` of what ``package.module:function``, or a name of the catalogue, names from this folder.
 
     A rule that ends the process misbehaves. Raises TypeError and ValueError as ``audit``, and ValueError
-    where the module cannot be imported or has no such function.
+    where the module cannot be imported or has no such function; RuntimeError, with its traceback, for a fault
+    of the audit itself.
     """
     with TemporaryDirectory(prefix="maxpo-lab-audit-") as folder:
         request, answer = Path(folder, _REQUEST), Path(folder, _ANSWER)
@@ -58,6 +60,8 @@ def answer(folder: str) -> None:
         found = audit(named(path), **options)
     except (TypeError, ValueError) as error:
         found = type(error)(str(error)) if type(error) in (TypeError, ValueError) else ValueError(str(error))
+    except Exception as error:  # a fault of the audit, which is no misbehaviour of the rule
+        found = RuntimeError("".join(traceback.format_exception(error)))
     written = Path(folder, _ANSWER + ".part")
     written.write_bytes(pickle.dumps(found))
     written.replace(Path(folder, _ANSWER))

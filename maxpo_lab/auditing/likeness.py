@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from .. import rules
 from ..estimators import Estimator, get_estimator, list_estimators
@@ -85,9 +84,10 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
 
 
 def _by_nearness(each: Likeness) -> tuple[int, float, float]:
-    """To the finest rounding, then to two digits of the distance; of equals the scale nearest to 1."""
-    finest = -next(made.bits for made in TYPES if made.name == each.precision) if each.exact else 0
-    return finest, float(f"{each.distance:.1e}"), abs(np.log(abs(each.scale)))
+    """To the finest rounding, then to two digits of the distance; of equals scale 1, or the nearest to it."""
+    if each.exact:
+        return -next(made.bits for made in TYPES if made.name == each.precision), 0.0, float(each.scale != 1)
+    return 0, float(f"{each.distance:.1e}"), abs(np.log(abs(each.scale)))
 
 
 def _shipped() -> tuple[str, ...]:
@@ -105,6 +105,7 @@ def _named(eps: float, ddof: int) -> str:
 
 def _fitted(ours: Float, groups: Float, k: int, ddof: int) -> tuple[str, ...]:
     """GRPO with the epsilon that is nearest to some advantages, up to a factor, to fewer and more digits."""
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415 - slow to import, and few rules are fitted
 
     def distance(exponent: float) -> float:
         theirs = np.asarray(grpo(eps=10.0**exponent, ddof=ddof)(groups, k))

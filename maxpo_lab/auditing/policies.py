@@ -14,6 +14,7 @@ from ..estimators import get_estimator
 from ..floor import variance_floor
 from ..levels import RewardLevels
 from ..moments import Moments, exact_moments
+from ..order_statistics import objective_weights
 
 Float = npt.NDArray[np.float64]
 
@@ -62,7 +63,8 @@ def under_policies(
     rule: rules.Rule, values: Float, *, n: int, k: int, target: str, rewards: str, eps: float
 ) -> tuple[UnderPolicy, ...]:
     """Moments under every reference policy on these levels. ``eps``: of the type the rule computes in."""
-    size = {"max@k": k, "mean": 1, "max@n": n}.get(target)
+    weights = objective_weights(target, n, k)
+    size = len(weights) if weights[-1] == 1 and not any(weights[:-1]) else None  # a maximum of so many
     found = []
     for answers in ANSWERS:
         for difficulty, success in SUCCESS.items():

@@ -17,6 +17,8 @@ ScaleLaw = Literal["linear", "invariant", "none"]
 
 #: Factors of the rewards' unit, the first before the rest.
 FACTORS = (3.0, 1e1, 1e2, 1e3, 1e4, 1e5)
+#: Groups on which further factors and values of K are tried.
+_FEW = 64
 #: An epsilon beside a standard deviation leaves this much of a change of unit.
 _EPSILON = 2e-3
 
@@ -62,6 +64,7 @@ def symmetries(
     total = np.abs(given.sum(axis=1))
     worst = int(total.argmax())
     scale, up_to = _scale_law(rule, groups, advantages, k, same)
+    few = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
     return Symmetries(
         centered=bool((total <= n * rules.tolerance(rule, every, given, k)[:, 0]).all()),
         largest_sum=float(total[worst]),
@@ -72,7 +75,7 @@ def symmetries(
         shift=_shift_law(rule, groups, advantages, k, same),
         scale=scale,
         scale_up_to=up_to,
-        uses_k=_uses_k(rule, groups, advantages, k, same),
+        uses_k=_uses_k(rule, groups[few], advantages[few], k, same[few]),
     )
 
 
@@ -109,9 +112,15 @@ def _scale_law(
     """The law of a change of unit, and the largest factor up to which it holds."""
     law: ScaleLaw | None = None
     up_to = None
+    few = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
     for factor in FACTORS:
-        scaled = _evaluated(rule, factor * groups, k)
-        found = None if scaled is None else _answer_to(factor, scaled, groups, advantages, same)
+        chosen = slice(None) if factor == FACTORS[0] else few
+        scaled = _evaluated(rule, factor * groups[chosen], k)
+        found = (
+            None
+            if scaled is None
+            else _answer_to(factor, scaled, groups[chosen], advantages[chosen], same[chosen])
+        )
         if factor == FACTORS[0]:
             law = found
         if found is None or found != law:

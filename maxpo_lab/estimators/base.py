@@ -164,11 +164,21 @@ def _defined(n: int, k: int) -> str | None:
 class RankLinear(Estimator):
     """A rule linear in the sorted rewards: two coefficient vectors and the gap-form engine.
 
-    ``table(n, k, exact)`` gives the coefficients; ``undefined(n, k)`` the reason why it cannot.
+    ``table(n, k, exact)`` gives the coefficients; ``undefined(n, k)`` the reason why it cannot. It is
+    measured by its coefficients, often without being called: a class that answers otherwise is a TypeError.
     """
 
     table: Callable[[int, int, bool], Coefficients]
     undefined: Callable[[int, int], str | None] = _defined
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for method in ("__call__", "_advantages"):
+            if getattr(cls, method) is not getattr(RankLinear, method):
+                raise TypeError(
+                    f"{cls.__name__} is a RankLinear with a {method} of its own: a RankLinear is its "
+                    f"coefficients and nothing else; derive the class from Estimator"
+                )
 
     def coefficients(self, n: int, k: int, *, exact: bool = False) -> Coefficients:
         """The rule at (n, k) as gap coefficients, in float64 or (``exact``) in Fractions. Cost O(n).
@@ -184,11 +194,11 @@ class RankLinear(Estimator):
 
     def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
         device = array_api_compat.device(rewards)
-        return from_tables(xp, rewards, _on_device(self, rewards.shape[-1], k, xp, device))
+        return from_tables(xp, rewards, on_device(self, rewards.shape[-1], k, xp, device))
 
 
 @lru_cache(maxsize=256)
-def _on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> Tables:
+def on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> Tables:
     """The tables of a rule for one namespace and device, made once."""
     made = rule.table(n, k, False)
     on_device = partial(xp.asarray, device=device, copy=True)

@@ -31,11 +31,13 @@ def list_estimators() -> tuple[str, ...]:
 
 
 def parameters(name: str) -> dict[str, Any]:
-    """Parameters of a rule and their defaults: ``{"eps": 1e-06, "ddof": 1}`` for ``"grpo"``."""
-    if name not in _PARAMETRISED:
+    """Parameters of a rule: ``{"eps": 1e-06, "ddof": 1}`` for ``"grpo"``, its own for ``"grpo:eps=1e-4"``."""
+    family, colon, arguments = name.partition(":")
+    if family not in _PARAMETRISED:
         return {}
-    accepted = inspect.signature(_PARAMETRISED[name]).parameters
-    return {key: parameter.default for key, parameter in accepted.items()}
+    accepted = inspect.signature(_PARAMETRISED[family]).parameters
+    defaults = {key: parameter.default for key, parameter in accepted.items()}
+    return defaults | _keywords(name, defaults, arguments) if colon else defaults
 
 
 #: Rules with parameters that were made, by the name that each has: one object a rule, however it was spelled.

@@ -98,7 +98,7 @@ def leader(alpha: float = 0.5) -> Leader:
         citation="arXiv 2405.13947 (Leader Reward)",
         objective="max@n",
         uses_k=False,
-        claims=Claims(unbiased=False, centered=False),
+        claims=Claims(unbiased=False, centered=alpha == 0),
         smallest_group=2,
         alpha=alpha,
     )

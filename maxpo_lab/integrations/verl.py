@@ -116,17 +116,17 @@ def advantages_for_verl(
             )
         k = 1
     rewards = token_level_rewards.detach().sum(dim=-1)
-    ids = np.asarray(index)
-    rows = _rows_with_a_group_to_train(ids, response_mask)
+    rows = _rows_with_a_group_to_train(index, response_mask)
     if not rows.size:
         nothing = token_level_rewards.new_zeros(response_mask.shape)
         return nothing, nothing
+    ids = list(index)  # as they are: NumPy would make one array of 1 and "1", and drop a mask
     try:
         found = advantages(
             rewards[rows],
             k,
             estimator=name,
-            group_ids=ids[rows],
+            group_ids=[ids[row] for row in rows.tolist()],
             small_groups="raise" if small_groups is None else small_groups,
             nan_policy="raise" if nan_policy is None else nan_policy,
         )
@@ -139,9 +139,9 @@ def advantages_for_verl(
     return spread, spread
 
 
-def _rows_with_a_group_to_train(ids: npt.NDArray[Any], response_mask: torch.Tensor) -> npt.NDArray[np.intp]:
+def _rows_with_a_group_to_train(index: Any, response_mask: torch.Tensor) -> npt.NDArray[np.intp]:
     """Rows whose group has a token in the response mask; verl's padding is a group that has none."""
-    groups = by_id(ids, len(response_mask))
+    groups = by_id(index, len(response_mask))
     written = np.asarray(response_mask.bool().any(dim=-1).cpu())[groups.order]
     trains = np.logical_or.reduceat(written, np.cumsum(groups.sizes) - groups.sizes)
     return np.sort(groups.order[np.repeat(trains, groups.sizes)])

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeGuard
 
-import array_api_compat
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from .. import rules
-from ..estimators import Estimator, RankLinear
+from ..estimators import Estimator
 from ..precision import as_numpy
-from ..rank_linear import rank_linear
+from .one_sort import OneSort, from_one_sort, stacked
 
 Float = npt.NDArray[np.float64]
 
@@ -57,29 +55,26 @@ class BatchedRules:
 
         Raises TypeError or ValueError for a rule that gives anything but one finite real number a rollout.
         """
+        stacks = self._stacks(rewards.device)
+        if len(stacks) == 1 and len(stacks[0].places) == len(self.rules):
+            return stacks[0](rewards)
         result = rewards.new_empty(len(self.rules), *rewards.shape)
-        linear = [index for index, rule in enumerate(self.rules) if _from_one_sort(rule)]
-        if linear:
-            xp = array_api_compat.array_namespace(rewards)
-            tables = {key: table.to(rewards.device) for key, table in self._tables.items()}
-            together: torch.Tensor = rank_linear(xp, rewards, **tables)
-            if len(linear) == len(self.rules):
-                return together
-            result[linear] = together
-        for index in sorted(set(range(len(self.rules))) - set(linear)):
-            result[index] = _evaluate(self.rules[index], self.names[index], rewards, self.k)
+        for stack in stacks:
+            result[stack.places] = stack(rewards)
+        for index, rule in enumerate(self.rules):
+            if not from_one_sort(rule):
+                result[index] = _evaluate(rule, self.names[index], rewards, self.k)
         return result
 
+    def _stacks(self, device: torch.device) -> tuple[OneSort, ...]:
+        """The rank-linear rules, stacked once for a device."""
+        if device not in self._made:
+            self._made[device] = stacked([(rule, self.k) for rule in self.rules], self.n, device)
+        return self._made[device]
+
     @cached_property
-    def _tables(self) -> dict[str, torch.Tensor]:
-        """Coefficients of the rank-linear rules, (rules, 1, n-1), and their offsets, (rules, 1, 1)."""
-        made = [rule.coefficients(self.n, self.k) for rule in self.rules if _from_one_sort(rule)]
-        rows: dict[str, list[Any]] = {
-            "offset": [[each.offset] for each in made],
-            "above": [each.above for each in made],
-            "below": [each.below for each in made],
-        }
-        return {key: torch.tensor(np.array(value, dtype=np.float64))[:, None] for key, value in rows.items()}
+    def _made(self) -> dict[torch.device, tuple[OneSort, ...]]:
+        return {}
 
 
 def admit(
@@ -165,10 +160,6 @@ def _admitted(
         met = np.unique(draw().cpu().numpy())
         values = met[np.unique(np.linspace(0, len(met) - 1, _LEVELS).astype(int))]
         return rules.admit(rule, n, k, values=values, batch=batch, lift=lift)
-
-
-def _from_one_sort(rule: rules.Rule) -> TypeGuard[RankLinear]:
-    return isinstance(rule, RankLinear) and rule.domain == "real"
 
 
 def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> torch.Tensor:

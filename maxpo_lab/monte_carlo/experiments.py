@@ -107,7 +107,7 @@ def experiment(
     ``finish`` gives the result, the same to the bit.
     """
     n = as_group_size(n)
-    k = as_k(k, n=n)
+    k = as_k(k)
     where = devices.as_device(device)
     missing = [name for name in ("__call__", "device", "parameters") if not hasattr(sampler, name)]
     if missing:

@@ -138,7 +138,7 @@ def monte_carlo_moments(
     sampler
         The policy: see ``samplers.Sampler``.
     n, k
-        Group size and K.
+        Group size and K, ``1 <= k <= n``; any ``k >= 1`` where no rule uses it.
     groups
         How many groups to draw, at least 2; or ``Until`` a figure is known.
     seed

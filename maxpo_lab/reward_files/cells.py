@@ -1,0 +1,105 @@
+"""Cells of a file as rewards and as group ids; what cannot be read is added to a list of faults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import Fault, Groups
+
+_TRUTH = {"true": 1.0, "false": 0.0}
+#: Characters of a cell shown in a message.
+_WIDTH = 40
+
+
+def as_rewards(cells: Sequence[Any], numbers: Sequence[int], faults: list[Fault]) -> npt.NDArray[np.float64]:
+    """Rewards (B,) of the cells of a column: NaN where one is missing.
+
+    Missing is a null, a blank text and NaN in any spelling. Numbers may be text; booleans, and the texts true
+    and false in upper or lower case, are 1 and 0.
+    """
+    rewards = []
+    for number, cell in zip(numbers, cells, strict=True):
+        value = _number(cell)
+        if value is None:
+            faults.append((number, f"reward {_shown(cell)} is not a number"))
+        elif math.isinf(value):
+            faults.append((number, f"reward {_shown(cell)} is infinite as a float64"))
+        rewards.append(math.nan if value is None else value)
+    return np.array(rewards, dtype=np.float64)
+
+
+def as_groups(cells: Sequence[Any], numbers: Sequence[int], column: str, faults: list[Fault]) -> Groups:
+    """Rows of equal id as groups, numbered in the order in which they come.
+
+    An id is an integer of any size, a text or a boolean, of the same kind in every row: 1 and "1" would be
+    one group if kinds were mixed by turning them into text. A missing id (null, blank, NaN) is a fault, and
+    so is any other kind: floats, dates, lists.
+    """
+    codes, known = np.zeros(len(cells), dtype=np.intp), dict[Any, int]()
+    first: tuple[Any, str] | None = None
+    for row, (number, cell) in enumerate(zip(numbers, cells, strict=True)):
+        if _is_missing(cell):
+            faults.append((number, f"no group id in column {column!r}; every row needs one"))
+            continue
+        kind = _kind(cell)
+        if kind is None:
+            text = f"group id {_shown(cell)} in column {column!r} is neither an integer, a text nor a boolean"
+            faults.append((number, text))
+            continue
+        first = first or (cell, kind)
+        if kind != first[1]:
+            text = f"group id {_shown(cell)} in column {column!r} is {kind}, the first, {_shown(first[0])}, "
+            text += first[1]
+            faults.append((number, f"{text}; ids must be of one kind"))
+            continue
+        codes[row] = known.setdefault(cell, len(known))
+    return Groups(codes, list(known))
+
+
+def _is_missing(cell: Any) -> bool:
+    if isinstance(cell, str | bytes):
+        return not cell.strip()
+    return cell is None or (isinstance(cell, float | Decimal) and math.isnan(cell))
+
+
+def _number(cell: Any) -> float | None:
+    """A cell as a number, NaN where it is missing, None where it is no number."""
+    if _is_missing(cell):
+        return math.nan
+    if isinstance(cell, str):
+        word = cell.strip().lower()
+        if word in _TRUTH or "_" in word:  # float() would read 1_0 as 10
+            return _TRUTH.get(word)
+    try:
+        return float(cell)
+    except OverflowError:  # an integer beyond the largest float64
+        return math.inf
+    except (TypeError, ValueError):
+        return None
+
+
+def _kind(cell: Any) -> str | None:
+    """The kind of an id, in words; None where it is no id."""
+    if isinstance(cell, bool):
+        return "a boolean"
+    if isinstance(cell, int) or (isinstance(cell, Decimal) and cell.as_tuple().exponent == 0):
+        return "an integer"
+    if isinstance(cell, str):
+        return "a text"
+    return "bytes" if isinstance(cell, bytes) else None
+
+
+def _shown(cell: Any) -> str:
+    """A cell as a message shows it: its middle left out where it is long."""
+    if isinstance(cell, tuple | dict):
+        return "that is an object"
+    if isinstance(cell, list):
+        return "that is a list"
+    text = str(cell) if isinstance(cell, Decimal) else repr(cell)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH // 2]}...{text[-_WIDTH // 4 :]}"

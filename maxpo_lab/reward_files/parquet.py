@@ -1,0 +1,61 @@
+"""Parquet: the new column comes last; codecs, row groups, types and metadata stay as they are."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import Fault, RewardFile, RewardFileError, check_columns, check_new, refuse
+from .cells import as_groups, as_rewards
+
+
+def read_parquet(path: Path, reward: str, group: str | None) -> RewardFile:
+    """Read one Parquet file. Needs pyarrow."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError as error:
+        raise RewardFileError(
+            f"{path}: reading Parquet needs pyarrow, which is not installed: pip install pyarrow, or "
+            f"pass CSV or JSON lines"
+        ) from error
+    data = path.read_bytes()
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+        names = file.schema_arrow.names
+        check_columns(path, names, reward, group)
+        table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise RewardFileError(f"{path} is not Parquet that pyarrow reads: {error}") from error
+    faults: list[Fault] = []
+    numbers = list(range(1, table.num_rows + 1))
+    rewards = as_rewards(table[reward].to_pylist(), numbers, faults)
+    groups = None if group is None else as_groups(table[group].to_pylist(), numbers, group, faults)
+    refuse(path, "row", faults)
+
+    def render(column: str, values: npt.NDArray[np.float64]) -> bytes:
+        check_new(path, column, set(names))
+        wider = table.append_column(column, pa.array(values))
+        codecs = _codecs(file.metadata)
+        codecs[column] = codecs.get(reward, "SNAPPY")
+        buffer = io.BytesIO()
+        with pq.ParquetWriter(buffer, wider.schema, compression=codecs) as writer:
+            start = 0
+            for part in range(file.metadata.num_row_groups):
+                rows = file.metadata.row_group(part).num_rows
+                writer.write_table(wider.slice(start, rows), row_group_size=max(rows, 1))
+                start += rows
+        return buffer.getvalue()
+
+    return RewardFile(rewards, numbers, "row", groups, render)
+
+
+def _codecs(metadata: Any) -> dict[str, str]:
+    """The codec of each leaf column in the first row group, as the writer names it."""
+    first = metadata.row_group(0)
+    columns = [first.column(place) for place in range(first.num_columns)]
+    return {column.path_in_schema: column.compression.replace("UNCOMPRESSED", "NONE") for column in columns}
