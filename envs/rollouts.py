@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from maxpo_lab.groups import whole_number
 from maxpo_lab.monte_carlo.devices import as_device, check_generator
-from maxpo_lab.precision import as_numpy
+from maxpo_lab.precision import as_real
 
 from .autograd_scores import AutogradScores
 from .torch_policy import FlatModule, draw
@@ -81,9 +81,7 @@ class RolloutSampler:
         self.device = as_device(device)
         self.policy = FlatModule.of(policy, self.device)
         own = self.policy.theta()
-        self.theta = (
-            own if theta is None else torch.tensor(as_numpy(theta).astype(np.float64), device=self.device)
-        )
+        self.theta = own if theta is None else torch.tensor(as_real(theta, "theta"), device=self.device)
         if self.theta.shape != own.shape or not torch.isfinite(self.theta).all():
             raise ValueError(
                 f"theta has shape {tuple(self.theta.shape)}: need finite numbers of shape {tuple(own.shape)}"

@@ -13,7 +13,7 @@ import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.groups import whole_number
 from maxpo_lab.levels import CovarianceForm
-from maxpo_lab.precision import as_numpy
+from maxpo_lab.precision import as_real
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +71,7 @@ class Specimen(ABC):
 
     def _parameters(self, theta: npt.ArrayLike) -> Float:
         """``theta`` in float64, checked to be finite and of the specimen's shape."""
-        array = as_numpy(theta).astype(np.float64)
+        array = as_real(theta, "theta")
         if array.shape != self.theta.shape:
             raise ValueError(f"theta has shape {array.shape}: expected {self.theta.shape}")
         if not np.isfinite(array).all():

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from maxpo_lab.groups import whole_number
+from maxpo_lab.precision import as_real
 
 from .mdp import TabularMDP
 from .specimen import chosen_prompt
@@ -41,7 +42,8 @@ class TabularEnv(gymnasium.Env[np.int64, np.int64], TabularSpecimen):
     ------
     ValueError
         A ``theta`` of another size or not finite, or another render mode; at ``step``, another action than
-        ``action_space`` holds. RuntimeError at a ``step`` before ``reset`` or after the end.
+        ``action_space`` holds. TypeError for a ``theta`` that is not real; RuntimeError at a ``step`` before
+        ``reset`` or after the end.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
@@ -52,7 +54,7 @@ class TabularEnv(gymnasium.Env[np.int64, np.int64], TabularSpecimen):
             known = " or ".join(["None", *map(repr, modes)])
             raise ValueError(f"render_mode={render_mode!r}: must be {known}")
         self.mdp, self.prompts, self.render_mode = mdp, len(mdp.starts), render_mode
-        self.theta = np.array(theta, dtype=np.float64)
+        self.theta = as_real(theta, "theta")
         if self.theta.size != mdp.observations * mdp.actions or not np.isfinite(self.theta).all():
             table = f"{mdp.observations} x {mdp.actions}"
             raise ValueError(f"theta has shape {self.theta.shape}: {table} finite logits are needed")

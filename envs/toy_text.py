@@ -61,13 +61,19 @@ def from_gymnasium(name: str, *, horizon: int, **settings: Any) -> GymnasiumWorl
     Raises
     ------
     ValueError
-        The environment publishes no table; its ``step``, wrappers included, was seen to do what its table
-        does not say (every state and action is tried once; ``check_step`` tries harder); or ``horizon`` is
-        below 1. Gymnasium's own errors for an id or a setting that it does not know.
+        The environment publishes no table; its ``reset`` or ``step``, wrappers included, was seen to do what
+        its table does not say (every state and action is tried once; ``check_step`` tries harder);
+        ``render_mode="human"``, which would show these tries; or ``horizon`` is below 1. Gymnasium's own
+        errors for an id or a setting that it does not know.
     """
     horizon = whole_number(horizon, "horizon")
     if horizon < 1:
         raise ValueError(f"horizon={horizon}: an episode needs at least one step")
+    if settings.get("render_mode") == "human":
+        raise ValueError(
+            "render_mode='human': every state and action is tried once, which would be shown: use "
+            "'rgb_array' or 'ansi'"
+        )
     env = gymnasium.make(name, max_episode_steps=horizon, **settings)
     missing = [part for part in ("P", "initial_state_distrib") if not hasattr(env.unwrapped, part)]
     if missing:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from .precision import as_numpy
+from .precision import as_real
 
 Float = npt.NDArray[np.float64]
 CovarianceForm = Literal["projected", "full"] | None
@@ -278,10 +278,7 @@ def _real(
     length: int | None = None,
 ) -> Float:
     """A read-only float64 copy, checked to be real, finite and of the stated shape."""
-    array = as_numpy(value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} have dtype {array.dtype}: they must be real numbers")
-    array = array.astype(np.float64)
+    array = as_real(value, name)
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} have shape {array.shape}: expected {shape}")
     if ndim is not None and array.ndim != ndim:

@@ -114,6 +114,24 @@ def as_numpy(values: Any) -> npt.NDArray[Any]:
     return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
 
 
+def as_real(values: Any, name: str) -> Float:
+    """An argument of real numbers as a float64 copy, whatever array or tensor it came in.
+
+    TypeError names it where it holds none (complex numbers, text, a tensor without data), ValueError where
+    its rows differ in length.
+    """
+    try:
+        dense = values.to_dense() if str(getattr(values, "layout", "")).startswith("torch.sparse") else values
+        array = as_numpy(dense)
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"{name} cannot be read as real numbers: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: dtype {array.dtype}: must be real numbers")
+    return array.astype(np.float64)
+
+
 def _answer(rule: Callable[[Any, int], Any], rewards: Float, k: int) -> npt.NDArray[Any] | None:
     try:
         return as_numpy(rule(rewards.copy(), k))

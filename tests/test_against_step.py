@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gymnasium
@@ -93,19 +94,145 @@ class Renamed(gymnasium.ObservationWrapper[Any, Any, Any]):
         return 15 - int(observation)
 
 
-@pytest.mark.parametrize("wrapper", [Rewards, Sticky, Renamed])
-def test_wrappers_that_change_the_world_are_refused(wrapper: Any) -> None:
+class Elsewhere(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Episodes start in another state."""
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        info = self.env.reset(seed=seed, options=options)[1]
+        self.unwrapped.s = 14
+        return 14, info
+
+
+class Late(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """The fourth step pays one more: a clock that no observation shows."""
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        self.taken = 0
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        observed, reward, *rest = self.env.step(action)
+        self.taken += 1
+        return observed, reward + (self.taken == 4), *rest
+
+
+class Impatient(Late):
+    """Episodes are cut after two steps, by no TimeLimit."""
+
+    def step(self, action: Any) -> Any:
+        observed, reward, terminated, _, info = self.env.step(action)
+        self.taken += 1
+        return observed, reward, terminated, self.taken >= 2, info
+
+
+def limited(env: Any) -> Any:
+    return gymnasium.wrappers.TimeLimit(env, 3)
+
+
+def halved(env: Any) -> Any:
+    return gymnasium.wrappers.TransformAction(env, lambda action: action, gymnasium.spaces.Discrete(2))
+
+
+def named(wrapper: Any, horizon: int = 5, **settings: Any) -> GymnasiumWorld:
+    """The lake in a wrapper, by an id of its own."""
     name = f"maxpo-test/{wrapper.__name__}-v0"
-
-    def made(**settings: Any) -> Any:
-        return wrapper(gymnasium.make("FrozenLake-v1", is_slippery=False, **settings))
-
-    gymnasium.register(id=name, entry_point=made)
+    gymnasium.register(
+        id=name, entry_point=lambda **given: wrapper(gymnasium.make("FrozenLake-v1", **settings, **given))
+    )
     try:
-        with pytest.raises(ValueError, match=r"step led from state .* P says|more often|less often"):
-            from_gymnasium(name, horizon=5)
+        return from_gymnasium(name, horizon=horizon)
     finally:
         del gymnasium.registry[name]
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "says"),
+    [
+        (Rewards, "step led from state .* and P says"),
+        (Sticky, "step led from state .* and P says"),
+        (Renamed, "reset led to state 15, and the table starts in state 0"),
+        (Elsewhere, "reset led to state 14, and the table starts in state 0"),
+        (Late, "step led from state .* with reward 1"),
+        (Impatient, "step cut the episode after 2 of horizon=5 steps"),
+        (limited, "a TimeLimit cuts episodes after 3 steps, before horizon=5: use horizon=3 or less"),
+        (halved, r"action_space=Discrete\(2\), and the table's is Discrete\(4\)"),
+        (gymnasium.wrappers.FlattenObservation, r"observation_space=Box.*the table's is Discrete\(16\)"),
+        (gymnasium.wrappers.NormalizeReward, "step led from state .* and P says"),
+    ],
+)
+def test_wrappers_that_change_the_world_are_refused(wrapper: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=f"maxpo-test/{wrapper.__name__}-v0: {says}"):
+        named(wrapper, is_slippery=wrapper is Late)
+
+
+def test_a_limit_under_the_horizon_is_seen_though_no_episode_reaches_it() -> None:
+    """FrozenLake's own limit of 100 steps, under another wrapper: walks end long before."""
+    with pytest.raises(ValueError, match="a TimeLimit cuts episodes after 100 steps, before horizon=300"):
+        named(gymnasium.wrappers.RecordEpisodeStatistics, horizon=300)
+
+
+def test_an_environment_that_goes_on_beyond_the_horizon_is_refused() -> None:
+    world = from_gymnasium("FrozenLake-v1", horizon=2)
+    with pytest.raises(ValueError, match="step did not cut the episode after 2 of horizon=2 steps"):
+        check_step(world.env.unwrapped, world.mdp)
+
+
+@pytest.mark.parametrize("fickle", [0.3, 1.0])
+def test_the_plain_table_of_a_fickle_taxi_is_refused(plain: GymnasiumWorld, fickle: float) -> None:
+    """What from_gymnasium took for exact before: the flag is drawn by the reset, seen in no observation."""
+    world = from_gymnasium("Taxi-v4", horizon=40, fickle_passenger=True, fickle_probability=fickle)
+    with pytest.raises(ValueError, match=r"Taxi-v4: step led from state \d+ by action \d to"):
+        check_step(world.env, plain.mdp, visits=1, steps=2)
+
+
+def test_a_passenger_less_fickle_than_the_table_is_seen_over_all_states() -> None:
+    """No state alone tells: a few visits to each of some hundred do together."""
+    world, said = (
+        from_gymnasium("Taxi-v4", horizon=40, fickle_passenger=True, fickle_probability=chance)
+        for chance in (0.02, 0.5)
+    )
+    with pytest.raises(ValueError, match=r"the likeliest outcome.* more often than P says"):
+        check_step(world.env, said.mdp, visits=2)
+
+
+def test_starts_of_another_law_are_refused() -> None:
+    world = from_gymnasium("Taxi-v4", horizon=3)
+    chances = np.arange(1.0, 301.0) ** 4
+    mdp = dataclasses.replace(
+        world.mdp, starts=(dict(zip(world.mdp.starts[0], (chances / chances.sum()).tolist(), strict=True)),)
+    )
+    with pytest.raises(ValueError, match=r"an episode of prompt 0 starts in state \d+ .* often than P says"):
+        check_step(world.env, mdp, visits=1)
+
+
+@pytest.mark.parametrize("name", ["SparseBandit", "PromptBandit", "CombinationLock", "Maze", "ChainSum"])
+def test_our_own_environments_step_by_their_tables(name: str) -> None:
+    """By their Gymnasium ids: several prompts, states that look alike, no attribute to be put into one."""
+    settings: dict[str, Any] = {"prompts": 4, "arms": 20, "good": 2} if name == "PromptBandit" else {}
+    env = gymnasium.make(f"maxpo/{name}-v0", **settings)
+    mdp = env.unwrapped.mdp
+    check_step(env, mdp, visits=3)
+    wrong = mdp.reward.copy()
+    wrong[(mdp.probability > 0).argmax()] += 1.0
+    with pytest.raises(ValueError, match=f"maxpo/{name}-v0: step led from state"):
+        check_step(env, dataclasses.replace(mdp, reward=wrong), visits=30)
+
+
+def test_an_environment_of_several_prompts_names_them() -> None:
+    mdp = gymnasium.make("maxpo/PromptBandit-v0", prompts=3, arms=9, good=1).unwrapped.mdp
+    env = gymnasium.make("maxpo/PromptBandit-v0", prompts=3, arms=9, good=1)
+
+    class Silent(gymnasium.Wrapper[Any, Any, Any, Any]):
+        def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+            return self.env.reset(seed=seed, options=options)[0], {}
+
+    with pytest.raises(ValueError, match=r"reset names no info\['prompt'\]: the table has prompts 0 to 2"):
+        check_step(Silent(env), mdp)
+
+
+def test_showing_every_try_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"render_mode='human'.*'rgb_array'"):
+        from_gymnasium("FrozenLake-v1", horizon=3, render_mode="human")
 
 
 def test_a_wrapper_that_changes_nothing_is_taken() -> None:

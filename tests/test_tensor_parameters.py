@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ import torch
 
 import envs
 import maxpo_lab as ml
+from envs.rollouts import RolloutSampler
+from envs.stepping import TabularEnv, TabularVectorEnv
+from maxpo_lab import RewardLevels
 
 SPECIMENS: dict[str, Callable[[Callable[[int], Any]], Any]] = {
     "SparseBandit": lambda i: envs.SparseBandit(arms=i(10), good=i(2)),
@@ -18,7 +22,7 @@ SPECIMENS: dict[str, Callable[[Callable[[int], Any]], Any]] = {
     "CombinationLock": lambda i: envs.CombinationLock(length=i(3), choices=i(3)),
     "Maze": lambda i: envs.Maze(size=i(3), seed=i(1), loops=i(1), horizon=i(40)),
     "ChainSum": lambda i: envs.ChainSum(base=i(3), digits=i(2)),
-    "GaussianBandit": lambda i: envs.GaussianBandit(),
+    "GaussianBandit": lambda i: envs.GaussianBandit(mean=i(1)),
     "FrozenLake": lambda i: envs.from_gymnasium("FrozenLake-v1", horizon=i(6)),
 }
 
@@ -63,5 +67,102 @@ def test_levels_from_tensors() -> None:
 
 
 def test_what_is_no_number_is_named() -> None:
-    with pytest.raises(TypeError, match="rewards have dtype complex64: they must be real numbers"):
+    with pytest.raises(TypeError, match="rewards: dtype complex64: must be real numbers"):
         ml.RewardLevels.from_softmax([0.0, 1.0], torch.tensor([1j, 0]))
+
+
+@pytest.mark.parametrize(
+    ("theta", "says"),
+    [
+        (torch.zeros(5, dtype=torch.complex64), "theta: dtype complex64: must be real"),
+        (["a"] * 5, "theta: dtype <U1: must be real"),
+        (torch.zeros(5, device="meta"), "theta cannot be read as real numbers: .*meta"),
+    ],
+)
+def test_parameters_that_are_no_real_numbers_are_named(theta: Any, says: str) -> None:
+    bandit = envs.SparseBandit(arms=5, good=1)
+    calls: list[Callable[[], Any]] = [
+        lambda: bandit.max_at_k(theta, 2),
+        lambda: bandit.levels(theta),
+        lambda: bandit.sampler(theta),
+        lambda: TabularEnv(bandit.mdp, theta),
+        lambda: RolloutSampler("CartPole-v1", torch.nn.Linear(4, 2), horizon=2, theta=theta),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=says):
+            call()
+    with pytest.raises(TypeError, match=says.replace("theta", "logits")):
+        ml.RewardLevels.from_softmax(theta, np.zeros(5))
+
+
+def test_rows_of_different_length_are_named() -> None:
+    with pytest.raises(ValueError, match="scores must be an array of real numbers"):
+        ml.RewardLevels.from_outcomes([0.5, 0.5], [[0.0], [0.0, 1.0]], [0.0, 1.0])
+
+
+@pytest.mark.parametrize("made", [torch.Tensor.bfloat16, torch.Tensor.requires_grad_, torch.Tensor.to_sparse])
+def test_every_way_in_takes_every_tensor(made: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    given = made(torch.tensor([0.0, 0.5, -1.0, 2.0, 0.25]))
+    bandit = envs.SparseBandit(arms=5, good=1)
+    expected = [0.0, 0.5, -1.0, 2.0, 0.25]
+    assert TabularEnv(bandit.mdp, given).theta.tolist() == expected
+    assert bandit.max_at_k(given, 3) == bandit.max_at_k(np.array(expected), 3)
+    made_of = RewardLevels.from_softmax(np.zeros(5), given).values
+    assert made_of.tolist() == sorted(expected)
+    first, second = made_of[:2], given.detach().to_dense()[:2] * 0 + 0.5
+    levels = RewardLevels(
+        values=first,
+        probabilities=made(second),
+        mean_scores=made(torch.zeros(2, 1)),
+        score_second_moments=made(torch.zeros(2)),
+    )
+    assert levels.probabilities.tolist() == [0.5, 0.5]
+
+
+def _integers() -> list[tuple[str, str, Any]]:
+    """Every setting of every environment that is an integer: the environment, its name, a valid value."""
+    fixed = {"codes": 1, "prompts": 3, "seed": 2, "size": 4, "horizon": 40, "loops": 1}
+    found = []
+    for name in ("SparseBandit", "PromptBandit", "CombinationLock", "Maze", "ChainSum", "GaussianBandit"):
+        for setting in inspect.signature(getattr(envs, name)).parameters.values():
+            if str(setting.annotation).startswith("int"):
+                default = setting.default if setting.default is not None else fixed[setting.name]
+                found.append((name, setting.name, default))
+    return found
+
+
+@pytest.mark.parametrize(("name", "setting", "value"), _integers(), ids=str)
+def test_every_integer_setting_takes_numpys_and_no_bool(name: str, setting: str, value: int) -> None:
+    others: dict[str, Any] = {"Maze": {"size": 4, "seed": 2}, "ChainSum": {"prompts": 3}}.get(name, {})
+    make: Any = getattr(envs, name)
+    ours, theirs = (make(**{**others, setting: each}) for each in (value, np.int64(value)))
+    assert theirs.max_at_k(theirs.theta, 2) == ours.max_at_k(ours.theta, 2)
+    with pytest.raises(TypeError, match=f"{setting}=True is a bool"):
+        make(**{**others, setting: True})
+
+
+def test_the_settings_of_every_environment_are_found() -> None:
+    assert {name for name, _, _ in _integers()} == {
+        "SparseBandit",
+        "PromptBandit",
+        "CombinationLock",
+        "Maze",
+        "ChainSum",
+    }
+    assert len(_integers()) >= 15
+
+
+def test_vectors_and_samplers_take_numpys_integers_and_no_bool() -> None:
+    bandit = envs.SparseBandit(arms=5, good=1)
+    calls: dict[str, Callable[[Any], Any]] = {
+        "num_envs": lambda i: TabularVectorEnv(bandit, i),
+        "horizon": lambda i: RolloutSampler("CartPole-v1", torch.nn.Linear(4, 2), horizon=i),
+        "copies": lambda i: RolloutSampler("CartPole-v1", torch.nn.Linear(4, 2), horizon=2, copies=i),
+        "visits": lambda i: envs.check_step(bandit, bandit.mdp, visits=i),
+        "steps": lambda i: envs.check_step(bandit, bandit.mdp, steps=i),
+        "seed": lambda i: envs.check_step(bandit, bandit.mdp, seed=i),
+    }
+    for name, call in calls.items():
+        call(np.int64(2))
+        with pytest.raises(TypeError, match=f"{name}=True is a bool"):
+            call(True)
