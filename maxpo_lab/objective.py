@@ -56,14 +56,19 @@ def gradient_coefficients(levels: RewardLevels, weights: Vector) -> Float:
     .. math:: \nabla J = \sum_{m<L} (r_{m+1} - r_m)\, K \sum_b P(\mathrm{Bin}(K-1, F_m) = b)\,
               \alpha_{b+1} \sum_{l>m} p_l G_l ,
 
-    with ``weights`` the alpha of ``order_statistics.objective_weights``. Cost O(L K).
+    with ``weights`` the alpha of ``order_statistics.objective_weights``. As ``sum_l p_l G_l = 0``, the sum
+    over m may start anywhere: it starts at reward 0, as that of ``max_at_k``, so that a large negative level
+    hides no other. Cost O(L K).
     """
     below, above = np.cumsum(levels.probabilities)[:-1], _above(levels.probabilities)
     size = len(weights)
     chance = [binomial(size - 1, *odds) for odds in zip(below, above, strict=True)]
     raised = np.reshape(chance, (-1, size)) @ weights.astype(np.float64)
-    steps = np.diff(levels.values) * size * raised
-    return np.asarray(levels.probabilities * np.concatenate([[0.0], np.cumsum(steps)]))
+    gains, losses = np.maximum(levels.values, 0.0), np.minimum(levels.values, 0.0)
+    rises, falls = np.diff(gains) * size * raised, np.diff(losses) * size * raised
+    above_zero = np.concatenate([[0.0], np.cumsum(rises)])
+    below_zero = np.concatenate([np.cumsum(falls[::-1])[::-1], [0.0]])
+    return np.asarray(levels.probabilities * (above_zero - below_zero))
 
 
 @untraced

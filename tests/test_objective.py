@@ -113,3 +113,33 @@ def test_a_large_level_hides_no_other(values: tuple[float, ...], k: int) -> None
     ]
     error = abs(Fraction(ml.max_at_k(levels, k)) - sum(shares))
     assert error <= 8 * k * EPS * sum(map(abs, shares))
+
+
+@pytest.mark.parametrize(
+    "values", [(-1e16, 0.0, 1.0), (-1e16, -2.0, -1.0), (-1e16, -1.0, 0.5), (0.0, 1.0, 1e16)]
+)
+@pytest.mark.parametrize("rare", [1e-17, 1e-8, 1.0])
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_a_large_level_hides_no_other_in_the_gradient(values: tuple[float, ...], rare: float, k: int) -> None:
+    """Against rationals: each level's term of the gradient is right to some eps of its own size."""
+    largest = int(np.argmax(np.abs(values)))
+    logits = np.where(np.arange(3) == largest, np.log(rare), 0.0)
+    levels = ml.RewardLevels.from_softmax(logits, values)
+    p = [Fraction(chance) for chance in levels.probabilities.tolist()]
+    below = [sum(p[: m + 1]) / sum(p) for m in range(3)]
+    negative = [min(Fraction(value), 0) for value in values]
+    positive = [max(Fraction(value), 0) for value in values]
+    slope = [k * each ** (k - 1) for each in below]
+    terms = [
+        p[i]
+        * (
+            sum((positive[m + 1] - positive[m]) * slope[m] for m in range(i))
+            - sum((negative[m + 1] - negative[m]) * slope[m] for m in range(i, 2))
+        )
+        for i in range(3)
+    ]
+    scores = [[Fraction(each) for each in row] for row in levels.mean_scores.tolist()]
+    got = ml.max_at_k_gradient(levels, k)
+    for j in range(3):
+        shares = [term * score[j] for term, score in zip(terms, scores, strict=True)]
+        assert abs(Fraction(float(got[j])) - sum(shares)) <= 16 * k * EPS * sum(map(abs, shares))
