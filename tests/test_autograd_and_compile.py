@@ -65,7 +65,7 @@ def test_a_compiled_step_gives_the_same_numbers(warm: bool) -> None:
     log = torch.rand(3, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
     rewards = torch.tensor(BINARY)
     torch.compiler.reset()
-    ml.estimators.base._on_device.cache_clear()
+    ml.estimators.base.on_device.cache_clear()
     if warm:
         step(rewards, log)
     found = torch.compile(step, backend="eager")(rewards, log)

@@ -13,16 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 import maxpo_lab as ml
+from analysis.__main__ import app as studies
 from maxpo_lab import definitions
 from maxpo_lab.cli import app
 from maxpo_lab.estimators.registry import parameters
 
 ROOT = Path(__file__).parent.parent
-
-
-def analysis(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "analysis", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=100)
 
 
 def test_list_names_every_rule() -> None:
@@ -112,15 +108,15 @@ def test_bad_usage_is_a_message_and_exit_2(arguments: list[str], fragments: list
     ],
 )
 def test_bad_study_usage_is_a_message_and_exit_2(arguments: list[str], fragments: list[str]) -> None:
-    done = analysis(*arguments)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    done = CliRunner().invoke(studies, arguments)
+    assert done.exit_code == 2
     for fragment in fragments:
         assert fragment in done.stderr
 
 
 def test_studies_are_listed_with_their_questions() -> None:
-    done = analysis("list")
+    command = [sys.executable, "-m", "analysis", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=100)
     assert done.returncode == 0
     assert "unbiasedness" in done.stdout
     assert "variance" in done.stdout

@@ -42,7 +42,7 @@ def sizes(slow_from: int = 8) -> list[Any]:
     return [pytest.param(n, marks=[pytest.mark.integration] if n >= slow_from else []) for n in range(2, 13)]
 
 
-@pytest.mark.parametrize("n", sizes())
+@pytest.mark.parametrize("n", sizes(7))
 @pytest.mark.parametrize("style", ["prefix_sums", "log_gamma"])
 def test_correct_rules_in_float64_pass(style: str, n: int) -> None:
     for k in range(1, n + 1):
@@ -56,13 +56,13 @@ def test_correct_rules_in_loops_pass(style: str, n: int) -> None:
         assert set(said(foreign.written(foreign.STYLES[style]), n, k).values()) == {True}, k
 
 
-@pytest.mark.parametrize("n", sizes())
+@pytest.mark.parametrize("n", sizes(7))
 def test_correct_rules_with_float32_inside_pass(n: int) -> None:
     for k in range(1, n + 1):
         assert set(said(foreign.single_inside, n, k).values()) == {True}, k
 
 
-@pytest.mark.parametrize("n", sizes())
+@pytest.mark.parametrize("n", sizes(6))
 @pytest.mark.parametrize("kind", NARROW)
 def test_correct_rules_in_narrow_types_pass(kind: str, n: int) -> None:
     pytest.importorskip("torch")
@@ -71,7 +71,7 @@ def test_correct_rules_in_narrow_types_pass(kind: str, n: int) -> None:
         assert set(said(rule, n, k, *claims(n, k)).values()) == {True}, k
 
 
-@pytest.mark.parametrize("k", [2, 7, 11, 12])
+@pytest.mark.parametrize("k", [7, 11])
 @pytest.mark.parametrize("style", [*foreign.STYLES, "bfloat16"])
 def test_styles_pass_at_twelve(style: str, k: int) -> None:
     if style == "log_gamma_by_entry" and k != 7:
@@ -80,12 +80,12 @@ def test_styles_pass_at_twelve(style: str, k: int) -> None:
     assert said(rule, 12, k, "unbiased") == {"unbiased": True}
 
 
-@pytest.mark.parametrize("n", [*sizes(7)[:-1], 12])
+@pytest.mark.parametrize("n", [*sizes(6)[:-1], 12])
 @pytest.mark.parametrize("kind", ["float64", *NARROW])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_near_misses_fail(kind: str, fault: str, n: int) -> None:
     pytest.importorskip("torch")
-    for k in range(1, n + 1) if n < 12 else (2, 7, 11, 12):
+    for k in range(1, n + 1) if n < 12 else (2, 11):
         if not is_no_miss(fault, n, k):
             assert said(foreign.narrow(kind, fault=fault), n, k, "unbiased") == {"unbiased": False}, k
 
@@ -170,7 +170,7 @@ def random_rule(seed: int, style: str, error: float) -> Callable[[Array, int], A
 
 
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[pytest.mark.integration] if seed >= 40 else []) for seed in range(200)]
+    "seed", [pytest.param(seed, marks=[pytest.mark.integration] if seed >= 30 else []) for seed in range(200)]
 )
 def test_random_unbiased_rules_pass_and_planted_errors_fail(seed: int) -> None:
     n, k = [(n, k) for n in range(2, 9) for k in range(1, n + 1)][seed % 35]
