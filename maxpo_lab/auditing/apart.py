@@ -95,24 +95,15 @@ def _ended(path: str, status: int, options: dict[str, Any]) -> AuditReport:
     """The report of a rule that ended its process."""
     how = f"with status {status}" if status >= 0 else f"by signal {_signal(-status)}"
     claims = check_claims(options.get("claims", ("unbiased",)))
-    return AuditReport(
+    return AuditReport.without_moments(
         rule=path.rpartition(":")[2],
         signature=options.get("signature", "auto"),
         n=options["n"],
         k=options["k"],
         target=options.get("target", "max@k"),
         rewards=options.get("rewards", "auto"),
-        levels=(),
-        precision=None,
-        misbehaviours=(Misbehaviour("ends", f"{path} ended the process {how}, so that there is no report"),),
-        ascent=None,
-        symmetries=None,
-        lengths=None,
-        policies=None,
-        edges=None,
-        nearest=None,
+        misbehaviours=[Misbehaviour("ends", f"{path} ended the process {how}, so that there is no report")],
         claims=tuple(Verdict(claim, None, "not decided: the rule ends the process") for claim in claims),
-        failing_test=None,
     )
 
 

@@ -361,18 +361,9 @@ def _undecided(prepared: _Prepared, found: Sequence[Misbehaviour]) -> tuple[Verd
 
 def _ended(prepared: _Prepared, found: Sequence[Misbehaviour]) -> AuditReport:
     """The report of a rule that has no exact moments."""
-    return AuditReport(
+    return AuditReport.without_moments(
         **prepared.facts,
         rewards=prepared.rewards,
-        levels=(),
-        precision=None,
-        misbehaviours=tuple(found),
-        ascent=None,
-        symmetries=None,
-        lengths=None,
-        policies=None,
-        edges=None,
-        nearest=None,
+        misbehaviours=found,
         claims=_undecided(prepared, found),
-        failing_test=None,
     )

@@ -19,7 +19,7 @@ from ..estimators import get_estimator
 from ..order_statistics import objective_weights
 from .claims import EQUALS, Setting
 from .conduct import Guard
-from .pairs import Pairs, mean_advantages
+from .pairs import Pairs, from_rows, mean_advantages
 from .signatures import Adapted
 
 Float = npt.NDArray[np.float64]
@@ -156,19 +156,7 @@ def _pairs(rule: Guard, setting: Setting) -> Pairs:
                     max(largest[here], largest[there]),
                 )
             )
-    others, lows, highs, gaps, below, earned, size = map(np.array, zip(*rows, strict=True))
-    return Pairs(
-        n=n,
-        others=others,
-        low=lows,
-        high=highs,
-        gaps=gaps,
-        below=below,
-        earned=earned,
-        size=size,
-        spread=1.0,
-        precision=rule.precision,
-    )
+    return from_rows(rows, n=n, spread=1.0, precision=rule.precision)
 
 
 def _wrongly_paid(pairs: Pairs, setting: Setting) -> str | None:

@@ -9,8 +9,10 @@ gap at a time would decide in exact arithmetic; the wide steps are those in whic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +125,12 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
                     max(largest[here], largest[there]),
                 )
             )
-    others, low, high, gaps, below, earned, sizes = map(np.array, zip(*rows, strict=True))
+    return from_rows(rows, n=n, spread=float(np.ptp(values)), precision=rules.precision_of(rule))
+
+
+def from_rows(rows: Sequence[tuple[Any, ...]], *, n: int, spread: float, precision: Precision) -> Pairs:
+    """Pairs from one row each: others, low, high, gaps, below, earned, size."""
+    others, low, high, gaps, below, earned, size = map(np.array, zip(*rows, strict=True))
     return Pairs(
         n=n,
         others=others,
@@ -132,9 +139,9 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
         gaps=gaps,
         below=below,
         earned=earned,
-        size=sizes,
-        spread=float(np.ptp(values)),
-        precision=rules.precision_of(rule),
+        size=size,
+        spread=spread,
+        precision=precision,
     )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
+from .conduct import Misbehaviour
 from .findings import Findings
 from .render import markdown, panel
 
@@ -16,6 +20,23 @@ class AuditReport(Findings):
     def to_markdown(self) -> str:
         """The report as a Markdown document that stands alone."""
         return markdown(self)
+
+    @classmethod
+    def without_moments(cls, *, misbehaviours: Sequence[Misbehaviour], **facts: Any) -> Self:
+        """The report of a rule that misbehaves so that it has no moments: ``facts`` are the fields left."""
+        return cls(
+            **facts,
+            levels=(),
+            precision=None,
+            misbehaviours=tuple(misbehaviours),
+            ascent=None,
+            symmetries=None,
+            lengths=None,
+            policies=None,
+            edges=None,
+            nearest=None,
+            failing_test=None,
+        )
 
     def panel(self) -> Panel:
         """The report as a panel, without the test that fails."""
