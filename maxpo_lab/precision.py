@@ -7,8 +7,9 @@ group: a group's rounding knows nothing of other groups. With u half the type's 
 - float64: ``64 n`` epsilons;
 - float32: ``8 log(n!) + 4 n`` epsilons: binomial weights are often exponentials of log-gammas, three of them
   above and three below the line, each rounded to ``u log(n!)``, and a signal sums n terms;
-- float16, bfloat16: ``1.5 sqrt(n)`` epsilons, three roundings a term that do not conspire. Correct rules in
-  gap form stay below ``0.26 sqrt(n)`` for n <= 12, and a K off by one, or n/K for 1, is ``3.4 sqrt(n)`` off.
+- float16, bfloat16: ``2.4 sqrt(n)`` epsilons, some roundings a term that do not conspire. Correct rules in
+  gap form stay below ``0.26 sqrt(n)`` for n <= 12, those that subtract K v from K q, both rounded, below
+  ``2.2 sqrt(n)``; a K off by one, or n/K for 1, is ``3.4 sqrt(n)`` off at least.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Precision:
     def share(self, n: int) -> float:
         """What rounding may do to the advantages of a group of n, relative to their scale: see the module."""
         if self.narrow:
-            return 1.5 * sqrt(n) * self.eps
+            return 2.4 * sqrt(n) * self.eps
         growth = 64 * n if self == FLOAT64 else 8 * lgamma(n + 1) + 4 * n
         return float(growth) * self.eps
 

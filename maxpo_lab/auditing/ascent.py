@@ -109,7 +109,11 @@ def _to(made: Precision, pairs: Pairs, alpha: Vector, scale: float) -> str:
     """What a verdict that holds to the rounding of a type must say: how far off it is, what it cannot see."""
     if made == FLOAT64:
         return ""
-    off = float(np.abs(pairs.earned - scale * pairs.due(alpha)).max()) / pairs.unit(alpha)
+    off = (
+        float(np.abs(pairs.earned - scale * pairs.due(alpha)).max())
+        / pairs.unit(alpha)
+        / max(1.0, abs(scale))
+    )
     hidden = f", and biases below {made.share(pairs.n):.1%} are hidden" if made.narrow else ""
     return f", to the precision of {made.name}: at most {off:.1g} of K x range off{hidden}"
 
