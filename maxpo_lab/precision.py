@@ -75,10 +75,12 @@ def allowed(made: Precision, found: Precision, size: Float, unit: float, n: int)
     """What rounding in a type may do to the advantages of groups whose largest one is ``size`` (B,).
 
     ``found`` is the type that the rule computes in. Where float32 is only supposed, below float64, the unit
-    alone is the scale: large advantages are no excuse.
+    alone is the scale: large advantages excuse no more than float64 does.
     """
-    supposed = (found, made) == (FLOAT64, FLOAT32)
-    return made.share(n) * (np.full_like(size, unit) if supposed else np.maximum(size, unit))
+    own = made.share(n) * np.maximum(size, unit)
+    if (found, made) != (FLOAT64, FLOAT32):
+        return own
+    return np.maximum(made.share(n) * unit, FLOAT64.share(n) * np.maximum(size, unit))
 
 
 def recognise(rule: Callable[[Any, int], Any], n: int, k: int) -> Precision:

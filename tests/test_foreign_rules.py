@@ -256,6 +256,15 @@ def test_of_equally_near_rules_the_one_of_scale_one_is_named() -> None:
     assert near.scale == pytest.approx(1, abs=1e-2)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e3, 1e6, 1e12])
+def test_the_scale_of_a_rule_changes_no_verdict(scale: float) -> None:
+    def scaled(rewards: Array, k: int) -> Array:
+        return scale * ml.advantages(rewards, k)
+
+    found = decide(scaled, n=6, k=3, claims=("unbiased", "centered"), allow_scale=True)
+    assert [verdict.holds for verdict in found.claims] == [True, True]
+
+
 def test_claims_are_a_sequence() -> None:
     with pytest.raises(TypeError, match=r"claims='unbiased' is a str: .* claims=\('unbiased',\)"):
         ml.audit("maxpo", n=4, k=2, claims="unbiased")

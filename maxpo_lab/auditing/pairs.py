@@ -88,7 +88,7 @@ class Pairs:
         """The first pair that is not paid ``factor`` times its due; None where all are."""
         coarsest = ladder(self.precision)[-1]
         off = np.abs(self.earned - factor * self.due(alpha))
-        wrong = np.flatnonzero(off > self.allowed(coarsest, self.unit(alpha) * min(1.0, abs(factor))))
+        wrong = np.flatnonzero(off > self.allowed(coarsest, self.unit(alpha) * abs(factor)))
         return int(wrong[0]) if len(wrong) else None
 
 
