@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +22,7 @@ from .estimators import Estimator, get_estimator, list_estimators
 from .estimators.numerals import numeral
 from .estimators.registry import parameters
 from .groups import as_k
-from .outputs import STANDARD, OutputError, write, write_standard
+from .outputs import STANDARD, OutputError, settle, write, write_standard
 from .references import bibtex
 from .reward_files import COMPRESSED, READERS, RewardFile, RewardFileError, read
 from .spectrum import Spectrum, pass_at_k_spectrum
@@ -40,6 +41,8 @@ _SCALE_LAWS = {
 }
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
+#: Largest group whose spectrum fits float64 with its resolution, which grows like 3^n.
+_LARGEST = 640
 #: Exit status of a fault of this program, which is no verdict and no bad usage (EX_SOFTWARE).
 _INTERNAL = 70
 
@@ -61,7 +64,7 @@ def list_() -> None:
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0.")],
-    n: Annotated[int, typer.Option("--n", min=1, help="Group size of the spectrum.")] = 8,
+    n: Annotated[int, typer.Option("--n", min=1, max=_LARGEST, help="Group size of the spectrum.")] = 8,
     k: Annotated[int, typer.Option("--k", min=1, help="K of the spectrum.")] = 4,
 ) -> None:
     """Show one estimator: rule, claims, spectrum, where it is defined, citation, BibTeX."""
@@ -323,16 +326,52 @@ def main() -> None:
     """Run the command line.
 
     Bad input is a message and exit status 2, a fault of this program a traceback and 70: 1 is the status of a
-    claim that fails.
+    claim that fails, and of nothing else.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except Exception:
-        with suppress(OSError):  # where nobody can be told, the status still tells
-            traceback.print_exc()
+    except (Exception, SystemExit) as end:
+        sys.exit(_status(end))
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            settle(stream)
+
+
+def _status(end: BaseException) -> int | str | None:
+    """The exit status that what ended the command stands for, told on standard error where typer has not.
+
+    typer and rich end with 1, that of a claim that fails, where a reader has gone or a file ended early, and
+    raise where a stream is full. Whatever was to be printed then, bad usage stays that; a reader that has
+    gone is fine otherwise, and a stream that does not take the help is bad usage.
+    """
+    lost: OSError | None = None
+    for error in _behind(end):
+        if isinstance(error, OSError) and error.filename is None:
+            lost = error
+        status = getattr(error, "exit_code", None)
+        if isinstance(status, int) and (lost or isinstance(end, SystemExit)):
+            return status
+        if isinstance(error, EOFError):
+            end = error
+    if lost is None and isinstance(end, SystemExit):
+        return end.code
+    if isinstance(lost, BrokenPipeError):
+        return 0
+    with suppress(OSError):  # where nobody can be told, the status still tells
+        if lost is None:
+            traceback.print_exception(end)
             sys.stderr.write("maxpo-lab: this is a fault of the program, not of its input\n")
-            sys.stderr.flush()
-        sys.exit(_INTERNAL)
+        else:
+            sys.stderr.write(f"maxpo-lab: cannot print: {lost.strerror or lost}\n")
+    return _INTERNAL if lost is None else 2
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """An exception, the one that was being handled when it was raised, and so on."""
+    behind: BaseException | None = error
+    while behind is not None:
+        yield behind
+        behind = behind.__context__

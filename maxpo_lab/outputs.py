@@ -9,6 +9,7 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 #: The name that means standard output.
 STANDARD = Path("-")
@@ -72,9 +73,9 @@ def write_standard(content: bytes | str) -> None:
             stream.write(content.encode(encoding, "maxpo_lab.stand_in").decode(encoding))
         stream.flush()
     except BrokenPipeError:
-        _discard_standard()
+        _discard(stream)
     except OSError as error:
-        _discard_standard()
+        _discard(stream)
         raise OutputError(f"standard output: {error.strerror or error}") from error
 
 
@@ -92,11 +93,21 @@ def _escape(character: str) -> str:
 codecs.register_error("maxpo_lab.stand_in", _stand_in)
 
 
-def _discard_standard() -> None:
+def settle(stream: TextIO | None) -> None:
+    """Flush a standard stream; what it does not take goes nowhere, and changes no exit status."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        _discard(stream)
+
+
+def _discard(stream: TextIO) -> None:
     """Let what is still buffered go nowhere: the interpreter flushes once more when it ends."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import comb
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -78,6 +79,17 @@ def test_claims_of_a_parameter_are_its_own() -> None:
         assert says in " ".join(output.split())
         advantages = ml.advantages([1.0, 0.0, 0.5], 1, estimator=f"leader:alpha={alpha}")
         assert (abs(advantages.sum()) < 1e-15) == (says == "centered: yes")
+
+
+def test_the_largest_spectrum_that_is_shown_is_finite() -> None:
+    """Also where increments are large, as K for a winner and n where one of n succeeds."""
+    for name, k in (("max-minus-second", 640), ("maxrl", 1), ("passk-training", 2)):
+        spectrum = ml.pass_at_k_spectrum(name, n=640, k=k)
+        assert np.isfinite(spectrum.weights).all()
+        assert np.isfinite(spectrum.resolution).all()
+    done = CliRunner().invoke(app, ["show", "maxpo", "--n", "641"])
+    assert done.exit_code == 2
+    assert "for '--n': Input should be less than or equal to 640" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def test_ids_of_any_size_are_told_apart(tmp_path: Path) -> None:
     ("name", "text", "fragments"),
     [
         ("a.csv", "group,reward\na,1\n,0\n \t,1\n", ["line 3: no group id in column 'group'", "line 4"]),
+        ("a.csv", "group,reward\na,1\nnan,0\n NaN,1\n", ["line 3: no group id in column 'group'", "line 4"]),
         (
             "a.jsonl",
             '{"group":null,"reward":1}\n{"group":NaN,"reward":1}',
@@ -214,6 +215,33 @@ def test_parquet_cells_are_named_by_row(tmp_path: Path) -> None:
     assert (status, "no reward in row 2; --missing omit" in said) == (2, True)
     (tmp_path / "folder.parquet").mkdir()
     assert "Is a directory" in refusal(tmp_path / "folder.parquet")
+
+
+def test_parquet_cells_that_python_cannot_hold_are_named(tmp_path: Path) -> None:
+    """Where ids and rewards are; elsewhere they stay as they are."""
+    path, target = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    text = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
+    for cells, fragment in (
+        (pa.array([10**8], pa.int32()).view(pa.date32()), "(date32[day]) cannot be read: date value out"),
+        (text, "(string) cannot be read: 'utf-8' codec"),
+        (pa.array([1], pa.timestamp("us", "No/Where")), "tz=No/Where]) cannot be read"),
+        (pa.array([2**62], pa.duration("s")), "(duration[s]) cannot be read"),
+    ):
+        for column, other in (("group", "reward"), ("reward", "group")):
+            pq.write_table(pa.table({column: cells, other: [1]}), path)
+            assert f"{path}: column {column!r} " in refusal(path)
+            assert fragment in refusal(path)
+        pq.write_table(pa.table({"group": [1], "reward": [1], "note": cells}), path)
+        assert run(path, "--k", 1, "--small-groups", "zero", "-o", target)[0] == 0
+        assert pq.read_table(target)["note"].chunk(0).equals(cells)
+
+
+def test_a_text_of_json_is_an_id_whatever_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"group":"nan","reward":1}\n{"group":"NaN","reward":0}\n')
+    content = read(path, reward="reward", group="group")
+    assert content.groups is not None
+    assert content.groups.ids == ["nan", "NaN"]
 
 
 def test_missing_rewards_are_the_same_in_every_format(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import pytest
 
@@ -82,9 +85,7 @@ def test_what_an_encoding_lacks_keeps_its_width(monkeypatch: pytest.MonkeyPatch)
 def test_a_reader_that_stops_changes_no_status(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: int
 ) -> None:
-    end, start = os.pipe()
-    os.close(end)
-    with os.fdopen(start, "w", encoding="utf-8") as stream:
+    with gone() as stream:
         assert status(monkeypatch, arguments, stream) == expected
 
 
@@ -92,12 +93,75 @@ def test_full_and_closed_outputs_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments in (["list"], FAILING, [*AUDIT, "--json"]):
-        with Path("/dev/full").open("w", encoding="utf-8") as full:
-            assert status(monkeypatch, arguments, full) == 2
+        with full() as stream:
+            assert status(monkeypatch, arguments, stream) == 2
         assert "standard output: No space left" in capsys.readouterr().err
         assert status(monkeypatch, arguments, None) == 2
         assert "standard output is closed" in capsys.readouterr().err
     assert status(monkeypatch, [*AUDIT, "--json", "--markdown", "-"], io.StringIO()) == 2
+
+
+def gone() -> IO[str]:
+    """A stream whose reader has gone."""
+    end, start = os.pipe()
+    os.close(end)
+    return os.fdopen(start, "w", encoding="utf-8")
+
+
+def full() -> IO[str]:
+    return Path("/dev/full").open("w", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "opened", "on_output", "on_error"),
+    [
+        (["audit", "--help"], gone, 0, 0),
+        (["audit", "--help"], full, 2, 0),
+        (["shout"], gone, 2, 2),
+        (["show", "zzz"], full, 2, 2),
+        ([*FAILING, "--json"], gone, 1, 1),
+    ],
+)
+def test_what_typer_cannot_print_is_no_failed_claim(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    opened: Callable[[], IO[str]],
+    on_output: int,
+    on_error: int,
+) -> None:
+    with opened() as stream:
+        assert status(monkeypatch, arguments, stream) == on_output
+    with opened() as stream, monkeypatch.context() as patch, TemporaryFile("w") as output:
+        patch.setattr(sys, "stderr", stream)
+        assert status(monkeypatch, arguments, output) == on_error
+
+
+def test_the_interpreter_keeps_the_status_of_full_streams() -> None:
+    """It flushes once more when it ends, and ends with 120 where that fails."""
+    command = [sys.executable, "-c", "from maxpo_lab.cli import main; main()", "--help"]
+    with full() as stream:
+        done = subprocess.run(command, stdout=stream, stderr=stream, check=False, timeout=60)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (EOFError("a file ended early"), 70),
+        (MemoryError(), 70),
+        (BrokenPipeError(32, "a pipe of its own"), 2),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_no_fault_has_the_status_of_a_failed_claim(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: BaseException, expected: int
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(apart, "audit_apart", broken)
+    assert status(monkeypatch, AUDIT, io.StringIO()) == expected
+    assert ("fault of the program" in capsys.readouterr().err) == (expected == 70)
 
 
 @pytest.mark.parametrize("arguments", [["show", "maxpo"], AUDIT])

@@ -48,7 +48,7 @@ def read_delimited(path: Path, reward: str, group: str | None) -> RewardFile:
     groups = None
     if group is not None:
         place = head.fields.index(group)
-        groups = as_groups([row.fields[place] for row in rows], numbers, group, faults)
+        groups = as_groups([_id(row.fields[place]) for row in rows], numbers, group, faults)
     refuse(path, "line", faults)
 
     def render(column: str, values: npt.NDArray[np.float64]) -> bytes:
@@ -90,6 +90,11 @@ def _cells_of_any_size() -> Iterator[None]:
         yield
     finally:
         csv.field_size_limit(limit)
+
+
+def _id(cell: str) -> str | None:
+    """A cell as a group id: missing where it says NaN, as csv and pandas write one, and not a text."""
+    return None if cell.strip().lower() == "nan" else cell
 
 
 def _quoted(cell: str, delimiter: str) -> str:

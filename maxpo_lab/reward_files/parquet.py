@@ -33,8 +33,8 @@ def read_parquet(path: Path, reward: str, group: str | None) -> RewardFile:
         raise RewardFileError(f"{path} is not Parquet that pyarrow reads: {error}") from error
     faults: list[Fault] = []
     numbers = list(range(1, table.num_rows + 1))
-    rewards = as_rewards(table[reward].to_pylist(), numbers, faults)
-    groups = None if group is None else as_groups(table[group].to_pylist(), numbers, group, faults)
+    rewards = as_rewards(_cells(path, table, reward), numbers, faults)
+    groups = None if group is None else as_groups(_cells(path, table, group), numbers, group, faults)
     refuse(path, "row", faults)
 
     def render(column: str, values: npt.NDArray[np.float64]) -> bytes:
@@ -52,6 +52,18 @@ def read_parquet(path: Path, reward: str, group: str | None) -> RewardFile:
         return buffer.getvalue()
 
     return RewardFile(rewards, numbers, "row", groups, render)
+
+
+def _cells(path: Path, table: Any, column: str) -> list[Any]:
+    """A column as Python's own values; RewardFileError where it holds what they cannot be.
+
+    Dates beyond the year 9999, time zones that this machine does not know, text that is not UTF-8.
+    """
+    try:
+        return list(table[column].to_pylist())
+    except (ArithmeticError, LookupError, NotImplementedError, ValueError) as error:
+        kind = table.schema.field(column).type
+        raise RewardFileError(f"{path}: column {column!r} ({kind}) cannot be read: {error}") from error
 
 
 def _codecs(metadata: Any) -> dict[str, str]:
