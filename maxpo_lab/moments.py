@@ -264,9 +264,11 @@ def _reference(value: float) -> float:
 
 
 def target_weights(target: str, n: int, k: int) -> Vector:
-    """Weights of the objective that a bias is measured against. ValueError names the argument ``target``."""
+    """Weights of the objective that a bias is measured against. Errors name the argument ``target``."""
     try:
         return objective_weights(target, n, k)
+    except TypeError as error:
+        raise TypeError(f"target={target!r}: {error}") from error
     except ValueError as error:
         raise ValueError(f"target={target!r}: {error}") from error
 

@@ -38,9 +38,15 @@ def objective_weights(objective: str, n: int, k: int) -> Vector:
 
     Raises
     ------
+    TypeError
+        Not a name.
     ValueError
         An unknown objective, or a preset whose argument does not fit K.
     """
+    if not isinstance(objective, str):
+        raise TypeError(
+            f"objective {objective!r} is a {type(objective).__name__}: it must be a name, e.g. max@k"
+        )
     if objective == "mean":
         return _equal(1, 0, 1)
     if objective in ("max@k", "max@n"):

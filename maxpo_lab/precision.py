@@ -83,6 +83,16 @@ def allowed(made: Precision, found: Precision, size: Float, unit: float, n: int)
     return np.maximum(made.share(n) * unit, FLOAT64.share(n) * np.maximum(size, unit))
 
 
+def finest(off: Float, found: Precision, size: Float, unit: float, n: int) -> Precision | None:
+    """The finest type whose rounding explains errors ``off`` (B,) or (B, n); None where none does.
+
+    The rest as in ``allowed``.
+    """
+    worst = np.abs(off).reshape(len(off), -1).max(axis=1)
+    fits = (made for made in ladder(found) if (worst <= allowed(made, found, size, unit, n)).all())
+    return next(fits, None)
+
+
 def recognise(rule: Callable[[Any, int], Any], n: int, k: int) -> Precision:
     """The coarsest type that the rule's calls show; the rule must answer or raise.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import independence, states
+from . import independence, precision, states
 from .estimators import Estimator, get_estimator
 from .groups import as_k
 from .precision import FLOAT32, FLOAT64, Precision, allowed, as_numpy, ladder, recognise
@@ -212,20 +212,19 @@ def tolerance(rule: Rule, groups: Float, advantages: Float, k: int, made: Precis
     or to ``K max|R|`` over all groups, the larger (``precision``).
     """
     found = precision_of(rule)
-    size = np.maximum(np.abs(advantages).max(axis=-1), np.finfo(np.float64).tiny)
-    made = made or ladder(found)[-1]
-    unit = k * float(np.abs(groups).max())
-    return np.asarray(allowed(made, found, size, unit, groups.shape[-1]))[:, None]
+    scale = _scale(groups, advantages, k)
+    return np.asarray(allowed(made or ladder(found)[-1], found, *scale, groups.shape[-1]))[:, None]
 
 
 def finest(rule: Rule, groups: Float, advantages: Float, k: int, off: Float) -> Precision | None:
     """The finest type whose rounding explains errors ``off`` (B, n) or (B, 1); None where none does."""
-    fits = (
-        made
-        for made in ladder(precision_of(rule))
-        if (off <= tolerance(rule, groups, advantages, k, made)).all()
-    )
-    return next(fits, None)
+    return precision.finest(off, precision_of(rule), *_scale(groups, advantages, k), groups.shape[-1])
+
+
+def _scale(groups: Float, advantages: Float, k: int) -> tuple[Float, float]:
+    """The largest advantage of each group, and ``K max|R|`` over all."""
+    size = np.maximum(np.abs(advantages).max(axis=-1), np.finfo(np.float64).tiny)
+    return size, k * float(np.abs(groups).max())
 
 
 def precision_of(rule: Rule) -> Precision:

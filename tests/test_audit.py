@@ -15,6 +15,7 @@ from rich.console import Console
 import maxpo_lab as ml
 from maxpo_lab import theory
 from maxpo_lab.auditing import adapt, claims, pairs
+from maxpo_lab.auditing.examination import decide
 from maxpo_lab.defects import EASYR1_ISSUE_585
 from maxpo_lab.precision import FLOAT64
 
@@ -559,6 +560,18 @@ def test_lengths_of_responses_are_told_apart() -> None:
     assert "| of responses matter: rewards" not in found[weighted].to_markdown()
     assert "**lengths**: of responses matter: rewards" in found[weighted].to_markdown()
     assert ml.audit("rloo", **options).lengths is None
+
+
+def test_lengths_of_large_groups_are_left_open() -> None:
+    pytest.importorskip("torch")
+    weighted, plain = (
+        of_tokens(each)
+        for each in (lambda r, n: (r * n).sum() / n.sum(), lambda r, n: (r.sum() - r) / (len(r) - 1))
+    )
+    options: dict[str, Any] = {"n": 40, "k": 2, "target": "mean", "rewards": "binary", "allow_scale": True}
+    open_, decided = (decide(rule, claims=("unbiased",), **options).claims[0] for rule in (weighted, plain))
+    assert (open_.holds, decided.holds) == (None, True)
+    assert open_.detail.endswith("where they are not, too many groups to decide")
 
 
 def test_the_failing_test_fits_a_terminal_and_is_complete() -> None:

@@ -265,6 +265,27 @@ def test_the_scale_of_a_rule_changes_no_verdict(scale: float) -> None:
     assert [verdict.holds for verdict in found.claims] == [True, True]
 
 
-def test_claims_are_a_sequence() -> None:
-    with pytest.raises(TypeError, match=r"claims='unbiased' is a str: .* claims=\('unbiased',\)"):
-        ml.audit("maxpo", n=4, k=2, claims="unbiased")
+def test_a_fault_at_middling_rewards_alone_ends_a_claim() -> None:
+    """0.01 is below what rounding may do at rewards of 100000, and a fault at 10."""
+
+    def offset(rewards: Array, k: int) -> Array:
+        return ml.advantages(rewards, k) + 0.01 * (np.abs(rewards).max(axis=1, keepdims=True) > 3.2)
+
+    found = decide(offset, n=6, k=3, claims=("centered", "equals:maxpo"))
+    assert [(verdict.holds, verdict.up_to) for verdict in found.claims] == [(True, 1.0)] * 2
+    assert "sum to 0.0" in (found.claims[0].beyond or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"claims": "unbiased"}, r"claims='unbiased' is a str: .* claims=\('unbiased',\)"),
+        ({"claims": None}, "claims=None is a NoneType"),
+        ({"claims": (1,)}, "claim 1 is a int"),
+        ({"target": None}, "target=None: objective None is a NoneType"),
+        ({"target": [0, 1]}, r"target=\[0, 1\]: objective \[0, 1\] is a list"),
+    ],
+)
+def test_what_is_no_name_is_refused(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        ml.audit("maxpo", n=4, k=2, **change)

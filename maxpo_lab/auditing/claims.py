@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,8 +84,9 @@ def levels_of(rewards: str, n: int, *, equivariant: bool = True) -> Float:
     raise AssertionError
 
 
+@lru_cache(maxsize=16)
 def groups_of(rewards: str, n: int) -> Float:
-    """Groups (B, n) of a kind of rewards, the simplest first.
+    """Groups (B, n) of a kind of rewards, the simplest first, made once and read-only.
 
     Binary and graded ones are every count state where they are few, sorted and in another order. Those
     without ties lie in [0, 1], no two rewards within 1/(2n): no standard deviation is small.
@@ -91,7 +94,7 @@ def groups_of(rewards: str, n: int) -> Float:
     rng = np.random.default_rng(5)
     free = rng.permuted((np.arange(n) + 0.5 * rng.random((64, n))) / n, axis=1)
     if rewards == "continuous":
-        return free
+        return _read_only(free)
     values = levels_of(rewards, n)
     size = len(values)
     if states.number_of_counts(n, size) * n <= _ENTRIES:
@@ -101,7 +104,12 @@ def groups_of(rewards: str, n: int) -> Float:
         level = states.sample_groups(n, size)
     level = level[np.argsort(level.sum(axis=1), kind="stable")]
     made = [values[level], values[rng.permuted(level, axis=1)]]
-    return np.concatenate(made if rewards == "binary" else [*made, free])
+    return _read_only(np.concatenate(made if rewards == "binary" else [*made, free]))
+
+
+def _read_only(groups: Float) -> Float:
+    groups.setflags(write=False)
+    return groups
 
 
 def with_flat(groups: Float, rewards: str) -> Float:
@@ -110,16 +118,23 @@ def with_flat(groups: Float, rewards: str) -> Float:
     return np.concatenate([groups, np.repeat(FLAT, n).reshape(-1, n)]) if rewards == "graded" else groups
 
 
-def check_claims(claims: Sequence[str]) -> tuple[str, ...]:
+def check_claims(claims: Any) -> tuple[str, ...]:
     """Claims by their names. ValueError names one that is none, or whose rule is not in the catalogue.
 
-    TypeError for one name in place of a sequence of them.
+    TypeError for one name in place of a sequence of them, and for what is no name.
     """
-    if isinstance(claims, str):
+    if isinstance(claims, str) or not isinstance(claims, Iterable):
+        example = claims if isinstance(claims, str) else "unbiased"
         raise TypeError(
-            f"claims={claims!r} is a str: it must be a sequence of claims, e.g. claims=({claims!r},)"
+            f"claims={claims!r} is a {type(claims).__name__}: it must be a sequence of claims, e.g. "
+            f"claims=({example!r},)"
         )
+    claims = tuple(claims)
     for claim in claims:
+        if not isinstance(claim, str):
+            raise TypeError(
+                f"claim {claim!r} is a {type(claim).__name__}: it must be a name, e.g. 'unbiased'"
+            )
         if claim.startswith(EQUALS):
             get_estimator(claim.removeprefix(EQUALS))
         elif claim not in ("unbiased", "centered", "equivariant"):
@@ -190,7 +205,7 @@ def wrongly_paid(pairs: Pairs, setting: Setting, alpha: Vector | None = None) ->
     due, earned = factor * pairs.due(alpha)[worst], pairs.earned[worst]
     wanted = "an unbiased rule" if factor == 1 else f"one of its scale, {factor:.4g},"
     return (
-        f"n={pairs.n}, K={k}: with the others at {_plain(pairs.others[worst])}, raising one reward from "
+        f"n={pairs.n}, K={k}: with the others at {plain(pairs.others[worst])}, raising one reward from "
         f"{low:g} to {high:g} {_changes(earned)}; {wanted} for {name} {_changes(due, 'it')}"
     )
 
@@ -214,7 +229,7 @@ def why_not_centered(rule: rules.Rule, setting: Setting) -> str | None:
             return None
         group, given = groups[rows[0]], advantages[rows[0]]
         return (
-            f"n={len(group)}, K={setting.k}: the advantages of {_plain(group)}, {_plain(given)}, sum to "
+            f"n={len(group)}, K={setting.k}: the advantages of {plain(group)}, {plain(given)}, sum to "
             f"{given.sum():.6g}"
         )
 
@@ -232,8 +247,8 @@ def why_not_equivariant(rule: rules.Rule, setting: Setting) -> str | None:
         group, permuted = found
         given, moved = (rules.evaluate(rule, np.array([each]), setting.k)[0] for each in found)
         return (
-            f"n={len(group)}, K={setting.k}: {_plain(group)} gets {_plain(given)}, and the same rewards in "
-            f"the order {_plain(permuted)} get {_plain(moved)}"
+            f"n={len(group)}, K={setting.k}: {plain(group)} gets {plain(given)}, and the same rewards in "
+            f"the order {plain(permuted)} get {plain(moved)}"
         )
 
     return _smallest(setting, broken)
@@ -250,8 +265,8 @@ def why_not_equal(rule: rules.Rule, name: str, setting: Setting) -> str | None:
         if found is None:
             return None
         return (
-            f"n={found.n}, K={found.k}: {_plain(found.rewards)} gets {_plain(found.got)}; {name} gives "
-            f"{_plain(found.expected)}"
+            f"n={found.n}, K={found.k}: {plain(found.rewards)} gets {plain(found.got)}; {name} gives "
+            f"{plain(found.expected)}"
         )
 
     return _smallest(setting, different)
@@ -285,5 +300,6 @@ def _smallest(setting: Setting, fault: Callable[[Float], str | None]) -> str | N
     return at_n
 
 
-def _plain(values: Sequence[float] | Float) -> str:
+def plain(values: Sequence[float] | Float) -> str:
+    """Numbers of a group as a list in words."""
     return "[" + ", ".join(f"{value:.7g}" for value in np.asarray(values, dtype=np.float64)) + "]"

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from .. import rules, states
 from ..estimators import get_estimator
 from ..order_statistics import objective_weights
-from .claims import EQUALS, Setting
+from .claims import EQUALS, Setting, plain
 from .conduct import Guard
+from .likeness import positive_factor
 from .pairs import Pairs, from_rows, mean_advantages
 from .signatures import Adapted
 
@@ -115,8 +116,7 @@ def fault_with_lengths(rule: Guard, claim: str, setting: Setting) -> str | None:
         wrong = np.abs(advantages.sum(axis=1, keepdims=True)) > n * allowed
     elif claim.startswith(EQUALS):
         expected = np.asarray(get_estimator(claim.removeprefix(EQUALS))(rewards, k))
-        size = float(np.sum(advantages * expected) / max(np.sum(expected * expected), 1e-300))
-        factor = size if setting.allow_scale and size > 0 else 1.0
+        factor = positive_factor(advantages, expected) if setting.allow_scale else 1.0
         wrong = np.abs(advantages - factor * expected) > allowed
     else:
         return None
@@ -125,8 +125,8 @@ def fault_with_lengths(rule: Guard, claim: str, setting: Setting) -> str | None:
         return None
     row = rows[0]
     return (
-        f"n={n}, K={k}: where lengths differ, rewards {_plain(rewards[row])} of responses of "
-        f"{_plain(_LENGTH[codes[row]])} tokens get {_plain(advantages[row])}"
+        f"n={n}, K={k}: where lengths differ, rewards {plain(rewards[row])} of responses of "
+        f"{plain(_LENGTH[codes[row]])} tokens get {plain(advantages[row])}"
     )
 
 
@@ -168,12 +168,8 @@ def _wrongly_paid(pairs: Pairs, setting: Setting) -> str | None:
     others = pairs.others[worst].astype(np.intp)
     low, high = int(pairs.low[worst]), int(pairs.high[worst])
     return (
-        f"n={pairs.n}, K={setting.k}: with the others' rewards at {_plain(_REWARD[others])} and their "
-        f"lengths at {_plain(_LENGTH[others])}, a reward of {_REWARD[high]:g} in {_LENGTH[high]} tokens "
+        f"n={pairs.n}, K={setting.k}: with the others' rewards at {plain(_REWARD[others])} and their "
+        f"lengths at {plain(_LENGTH[others])}, a reward of {_REWARD[high]:g} in {_LENGTH[high]} tokens "
         f"earns {pairs.earned[worst]:.6g} more advantage than one of {_REWARD[low]:g} in {_LENGTH[low]}; an "
         f"unbiased rule pays {factor * pairs.due(alpha)[worst]:.6g}"
     )
-
-
-def _plain(values: Float) -> str:
-    return "[" + ", ".join(f"{value:.6g}" for value in values.tolist()) + "]"

@@ -11,7 +11,7 @@ from .. import rules
 from ..estimators import Estimator, get_estimator, list_estimators
 from ..estimators.registry import parameters
 from ..estimators.standardised import grpo
-from ..precision import FLOAT64, TYPES, Precision, allowed, ladder
+from ..precision import FLOAT64, TYPES, Precision, finest
 
 Float = npt.NDArray[np.float64]
 
@@ -109,8 +109,7 @@ def _fitted(ours: Float, groups: Float, k: int, ddof: int) -> tuple[str, ...]:
 
     def distance(exponent: float) -> float:
         theirs = np.asarray(grpo(eps=10.0**exponent, ddof=ddof)(groups, k))
-        size = np.sum(theirs * theirs)
-        return float(np.linalg.norm(ours - np.sum(ours * theirs) / size * theirs)) if size else np.inf
+        return float(np.linalg.norm(ours - _factor(ours, theirs) * theirs)) if theirs.any() else np.inf
 
     eps = 10.0 ** float(minimize_scalar(distance, bounds=_FITTED, options={"xatol": 1e-8}).x)
     return tuple(dict.fromkeys(_named(float(f"{eps:.{digits - 1}e}"), ddof) for digits in _DIGITS))
@@ -119,25 +118,16 @@ def _fitted(ours: Float, groups: Float, k: int, ddof: int) -> tuple[str, ...]:
 def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int, made: Precision) -> list[Likeness]:
     """How near each rule of these names comes, those that are defined and not 0 on these groups."""
     size = np.abs(ours).max(axis=1)
-    unit = float(size.max())
-
-    def finest(off: Float) -> Precision | None:
-        fits = (
-            each
-            for each in ladder(made)
-            if (np.abs(off) <= allowed(each, made, size, unit, ours.shape[1])[:, None]).all()
-        )
-        return next(fits, None)
-
+    scale_of = (made, size, float(size.max()), ours.shape[1])
     found = []
     for name in names:
         theirs = _if_defined(get_estimator(name), groups, k)
         if theirs is None or not theirs.any():
             continue
-        fitted = float(np.sum(ours * theirs) / np.sum(theirs * theirs))
-        same = finest(ours - theirs)
+        fitted = _factor(ours, theirs)
+        same = finest(ours - theirs, *scale_of)
         scale = 1.0 if same or not fitted else fitted
-        exact = same or finest(ours - scale * theirs)
+        exact = same or finest(ours - scale * theirs, *scale_of)
         off = 0.0 if exact else float(np.linalg.norm(ours - scale * theirs) / np.linalg.norm(ours))
         found.append(Likeness(name, k, scale, off, exact is not None, exact.name if exact else None))
     return found
@@ -154,14 +144,23 @@ def first_difference(
     if theirs is None:
         return None
     ours = rules.evaluate(rule, groups, k)
-    factor = float(np.sum(ours * theirs) / np.sum(theirs * theirs)) if scaled and theirs.any() else 1.0
-    factor = factor if factor > 0 else 1.0  # 0 and a wrong sign are no scale
+    factor = positive_factor(ours, theirs) if scaled else 1.0
     off = np.abs(ours - factor * theirs)
     rows = np.flatnonzero((off > rules.tolerance(rule, groups, theirs, k)).any(axis=1))
     if not len(rows):
         return None
     shown = (tuple(each[rows[0]].tolist()) for each in (groups, ours, factor * theirs))
     return Difference(groups.shape[1], k, *shown)
+
+
+def positive_factor(ours: Float, theirs: Float) -> float:
+    """The factor nearest to ``ours = c theirs``; 1 where that is 0 or negative, which are no scale."""
+    factor = _factor(ours, theirs) if theirs.any() else 1.0
+    return factor if factor > 0 else 1.0
+
+
+def _factor(ours: Float, theirs: Float) -> float:
+    return float(np.sum(ours * theirs) / np.sum(theirs * theirs))
 
 
 def _if_defined(other: Estimator, groups: Float, k: int) -> Float | None:

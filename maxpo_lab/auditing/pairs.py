@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .. import rules, states
 from ..order_statistics import increments
-from ..precision import Precision, allowed, ladder
+from ..precision import Precision, allowed, finest, ladder
 from ..weights import Vector
 
 Float = npt.NDArray[np.float64]
@@ -65,9 +65,7 @@ class Pairs:
 
     def finest(self, due: Float, unit: float) -> Precision | None:
         """The finest type whose rounding explains every ``earned - due``; None where none does."""
-        off = np.abs(self.earned - due)
-        fitting = (made for made in ladder(self.precision) if (off <= self.allowed(made, unit)).all())
-        return next(fitting, None)
+        return finest(self.earned - due, self.precision, self.size, unit, self.n)
 
     def fit(self, alpha: Vector) -> Fit:
         """The factor c nearest to ``earned = c due``, and the types to which it and 1 fit.

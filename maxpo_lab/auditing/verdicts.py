@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from . import claims as claims_of
 from .ascent import Ascent
 from .claims import EQUALS, FLAT, LARGEST, Setting, Verdict
 from .conduct import Guard, RaisedError
-from .lengths import coded, fault_with_lengths, few_enough
+from .lengths import coded, fault_with_lengths, few_enough, lengths_matter
 from .pairs import on_levels
 
 Fault = Callable[[Setting], str | None]
@@ -44,19 +45,29 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting, climbed: Ascent | No
         fault = lambda each: claims_of.why_not_equivariant(rule, each)  # noqa: E731
         words = "permuted rewards get permuted advantages, ties aside, in some permutations of"
         holds, detail = _decided(fault(setting), f"{words} {_tried(setting)}")
-    if holds and (why := _where_lengths_differ(rule, claim, setting)):
-        return Verdict(claim, False, f"where responses are equally long, {detail}; {why}")
+    if holds and (differ := _where_lengths_differ(rule, claim, setting)):
+        holds, why = differ
+        return Verdict(claim, holds, f"where responses are equally long, {detail}; {why}")
     if not holds:
         return Verdict(claim, holds, detail)
     return Verdict(claim, holds, detail, *_followed(fault, setting))
 
 
-def _where_lengths_differ(rule: rules.Rule, claim: str, setting: Setting) -> str | None:
-    """How a claim fails on responses of unequal lengths, where a call of the rule tells lengths."""
+def _where_lengths_differ(
+    rule: rules.Rule, claim: str, setting: Setting
+) -> tuple[Literal[False] | None, str] | None:
+    """That a claim fails on responses of unequal lengths, or is open there, and why; None where it holds.
+
+    None too where no call of the rule tells lengths.
+    """
     numbered = coded(rule) if isinstance(rule, Guard) and setting.equivariant else None
-    if numbered is None or not few_enough(setting.n):
+    if numbered is None or not isinstance(rule, Guard):
         return None
-    return fault_with_lengths(numbered, claim, setting)
+    if claim == "unbiased" and not few_enough(setting.n):
+        seen = lengths_matter(rule, setting)
+        return (None, "where they are not, too many groups to decide") if seen and seen.used else None
+    why = fault_with_lengths(numbered, claim, setting)
+    return (False, why) if why else None
 
 
 def _groups(setting: Setting) -> claims_of.Float:
@@ -103,19 +114,23 @@ def _to_precision(rule: rules.Rule, setting: Setting) -> str:
 
 
 def _followed(fault: Fault, setting: Setting) -> tuple[float, str | None]:
-    """The largest power of ten by which rewards can be multiplied, and what happens at ten times that."""
+    """The largest power of ten by which rewards can be multiplied, and what happens at ten times that.
+
+    On the way to the largest rewards graded ones are tried by their lowest and highest alone.
+    """
 
     def at(unit: float) -> str | None:
+        kind = "binary" if setting.rewards == "graded" and unit < LARGEST else setting.rewards
         try:
-            return fault(replace(setting, unit=unit))
+            return fault(replace(setting, unit=unit, rewards=kind))
         except rules.NotFiniteError:
             return "the advantages are not finite"
         except (RaisedError, ValueError, TypeError) as error:
             return f"refused: {error.__cause__ or error}"
 
-    if at(LARGEST) is None:
-        return LARGEST, None
     up_to = 1.0
-    while (found := at(10 * up_to)) is None and 10 * up_to < LARGEST:
+    while up_to < LARGEST:
+        if (found := at(10 * up_to)) is not None:
+            return up_to, found
         up_to *= 10
-    return up_to, found or at(LARGEST)
+    return LARGEST, None
