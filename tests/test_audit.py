@@ -355,8 +355,8 @@ def test_settings_reach_the_rule() -> None:
         return found[:, None] * response_mask, None
 
     options: dict[str, Any] = {"n": 4, "k": 1, "target": "mean", "claims": ("equals:batch-mean",)}
-    assert not ml.audit(token_level, **options).passed
-    assert ml.audit(token_level, **options, settings={"by_std": False}).passed
+    assert not decide(token_level, **options).passed
+    assert decide(token_level, **options, settings={"by_std": False}).passed
     assert ml.audit(token_level, **options, settings={"plain": True}).passed
 
 
@@ -369,7 +369,7 @@ def rloo(rewards: Any) -> Any:
 
 
 def holds(rule: Any, *claims: str, **options: Any) -> list[bool | None]:
-    return [verdict.holds for verdict in ml.audit(rule, **{"n": 8, "k": 4} | options, claims=claims).claims]
+    return [verdict.holds for verdict in decide(rule, **{"n": 8, "k": 4} | options, claims=claims).claims]
 
 
 def test_a_wrong_sign_and_zero_are_no_scale() -> None:

@@ -72,33 +72,26 @@ def test_correct_rules_in_narrow_types_pass(kind: str, n: int) -> None:
         assert set(said(rule, n, k, *claims(n, k)).values()) == {True}, k
 
 
-@pytest.mark.parametrize("k", [7, 11])
 @pytest.mark.parametrize("style", [*foreign.STYLES, "bfloat16"])
-def test_styles_pass_at_twelve(style: str, k: int) -> None:
-    if style == "log_gamma_by_entry" and k != 7:
-        pytest.skip("a second each; all K in test-integrations")
+def test_styles_pass_at_twelve(style: str) -> None:
     rule = foreign.narrow(style) if style in NARROW else foreign.written(foreign.STYLES[style])
-    assert said(rule, 12, k, "unbiased") == {"unbiased": True}
+    assert said(rule, 12, 7, "unbiased") == {"unbiased": True}
 
 
-@pytest.mark.parametrize("n", [*sizes(6)[:-1], 12])
+@pytest.mark.parametrize("n", sizes(6))
 @pytest.mark.parametrize("kind", ["float64", *NARROW])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_near_misses_fail(kind: str, fault: str, n: int) -> None:
     pytest.importorskip("torch")
-    for k in range(1, n + 1) if n < 12 else (2, 11):
+    for k in range(1, n + 1):
         if not is_no_miss(fault, n, k):
             assert said(foreign.narrow(kind, fault=fault), n, k, "unbiased") == {"unbiased": False}, k
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize("kind", ["float64", *NARROW])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_near_misses_fail_at_every_k_at_twelve(kind: str, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "k"), [(">", 7), ("K-1", 12), ("n/K", 11), ("no K", 2)])
+def test_the_nearest_misses_fail_in_bfloat16_at_twelve(fault: str, k: int) -> None:
     pytest.importorskip("torch")
-    for k in range(1, 13):
-        if not is_no_miss(fault, 12, k):
-            assert said(foreign.narrow(kind, fault=fault), 12, k, "unbiased") == {"unbiased": False}, k
+    assert said(foreign.narrow("bfloat16", fault=fault), 12, k, "unbiased") == {"unbiased": False}
 
 
 @pytest.mark.parametrize("kind", NARROW)
@@ -185,7 +178,7 @@ def random_rule(seed: int, style: str, error: float) -> Callable[[Array, int], A
 
 
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[pytest.mark.integration] if seed >= 30 else []) for seed in range(200)]
+    "seed", [pytest.param(seed, marks=[pytest.mark.integration] if seed >= 24 else []) for seed in range(200)]
 )
 def test_random_unbiased_rules_pass_and_planted_errors_fail(seed: int) -> None:
     n, k = [(n, k) for n in range(2, 9) for k in range(1, n + 1)][seed % 35]

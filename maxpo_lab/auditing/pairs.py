@@ -4,14 +4,14 @@ By the complete class a rule is unbiased for an objective, under every policy on
 if raising one reward across gaps, the others fixed, raises its advantage (averaged over ties and positions)
 by the sum of ``gap * D_m``: D the objective's increments, m the number of others below the gap. A common
 factor in place of 1 is a scale. The pairs are finitely many, so nothing is drawn and no policy is needed. One
-gap at a time would decide in exact arithmetic; the wide steps are those in which rounding hides least.
+gap at a time decides; in a narrow type wide steps are tried too, as rounding hides least in those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -103,14 +103,18 @@ class Fit:
 
 
 def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: bool) -> Pairs:
-    """All pairs on some reward levels, from ``C(n+L-1, L-1)`` groups, or ``L^n`` if not equivariant."""
+    """Pairs on some reward levels, from ``C(n+L-1, L-1)`` groups, or ``L^n`` if not equivariant.
+
+    Of neighbouring levels; of all levels where the rule computes in a narrow type.
+    """
     mean, largest = mean_advantages(rule, values, n=n, k=k, equivariant=equivariant)
-    size = len(values)
+    size, made = len(values), rules.precision_of(rule)
+    raises = list(combinations(range(size), 2) if made.narrow else pairwise(range(size)))
     rows = []
     steps, places = np.diff(values), np.arange(size)
     rests = states.counts(n - 1, size) if n > 1 else np.zeros((1, size), dtype=np.intp)
     for rest in rests[np.argsort(rests @ places, kind="stable")]:  # the simplest first
-        for level, raised in combinations(range(size), 2):
+        for level, raised in raises:
             here, there = (tuple((rest + (places == each)).tolist()) for each in (level, raised))
             rows.append(
                 (
@@ -123,7 +127,7 @@ def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: b
                     max(largest[here], largest[there]),
                 )
             )
-    return from_rows(rows, n=n, spread=float(np.ptp(values)), precision=rules.precision_of(rule))
+    return from_rows(rows, n=n, spread=float(np.ptp(values)), precision=made)
 
 
 def from_rows(rows: Sequence[tuple[Any, ...]], *, n: int, spread: float, precision: Precision) -> Pairs:
