@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from maxpo_lab import RewardLevels
 from maxpo_lab.groups import real_number, real_numbers, whole_number
-from maxpo_lab.levels import CovarianceForm
+from maxpo_lab.policies.checks import CovarianceForm
 
 from .mdp import TabularMDP
 from .stepping import TabularEnv

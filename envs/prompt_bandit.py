@@ -11,7 +11,7 @@ import numpy.typing as npt
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.groups import real_number, real_numbers, whole_number
-from maxpo_lab.levels import CovarianceForm
+from maxpo_lab.policies.checks import CovarianceForm
 
 from .bandit import Float, Within, bandit, graded_arms, sparse_logits
 from .stepping import TabularEnv

@@ -12,7 +12,7 @@ import torch
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.groups import as_k, whole_number
-from maxpo_lab.levels import CovarianceForm
+from maxpo_lab.policies.checks import CovarianceForm
 
 from .autograd_scores import BLOCK, AutogradScores
 from .networks import GRU, GRUConfig, Transformer, TransformerConfig

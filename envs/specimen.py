@@ -12,7 +12,7 @@ import numpy.typing as npt
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.groups import whole_number
-from maxpo_lab.levels import CovarianceForm
+from maxpo_lab.policies.checks import CovarianceForm
 from maxpo_lab.precision import as_real
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from scipy import sparse
 
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
-from maxpo_lab.levels import CovarianceForm
 from maxpo_lab.objective import gradient_coefficients
 from maxpo_lab.order_statistics import objective_weights
+from maxpo_lab.policies.checks import CovarianceForm
 
 from .mdp import Int, Layer, TabularMDP, Unrolled
 from .specimen import ExactSpecimen

@@ -1,0 +1,1 @@
+"""A policy on one prompt, as exact moments and samplers know it."""
