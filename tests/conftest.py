@@ -10,7 +10,7 @@ os.environ.pop("MPLBACKEND", None)
 import hypothesis
 import pytest
 
-pytest.register_assert_rewrite("brute_force", "checks")
+pytest.register_assert_rewrite("brute_force", "checks", "specimen_witness")
 
 from backends import BACKENDS, Backend  # noqa: E402 - after the line that rewrites the helpers' asserts
 

@@ -19,7 +19,7 @@ from maxpo_lab import definitions
 from maxpo_lab.cli import app
 from maxpo_lab.estimators.registry import parameters
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def test_list_names_every_rule() -> None:

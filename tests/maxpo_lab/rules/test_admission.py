@@ -30,7 +30,7 @@ from envs import SparseBandit  # noqa: E402
 from maxpo_lab.monte_carlo import experiment  # noqa: E402
 from maxpo_lab.monte_carlo.batched_rules import admit as admit_together  # noqa: E402
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 N, K = 4, 2
 BANDIT = SparseBandit(arms=6, good=2, success=0.3, grades=(0.5, 1.0))
 LEVELS = BANDIT.levels(BANDIT.theta)

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from test_toy_text import near_optimal, stepped_by_gymnasium
+from toy_text_steps import near_optimal, stepped_by_gymnasium
 
 from envs import check_step, from_gymnasium
 from envs.mdp import TabularMDP

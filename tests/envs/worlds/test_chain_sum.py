@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from backends import DEVICES
-from witnesses import (
+from specimen_witness import (
     all_words,
     check_claims,
     check_frequencies,

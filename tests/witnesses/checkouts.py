@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CELLS = 14
 
 #: TRIAL_SECONDS: what a cell takes. TRIAL_PIDS: folder of a file a worker, named by its id.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +20,7 @@ import pandas as pd
 import pytest
 import wandb
 from PIL import Image
-from wandb.proto import wandb_internal_pb2
+from wandb_files import read_items, read_records
 
 from analysis import tracking
 from analysis.tracking import Tracked
@@ -75,32 +73,6 @@ def log(tmp_path: Path, figures: dict[str, Path]) -> Any:
         return tracking.log_study("variance", **given | {"directory": tmp_path / "lab"} | changes)
 
     return log
-
-
-def read_records(run: Path) -> Iterator[Any]:
-    """The records of a run's ``.wandb`` file: blocks of 32 KiB, headers ``<IHB``, parts 1 or 2 3* 4."""
-    data = next(run.glob("run-*.wandb")).read_bytes()
-    position, parts = 7, []
-    while position < len(data):
-        left = 32768 - position % 32768
-        if left < 7:  # too little for a header: padding
-            position += left
-            continue
-        checksum, length, kind = struct.unpack_from("<IHB", data, position)
-        part = data[position + 7 : position + 7 + length]
-        assert checksum == zlib.crc32(part, zlib.crc32(bytes([kind])))
-        parts.append(part)
-        position += 7 + length
-        if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(b"".join(parts))
-            parts = []
-            yield record
-    assert not parts
-
-
-def read_items(items: Any) -> dict[tuple[str, ...], Any]:
-    return {tuple(item.nested_key) or (item.key,): json.loads(item.value_json) for item in items}
 
 
 @dataclass

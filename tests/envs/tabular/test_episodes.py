@@ -13,7 +13,7 @@ from backends import DEVICES
 from episode_witness import grid, lock, process, purses, softmax
 from hypothesis import given
 from hypothesis import strategies as st
-from witnesses import FALSE_ALARM, check_frequencies
+from specimen_witness import FALSE_ALARM, check_frequencies
 
 import maxpo_lab as ml
 from envs import episodes

@@ -79,7 +79,7 @@ def test_no_sample_contradicts_an_exact_moment(smoke: pd.DataFrame) -> None:
 
 
 def test_the_rows_of_the_results_hold_what_they_claim() -> None:
-    rows = pd.read_parquet(Path(__file__).parent.parent / "results/monte-carlo/rows.parquet")
+    rows = pd.read_parquet(Path(__file__).parents[3] / "results/monte-carlo/rows.parquet")
     assert bounds.contradictions(rows).empty
     assert not far(rows)
     for figure in ("scale", "trace_covariance"):

@@ -15,7 +15,7 @@ from analysis import sources
 from analysis.imports import closure
 from analysis.study import get_study, list_studies
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def write(folder: Path, texts: dict[str, str]) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from maxpo_lab.definitions import BY_NAME
 
 torch = pytest.importorskip("torch")
 
-FOLDER = Path(__file__).parents[1] / "examples" / "adapters"
+FOLDER = Path(__file__).parents[3] / "examples" / "adapters"
 K = 4  # of the adapters
 REWARDS = {"a": [0.0, 1.0, 0.5, 1.0, 0.0], "b": [0.0] * 7 + [1.0], "c": [0.25, 0.0, 1.0, 0.75, 0.5, 0.0]}
 EXPECTED = {name: [float(value) for value in BY_NAME["maxpo"](REWARDS[name], K)] for name in REWARDS}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_tracking import read_items, read_records
+from wandb_files import read_items, read_records
 
 import maxpo_lab as ml
 from analysis import tracking

@@ -23,7 +23,7 @@ from analysis.study import Study, get_study, list_studies
 from maxpo_lab.moments import MAX_STATES
 from maxpo_lab.states import number_of_counts
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 QUIET = Console(quiet=True)
 
 

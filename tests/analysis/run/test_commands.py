@@ -20,7 +20,7 @@ from analysis.__main__ import app
 from analysis.presets import Preset
 from analysis.store import Store
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -14,7 +14,7 @@ from backends import DEVICES
 from brute_force import Policy
 from hypothesis import given
 from hypothesis import strategies as st
-from witnesses import (
+from specimen_witness import (
     check_claims,
     check_frequencies,
     check_gradient,

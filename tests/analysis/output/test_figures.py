@@ -14,7 +14,7 @@ from rich.console import Console
 from analysis import figures, report, runner
 from analysis.study import Study, get_study
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 #: Each a line of a matplotlibrc that would change a figure, or that keeps one from being drawn here.
 HOSTILE: dict[str, Any] = {
     "text.usetex": True,
