@@ -12,7 +12,7 @@ import pytest
 
 pytest.register_assert_rewrite("brute_force", "checks", "specimen_witness")
 
-from backends import BACKENDS, Backend  # noqa: E402 - after the line that rewrites the helpers' asserts
+from backends import BACKENDS, TYPED, Backend  # noqa: E402 - after the line that rewrites the helpers' asserts
 
 # Derandomised: the same commit gets the same verdict on every machine.
 hypothesis.settings.register_profile(
@@ -23,5 +23,11 @@ hypothesis.settings.load_profile("lab")
 
 @pytest.fixture(params=BACKENDS, ids=str)
 def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each array library and device that is present, in turn."""
+    """Each array library and device that is present, in turn, in float64."""
+    return request.param
+
+
+@pytest.fixture(params=TYPED, ids=str)
+def arrays(request: pytest.FixtureRequest) -> Backend:
+    """Each array library, device and dtype: what a kernel is called with."""
     return request.param

@@ -1,8 +1,8 @@
-"""The array libraries and devices that the kernels are tested on."""
+"""The array libraries, devices and dtypes that the kernels are tested on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,18 +11,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Backend:
-    """One array library on one device."""
+    """One array library on one device, and the dtype that its arrays have unless told otherwise."""
 
     name: str
     xp: Any
     device: Any
+    dtype: str = "float64"
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.name}-{self.dtype}"
 
-    def array(self, values: Any, dtype: str = "float64") -> Any:
+    @property
+    def eps(self) -> float:
+        """Distance from 1 to the next number of its dtype."""
+        return float(np.finfo(self.dtype).eps)
+
+    def array(self, values: Any, dtype: str | None = None) -> Any:
         """These values as an array of this library, on this device."""
-        return self.xp.asarray(np.asarray(values), dtype=getattr(self.xp, dtype), device=self.device)
+        kind = getattr(self.xp, dtype or self.dtype)
+        return self.xp.asarray(np.asarray(values), dtype=kind, device=self.device)
 
     def numpy(self, array: Any) -> np.ndarray:
         """Its values as float64, wherever the array lives."""
@@ -30,8 +37,8 @@ class Backend:
             return array.detach().cpu().double().numpy()
         return np.from_dlpack(array).astype(np.float64)
 
-    def made(self, array: Any, dtype: str) -> bool:
-        """Whether an array is of this library, on this device, of this dtype."""
+    def made(self, array: Any, dtype: str | None = None) -> bool:
+        """Whether an array is of this library, on this device, of this dtype (its own unless told)."""
         like = self.array([0.0], dtype)
         return type(array) is type(like) and array.dtype == like.dtype and array.device == like.device
 
@@ -56,5 +63,7 @@ def _present() -> list[Backend]:
 
 
 BACKENDS = _present()
+#: The same in both of the dtypes that every library has.
+TYPED = [replace(each, dtype=dtype) for each in BACKENDS for dtype in ("float64", "float32")]
 #: Kinds of device that torch tests run on.
 DEVICES = ["cpu", *(["cuda"] if any(backend.name == "torch-cuda" for backend in BACKENDS) else [])]

@@ -61,36 +61,33 @@ def test_the_smallest_groups() -> None:
 # Array libraries, shapes, dtypes
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", NAMES)
-def test_array_libraries_agree(backend: Backend, name: str, dtype: str) -> None:
-    rewards = np.random.default_rng(0).normal(size=(2, 3, 9)).astype(dtype)
+def test_array_libraries_agree(arrays: Backend, name: str) -> None:
+    rewards = np.random.default_rng(0).normal(size=(2, 3, 9)).astype(arrays.dtype)
     rewards[0, 1] = np.round(rewards[0, 1])
     for wanted in (1, 4, 9):
         k = nearby(name, 9, wanted)
         want = ml.get_estimator(name)(rewards, k)
-        got = ml.advantages(backend.array(rewards, dtype), k, estimator=name)
-        assert backend.made(got, dtype)
+        got = ml.advantages(arrays.array(rewards), k, estimator=name)
+        assert arrays.made(got)
         assert got.shape == want.shape
         # Sums of the same terms in another order, then rounded to the dtype.
-        unit = np.finfo(dtype).eps / 2 * np.abs(want).max()
-        tolerance = 2 * rounding(name, rewards.astype(np.float64), k) + 2 * unit * (dtype == "float32")
-        worst_share(backend.numpy(got) - want, tolerance, f"{name}, k={k}")
+        unit = arrays.eps / 2 * np.abs(want).max()
+        tolerance = 2 * rounding(name, rewards.astype(np.float64), k) + 2 * unit * (arrays.dtype == "float32")
+        worst_share(arrays.numpy(got) - want, tolerance, f"{name} at n=9, k={k} on {arrays}")
 
 
-def test_other_functions_keep_the_array_library(backend: Backend) -> None:
-    rewards = np.random.default_rng(1).normal(size=(2, 3, 7))
-    for dtype in ("float64", "float32"):
-        given_ = backend.array(rewards, dtype)
-        same = backend.numpy(given_)
-        quadratic, rho = maxpo_quadratic(given_, 3), ml.value_estimate(given_, 3)
-        assert backend.made(quadratic, dtype)
-        assert backend.made(rho, dtype)
-        assert rho.shape == (2, 3)
-        # One rounding to the dtype of numbers of at most K range, plus float64's own.
-        unit = (np.finfo(dtype).eps + 400 * EPS) * error_scale("maxpo", same, 3)
-        worst_share(backend.numpy(quadratic) - maxpo(same, 3), unit, "quadratic")
-        worst_share(backend.numpy(rho) - ml.value_estimate(same, 3), unit[..., 0], "value")
+def test_other_functions_keep_the_array_library(arrays: Backend) -> None:
+    given_ = arrays.array(np.random.default_rng(1).normal(size=(2, 3, 7)))
+    same = arrays.numpy(given_)
+    quadratic, rho = maxpo_quadratic(given_, 3), ml.value_estimate(given_, 3)
+    assert arrays.made(quadratic)
+    assert arrays.made(rho)
+    assert rho.shape == (2, 3)
+    # One rounding to the dtype of numbers of at most K range, plus float64's own.
+    unit = (arrays.eps + 400 * EPS) * error_scale("maxpo", same, 3)
+    worst_share(arrays.numpy(quadratic) - maxpo(same, 3), unit, f"quadratic on {arrays}")
+    worst_share(arrays.numpy(rho) - ml.value_estimate(same, 3), unit[..., 0], f"value on {arrays}")
 
 
 def test_integers_and_booleans_become_the_default_floats(backend: Backend) -> None:
@@ -119,7 +116,9 @@ def test_leading_axes_are_a_batch(backend: Backend, name: str, shape: tuple[int,
     assert got.shape == shape
     for index in np.ndindex(shape[:-1]):
         alone = backend.numpy(ml.advantages(backend.array(rewards[index]), k, estimator=name))
-        worst_share(got[index] - alone, rounding(name, rewards[index], k), name)
+        worst_share(
+            got[index] - alone, rounding(name, rewards[index], k), f"{name} at {index} of {shape}, k={k}"
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,7 +162,7 @@ def test_float32_law_in_torch(name: str) -> None:
     single = torch.tensor(sample_groups(4096), dtype=torch.float32)
     got, want = ml.advantages(single, 8, estimator=name), ml.advantages(single.double(), 8, estimator=name)
     bound = (8 + 64) * np.finfo(np.float32).eps * error_scale(name, single.double().numpy(), 8)
-    worst_share((got.double() - want).numpy(), bound, name)
+    worst_share((got.double() - want).numpy(), bound, f"{name} in torch float32")
 
 
 def test_the_input_is_left_alone(backend: Backend) -> None:
@@ -225,7 +224,11 @@ def test_scale_law(name: str, data: st.DataObject) -> None:
     want = factor * rule(group, k)
     # Rounding of the products factor * R adds 2 eps of max|R| to a gap.
     extra = 2 * EPS * k * len(group) * factor * np.abs(group).max()
-    worst_share(rule(factor * group, k) - want, 2 * factor * rounding(name, group, k) + extra, name)
+    worst_share(
+        rule(factor * group, k) - want,
+        2 * factor * rounding(name, group, k) + extra,
+        f"{name} times {factor}, k={k}",
+    )
     assert (rule(8.0 * group, k) == 8.0 * rule(group, k)).all()
 
 
@@ -240,7 +243,7 @@ def test_grpo_does_not_scale(name: str, data: st.DataObject) -> None:
     tolerance = 4 * rounding(name, group, k) + 16 * EPS * len(group) * np.abs(group).max() / (
         deviation + 1e-8
     )
-    worst_share(rule(factor * group, k) - want, tolerance, name)
+    worst_share(rule(factor * group, k) - want, tolerance, f"{name} times {factor}, k={k}")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -254,7 +257,7 @@ def test_ties_get_equal_advantages(name: str, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_centered_rules_sum_to_0(name: str, data: st.DataObject) -> None:
     rule, group, k = draw(data, name)
-    worst_share(rule(group, k).sum(), len(group) * rounding(name, group, k), name)
+    worst_share(rule(group, k).sum(), len(group) * rounding(name, group, k), f"{name} centered, k={k}")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -270,7 +273,9 @@ def test_flat_groups(name: str, data: st.DataObject) -> None:
     reward, k = data.draw(st.floats(-1e6, 1e6), label="reward"), choose_k(data, name, n)
     got = rule(np.full(n, reward), k)
     if has_offset(name):
-        worst_share(got - rule.coefficients(n, k).offset * reward, 4 * EPS * k * abs(reward), name)
+        worst_share(
+            got - rule.coefficients(n, k).offset * reward, 4 * EPS * k * abs(reward), f"{name} flat, k={k}"
+        )
     else:
         assert not got.any()
 
@@ -279,7 +284,7 @@ def test_flat_groups(name: str, data: st.DataObject) -> None:
 def test_k_1_is_the_mean_reward(group: np.ndarray) -> None:
     by_name = {name: ml.get_estimator(name)(group, 1) for name in ("maxpo", "canonical", "rloo")}
     for name in ("maxpo", "canonical"):
-        worst_share(by_name[name] - by_name["rloo"], 2 * rounding("rloo", group, 1), name)
+        worst_share(by_name[name] - by_name["rloo"], 2 * rounding("rloo", group, 1), f"{name} is rloo")
     assert (
         ml.advantages(group, 1, estimator="pkpo-s") == ml.advantages(group, 1, estimator="reinforce")
     ).all()
