@@ -171,7 +171,7 @@ def test_a_fault_of_the_program_is_no_verdict(
     def broken(*_: object, **__: object) -> None:
         raise KeyError("a fault")
 
-    monkeypatch.setattr(cli, "pass_at_k_spectrum", broken)
+    monkeypatch.setattr(cli.catalogue, "pass_at_k_spectrum", broken)
     monkeypatch.setattr(apart, "audit_apart", broken)
     assert status(monkeypatch, arguments, io.StringIO()) == 70
     said = capsys.readouterr().err
