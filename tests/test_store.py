@@ -212,7 +212,7 @@ ON_SPECIMENS = {"learning", "monte-carlo", "phase-diagram", "specimens", "unbias
         ("maxpo_lab/estimators/maxrl.py", {*list_studies()}),
         ("maxpo_lab/moments.py", {*list_studies()} - {"spectrum"}),
         ("maxpo_lab/spectrum.py", {"spectrum", "frameworks"}),
-        ("maxpo_lab/auditing/pairs.py", {"frameworks"}),
+        ("maxpo_lab/auditing/decide/pairs.py", {"frameworks"}),
         ("maxpo_lab/integrations/trl.py", {"llm"}),
         ("envs/bandit.py", {*list_studies()} - {"spectrum", "frameworks", "llm"}),
         ("envs/toy_text.py", ON_SPECIMENS),

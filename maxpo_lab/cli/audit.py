@@ -46,12 +46,12 @@ def audit(
     Exit status 0 where every claim holds, 1 where one fails or the rule misbehaves, 2 for bad usage, 70 for a
     fault of this program.
     """
-    from ..auditing.apart import audit_apart  # noqa: PLC0415 - scipy's optimisers, for this command alone
+    from ..auditing.isolated import audit_isolated  # noqa: PLC0415 - scipy's optimisers, for this command alone
 
     if as_json and markdown == STANDARD:
         raise typer.BadParameter("--json and --markdown - both print on standard output: name a file")
     try:
-        report = audit_apart(
+        report = audit_isolated(
             rule,
             n=n,
             k=k,
