@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .auditing.examination import decide
-from .auditing.signatures import Signature
+from .auditing.audit_rule import decide
+from .integrations.conventions import Signature
 
 __all__ = ["assert_centered", "assert_equivariant", "assert_matches", "assert_unbiased"]
 

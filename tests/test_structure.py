@@ -59,6 +59,19 @@ def test_no_cycles_inside_the_library() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
+#: From the bottom: what each part of the audit may import is itself and those before it.
+AUDIT = ("guard", "decide", "report", "audit_rule", "isolated", "__init__")
+
+
+def test_the_audit_imports_downhill() -> None:
+    folder = ROOT / "maxpo_lab" / "auditing"
+    assert {path.stem for path in folder.iterdir() if path.name != "__pycache__"} == set(AUDIT)
+    for path in folder.rglob("*.py"):
+        part = path.relative_to(folder).with_suffix("").parts[0]
+        seen = {name.split(".")[2] for name in imported(path) if name.startswith("maxpo_lab.auditing.")}
+        assert seen <= {*AUDIT[: AUDIT.index(part) + 1]}, f"{dotted(path)} imports {seen}"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_no_module_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400

@@ -1,1 +1,4 @@
-"""Trainers of other projects on the advantages of the catalogue; each module needs its project installed."""
+"""How other projects call a rule (``conventions``), and their trainers on the advantages of the catalogue.
+
+A module named after a project needs it installed.
+"""

@@ -55,7 +55,7 @@ def test_what_does_not_hold_is_shown(check: Callable[[], None], says: str) -> No
 
 def test_a_hanging_rule_is_no_counterexample_but_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     import maxpo_lab.testing
-    from maxpo_lab.auditing.examination import decide
+    from maxpo_lab.auditing.audit_rule import decide
 
     monkeypatch.setattr(
         maxpo_lab.testing, "decide", lambda *args, **options: decide(*args, **options, seconds=0.2)

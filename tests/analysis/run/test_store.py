@@ -212,7 +212,7 @@ ON_SPECIMENS = {"learning", "monte-carlo", "phase-diagram", "specimens", "unbias
         ("maxpo_lab/estimators/maxrl.py", {*list_studies()}),
         ("maxpo_lab/moments.py", {*list_studies()} - {"spectrum"}),
         ("maxpo_lab/spectrum.py", {"spectrum", "frameworks"}),
-        ("maxpo_lab/auditing/pairs.py", {"frameworks"}),
+        ("maxpo_lab/auditing/decide/pairs.py", {"frameworks"}),
         ("maxpo_lab/integrations/trl.py", {"llm"}),
         ("envs/bandit.py", {*list_studies()} - {"spectrum", "frameworks", "llm"}),
         ("envs/toy_text.py", ON_SPECIMENS),
@@ -251,9 +251,9 @@ def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) ->
     files += [str(path.relative_to(copy)) for path in copy.glob("analysis/studies/*/figure.py")]
     files += ["analysis/studies/learning/summary.py", "analysis/studies/learning/comparison.py"]
     files += [
-        "maxpo_lab/cli.py",
-        "maxpo_lab/reward_files/reading.py",
-        "maxpo_lab/outputs.py",
+        "maxpo_lab/cli/__init__.py",
+        "maxpo_lab/cli/reward_files/reading.py",
+        "maxpo_lab/cli/outputs.py",
         "maxpo_lab/testing.py",
         "maxpo_lab/references.py",
     ]

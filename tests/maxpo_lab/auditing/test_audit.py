@@ -14,8 +14,9 @@ from rich.console import Console
 
 import maxpo_lab as ml
 from maxpo_lab import theory
-from maxpo_lab.auditing import adapt, claims, pairs
-from maxpo_lab.auditing.examination import decide
+from maxpo_lab.auditing import adapt
+from maxpo_lab.auditing.audit_rule import decide
+from maxpo_lab.auditing.decide import claims, pairs
 from maxpo_lab.defects import EASYR1_ISSUE_585
 from maxpo_lab.precision import FLOAT64
 

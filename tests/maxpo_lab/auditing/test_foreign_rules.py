@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.auditing.examination import decide
+from maxpo_lab.auditing.audit_rule import decide
 from maxpo_lab.precision import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, recognise
 
 Array = np.ndarray

@@ -39,12 +39,12 @@ class Rules:
 """
 
 SABOTAGE = """
-from maxpo_lab.auditing import examination
+from maxpo_lab.auditing import audit_rule
 
 def fault(*_, **__):
     raise KeyError("a fault of the audit")
 
-examination.nearest = fault
+audit_rule.nearest = fault
 
 def rule(rewards, k):
     return rewards

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from maxpo_lab import outputs
-from maxpo_lab.outputs import OutputError, write
+from maxpo_lab.cli import outputs
+from maxpo_lab.cli.outputs import OutputError, write
 
 
 @pytest.fixture

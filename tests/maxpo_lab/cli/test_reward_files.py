@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import maxpo_lab as ml
 from maxpo_lab.cli import app
-from maxpo_lab.reward_files import RewardFileError, read
+from maxpo_lab.cli.reward_files import RewardFileError, read
 
 #: Advantages of [1, 0, 0.25] at K = 2.
 A, B, C = (repr(float(value)) for value in ml.advantages([1.0, 0.0, 0.25], 2))

@@ -16,7 +16,7 @@ import pytest
 
 import maxpo_lab as ml
 from maxpo_lab import cli
-from maxpo_lab.auditing import apart
+from maxpo_lab.auditing import isolated
 
 AUDIT = ["audit", "maxpo", "--n", "4", "--k", "2"]
 FAILING = [*AUDIT, "--claim", "equals:rloo"]
@@ -34,7 +34,7 @@ def audited(path: str, **options: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "audit_apart", audited)
+    monkeypatch.setattr(isolated, "audit_isolated", audited)
     monkeypatch.setenv("COLUMNS", "100")
 
 
@@ -159,7 +159,7 @@ def test_no_fault_has_the_status_of_a_failed_claim(
     def broken(*_: object, **__: object) -> None:
         raise fault
 
-    monkeypatch.setattr(apart, "audit_apart", broken)
+    monkeypatch.setattr(isolated, "audit_isolated", broken)
     assert status(monkeypatch, AUDIT, io.StringIO()) == expected
     assert ("fault of the program" in capsys.readouterr().err) == (expected == 70)
 
@@ -171,8 +171,8 @@ def test_a_fault_of_the_program_is_no_verdict(
     def broken(*_: object, **__: object) -> None:
         raise KeyError("a fault")
 
-    monkeypatch.setattr(cli, "pass_at_k_spectrum", broken)
-    monkeypatch.setattr(apart, "audit_apart", broken)
+    monkeypatch.setattr(cli.catalogue, "pass_at_k_spectrum", broken)
+    monkeypatch.setattr(isolated, "audit_isolated", broken)
     assert status(monkeypatch, arguments, io.StringIO()) == 70
     said = capsys.readouterr().err
     assert "KeyError: 'a fault'" in said

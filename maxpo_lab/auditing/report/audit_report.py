@@ -9,9 +9,10 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
-from .conduct import Misbehaviour
+from ..guard import Misbehaviour
 from .findings import Findings
-from .render import markdown, panel
+from .markdown import markdown
+from .terminal import panel
 
 
 class AuditReport(Findings):

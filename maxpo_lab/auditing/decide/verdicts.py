@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from .. import rules
-from ..estimators import get_estimator
-from ..precision import FLOAT64
+from ... import rules
+from ...estimators import get_estimator
+from ...precision import FLOAT64
+from ..guard import Guard, RaisedError
 from . import claims as claims_of
-from .ascent import Ascent
 from .claims import EQUALS, FLAT, LARGEST, Setting, Verdict
-from .conduct import Guard, RaisedError
 from .lengths import coded, fault_with_lengths, few_enough, lengths_matter
+from .objective import Ascent
 from .pairs import on_levels
 
 Fault = Callable[[Setting], str | None]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules
-from ..estimators import Estimator, get_estimator, list_estimators
-from ..estimators.registry import parameters
-from ..estimators.standardised import grpo
-from ..precision import FLOAT64, TYPES, Precision, finest
+from ... import rules
+from ...estimators import Estimator, get_estimator, list_estimators
+from ...estimators.registry import parameters
+from ...estimators.standardised import grpo
+from ...precision import FLOAT64, TYPES, Precision, finest
 
 Float = npt.NDArray[np.float64]
 

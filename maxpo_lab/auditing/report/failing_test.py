@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
-from .. import rules
-from ..estimators import Estimator
-from .claims import EQUALS, Setting, Verdict
-from .signatures import Adapted
+from ... import rules
+from ...estimators import Estimator
+from ...integrations.conventions import Adapted
+from ..decide.claims import EQUALS, Setting, Verdict
 
 #: Columns of a terminal in which a test is not wrapped.
 _WIDTH = 78

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules, states
-from ..order_statistics import increments
-from ..precision import Precision, allowed, finest, ladder
-from ..weights import Vector
+from ... import rules, states
+from ...order_statistics import increments
+from ...precision import Precision, allowed, finest, ladder
+from ...weights import Vector
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]

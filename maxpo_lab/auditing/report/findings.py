@@ -1,4 +1,4 @@
-"""What an audit found, as data: for programs (JSON), for an exit code, and for ``render`` to show."""
+"""What an audit found, as data: for programs (JSON), for an exit code, and for people's reports to show."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from .ascent import Ascent
-from .claims import Verdict
-from .conduct import Misbehaviour
-from .degenerate import Edges
-from .lengths import Lengths
-from .likeness import Likeness
-from .policies import UnderPolicy
-from .symmetries import Symmetries
+from ..decide.claims import Verdict
+from ..decide.edges import Edges
+from ..decide.lengths import Lengths
+from ..decide.nearest import Likeness
+from ..decide.objective import Ascent
+from ..decide.policies import UnderPolicy
+from ..decide.symmetries import Symmetries
+from ..guard import Misbehaviour
 
 
 @dataclass(frozen=True, kw_only=True)

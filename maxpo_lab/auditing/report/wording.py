@@ -1,4 +1,4 @@
-"""An audit report for people: a panel on the terminal, a Markdown document that stands alone."""
+"""An audit report in words: the facts and rows that every form of it shows."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
-from rich import box
-from rich.console import Group
-from rich.markup import escape
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
 
-from .ascent import objective_name, scale_in_symbols
-from .claims import Verdict
-from .degenerate import Case
+from ..decide.claims import Verdict
+from ..decide.edges import Case
+from ..decide.lengths import Lengths
+from ..decide.nearest import Likeness
+from ..decide.objective import objective_name, scale_in_symbols
+from ..decide.policies import UnderPolicy
+from ..decide.symmetries import FACTORS, Symmetries
 from .findings import Findings
-from .lengths import Lengths
-from .likeness import Likeness
-from .policies import UnderPolicy
-from .symmetries import FACTORS, Symmetries
 
-_POLICY_COLUMNS = (
+POLICY_COLUMNS = (
     "policy",
     "p",
     "rel.\nbias",
@@ -33,64 +27,11 @@ _POLICY_COLUMNS = (
     "floor /\nnoise",
     "dead",
 )
-_EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
+EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
 
 
-def panel(report: Findings) -> Panel:
-    """The report as a rich panel."""
-    body: list[Table | Text] = [Text(_setting(report)), Text(), _claims_table(report), Text()]
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="bold", no_wrap=True)
-    for label, text in _facts(report):
-        facts.add_row(label, escape(text))
-    body.append(facts)
-    if report.policies is not None:
-        body += [_terminal_table(_POLICY_COLUMNS, _policy_rows(report.policies))]
-    if report.edges is not None:
-        body += [_terminal_table(_EDGE_COLUMNS, _edge_rows(report.edges.cases))]
-    colour = "green" if report.passed else "red"
-    return Panel(
-        Group(*body),
-        title=f"[bold]{escape(report.rule)}[/bold]",
-        subtitle=f"[bold {colour}]{'passed' if report.passed else 'failed'}[/bold {colour}]",
-        title_align="left",
-        subtitle_align="left",
-        border_style=colour,
-        padding=(1, 2),
-    )
-
-
-def markdown(report: Findings) -> str:
-    """The report as Markdown."""
-    outcome = "passed" if report.passed else "failed"
-    parts = [
-        f"# Audit of `{report.rule}`: {outcome}",
-        f"{_setting(report)}. Moments are exact. Advantages are for the mean convention, "
-        f"`g = (1/n) sum_i A_i s_i`.",
-        _markdown_table(
-            ("claim", "verdict", "why"),
-            [(v.claim, _word(v), _why(v)) for v in report.claims]
-            + [(m.kind, "misbehaves", m.detail) for m in report.misbehaviours],
-        ),
-        "\n".join(f"- **{label}**: {_cell(text)}" for label, text in _facts(report)),
-    ]
-    if report.policies is not None:
-        parts += [
-            "## Under reference policies",
-            "Softmax policies whose right answers, many (100 of 1000) or one (of 10), share the success "
-            "probability p. Noise is tr Cov / scale^2 (loo1: pkpo-loo1), the floor the least noise of an "
-            "unbiased rule (one whose scale depends on the policy may come below it), dead the chance of a "
-            "group without any advantage. A dash: not defined, as where the direction is not the gradient's.",
-            _markdown_table(_POLICY_COLUMNS, _policy_rows(report.policies)),
-        ]
-    if report.edges is not None:
-        parts += ["## Groups at the edges", _markdown_table(_EDGE_COLUMNS, _edge_rows(report.edges.cases))]
-    if report.failing_test:
-        parts += ["## A test that fails", f"```python\n{report.failing_test}```"]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _setting(report: Findings) -> str:
+def setting(report: Findings) -> str:
+    """Where, on what and how the rule was audited."""
     target = objective_name(report.target, report.n, report.k)
     precision = f", computes in {report.precision}" if report.precision else ""
     levels = f" ({', '.join(f'{level:g}' for level in report.levels)})" if report.levels else ""
@@ -100,43 +41,30 @@ def _setting(report: Findings) -> str:
     )
 
 
-def _word(verdict: Verdict) -> str:
-    return {True: "holds", False: "fails", None: "not decided"}[verdict.holds]
-
-
-def _why(verdict: Verdict) -> str:
+def why(verdict: Verdict) -> str:
     """A verdict's reasons, and the rewards beyond which it ends."""
     if verdict.beyond is None:
         return verdict.detail
     return f"{verdict.detail}; for rewards up to {verdict.up_to:g} alone: {verdict.beyond}"
 
 
-def _claims_table(report: Findings) -> Table:
-    table = Table.grid(padding=(0, 2))
-    marks = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "[yellow]?[/yellow]"}
-    for verdict in report.claims:
-        table.add_row(marks[verdict.holds], f"[bold]{escape(verdict.claim)}[/bold]", escape(_why(verdict)))
-    for found in report.misbehaviours:
-        table.add_row("[red]✗[/red]", f"[bold red]{found.kind}[/bold red]", escape(found.detail))
-    return table
-
-
-def _facts(report: Findings) -> list[tuple[str, str]]:
-    facts = []
+def facts(report: Findings) -> list[tuple[str, str]]:
+    """What was found of the rule, each fact under a label."""
+    found = []
     if report.ascent is not None:
-        facts.append(("climbs", report.ascent.text))
+        found.append(("climbs", report.ascent.text))
         if report.ascent.spectrum is not None:
             weights = " ".join(f"{weight:.4g}" for weight in report.ascent.spectrum)
-            facts.append(("spectrum", f"{weights}  (weights of pass@1 to pass@{report.n}, on 0/1 rewards)"))
+            found.append(("spectrum", f"{weights}  (weights of pass@1 to pass@{report.n}, on 0/1 rewards)"))
     if report.symmetries is not None:
-        facts += _symmetry_facts(report.symmetries)
+        found += _symmetry_facts(report.symmetries)
     if report.lengths is not None:
-        facts.append(("lengths", _lengths(report.lengths)))
+        found.append(("lengths", _lengths(report.lengths)))
     if report.nearest is not None:
-        facts.append(("nearest rule", _likeness(report.nearest, report.n, report.k)))
+        found.append(("nearest rule", _likeness(report.nearest, report.n, report.k)))
     if report.edges is not None and report.edges.float32_error is not None:
-        facts.append(("float32", f"moves advantages by {report.edges.float32_error:.1e} of the largest"))
-    return facts
+        found.append(("float32", f"moves advantages by {report.edges.float32_error:.1e} of the largest"))
+    return found
 
 
 def _symmetry_facts(seen: Symmetries) -> list[tuple[str, str]]:
@@ -199,7 +127,8 @@ def _likeness(near: Likeness, n: int, k: int) -> str:
     return f"{factor}{near.name}, off by {near.distance:.2g} of |A|"
 
 
-def _policy_rows(policies: Sequence[UnderPolicy]) -> list[tuple[str, ...]]:
+def policy_rows(policies: Sequence[UnderPolicy]) -> list[tuple[str, ...]]:
+    """A row of ``POLICY_COLUMNS`` for each policy."""
     return [
         (
             f"{under.rewards}, {under.right_answers}",
@@ -226,7 +155,8 @@ def _bias(under: UnderPolicy) -> str:
     return "0" if under.resolution <= 1e-3 else f"< {under.resolution:.1g}"
 
 
-def _edge_rows(cases: Sequence[Case]) -> list[tuple[str, ...]]:
+def edge_rows(cases: Sequence[Case]) -> list[tuple[str, ...]]:
+    """A row of ``EDGE_COLUMNS`` for each group at the edges."""
     return [
         (case.label, str(case.n), str(case.k), case.refusal or _summary(case), case.remark) for case in cases
     ]
@@ -251,21 +181,3 @@ def _number(value: float | None) -> str:
 def _numbers(values: Sequence[float]) -> str:
     shown = [f"{value:.4g}" for value in np.asarray(values, dtype=np.float64)]
     return "[" + ", ".join(shown if len(shown) <= 16 else [*shown[:15], "..."]) + "]"
-
-
-def _terminal_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for place, name in enumerate(header):
-        table.add_column(name, overflow="fold", no_wrap=not place)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
-
-
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules, states
-from ..estimators import get_estimator
-from ..order_statistics import objective_weights
+from ... import rules, states
+from ...estimators import get_estimator
+from ...integrations.conventions import Adapted
+from ...order_statistics import objective_weights
+from ..guard import Guard
 from .claims import EQUALS, Setting, plain
-from .conduct import Guard
-from .likeness import positive_factor
+from .nearest import positive_factor
 from .pairs import Pairs, from_rows, mean_advantages
-from .signatures import Adapted
 
 Float = npt.NDArray[np.float64]
 

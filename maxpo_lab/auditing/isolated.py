@@ -20,17 +20,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..estimators import get_estimator, list_estimators
-from .claims import Verdict, check_claims
-from .conduct import Misbehaviour
-from .examination import audit
-from .report import AuditReport
+from .audit_rule import audit
+from .decide.claims import Verdict, check_claims
+from .guard import Misbehaviour
+from .report.audit_report import AuditReport
 
 _REQUEST, _ANSWER = "request", "answer"
 #: Names that a module of the same name does not hide: ``grpo:eps=1e-4`` is a rule with a parameter.
 _CATALOGUE = {name.partition(":")[0] for name in list_estimators()}
 
 
-def audit_apart(path: str, **options: Any) -> AuditReport:
+def audit_isolated(path: str, **options: Any) -> AuditReport:
     """``audit`` of what ``package.module:function``, or a name of the catalogue, names from this folder.
 
     A rule that ends the process misbehaves. Raises TypeError and ValueError as ``audit``, and ValueError

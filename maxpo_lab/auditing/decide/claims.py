@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules, states
-from ..estimators import get_estimator
-from ..order_statistics import objective_weights
-from ..weights import Vector
-from .ascent import objective_name
-from .conduct import HungError, RaisedError
-from .likeness import first_difference
+from ... import rules, states
+from ...estimators import get_estimator
+from ...order_statistics import objective_weights
+from ...weights import Vector
+from ..guard import HungError, RaisedError
+from .nearest import first_difference
+from .objective import objective_name
 from .pairs import Pairs, on_levels, without_ties
 
 Float = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules
-from .conduct import RaisedError
+from ... import rules
+from ..guard import RaisedError
 
 Float = npt.NDArray[np.float64]
 

@@ -9,10 +9,10 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from ..order_statistics import PREFIX, objective_weights
-from ..precision import FLOAT64, Precision
-from ..spectrum import Spectrum
-from ..weights import Vector
+from ...order_statistics import PREFIX, objective_weights
+from ...precision import FLOAT64, Precision
+from ...spectrum import Spectrum
+from ...weights import Vector
 from .pairs import Pairs
 
 Float = npt.NDArray[np.float64]

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from .. import rules
 from ..estimators import Estimator
+from ..integrations.conventions import Adapted, NoConventionError, Signature, adapt
 from ..precision import FLOAT64, recognise
-from .signatures import Adapted, NoConventionError, Signature, adapt
 
 Float = npt.NDArray[np.float64]
 Kind = Literal[

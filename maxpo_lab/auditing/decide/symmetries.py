@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules
-from .conduct import HungError, RaisedError
+from ... import rules
+from ..guard import HungError, RaisedError
 
 Float = npt.NDArray[np.float64]
 

@@ -9,12 +9,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules
-from ..estimators import get_estimator
-from ..floor import variance_floor
-from ..levels import RewardLevels
-from ..moments import Moments, exact_moments
-from ..order_statistics import objective_weights
+from ... import rules
+from ...estimators import get_estimator
+from ...floor import variance_floor
+from ...levels import RewardLevels
+from ...moments import Moments, exact_moments
+from ...order_statistics import objective_weights
 
 Float = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..estimators import Estimator
 from ..precision import as_numpy
 from ..rules import Rule, describe
-from .parameters import arguments_for, parameters_of, taken, takes_tensors
+from .call_parameters import arguments_for, parameters_of, taken, takes_tensors
 
 Int = npt.NDArray[np.intp]
 Signature = Literal["auto", "group", "batch", "verl", "skyrl", "rllm"]

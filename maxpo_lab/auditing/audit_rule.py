@@ -13,13 +13,20 @@ import numpy.typing as npt
 from .. import rules, states
 from ..estimators import Estimator, get_estimator, list_estimators
 from ..groups import as_group_size, as_k, real_number
+from ..integrations.conventions import SIGNATURES, Signature
 from ..moments import target_weights
 from ..precision import FLOAT32
 from ..spectrum import Spectrum, pass_at_k_spectrum
-from . import claims as claims_of
-from .ascent import Ascent, ascent
-from .claims import EQUALS, Setting, Verdict
-from .conduct import (
+from .decide import claims as claims_of
+from .decide.claims import EQUALS, Setting, Verdict
+from .decide.edges import edges
+from .decide.lengths import lengths_matter
+from .decide.nearest import nearest
+from .decide.objective import Ascent, ascent
+from .decide.policies import UnderPolicy, under_policies
+from .decide.symmetries import symmetries
+from .decide.verdicts import verdict
+from .guard import (
     FAILURES,
     Guard,
     Misbehaviour,
@@ -30,16 +37,9 @@ from .conduct import (
     mutation,
     observe,
 )
-from .degenerate import edges
-from .failing import failing_test
-from .findings import Decision
-from .lengths import lengths_matter
-from .likeness import nearest
-from .policies import UnderPolicy, under_policies
-from .report import AuditReport
-from .signatures import SIGNATURES, Signature
-from .symmetries import symmetries
-from .verdicts import verdict
+from .report.audit_report import AuditReport
+from .report.failing_test import failing_test
+from .report.findings import Decision
 
 Float = npt.NDArray[np.float64]
 

@@ -1,0 +1,1 @@
+"""What an audit found: as data, on the terminal, in Markdown, and as a test that fails."""

@@ -1,0 +1,58 @@
+"""An audit report on the terminal: a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from .findings import Findings
+from .wording import EDGE_COLUMNS, POLICY_COLUMNS, edge_rows, facts, policy_rows, setting, why
+
+
+def panel(report: Findings) -> Panel:
+    """The report as a rich panel."""
+    body: list[Table | Text] = [Text(setting(report)), Text(), _claims_table(report), Text()]
+    listed = Table.grid(padding=(0, 2))
+    listed.add_column(style="bold", no_wrap=True)
+    for label, text in facts(report):
+        listed.add_row(label, escape(text))
+    body.append(listed)
+    if report.policies is not None:
+        body += [_table(POLICY_COLUMNS, policy_rows(report.policies))]
+    if report.edges is not None:
+        body += [_table(EDGE_COLUMNS, edge_rows(report.edges.cases))]
+    colour = "green" if report.passed else "red"
+    return Panel(
+        Group(*body),
+        title=f"[bold]{escape(report.rule)}[/bold]",
+        subtitle=f"[bold {colour}]{'passed' if report.passed else 'failed'}[/bold {colour}]",
+        title_align="left",
+        subtitle_align="left",
+        border_style=colour,
+        padding=(1, 2),
+    )
+
+
+def _claims_table(report: Findings) -> Table:
+    table = Table.grid(padding=(0, 2))
+    marks = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "[yellow]?[/yellow]"}
+    for verdict in report.claims:
+        table.add_row(marks[verdict.holds], f"[bold]{escape(verdict.claim)}[/bold]", escape(why(verdict)))
+    for found in report.misbehaviours:
+        table.add_row("[red]✗[/red]", f"[bold red]{found.kind}[/bold red]", escape(found.detail))
+    return table
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for place, name in enumerate(header):
+        table.add_column(name, overflow="fold", no_wrap=not place)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

@@ -1,0 +1,90 @@
+"""``maxpo-lab audit``: an advantage rule against what it is said to be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .outputs import STANDARD
+from .printing import deliver, display
+
+
+def audit(
+    rule: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="A callable, or a catalogue name.")],
+    n: Annotated[int, typer.Option("--n", help="Group size.")],
+    k: Annotated[int, typer.Option("--k", help="The K of max@K.")],
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="unbiased, centered, equivariant or equals:NAME; may be repeated. [default: unbiased]"
+        ),
+    ] = None,
+    target: Annotated[str, typer.Option(help="max@k, max@n, mean or an l-statistic:<preset>.")] = "max@k",
+    rewards: Annotated[
+        Literal["auto", "binary", "graded", "continuous"],
+        typer.Option(help="What claims are decided on; auto: graded, or binary where a rule refuses those."),
+    ] = "auto",
+    signature: Annotated[
+        Literal["auto", "group", "batch", "verl", "skyrl", "rllm"], typer.Option(help="How it is called.")
+    ] = "auto",
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What its config holds beside k.")
+    ] = None,
+    allow_scale: Annotated[bool, typer.Option("--allow-scale", help="Let a constant factor pass.")] = False,
+    seconds: Annotated[float, typer.Option(help="What one call may take.")] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Also write the report to this Markdown file; - prints Markdown alone."),
+    ] = None,
+) -> None:
+    """Audit an advantage rule, exactly: its objective, bias, centering, variance, edges, nearest rule.
+
+    Exit status 0 where every claim holds, 1 where one fails or the rule misbehaves, 2 for bad usage, 70 for a
+    fault of this program.
+    """
+    from ..auditing.isolated import audit_isolated  # noqa: PLC0415 - scipy's optimisers, for this command alone
+
+    if as_json and markdown == STANDARD:
+        raise typer.BadParameter("--json and --markdown - both print on standard output: name a file")
+    try:
+        report = audit_isolated(
+            rule,
+            n=n,
+            k=k,
+            claims=tuple(claim or ("unbiased",)),
+            target=target,
+            rewards=rewards,
+            signature=signature,
+            settings=_settings(setting or []),
+            allow_scale=allow_scale,
+            seconds=seconds,
+        )
+    except (TypeError, ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    if markdown is not None:
+        deliver(markdown, report.to_markdown())
+    if as_json:
+        deliver(STANDARD, report.to_json() + "\n")
+    elif markdown != STANDARD:
+        display(report.panel())
+        if report.failing_test:  # as it is, to be copied
+            deliver(STANDARD, f"\n{report.failing_test}")
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` as a mapping; values are JSON where they can be read as such, else text."""
+    found: dict[str, Any] = {}
+    for each in given:
+        key, equals, value = each.partition("=")
+        if not equals or not key:
+            raise ValueError(f"--set {each}: it must be KEY=VALUE, e.g. --set norm_adv_by_std_in_grpo=false")
+        try:
+            found[key] = json.loads(value)
+        except json.JSONDecodeError:
+            found[key] = value
+    return found

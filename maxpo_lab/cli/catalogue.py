@@ -1,0 +1,106 @@
+"""``maxpo-lab list`` and ``show``: the catalogue, and one estimator of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ..estimators import Estimator, get_estimator, list_estimators
+from ..estimators.numerals import numeral
+from ..estimators.registry import parameters
+from ..references import bibtex
+from ..spectrum import Spectrum, pass_at_k_spectrum
+from .outputs import STANDARD
+from .printing import deliver, display
+
+_SCALE_LAWS = {
+    "linear": "advantages x c",
+    "invariant": "changes nothing, but for an epsilon",
+    "none": "no law",
+}
+#: Half-width of a spectrum's bars, in characters.
+_BAR = 24
+#: Largest group whose spectrum fits float64 with its resolution, which grows like 3^n.
+_LARGEST = 640
+
+
+def list_() -> None:
+    """List the estimators: rule, objective and claims."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", style="bold", no_wrap=True)
+    table.add_column("rule", ratio=1)
+    for column in ("objective", "unbiased", "centered"):
+        table.add_column(column, no_wrap=True)
+    for rule in map(get_estimator, list_estimators()):
+        objective = "its own" if rule.objective == rule.name else rule.objective
+        table.add_row(*map(escape, (rule.name, rule.equation, objective, *_claims(rule))))
+    display(table)
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0.")],
+    n: Annotated[int, typer.Option("--n", min=1, max=_LARGEST, help="Group size of the spectrum.")] = 8,
+    k: Annotated[int, typer.Option("--k", min=1, help="K of the spectrum.")] = 4,
+) -> None:
+    """Show one estimator: rule, claims, spectrum, where it is defined, citation, BibTeX."""
+    try:
+        rule = get_estimator(name)
+        spectrum = pass_at_k_spectrum(rule, n=n, k=k)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    unbiased, centered = _claims(rule)
+    options = parameters(name)
+    facts = {
+        "name": f"{rule.name} ({rule.title})",
+        "rule": rule.equation,
+        "objective": rule.objective,
+        "uses k": "yes" if rule.uses_k else "no",
+        "parameters": ", ".join(f"{key}={numeral(value)}" for key, value in options.items()) or "none",
+        "claims": f"unbiased: {unbiased}, centered: {centered}",
+        "rewards + c": "changes nothing" if rule.laws.shift_invariant else "changes the advantages",
+        "rewards x c": _SCALE_LAWS[rule.laws.scale],
+        f"defined, n={n}": _range(rule, n),
+        "rewards": {"real": "any", "unit": "in [0, 1]", "binary": "0 or 1"}[rule.domain],
+        "degenerate": rule.degenerate,
+        "source": rule.citation,
+    }
+    table = Table.grid(padding=(0, 2))
+    for label, text in facts.items():
+        table.add_row(f"[bold]{label}[/bold]", escape(text))
+    display(
+        table,
+        f"\n[bold]spectrum[/bold]  on 0/1 rewards it climbs sum_k lambda_k pass@k  (n={n}, K={k})",
+        _bars(spectrum),
+    )
+    deliver(STANDARD, f"\n{bibtex(rule)}\n")
+
+
+def _claims(rule: Estimator) -> tuple[str, str]:
+    claims = rule.claims
+    return ("yes" if claims.unbiased else "no", "yes" if claims.centered else "no")
+
+
+def _range(rule: Estimator, n: int) -> str:
+    """The valid K at group size n; they are consecutive for every rule."""
+    valid = [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
+    return f"{valid[0]} <= K <= {valid[-1]}"
+
+
+def _bars(spectrum: Spectrum) -> Table:
+    """One bar a weight, to the left of the axis where it is negative."""
+    weights = spectrum.weights.astype(float)
+    weights[np.abs(weights) <= spectrum.resolution] = 0.0
+    largest = max(np.abs(weights).max(), np.finfo(float).tiny)
+    left = _BAR if (weights < 0).any() else 0
+    table = Table.grid(padding=(0, 1))
+    for order, weight in enumerate(weights, start=1):
+        length = round(_BAR * abs(weight) / largest)
+        bar = "█" * length
+        row = f"[red]{bar:>{left}}[/red]│" if weight < 0 else f"{'':{left}}│[blue]{bar}[/blue]"
+        exact = str(spectrum.weights[order - 1]) if spectrum.exact else f"{weight:.4g}"
+        table.add_row(f"pass@{order}", row, exact)
+    return table
