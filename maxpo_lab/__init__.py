@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from .advantages import advantages
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
-from .floor import VarianceFloor, variance_floor
 from .levels import RewardLevels
-from .moments import Moments, exact_moments
+from .moments import (
+    BatchMoments,
+    Moments,
+    VarianceFloor,
+    batch_moments,
+    exact_moments,
+    side_by_side,
+    variance_floor,
+)
 from .objective import max_at_k, max_at_k_gradient, value_estimate
-from .prompts import BatchMoments, batch_moments, side_by_side
 from .rules import per_group
 from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 

@@ -15,7 +15,7 @@ from statistics import mean
 from typing import Any
 
 from .estimators.l_statistic import LISTED
-from .order_statistics import PREFIX, objective_weights
+from .objectives import PREFIX, as_objective
 
 Group = Sequence[Any]
 Signal = Callable[[Group, int], list[Fraction]]
@@ -128,7 +128,7 @@ def l_statistic(objective: str) -> Signal:
 
     def signal(rewards: Group, k: int) -> list[Fraction]:
         group = _exact(rewards)
-        alpha = objective_weights(objective, len(group), k)
+        alpha = as_objective(objective, len(group), k).weights
 
         def statistic(subset: Iterable[Fraction]) -> Fraction:
             return sum((a * r for a, r in zip(alpha, sorted(subset), strict=True)), Fraction(0))

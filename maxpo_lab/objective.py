@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from .groups import Array, as_k, as_rewards
 from .levels import RewardLevels
-from .order_statistics import objective_weights
+from .objectives import Objective, as_objective
 from .tracing import untraced
-from .weights import Vector, binomial, subset_share
+from .weights import binomial, subset_share
 
 Float = npt.NDArray[np.float64]
 
@@ -46,24 +46,24 @@ def max_at_k_gradient(levels: RewardLevels, k: int) -> Float:
     Cost O(L d).
     """
     k = as_k(k)
-    gradient: Float = gradient_coefficients(levels, objective_weights("max@k", k, k)) @ levels.mean_scores
+    gradient: Float = gradient_coefficients(levels, as_objective("max@k", k, k)) @ levels.mean_scores
     return gradient
 
 
-def gradient_coefficients(levels: RewardLevels, weights: Vector) -> Float:
+def gradient_coefficients(levels: RewardLevels, objective: Objective) -> Float:
     r"""Gradient of an objective in terms of the mean scores: a (L,) with ``grad J = sum_l a_l G_l``.
 
     .. math:: \nabla J = \sum_{m<L} (r_{m+1} - r_m)\, K \sum_b P(\mathrm{Bin}(K-1, F_m) = b)\,
               \alpha_{b+1} \sum_{l>m} p_l G_l ,
 
-    with ``weights`` the alpha of ``order_statistics.objective_weights``. As ``sum_l p_l G_l = 0``, the sum
+    with alpha and K those of the ``Objective``. As ``sum_l p_l G_l = 0``, the sum
     over m may start anywhere: it starts at reward 0, as that of ``max_at_k``, so that a large negative level
     hides no other. Cost O(L K).
     """
     below, above = np.cumsum(levels.probabilities)[:-1], _above(levels.probabilities)
-    size = len(weights)
+    size = objective.size
     chance = [binomial(size - 1, *odds) for odds in zip(below, above, strict=True)]
-    raised = np.reshape(chance, (-1, size)) @ weights.astype(np.float64)
+    raised = np.reshape(chance, (-1, size)) @ objective.alpha()
     gains, losses = np.maximum(levels.values, 0.0), np.minimum(levels.values, 0.0)
     rises, falls = np.diff(gains) * size * raised, np.diff(losses) * size * raised
     above_zero = np.concatenate([[0.0], np.cumsum(rises)])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from . import definitions, rules
 from .estimators import Estimator, RankLinear
 from .groups import as_group_size, as_k
-from .order_statistics import increments, looks_at_k, objective_weights
+from .objectives import Objective, as_objective, looks_at_k
 from .weights import Vector
 
 Float = npt.NDArray[np.float64]
@@ -105,15 +105,15 @@ def pass_at_k_spectrum(estimator: str | rules.Rule, *, n: int, k: int) -> Spectr
     return _from_increments(steps, size)
 
 
-def objective_spectrum(objective: str, *, n: int, k: int) -> Spectrum:
+def objective_spectrum(objective: str | Objective, *, n: int, k: int) -> Spectrum:
     """Spectrum of an objective such as ``"max@k"`` or ``"l-statistic:TopM:2"``: what an unbiased rule has.
 
     An L-statistic of 0/1 rewards is a mixture of pass@k; exact rationals. Raises ValueError as
-    ``order_statistics.objective_weights``.
+    ``objectives.as_objective``.
     """
     n = as_group_size(n)
     k = as_k(k, n=n if looks_at_k(objective) else None)
-    return _from_increments(increments(objective_weights(objective, n, k), n, exact=True), 0.0)
+    return _from_increments(as_objective(objective, n, k).increments(n, exact=True), 0.0)
 
 
 def _from_increments(steps: Vector, size: float) -> Spectrum:

@@ -18,7 +18,7 @@ from .estimators import Estimator, RankLinear
 from .groups import Array, as_k, whole_number
 from .levels import RewardLevels
 from .moments import exact_moments
-from .order_statistics import increments, objective_weights
+from .objectives import Objective, as_objective
 from .precision import as_numpy
 from .rules import Rule, describe
 from .weights import gap_positions
@@ -43,7 +43,7 @@ class Decision:
         return self.scale == 1
 
 
-def decide(rule: RankLinear, *, n: int, k: int, objective: str | None = None) -> Decision:
+def decide(rule: RankLinear, *, n: int, k: int, objective: str | Objective | None = None) -> Decision:
     r"""Decide unbiasedness and centering of a rank-linear rule from its coefficients, exactly.
 
     Unbiased for the objective iff, with ``above_0`` the offset and ``below_n = 0``,
@@ -63,7 +63,7 @@ def decide(rule: RankLinear, *, n: int, k: int, objective: str | None = None) ->
     Raises ValueError where rule or objective is undefined at (n, k). Cost O(n k^2) rationals.
     """
     made = rule.coefficients(n, k, exact=True)
-    wanted = increments(objective_weights(objective or rule.objective, n, k), n, exact=True)
+    wanted = as_objective(objective or rule.objective, n, k).increments(n, exact=True)
     got = np.concatenate([[made.offset], made.above]) - np.concatenate([made.below, [0]])
     ratios = {Fraction(g, w) for g, w in zip(got, wanted, strict=True) if w}
     straight = len(ratios) == 1 and all(g == 0 for g, w in zip(got, wanted, strict=True) if not w)

@@ -14,7 +14,7 @@ from .. import rules, states
 from ..estimators import Estimator, get_estimator, list_estimators
 from ..groups import as_group_size, as_k, real_number
 from ..integrations.conventions import SIGNATURES, Signature
-from ..moments import target_weights
+from ..objectives import as_objective
 from ..precision import FLOAT32
 from ..spectrum import Spectrum, pass_at_k_spectrum
 from .decide import claims as claims_of
@@ -187,7 +187,7 @@ def _prepared(
     n = as_group_size(n)
     k = as_k(k, n=n)
     wanted = claims_of.check_claims(claims)
-    target_weights(target, n, k)
+    as_objective(target, n, k, argument="target")
     if rewards not in REWARDS:
         raise ValueError(f"rewards={rewards!r}: must be {', '.join(REWARDS)}")
     if signature not in SIGNATURES:

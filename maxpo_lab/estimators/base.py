@@ -62,7 +62,7 @@ class Estimator(ABC):
         Paper and equation, or repository and function.
     objective
         The objective whose gradient the rule is measured against: ``max@k``, ``mean``, ``max@n`` or an
-        ``l-statistic:`` spec (see ``order_statistics.objective_weights``). Of a rule that climbs a
+        ``l-statistic:`` spec (see ``objectives.as_objective``). Of a rule that climbs a
         mixture of its own, the nearest of these.
     uses_k
         Whether k changes anything. A rule that says no takes any ``k >= 1``, larger than n too.

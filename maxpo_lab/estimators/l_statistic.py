@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-
-from ..order_statistics import PREFIX, drawn_below, objective_weights
+from ..objectives import PREFIX, as_objective
+from ..objectives.hypergeometric import drawn_below
 from ..weights import Coefficients, gap_positions
 from .base import Claims, RankLinear
 
@@ -40,7 +39,7 @@ def _check_preset(name: str) -> None:
     reasons = []
     for k in (1, 2, 3, 1 << 10):
         try:
-            objective_weights(name, k, k)
+            as_objective(name, k, k)
         except ValueError as error:
             reasons.append(str(error))
     if len(reasons) == 4:
@@ -61,15 +60,14 @@ def _misfit(name: str, n: int, k: int) -> str | None:
     if k > n - 1:
         return f"{name} needs k <= n-1 (n={n}, k={k}): its baseline looks at k of the other n-1 rollouts"
     try:
-        objective_weights(name, n, k)
+        as_objective(name, n, k)
     except ValueError as error:
         return str(error)
     return None
 
 
 def _inclusion_minus_exclusion(name: str, n: int, k: int, exact: bool) -> Coefficients:
-    alpha = objective_weights(name, n, k)
-    alpha = alpha if exact else alpha.astype(np.float64)
+    alpha = as_objective(name, n, k).alpha(exact=exact)
     below = drawn_below(n, k - 1, exact=exact)
     m = gap_positions(n, exact=exact)
     b = gap_positions(k + 1, exact=exact) - 1

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from ..order_statistics import PREFIX
+from ..objectives import PREFIX
 from . import as_coded, l_statistic, maxpo, maxrl, mean_reward, pkpo, predictive, standardised, winner
 from .base import Estimator
 from .numerals import numeral

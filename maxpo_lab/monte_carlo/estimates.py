@@ -8,13 +8,12 @@ import numpy as np
 from scipy.special import gammaincc, gammainccinv, ndtri
 
 from ..moments import DEAD
+from ..moments.against_gradient import ROUNDING, angle, beside
 from .accumulators import Accumulator, Float, at_most
 from .shards import ALONG, COLUMNS
 
 #: Informative groups from which on 95% intervals of scale and trace covariance held 93 to 97% in trials.
 INFORMATIVE = 50
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +272,7 @@ def _test(total: Accumulator, rule: int, trace: float, square: float) -> tuple[f
         return float("nan"), float("nan")
     if not trace > 0:
         # No variance: what is left is rounding, or a bias that one group shows.
-        return float(square <= (64 * _EPS) ** 2 * float(np.max(total.estimates.mean[rule] ** 2))), 0.0
+        return float(square <= ROUNDING**2 * float(np.max(total.estimates.mean[rule] ** 2))), 0.0
     size = total.estimates.mean.shape[1]
     freedom = float(np.clip(trace**2 / spread, 1.0, size)) if spread > 0 else float(size)
     p_value = float(gammaincc(freedom / 2, freedom / 2 * total.groups * square / trace))
@@ -287,14 +286,14 @@ def _direction_error(total: Accumulator, rule: int, gradient: Float, found: dict
         return Estimate(float("nan"), float("nan"))
     mean, along = total.estimates.mean[rule], found["scale"].value * length
     variance = found["along_gradient_variance"].value
-    across = mean - along * gradient / length
+    across = beside(mean, gradient, along)
     square = float(across @ across) - (found["trace_covariance"].value - variance) / groups
     pulled = total.pull.value[rule, 0] - along * total.pull.value[rule, 1]
     error = float(np.sqrt(_second_order(total, rule, _quadratic(pulled, across, total, rule))))
     root, more = _root(square, error)
-    if not (along or root):
-        return Estimate(float("nan"), float("nan"))
-    angle = float(np.arctan2(root, along))
-    by_across = float(np.arctan2(root + more, along)) - angle
+    seen = angle(root, along)
+    if np.isnan(seen):
+        return Estimate(seen, seen)
+    by_across = angle(root + more, along) - seen
     by_along = root * found["scale"].standard_error * length / (along**2 + root**2)
-    return Estimate(angle, float(np.hypot(by_across, by_along)))
+    return Estimate(seen, float(np.hypot(by_across, by_along)))

@@ -10,7 +10,7 @@ import pytest
 
 import maxpo_lab as ml
 from maxpo_lab import objective_spectrum, pass_at_k_spectrum
-from maxpo_lab.order_statistics import objective_weights
+from maxpo_lab.objectives import as_objective
 
 ALL = ml.list_estimators()
 UNBIASED_MAX_AT_K = [
@@ -110,7 +110,7 @@ def test_l_statistics_have_the_spectrum_of_their_objective(name: str) -> None:
             rule = pass_at_k_spectrum(name, n=n, k=k)
             assert rule.weights.tolist() == objective_spectrum(name, n=n, k=k).weights.tolist()
             # The objective itself, from its definition on a Bernoulli(p) sample of K.
-            alpha = objective_weights(name, n, k)
+            alpha = as_objective(name, n, k).alpha(exact=True)
             p = Fraction(2, 7)
             value = sum(comb(k, c) * p**c * (1 - p) ** (k - c) * sum(alpha[k - c :]) for c in range(k + 1))
             mixture = sum(

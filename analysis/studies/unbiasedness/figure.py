@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from maxpo_lab import Estimator, get_estimator
-from maxpo_lab.order_statistics import PREFIX
+from maxpo_lab.objectives import PREFIX
 
 from ...figures import PAGE, Verdict, subplots, verdict_legend
 

@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from ... import rules, states
 from ...estimators import get_estimator
-from ...order_statistics import objective_weights
-from ...weights import Vector
+from ...objectives import Objective, as_objective
 from ..guard import HungError, RaisedError
 from .nearest import first_difference
 from .objective import objective_name
@@ -178,31 +177,31 @@ def why_biased(rule: rules.Rule, setting: Setting) -> str | None:
 
     for size, kind in _sizes(setting):
         try:
-            alpha = objective_weights(setting.target, size, k)
+            objective = as_objective(setting.target, size, k)
             pairs = pairs_of(rule, replace(setting, rewards=kind), size)
         except (RaisedError, HungError, ValueError, TypeError):
             if (size, kind) == (n, setting.rewards):
                 raise
             continue
-        if wrong := wrongly_paid(pairs, setting, alpha):
+        if wrong := wrongly_paid(pairs, setting, objective):
             return wrong
     return None
 
 
-def wrongly_paid(pairs: Pairs, setting: Setting, alpha: Vector | None = None) -> str | None:
+def wrongly_paid(pairs: Pairs, setting: Setting, objective: Objective | None = None) -> str | None:
     """The first pair that is not paid what an unbiased rule pays, in words; None where all are.
 
-    ``alpha``: the objective's weights, the setting's target's where not given.
+    ``objective``: the setting's target where not given.
     """
-    if alpha is None:
-        alpha = objective_weights(setting.target, pairs.n, setting.k)
-    factor = pairs.fit(alpha).scale if setting.allow_scale else 1.0
-    worst = pairs.first_wrong(alpha, factor)
+    if objective is None:
+        objective = as_objective(setting.target, pairs.n, setting.k)
+    factor = pairs.fit(objective).scale if setting.allow_scale else 1.0
+    worst = pairs.first_wrong(objective, factor)
     if worst is None:
         return None
     low, high, k = pairs.low[worst], pairs.high[worst], setting.k
     name = objective_name(setting.target, pairs.n, k)
-    due, earned = factor * pairs.due(alpha)[worst], pairs.earned[worst]
+    due, earned = factor * pairs.due(objective)[worst], pairs.earned[worst]
     wanted = "an unbiased rule" if factor == 1 else f"one of its scale, {factor:.4g},"
     return (
         f"n={pairs.n}, K={k}: with the others at {plain(pairs.others[worst])}, raising one reward from "

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ... import rules, states
 from ...estimators import get_estimator
 from ...integrations.conventions import Adapted
-from ...order_statistics import objective_weights
+from ...objectives import as_objective
 from ..guard import Guard
 from .claims import EQUALS, Setting, plain
 from .nearest import positive_factor
@@ -160,9 +160,9 @@ def _pairs(rule: Guard, setting: Setting) -> Pairs:
 
 
 def _wrongly_paid(pairs: Pairs, setting: Setting) -> str | None:
-    alpha = objective_weights(setting.target, pairs.n, setting.k)
-    factor = pairs.fit(alpha).scale if setting.allow_scale else 1.0
-    worst = pairs.first_wrong(alpha, factor)
+    objective = as_objective(setting.target, pairs.n, setting.k)
+    factor = pairs.fit(objective).scale if setting.allow_scale else 1.0
+    worst = pairs.first_wrong(objective, factor)
     if worst is None:
         return None
     others = pairs.others[worst].astype(np.intp)
@@ -171,5 +171,5 @@ def _wrongly_paid(pairs: Pairs, setting: Setting) -> str | None:
         f"n={pairs.n}, K={setting.k}: with the others' rewards at {plain(_REWARD[others])} and their "
         f"lengths at {plain(_LENGTH[others])}, a reward of {_REWARD[high]:g} in {_LENGTH[high]} tokens "
         f"earns {pairs.earned[worst]:.6g} more advantage than one of {_REWARD[low]:g} in {_LENGTH[low]}; an "
-        f"unbiased rule pays {factor * pairs.due(alpha)[worst]:.6g}"
+        f"unbiased rule pays {factor * pairs.due(objective)[worst]:.6g}"
     )

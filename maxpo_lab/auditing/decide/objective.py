@@ -9,10 +9,9 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from ...order_statistics import PREFIX, objective_weights
+from ...objectives import PREFIX, Objective, as_objective
 from ...precision import FLOAT64, Precision
 from ...spectrum import Spectrum
-from ...weights import Vector
 from .pairs import Pairs
 
 Float = npt.NDArray[np.float64]
@@ -62,7 +61,7 @@ def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: str, rewa
     """
     found, made = _agreeing(pairs, spectrum, k, target, rewards)
     made = made or pairs.precision
-    unit = pairs.unit(objective_weights(target, pairs.n, k))
+    unit = pairs.unit(as_objective(target, pairs.n, k))
     hidden = float(pairs.allowed(made, unit).max()) / max(unit, float(np.abs(pairs.earned).max()))
     if hidden <= max(_SEEN, 1.001 * made.share(pairs.n)):
         return found
@@ -84,54 +83,54 @@ def _agreeing(
     n = pairs.n
     spectrum = None if pairs.precision.narrow else spectrum  # alternating sums, which its rounding drowns
     weights = None if spectrum is None else tuple(_resolved(spectrum, pairs.precision).tolist())
-    tried = [(target, objective_weights(target, n, k)), *_others(n, k, target)]
-    fits = [(objective, alpha, pairs.fit(alpha)) for objective, alpha in tried]
-    here = fits[0][2]
+    wanted = as_objective(target, n, k)
+    fits = [(tried, pairs.fit(tried)) for tried in (wanted, *_others(n, k, wanted))]
+    here = fits[0][1]
     first = 1 if here.unscaled or here.scaled else len(fits)
-    for objective, alpha, fit in fits[:first]:
+    for tried, fit in fits[:first]:
         if fit.unscaled:
-            own = objective == target
-            text = _phrase(objective, 1.0, n, k) + _to(fit.unscaled, pairs, alpha, 1.0)
-            return Ascent(objective, 1.0, own, own, weights, text), fit.unscaled
-    for objective, alpha, fit in fits[:first]:
+            own = tried == wanted
+            text = _phrase(tried.name, 1.0, n, k) + _to(fit.unscaled, pairs, tried, 1.0)
+            return Ascent(tried.name, 1.0, own, own, weights, text), fit.unscaled
+    for tried, fit in fits[:first]:
         if fit.scaled:
-            proportional = objective == target and fit.scale > 0
+            proportional = tried == wanted and fit.scale > 0
             near = fit.scaled.share(n) if fit.scaled != FLOAT64 else 0.0
-            text = _phrase(objective, fit.scale, n, k, near) + _to(fit.scaled, pairs, alpha, fit.scale)
-            return Ascent(objective, fit.scale, False, proportional, weights, text), fit.scaled
+            text = _phrase(tried.name, fit.scale, n, k, near) + _to(fit.scaled, pairs, tried, fit.scale)
+            return Ascent(tried.name, fit.scale, False, proportional, weights, text), fit.scaled
     if pairs.finest(np.zeros_like(pairs.earned), k * pairs.spread):
         return Ascent(None, 0.0, False, False, weights, "climbs nothing: E[g] is 0 under every policy"), None
     text = _mixture(spectrum, pairs.precision, rewards)
     return Ascent(None, None, False, False, weights, text), None
 
 
-def _to(made: Precision, pairs: Pairs, alpha: Vector, scale: float) -> str:
+def _to(made: Precision, pairs: Pairs, objective: Objective, scale: float) -> str:
     """What a verdict that holds to the rounding of a type must say: how far off it is, what it cannot see."""
     if made == FLOAT64:
         return ""
     off = (
-        float(np.abs(pairs.earned - scale * pairs.due(alpha)).max())
-        / pairs.unit(alpha)
+        float(np.abs(pairs.earned - scale * pairs.due(objective)).max())
+        / pairs.unit(objective)
         / max(1.0, abs(scale))
     )
     hidden = f", and biases below {made.share(pairs.n):.1%} are hidden" if made.narrow else ""
     return f", to the precision of {made.name}: at most {off:.1g} of K x range off{hidden}"
 
 
-def _others(n: int, k: int, target: str) -> Iterator[tuple[str, Vector]]:
-    """Objectives by name with their weights, those that say the same as the target left out."""
-    wanted = tuple(objective_weights(target, n, k))
+def _others(n: int, k: int, target: Objective) -> Iterator[Objective]:
+    """Other objectives than the target, each under the name that a report gives it."""
     for size in range(1, n + 1):
-        weights = objective_weights("max@k", n, size)
-        if tuple(weights) != wanted:
-            yield ("mean" if size == 1 else "max@k" if size == k else f"max@{size}"), weights
+        name = "mean" if size == 1 else "max@k" if size == k else f"max@{size}"
+        tried = Objective(name, as_objective("max@k", n, size).weights)
+        if tried != target:
+            yield tried
     for preset in _PRESETS:
         try:
-            weights = objective_weights(PREFIX + preset, n, k)
+            tried = as_objective(PREFIX + preset, n, k)
         except ValueError:  # the preset does not fit this K
             continue
-        if tuple(weights) != wanted:
-            yield PREFIX + preset, weights
+        if tried != target:
+            yield tried
 
 
 def objective_name(objective: str, n: int, k: int) -> str:

@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import rules, states
-from ...order_statistics import increments
+from ...objectives import Objective
 from ...precision import Precision, allowed, finest, ladder
-from ...weights import Vector
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
@@ -51,13 +50,13 @@ class Pairs:
     spread: float
     precision: Precision
 
-    def due(self, alpha: Vector) -> Float:
+    def due(self, objective: Objective) -> Float:
         """What an unbiased rule pays for each step, (P,)."""
-        return np.asarray((self.gaps * increments(alpha, self.n)[self.below]).sum(axis=1))
+        return np.asarray((self.gaps * objective.increments(self.n)[self.below]).sum(axis=1))
 
-    def unit(self, alpha: Vector) -> float:
+    def unit(self, objective: Objective) -> float:
         """``K * range``: the size of the signals that rules for this objective subtract from each other."""
-        return len(alpha) * self.spread
+        return objective.size * self.spread
 
     def allowed(self, made: Precision, unit: float) -> Float:
         """What rounding in a type may do to ``earned``, (P,)."""
@@ -67,13 +66,13 @@ class Pairs:
         """The finest type whose rounding explains every ``earned - due``; None where none does."""
         return finest(self.earned - due, self.precision, self.size, unit, self.n)
 
-    def fit(self, alpha: Vector) -> Fit:
+    def fit(self, objective: Objective) -> Fit:
         """The factor c nearest to ``earned = c due``, and the types to which it and 1 fit.
 
         A rule of a small scale is measured by its own advantages; or by the unit, if rounding of that size
         leaves its scale a twentieth uncertain at most.
         """
-        due, unit = self.due(alpha), self.unit(alpha)
+        due, unit = self.due(objective), self.unit(objective)
         scale = float(self.earned @ due / (due @ due))
         scaled = self.finest(scale * due, min(unit, float(self.size.max())))
         if scaled is None:
@@ -82,11 +81,11 @@ class Pairs:
                 scaled = None
         return Fit(scale, scaled if scale else None, self.finest(due, unit))
 
-    def first_wrong(self, alpha: Vector, factor: float) -> int | None:
+    def first_wrong(self, objective: Objective, factor: float) -> int | None:
         """The first pair that is not paid ``factor`` times its due; None where all are."""
         coarsest = ladder(self.precision)[-1]
-        off = np.abs(self.earned - factor * self.due(alpha))
-        wrong = np.flatnonzero(off > self.allowed(coarsest, self.unit(alpha) * abs(factor)))
+        off = np.abs(self.earned - factor * self.due(objective))
+        wrong = np.flatnonzero(off > self.allowed(coarsest, self.unit(objective) * abs(factor)))
         return int(wrong[0]) if len(wrong) else None
 
 

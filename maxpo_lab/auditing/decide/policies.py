@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from ... import rules
 from ...estimators import get_estimator
-from ...floor import variance_floor
 from ...levels import RewardLevels
-from ...moments import Moments, exact_moments
-from ...order_statistics import objective_weights
+from ...moments import Moments, exact_moments, variance_floor
+from ...objectives import as_objective
 
 Float = npt.NDArray[np.float64]
 
@@ -63,8 +62,7 @@ def under_policies(
     rule: rules.Rule, values: Float, *, n: int, k: int, target: str, rewards: str, eps: float
 ) -> tuple[UnderPolicy, ...]:
     """Moments under every reference policy on these levels. ``eps``: of the type the rule computes in."""
-    weights = objective_weights(target, n, k)
-    size = len(weights) if weights[-1] == 1 and not any(weights[:-1]) else None  # a maximum of so many
+    size = as_objective(target, n, k).maximum
     found = []
     for answers in ANSWERS:
         for difficulty, success in SUCCESS.items():

@@ -180,8 +180,8 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         "maxpo_lab.estimators.maxpo.subset_share",
         "maxpo_lab.objective.subset_share",
         "maxpo_lab.rules.evaluate",
-        "maxpo_lab.moments.CountSums",
-        "maxpo_lab.moments.ThresholdSums",
+        "maxpo_lab.moments.exact.CountSums",
+        "maxpo_lab.moments.exact.ThresholdSums",
     ):
         monkeypatch.setattr(place, computed)
 

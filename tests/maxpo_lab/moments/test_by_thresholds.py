@@ -15,10 +15,11 @@ from brute_force import random_policy
 from checks import EPS
 
 import maxpo_lab as ml
-from maxpo_lab import moments, rules, states, threshold_sums
-from maxpo_lab.count_sums import CountSums
-from maxpo_lab.threshold_sums import ThresholdSums
-from maxpo_lab.thresholds import BinaryTable, PairMoments, Thresholds, thinned
+from maxpo_lab import rules, states
+from maxpo_lab.moments import DEAD, by_thresholds, exact
+from maxpo_lab.moments.by_states import CountSums
+from maxpo_lab.moments.by_thresholds import ThresholdSums
+from maxpo_lab.moments.thresholds import BinaryTable, PairMoments, Thresholds, thinned
 from maxpo_lab.weights import Coefficients, binomial
 
 RANK_LINEAR = [name for name in ml.list_estimators() if isinstance(ml.get_estimator(name), ml.RankLinear)]
@@ -72,7 +73,7 @@ def check_sums(rule: ml.RankLinear, levels: ml.RewardLevels, n: int, k: int) -> 
     close("sum_max", size)
     between = n * size * largest * score**2 * len(want.comoment)
     assert abs(got.between_counts() - want.between_counts()) <= between
-    threshold = moments.DEAD * float(np.sqrt(want.squares.sum() / n))
+    threshold = DEAD * float(np.sqrt(want.squares.sum() / n))
     dead = got.dead_probability(threshold)
     assert np.isnan(dead) or abs(dead - want.dead_probability(threshold)) <= unit * n
 
@@ -126,7 +127,7 @@ def test_relative_accuracy_of_variances(where: str, n: int, k: int) -> None:
         rtol = 6 * n * (n + 16) * EPS
         np.testing.assert_allclose(got.squares, want.squares, rtol=rtol, err_msg=name)
         assert got.between_counts() == pytest.approx(want.between_counts(), rel=rtol)
-        threshold = moments.DEAD * float(np.sqrt(want.squares.sum() / n))
+        threshold = DEAD * float(np.sqrt(want.squares.sum() / n))
         assert got.dead_probability(threshold) == pytest.approx(want.dead_probability(threshold), rel=rtol)
 
 
@@ -253,7 +254,7 @@ def test_the_closed_form_begins_where_states_are_many(monkeypatch: pytest.Monkey
     few = ml.exact_moments("maxpo", levels, n=8, k=3, covariance=True)
     assert few.states == comb(12, 4)
     beyond = ml.exact_moments("maxpo", levels, n=8, k=3, covariance=True, max_states=100)
-    monkeypatch.setattr(moments, "MAX_ENTRIES", 8 * few.states - 1)
+    monkeypatch.setattr(exact, "MAX_ENTRIES", 8 * few.states - 1)
     costly = ml.exact_moments("maxpo", levels, n=8, k=3, covariance=True)
     assert beyond.states == costly.states == 0
     assert beyond.trace_covariance == costly.trace_covariance
@@ -386,12 +387,12 @@ MUTANTS = [
     Mutant(
         "kept for lost",
         lambda monkeypatch: monkeypatch.setattr(
-            "maxpo_lab.thresholds.thinned", lambda values, kept, lost: thinned(values, lost, kept)
+            "maxpo_lab.moments.thresholds.thinned", lambda values, kept, lost: thinned(values, lost, kept)
         ),
     ),
     Mutant(
         "constant forgotten",
-        lambda monkeypatch: monkeypatch.setattr(threshold_sums.np, "fill_diagonal", lambda *_: None),
+        lambda monkeypatch: monkeypatch.setattr(by_thresholds.np, "fill_diagonal", lambda *_: None),
     ),
 ]
 

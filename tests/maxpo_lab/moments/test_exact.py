@@ -22,8 +22,8 @@ from checks import (
 )
 
 import maxpo_lab as ml
-from maxpo_lab import moments as moments_module
 from maxpo_lab import rules, states
+from maxpo_lab.moments import exact as moments_module
 
 MIB = 1 << 20
 

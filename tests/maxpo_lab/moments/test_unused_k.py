@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.order_statistics import looks_at_k, objective_weights
+from maxpo_lab.objectives import as_objective, looks_at_k
 from maxpo_lab.spectrum import objective_spectrum
 
 torch = pytest.importorskip("torch")
@@ -86,6 +86,6 @@ def test_k_is_at_least_1_for_everybody(k: int) -> None:
 def test_the_objectives_that_do_not_look_at_k_are_the_same_at_every_k() -> None:
     for objective in ("mean", "max@n"):
         assert not looks_at_k(objective)
-        assert objective_weights(objective, N, 1).tolist() == objective_weights(objective, N, 99).tolist()
+        assert as_objective(objective, N, 1).weights == as_objective(objective, N, 99).weights
         far, near = (objective_spectrum(objective, n=N, k=k) for k in (99, 1))
         assert far.weights.tolist() == near.weights.tolist()

@@ -230,8 +230,10 @@ def one_arm(rule: Rule) -> Any:
 #: What evaluates rules and takes a group's advantages for its own, by module and name. Whatever else takes a
 #: rule is below, with the reason.
 CONSUMERS: dict[str, Callable[[Rule], Any]] = {
-    "maxpo_lab.moments.exact_moments": lambda rule: ml.exact_moments(rule, LEVELS, n=N, k=K),
-    "maxpo_lab.prompts.batch_moments": lambda rule: ml.batch_moments(rule, [LEVELS], n=N, k=K, batch=2),
+    "maxpo_lab.moments.exact.exact_moments": lambda rule: ml.exact_moments(rule, LEVELS, n=N, k=K),
+    "maxpo_lab.moments.batches.batch_moments": lambda rule: ml.batch_moments(
+        rule, [LEVELS], n=N, k=K, batch=2
+    ),
     "maxpo_lab.spectrum.pass_at_k_spectrum": lambda rule: ml.pass_at_k_spectrum(rule, n=N, k=K),
     "maxpo_lab.monte_carlo.sampled.monte_carlo_moments": sampled,
     "maxpo_lab.monte_carlo.experiments.experiment": lambda rule: experiment(
@@ -277,6 +279,7 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/theory.py": "lift",
     "maxpo_lab/advantages.py": "hands a batch to its rule once and measures nothing",
     "maxpo_lab/ragged.py": "on behalf of advantages",
+    "maxpo_lab/integrations/conventions.py": "adapts a signature; who calls what it made admits it",
 }
 
 
@@ -352,7 +355,7 @@ def test_rules_are_called_where_they_are_admitted() -> None:
     left = {name for name in calling - admitting if "auditing" not in name and "studies" not in name}
     assert left == set(CALL_WHAT_IS_THEIRS)
     assert {
-        f"maxpo_lab/{each}.py" for each in ("moments", "spectrum", "monte_carlo/batched_rules")
+        f"maxpo_lab/{each}.py" for each in ("moments/exact", "spectrum", "monte_carlo/batched_rules")
     } <= admitting
     assert "analysis/training/arms.py" in admitting
 
@@ -399,7 +402,10 @@ def test_estimators_of_others_are_tried_as_callables_are() -> None:
     own = ml.get_estimator("grpo")
     fields = {name: getattr(own, name) for name in own.__dataclass_fields__}
     theirs = Whitened(**(fields | {"name": "theirs"}))
-    for consumer in ("maxpo_lab.moments.exact_moments", "maxpo_lab.monte_carlo.sampled.monte_carlo_moments"):
+    for consumer in (
+        "maxpo_lab.moments.exact.exact_moments",
+        "maxpo_lab.monte_carlo.sampled.monte_carlo_moments",
+    ):
         with pytest.raises(CoupledRowsError, match="theirs"):
             CONSUMERS[consumer](theirs)
 

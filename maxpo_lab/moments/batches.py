@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .groups import as_group_size, as_k, whole_number
-from .levels import RewardLevels
-from .moments import MAX_STATES, Moments, exact_moments, target_weights
-from .order_statistics import looks_at_k
-from .refusals import RuleError
-from .rules import Rule, resolve
+from ..groups import as_group_size, as_k, whole_number
+from ..levels import RewardLevels
+from ..objectives import Objective, as_objective, looks_at_k
+from ..refusals import RuleError
+from ..rules import Rule, resolve
+from .against_gradient import against_gradient, nothing, resolution
+from .exact import MAX_STATES, exact_moments
+from .prompts import check_levels
+from .result import Moments
 
 Float = npt.NDArray[np.float64]
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +63,7 @@ def batch_moments(
     n: int,
     k: int,
     batch: int,
-    target: str = "max@k",
+    target: str | Objective = "max@k",
     max_states: int = MAX_STATES,
 ) -> BatchMoments:
     r"""Exact moments of a rule's gradient over a batch of prompts.
@@ -96,7 +98,7 @@ def batch_moments(
     if batch < 1:
         raise ValueError(f"batch={batch}: a batch needs at least one prompt")
     prompts = tuple(prompts)
-    _check_levels(prompts)
+    check_levels(prompts)
     if not prompts:
         raise ValueError("prompts are empty: at least one is needed")
     sizes = {levels.mean_scores.shape[1] for levels in prompts}
@@ -107,41 +109,35 @@ def batch_moments(
         )
     n = as_group_size(n)
     k = as_k(k, n=n if looks_at_k(target) else None)
-    drawn = len(target_weights(target, n, k))
+    objective = as_objective(target, n, k, argument="target")
     rule = resolve(estimator, n, k)
     each = tuple(
-        _of_prompt(index, rule, levels, n=n, k=k, target=target, max_states=max_states)
+        _of_prompt(index, rule, levels, n=n, k=k, target=objective, max_states=max_states)
         for index, levels in enumerate(prompts)
     )
     means = np.stack([moments.mean for moments in each])
     gradient = np.mean([moments.gradient for moments in each], axis=0)
     mean = means.mean(axis=0)
-    size = float(np.linalg.norm(gradient))
-    nothing = 64 * _EPS * np.mean([_largest(moments, x) for moments, x in zip(each, prompts, strict=True)])
-    noise = [64 * _EPS * drawn * float(np.abs(x.values).max()) * _largest_score(x) for x in prompts]
-    along = float(mean @ gradient) / size if size else float("nan")
-    across = float(np.linalg.norm(mean - along * gradient / size)) if size else float("nan")
+    scores = [float(np.linalg.norm(levels.mean_scores, axis=1).max()) for levels in prompts]
+    rewards = [float(np.abs(levels.values).max()) for levels in prompts]
+    noise = [resolution(objective.size, *largest) for largest in zip(rewards, scores, strict=True)]
+    none = [nothing(moments.advantage_rms, score) for moments, score in zip(each, scores, strict=True)]
+    seen = against_gradient(mean, gradient, rounding=float(np.mean(noise)), vanishing=float(np.mean(none)))
     return BatchMoments(
         mean=mean,
         gradient=gradient,
-        relative_bias=float(np.linalg.norm(mean - gradient)) / size if size else float("nan"),
-        bias_resolution=float(np.mean(noise)) / size if size else float("nan"),
-        scale=along / size if size else float("nan"),
-        direction_error=float(np.arctan2(across, along)) if np.linalg.norm(mean) > nothing else float("nan"),
+        relative_bias=seen.relative_bias,
+        bias_resolution=seen.resolution,
+        scale=seen.scale,
+        direction_error=seen.direction_error,
         within_prompt_trace=float(np.mean([moments.trace_covariance for moments in each])) / batch,
         between_prompt_trace=float(np.mean(np.sum((means - mean) ** 2, axis=1))) / batch,
         prompts=each,
     )
 
 
-def _check_levels(prompts: tuple[RewardLevels, ...]) -> None:
-    for index, levels in enumerate(prompts):
-        if not isinstance(levels, RewardLevels):
-            raise TypeError(f"prompts[{index}] is a {type(levels).__name__}: it must be a RewardLevels")
-
-
 def _of_prompt(
-    index: int, rule: Rule, levels: RewardLevels, *, n: int, k: int, target: str, max_states: int
+    index: int, rule: Rule, levels: RewardLevels, *, n: int, k: int, target: Objective, max_states: int
 ) -> Moments:
     """Moments of one prompt; what is wrong on it is said with its place."""
     try:
@@ -152,31 +148,3 @@ def _of_prompt(
         raise ValueError(f"prompts[{index}]: {error}") from error
     except TypeError as error:
         raise TypeError(f"prompts[{index}]: {error}") from error
-
-
-def _largest(moments: Moments, levels: RewardLevels) -> float:
-    """Size of what adds up to a prompt's mean gradient."""
-    return moments.advantage_rms * _largest_score(levels)
-
-
-def _largest_score(levels: RewardLevels) -> float:
-    return float(np.linalg.norm(levels.mean_scores, axis=1).max())
-
-
-def side_by_side(prompts: Iterable[RewardLevels]) -> tuple[RewardLevels, ...]:
-    """Policies with parameters of their own in one parameter space, one after the other.
-
-    The score of a rollout of prompt x is 0 outside the parameters of x. Covariance matrices are dropped; the
-    projected ones are kept. Raises TypeError where an entry is not a RewardLevels.
-    """
-    prompts = tuple(prompts)
-    _check_levels(prompts)
-    sizes = [levels.mean_scores.shape[1] for levels in prompts]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    placed = []
-    for levels, start, stop in zip(prompts, starts, starts[1:], strict=False):
-        scores = np.zeros((len(levels.values), starts[-1]))
-        scores[:, start:stop] = levels.mean_scores
-        second, projected = levels.score_second_moments, levels.projected_covariances
-        placed.append(RewardLevels(levels.values, levels.probabilities, scores, second, None, projected))
-    return tuple(placed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from . import states
-from .levels import RewardLevels
+from .. import states
+from ..levels import RewardLevels
 
 Float = npt.NDArray[np.float64]
 

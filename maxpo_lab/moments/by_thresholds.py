@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..levels import RewardLevels
+from ..weights import Coefficients
 from .dead_groups import dead_probability
-from .levels import RewardLevels
 from .thresholds import BinaryTable, Thresholds
-from .weights import Coefficients
 
 Float = npt.NDArray[np.float64]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import states
-from .groups import as_group_size, as_k
-from .levels import RewardLevels
-from .weights import subset_share
+from .. import states
+from ..groups import as_group_size, as_k
+from ..levels import RewardLevels
+from ..weights import subset_share
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]

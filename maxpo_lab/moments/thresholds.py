@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .weights import Coefficients, binomial
+from ..weights import Coefficients, binomial
 
 Float = npt.NDArray[np.float64]
 

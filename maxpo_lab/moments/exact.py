@@ -1,0 +1,137 @@
+"""Exact moments of a gradient estimate, with no sampling, for any rule that looks at rewards only."""
+
+from __future__ import annotations
+
+from .. import rules, states
+from ..estimators import RankLinear
+from ..groups import as_group_size, as_k
+from ..levels import RewardLevels
+from ..objectives import Objective, as_objective, looks_at_k
+from .by_states import CountSums
+from .by_thresholds import ThresholdSums
+from .from_sums import report
+from .result import Moments
+
+#: States evaluated at most unless told otherwise: about a minute for a fast rule at n = 16.
+MAX_STATES = 2_000_000
+#: Entries (states x n, or x levels where these are more) beyond which a rank-linear rule is summed in closed
+#: form: half a second of them.
+MAX_ENTRIES = 1 << 21
+
+
+def exact_moments(
+    estimator: str | rules.Rule,
+    levels: RewardLevels,
+    *,
+    n: int,
+    k: int,
+    target: str | Objective = "max@k",
+    covariance: bool = False,
+    max_states: int = MAX_STATES,
+) -> Moments:
+    r"""Mean, variance and centering of a rule's gradient estimate under a policy, exactly.
+
+    A group is summarised by its counts ``c`` of the reward levels. With ``T_l`` and ``Q_l`` the sums of A
+    and A^2 over the members of level l,
+
+    .. math:: E[g \mid c] = \tfrac1n \sum_l T_l G_l, \qquad
+              E[|g|^2 \mid c] = \tfrac1{n^2} \Big(\sum_l Q_l (S_l - |G_l|^2)
+              + \big|\sum_l T_l G_l\big|^2\Big),
+
+    and the multinomial average is finite: ``C(n+L-1, L-1)`` evaluations of the rule, n+1 for 0/1
+    rewards, whatever the number of outcomes. Nothing of the rule is used but its output.
+
+    A rank-linear rule is a sum over the thresholds between levels, so its second moments need two thresholds
+    at a time, and no groups: beyond ``max_states`` states, or 2^21 entries in them, its coefficients are
+    summed in closed form. Hundreds of levels take seconds.
+
+    Parameters
+    ----------
+    estimator
+        A name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)`` on NumPy float64.
+    levels
+        The policy.
+    n, k
+        Group size and K, ``1 <= k <= n``; any ``k >= 1`` where neither the rule nor the target uses k.
+    target
+        The objective whose gradient the bias is measured against: ``"max@k"``, ``"mean"``, ``"max@n"``, an
+        L-statistic such as ``"l-statistic:TopM:2"``, or an ``Objective``.
+    covariance
+        Also return Cov(g), (d, d); the levels must hold ``score_covariances``.
+    max_states
+        Refuse a rule that is not a ``RankLinear`` beyond this many groups.
+
+    Returns
+    -------
+    Moments
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; a rule that is undefined at (n, k), random, returns anything but one finite real
+        advantage a rollout, or whose rows influence each other; more than ``max_states`` states of a rule
+        that is not rank-linear.
+
+    Notes
+    -----
+    Assumes i.i.d. rollouts. A rule must be permutation-equivariant up to ties for the sum over counts
+    to hold; this is checked on permuted groups, and a rule that fails is evaluated on all ``L^n``
+    arrangements instead, or refused where they exceed ``max_states``. Memory of the evaluation is
+    bounded (blocks of 2^17 rewards), time is states x n; in closed form O(L^2 n^2) time and O(L^2 + L n)
+    memory.
+    """
+    n = as_group_size(n)
+    k = as_k(k, n=n if looks_at_k(target) else None)
+    if not isinstance(levels, RewardLevels):
+        raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
+    objective = as_objective(target, n, k, argument="target")
+    if covariance and levels.score_covariances is None:
+        raise ValueError(
+            "covariance=True needs levels with score_covariances: build them with covariances='full'"
+        )
+    rule = rules.resolve(estimator, n, k)
+    size = len(levels.values)
+    number = states.number_of_counts(n, size)
+    sums: CountSums | ThresholdSums
+    if isinstance(rule, RankLinear) and (number > max_states or number * max(n, size) > MAX_ENTRIES):
+        sums = _in_closed_form(rule, levels, n, k)
+    else:
+        sums = _by_states(rule, levels, n, k, max_states)
+    return report(sums, levels, n=n, k=k, objective=objective, covariance=covariance)
+
+
+def _in_closed_form(rule: RankLinear, levels: RewardLevels, n: int, k: int) -> ThresholdSums:
+    if reason := rule.why_not_rewards(levels.values):
+        raise ValueError(reason)
+    return ThresholdSums(levels, rule.coefficients(n, k))
+
+
+def _by_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_states: int) -> CountSums:
+    size = len(levels.values)
+    count_states = states.number_of_counts(n, size)
+    if count_states > max_states:
+        raise ValueError(
+            f"{count_states:,} count states for n={n} and {size} reward levels, more than "
+            f"max_states={max_states:,}: use a smaller group, merge reward levels, raise max_states, "
+            f"sample, or write the rule as a RankLinear, which has no such limit"
+        )
+    batch = min(count_states, max(1, states.BLOCK_ENTRIES // n))
+    rules.admit(rule, n, k, values=levels.values, batch=batch)
+    level = states.sample_groups(n, size)
+    behaviour = rules.equivariance(rule, levels.values[level], level, k)
+    if behaviour.counterexample is None:
+        blocks = states.count_blocks(n, levels.probabilities)
+    else:
+        if size**n > max_states:
+            group, permuted = behaviour.counterexample
+            raise ValueError(
+                f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get "
+                f"different advantages, ties aside), so it must be evaluated on all {size}^{n} = {size**n:,} "
+                f"arrangements, more than max_states={max_states:,}: use a smaller group, raise max_states, "
+                f"or sample"
+            )
+        blocks = states.arrangement_blocks(n, levels.probabilities)
+    sums = CountSums(levels, n, by_counts=not behaviour.equivariant)
+    for block in blocks:
+        sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
+    return sums
