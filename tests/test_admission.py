@@ -275,6 +275,7 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/rules.py": "admission itself",
     "maxpo_lab/precision.py": "on behalf of admission: in which type a rule computes",
     "maxpo_lab/theory.py": "lift",
+    "maxpo_lab/integrations/conventions.py": "on behalf of the audit: which call fits",
     "maxpo_lab/advantages.py": "hands a batch to its rule once and measures nothing",
     "maxpo_lab/ragged.py": "on behalf of advantages",
 }
