@@ -60,7 +60,7 @@ def test_no_cycles_inside_the_library() -> None:
 
 
 #: From the bottom: what each part of the audit may import is itself and those before it.
-AUDIT = ("guard", "decide", "report", "audit_rule", "isolated", "__init__")
+AUDIT = ("guard", "decide", "report", "preparation", "audit_rule", "isolated", "__init__")
 
 
 def test_the_audit_imports_downhill() -> None:

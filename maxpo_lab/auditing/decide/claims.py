@@ -119,7 +119,7 @@ def with_flat(groups: Float, rewards: str) -> Float:
 
 
 def check_claims(claims: Any) -> tuple[str, ...]:
-    """Claims by their names. ValueError names one that is none, or whose rule is not in the catalogue.
+    """Claims by their names. ValueError names one that is none, or whose estimator is not in the catalogue.
 
     TypeError for one name in place of a sequence of them, and for what is no name.
     """
@@ -255,9 +255,9 @@ def why_not_equivariant(rule: rules.Rule, setting: Setting) -> str | None:
 
 
 def why_not_equal(rule: rules.Rule, name: str, setting: Setting) -> str | None:
-    """The smallest group on which a rule differs from one of the catalogue, in words; None where on none.
+    """The smallest group on which a rule differs from an estimator, in words; None where on none.
 
-    The named rule must be defined on the setting's rewards.
+    The estimator must be defined on the setting's rewards.
     """
 
     def different(groups: Float) -> str | None:

@@ -17,7 +17,7 @@ from .pairs import Pairs
 
 Float = npt.NDArray[np.float64]
 
-#: L-statistics that are tried beside mean and max@j.
+#: L-statistics that are tried next to mean and max@j.
 _PRESETS = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
 #: The least bias, in units of K x range, that rounding must leave to be seen.
 _SEEN = 0.01
