@@ -16,7 +16,6 @@ from ..references import bibtex
 from ..spectrum import Spectrum, pass_at_k_spectrum
 from .outputs import STANDARD
 from .printing import deliver, display
-from .proof import decided
 
 _SCALE_LAWS = {
     "linear": "advantages x c",
@@ -54,6 +53,8 @@ def show(
     try:
         rule = get_estimator(name)
         if proof:
+            from .proof import decided  # noqa: PLC0415 - the theorems, for this option alone
+
             display(*decided(rule, n=n, k=k))
             return
         spectrum = pass_at_k_spectrum(rule, n=n, k=k)
