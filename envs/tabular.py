@@ -29,7 +29,7 @@ from scipy import sparse
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.objective import gradient_coefficients
-from maxpo_lab.objectives import as_objective
+from maxpo_lab.objectives import max_at
 from maxpo_lab.policies.checks import CovarianceForm
 
 from .mdp import Int, Layer, TabularMDP, Unrolled
@@ -256,7 +256,7 @@ def decision_scores(policy: Float) -> sparse.csr_array:
 def _max_at_k_gradient(unrolled: Unrolled, policy: Float, k: int) -> Float:
     """``grad J_K``, (O, A): levels are worth the derivative of J_K in their probabilities."""
     mass = level_mass(unrolled, policy)
-    weights = gradient_coefficients(_rewards_alone(unrolled, mass), as_objective("max@k", k, k))
+    weights = gradient_coefficients(_rewards_alone(unrolled, mass), max_at(k))
     worth = np.zeros((len(mass), 1))
     worth[mass > 0, 0] = weights / mass[mass > 0]
     credit = np.zeros(policy.size)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .advantages import advantages
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
+from .evaluation import value_estimate
 from .levels import RewardLevels
 from .moments import (
     BatchMoments,
@@ -16,7 +17,7 @@ from .moments import (
     side_by_side,
     variance_floor,
 )
-from .objective import max_at_k, max_at_k_gradient, value_estimate
+from .objective import max_at_k, max_at_k_gradient
 from .rules import per_group
 from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 

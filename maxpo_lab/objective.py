@@ -1,19 +1,14 @@
-"""The objective J_K, its exact gradient, and its unbiased estimate from one group."""
+"""The objective J_K of a policy, and the exact gradient of any objective."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
-import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
-from .groups import Array, as_k, as_rewards
+from .groups import as_k
 from .levels import RewardLevels
-from .objectives import Objective, as_objective
-from .tracing import untraced
-from .weights import binomial, subset_share
+from .objectives import Objective, max_at
+from .weights import binomial
 
 Float = npt.NDArray[np.float64]
 
@@ -46,7 +41,7 @@ def max_at_k_gradient(levels: RewardLevels, k: int) -> Float:
     Cost O(L d).
     """
     k = as_k(k)
-    gradient: Float = gradient_coefficients(levels, as_objective("max@k", k, k)) @ levels.mean_scores
+    gradient: Float = gradient_coefficients(levels, max_at(k)) @ levels.mean_scores
     return gradient
 
 
@@ -56,42 +51,18 @@ def gradient_coefficients(levels: RewardLevels, objective: Objective) -> Float:
     .. math:: \nabla J = \sum_{m<L} (r_{m+1} - r_m)\, K \sum_b P(\mathrm{Bin}(K-1, F_m) = b)\,
               \alpha_{b+1} \sum_{l>m} p_l G_l ,
 
-    with alpha and K those of the ``Objective``. As ``sum_l p_l G_l = 0``, the sum
-    over m may start anywhere: it starts at reward 0, as that of ``max_at_k``, so that a large negative level
-    hides no other. Cost O(L K).
+    with alpha the objective's weights. As ``sum_l p_l G_l = 0``, the sum over m may start anywhere: it
+    starts at reward 0, as that of ``max_at_k``, so that a large negative level hides no other. Cost O(L K).
     """
     below, above = np.cumsum(levels.probabilities)[:-1], _above(levels.probabilities)
     size = objective.size
     chance = [binomial(size - 1, *odds) for odds in zip(below, above, strict=True)]
-    raised = np.reshape(chance, (-1, size)) @ objective.alpha()
+    raised = np.reshape(chance, (-1, size)) @ objective.vector()
     gains, losses = np.maximum(levels.values, 0.0), np.minimum(levels.values, 0.0)
     rises, falls = np.diff(gains) * size * raised, np.diff(losses) * size * raised
     above_zero = np.concatenate([[0.0], np.cumsum(rises)])
     below_zero = np.concatenate([np.cumsum(falls[::-1])[::-1], [0.0]])
     return np.asarray(levels.probabilities * (above_zero - below_zero))
-
-
-@untraced
-def value_estimate(rewards: Any, k: int) -> Array:
-    r"""``rho(K)``: the mean of max over all K-subsets of a group, unbiased for J_K.
-
-    .. math:: \rho(K) = R_{(1)} + \sum_{m<n} \text{gap}_m \Big(1 - \binom{m}{K} \Big/ \binom{n}{K}\Big),
-
-    summed from reward 0, not from ``R_(1)``, so that a large negative reward hides no other. Rewards (..., n)
-    to values (...); numbers, through which no gradient flows back. A masked or NaN reward is refused: leave
-    unscorable rollouts out. Cost O(n log n). Source: PKPO (arXiv 2505.15201).
-    """
-    xp, rewards = as_rewards(rewards)
-    n = rewards.shape[-1]
-    k = as_k(k, n=n)
-    share = subset_share(n, k - 1) * np.arange(1, n + 1) / n  # C(m,K)/C(n,K) = (m/n) C(m-1,K-1)/C(n-1,K-1)
-    on_device = partial(xp.asarray, device=array_api_compat.device(rewards))
-    ranked = xp.astype(xp.sort(rewards, axis=-1), xp.float64)
-    high, low = xp.clip(ranked, 0.0, None), xp.clip(ranked, None, 0.0)
-    rises = high[..., 1:] - high[..., :-1]
-    falls = xp.concat([low[..., 1:] - low[..., :-1], -low[..., -1:]], axis=-1)
-    gained = high[..., 0] + xp.sum(rises * on_device(1.0 - share[:-1]), axis=-1)
-    return xp.astype(gained - xp.sum(falls * on_device(share), axis=-1), rewards.dtype)
 
 
 def _above(probabilities: Float) -> Float:

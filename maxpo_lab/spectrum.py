@@ -12,7 +12,7 @@ import numpy.typing as npt
 from . import definitions, rules
 from .estimators import Estimator, RankLinear
 from .groups import as_group_size, as_k
-from .objectives import Objective, as_objective, looks_at_k
+from .objectives import Objective, as_objective, increments, looks_at_k
 from .weights import Vector
 
 Float = npt.NDArray[np.float64]
@@ -113,7 +113,7 @@ def objective_spectrum(objective: str | Objective, *, n: int, k: int) -> Spectru
     """
     n = as_group_size(n)
     k = as_k(k, n=n if looks_at_k(objective) else None)
-    return _from_increments(as_objective(objective, n, k).increments(n, exact=True), 0.0)
+    return _from_increments(increments(as_objective(objective, n, k), n, exact=True), 0.0)
 
 
 def _from_increments(steps: Vector, size: float) -> Spectrum:

@@ -102,7 +102,7 @@ def assert_matches(
     signature: Signature = "auto",
     settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Assert that a rule gives the numbers of one of the catalogue; the message shows the first other group.
+    """Assert that a rule gives the numbers of an estimator; the message shows the first other group.
 
     Compared on groups of K to n rollouts, those of 0/1 rewards first. Arguments and errors as
     ``assert_unbiased``.

@@ -18,10 +18,25 @@ from .estimators import Estimator, RankLinear
 from .groups import Array, as_k, whole_number
 from .levels import RewardLevels
 from .moments import exact_moments
-from .objectives import Objective, as_objective
+from .objectives import Objective, as_objective, increments
 from .precision import as_numpy
 from .rules import Rule, describe
 from .weights import gap_positions
+
+__all__ = [
+    "Decision",
+    "LinearSystem",
+    "Proof",
+    "canonical_baseline",
+    "completeness_rank",
+    "decide",
+    "decide_by_moments",
+    "lift",
+    "multisets",
+    "prove",
+    "solve",
+    "unbiased_and_centered",
+]
 
 Matrix = list[list[Fraction]]
 
@@ -43,13 +58,35 @@ class Decision:
         return self.scale == 1
 
 
-def decide(rule: RankLinear, *, n: int, k: int, objective: str | Objective | None = None) -> Decision:
-    r"""Decide unbiasedness and centering of a rank-linear rule from its coefficients, exactly.
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Both sides of the equations that decide a rank-linear rule at one (n, k), in exact rationals.
+
+    Of 0/1 rewards, which decide for all: ``wanted[m]`` is what the objective wants a success to get over a
+    failure in its place, m of the others failing, and ``got[m]`` what the rule gives; ``sums[m]`` is the sum
+    of the advantages of a group with m failures. Each is (n,), for m = 0..n-1.
+    """
+
+    wanted: tuple[Fraction, ...]
+    got: tuple[Fraction, ...]
+    sums: tuple[Fraction, ...]
+
+    @property
+    def decision(self) -> Decision:
+        """What follows: the scale that is common to every m, and whether every sum is 0."""
+        sides = list(zip(self.got, self.wanted, strict=True))
+        ratios = {g / w for g, w in sides if w}
+        straight = len(ratios) == 1 and not any(g for g, w in sides if not w)
+        return Decision(scale=ratios.pop() if straight else None, centered=not any(self.sums))
+
+
+def prove(rule: RankLinear, *, n: int, k: int, objective: str | Objective | None = None) -> Proof:
+    r"""What a rank-linear rule gives and its objective wants, from coefficients, exactly.
 
     Unbiased for the objective iff, with ``above_0`` the offset and ``below_n = 0``,
     ``above_m - below_(m+1) = D_m`` for m = 0..n-1, D the objective's increments (for max@K,
-    ``K C(m, K-1) / C(n-1, K-1)``); a common factor c in place of 1 is a scale. Centered iff the offset is
-    0 and ``(n-m) above_m + m below_m = 0`` for every m.
+    ``K C(m, K-1) / C(n-1, K-1)``); a common factor c in place of 1 is a scale. Centered iff
+    ``(n-m) above_m + m below_m = 0`` for every m, at m = 0 n times the offset.
 
     Parameters
     ----------
@@ -60,19 +97,28 @@ def decide(rule: RankLinear, *, n: int, k: int, objective: str | Objective | Non
     objective
         Defaults to the rule's own.
 
-    Raises ValueError where rule or objective is undefined at (n, k). Cost O(n k^2) rationals.
+    Raises TypeError for a rule that is not rank-linear, ValueError where rule or objective is undefined at
+    (n, k). Cost O(n k^2) rationals.
     """
+    if not isinstance(rule, RankLinear):
+        raise TypeError(
+            f"rule={describe(rule)} is not rank-linear, so that it has no coefficients to decide from; "
+            f"decide_by_moments takes any estimator, maxpo_lab.audit any rule"
+        )
     made = rule.coefficients(n, k, exact=True)
-    wanted = as_objective(objective or rule.objective, n, k).increments(n, exact=True)
-    got = np.concatenate([[made.offset], made.above]) - np.concatenate([made.below, [0]])
-    ratios = {Fraction(g, w) for g, w in zip(got, wanted, strict=True) if w}
-    straight = len(ratios) == 1 and all(g == 0 for g, w in zip(got, wanted, strict=True) if not w)
-    m = gap_positions(n, exact=True)
-    balance = (n - m) * made.above + m * made.below
-    return Decision(
-        scale=ratios.pop() if straight else None,
-        centered=made.offset == 0 and not balance.any(),
-    )
+    wanted = increments(as_objective(objective or rule.objective, n, k), n, exact=True)
+    above, below = np.concatenate([[made.offset], made.above]), np.concatenate([[0], made.below, [0]])
+    m = gap_positions(n + 1, exact=True) - 1
+    sums = (n - m) * above + m * below[:-1]
+    return Proof(*(tuple(map(Fraction, each)) for each in (wanted, above - below[1:], sums)))
+
+
+def decide(rule: RankLinear, *, n: int, k: int, objective: str | Objective | None = None) -> Decision:
+    """Decide unbiasedness and centering of a rank-linear rule from its coefficients, exactly.
+
+    Arguments, errors and cost as ``prove``, whose equations these are the verdict of.
+    """
+    return prove(rule, n=n, k=k, objective=objective).decision
 
 
 def decide_by_moments(rule: Estimator, *, n: int, k: int, policies: int = 3, seed: int = 0) -> Decision:

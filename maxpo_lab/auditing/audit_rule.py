@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules, states
-from ..estimators import Estimator, get_estimator, list_estimators
-from ..groups import as_group_size, as_k, real_number
-from ..integrations.conventions import SIGNATURES, Signature
-from ..objectives import as_objective
+from .. import rules
+from ..estimators import Estimator, list_estimators
+from ..integrations.conventions import Signature
 from ..precision import FLOAT32
 from ..spectrum import Spectrum, pass_at_k_spectrum
 from .decide import claims as claims_of
@@ -26,25 +23,14 @@ from .decide.objective import Ascent, ascent
 from .decide.policies import UnderPolicy, under_policies
 from .decide.symmetries import symmetries
 from .decide.verdicts import verdict
-from .guard import (
-    FAILURES,
-    Guard,
-    Misbehaviour,
-    RaisedError,
-    convention,
-    guarded,
-    misbehaviour,
-    mutation,
-    observe,
-)
+from .guard import FAILURES, Guard, Misbehaviour, RaisedError, misbehaviour, mutation
+from .preparation import Prepared, prepare
 from .report.audit_report import AuditReport
 from .report.failing_test import failing_test
 from .report.findings import Decision
 
 Float = npt.NDArray[np.float64]
 
-#: Kinds of rewards on which claims can be decided.
-REWARDS = ("auto", "binary", "graded", "continuous")
 #: Without ties: what is added to the rewards of a group, from its first member to its last.
 _APART = 1e-9
 
@@ -100,7 +86,7 @@ def audit(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments, among them a catalogue rule that is undefined at (n, k).
+        Bad arguments, among them an estimator that is undefined at (n, k).
 
     Notes
     -----
@@ -108,7 +94,7 @@ def audit(
     which the report names: a rule that treats other rewards in another way needs another audit. Continuous
     rewards are pairs of groups drawn with a fixed seed.
     """
-    prepared = _prepared(
+    prepared = prepare(
         rule,
         n=n,
         k=k,
@@ -135,7 +121,7 @@ def decide(rule: Any, *, claims: Sequence[str], **options: Any) -> Decision:
         for name, parameter in inspect.signature(audit).parameters.items()
         if parameter.default is not parameter.empty
     }
-    prepared = _prepared(rule, **{**defaults, **options, "claims": claims})
+    prepared = prepare(rule, **{**defaults, **options, "claims": claims})
     misbehaviours, verdicts = list(prepared.misbehaviours), _undecided(prepared, prepared.misbehaviours)
     if prepared.setting is not None:
         guard = prepared.guard
@@ -152,99 +138,7 @@ def decide(rule: Any, *, claims: Sequence[str], **options: Any) -> Decision:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Prepared:
-    """A rule that has been called: behind its guard, with what is asked of it; or what keeps it from that.
-
-    ``setting``, ``behaviour`` and ``first``, its first answer to the groups of its claims, are None where
-    ``misbehaviours`` end the audit.
-    """
-
-    facts: dict[str, Any]
-    claims: tuple[str, ...]
-    guard: Any
-    rewards: str
-    setting: Setting | None = None
-    behaviour: rules.Behaviour | None = None
-    first: Float | None = None
-    misbehaviours: tuple[Misbehaviour, ...] = ()
-
-
-def _prepared(
-    rule: Any,
-    *,
-    n: int,
-    k: int,
-    claims: Sequence[str],
-    target: str,
-    rewards: str,
-    signature: Signature,
-    settings: Mapping[str, Any] | None,
-    allow_scale: bool,
-    seconds: float,
-) -> _Prepared:
-    """Check the arguments and look at the rule."""
-    n = as_group_size(n)
-    k = as_k(k, n=n)
-    wanted = claims_of.check_claims(claims)
-    as_objective(target, n, k, argument="target")
-    if rewards not in REWARDS:
-        raise ValueError(f"rewards={rewards!r}: must be {', '.join(REWARDS)}")
-    if signature not in SIGNATURES:
-        raise ValueError(f"signature={signature!r}: must be {', '.join(SIGNATURES)}")
-    if not 0 < real_number(seconds, "seconds") < float("inf"):
-        raise ValueError(f"seconds={seconds}: a call needs some time, e.g. seconds=10")
-    function = get_estimator(rule) if isinstance(rule, str) else rule
-    if not callable(function):
-        raise TypeError(f"rule={rule!r} is a {type(rule).__name__}: it must be callable, or a name")
-    if isinstance(function, Estimator) and (reason := function.why_not(n, k)):
-        raise ValueError(reason)
-    for claim in wanted:
-        named = claim.removeprefix(EQUALS)
-        if claim.startswith(EQUALS) and (reason := get_estimator(named).why_not(n, k)):
-            raise ValueError(f"claim {claim}: {reason}")
-
-    guard = guarded(function, signature, settings, n=n, k=k, seconds=seconds)
-    shown = signature if isinstance(guard, Misbehaviour) else convention(guard)
-    facts = {"rule": rules.describe(function), "signature": shown, "n": n, "k": k, "target": target}
-    asked: dict[str, Any] = {"facts": facts, "claims": wanted, "guard": guard}
-    if isinstance(guard, Misbehaviour):
-        return _Prepared(**asked, rewards=rewards, misbehaviours=(guard,))
-    guard.settle(n, k)
-    kind, behaviour = _behaviour(guard, rewards, n=n, k=k)
-    if isinstance(behaviour, Misbehaviour):
-        found = (behaviour, *filter(None, [mutation(guard)]))
-        return _Prepared(**asked, rewards=kind, misbehaviours=found)
-    setting = Setting(
-        n=n, k=k, target=target, rewards=kind, equivariant=behaviour.equivariant, allow_scale=allow_scale
-    )
-    try:
-        first = rules.evaluate(guard, claims_of.groups_of(kind, n), k)
-    except FAILURES as error:
-        found = (misbehaviour(error), *filter(None, [mutation(guard)]))
-        return _Prepared(**asked, rewards=kind, misbehaviours=found)
-    return _Prepared(**asked, rewards=kind, setting=setting, behaviour=behaviour, first=first)
-
-
-def _behaviour(guard: Guard, rewards: str, *, n: int, k: int) -> tuple[str, rules.Behaviour | Misbehaviour]:
-    """The kind of rewards that is audited, and the behaviour on it."""
-
-    def on(kind: str) -> rules.Behaviour | Misbehaviour:
-        if kind == "continuous":
-            return observe(guard, claims_of.groups_of(kind, n), k)
-        values = claims_of.levels_of(kind, n)
-        return observe(guard, values[states.sample_groups(n, len(values))], k)
-
-    kind = "graded" if rewards == "auto" else rewards
-    seen = on(kind)
-    if rewards == "auto" and isinstance(seen, Misbehaviour) and seen.kind in ("raises", "not finite"):
-        binary = on("binary")
-        if not isinstance(binary, Misbehaviour):
-            return "binary", binary
-    return kind, seen
-
-
-def _measured(prepared: _Prepared, setting: Setting, behaviour: rules.Behaviour) -> AuditReport:
+def _measured(prepared: Prepared, setting: Setting, behaviour: rules.Behaviour) -> AuditReport:
     n, k, guard = setting.n, setting.k, prepared.guard
     groups = claims_of.groups_of(setting.rewards, n)
     flat = claims_of.with_flat(groups, setting.rewards)[len(groups) :]
@@ -282,7 +176,7 @@ def _measured(prepared: _Prepared, setting: Setting, behaviour: rules.Behaviour)
     )
 
 
-def _verdicts(prepared: _Prepared, setting: Setting, climbed: Ascent | None) -> tuple[Verdict, ...]:
+def _verdicts(prepared: Prepared, setting: Setting, climbed: Ascent | None) -> tuple[Verdict, ...]:
     """All verdicts; RandomRuleError where the rule has changed its mind since it was first asked."""
     guard, groups = prepared.guard, claims_of.groups_of(setting.rewards, setting.n)
     found = tuple(verdict(guard, claim, setting, climbed) for claim in prepared.claims)
@@ -348,7 +242,7 @@ def _without_ties(rule: Guard) -> rules.Rule:
     return apart
 
 
-def _undecided(prepared: _Prepared, found: Sequence[Misbehaviour]) -> tuple[Verdict, ...]:
+def _undecided(prepared: Prepared, found: Sequence[Misbehaviour]) -> tuple[Verdict, ...]:
     """The verdicts on a rule that has no exact moments."""
     why = {
         "random": "exact moments need a deterministic rule",
@@ -359,7 +253,7 @@ def _undecided(prepared: _Prepared, found: Sequence[Misbehaviour]) -> tuple[Verd
     return tuple(Verdict(claim, None, f"not decided: {why}") for claim in prepared.claims)
 
 
-def _ended(prepared: _Prepared, found: Sequence[Misbehaviour]) -> AuditReport:
+def _ended(prepared: Prepared, found: Sequence[Misbehaviour]) -> AuditReport:
     """The report of a rule that has no exact moments."""
     return AuditReport.without_moments(
         **prepared.facts,

@@ -71,7 +71,7 @@ def answer(folder: str) -> None:
 
 
 def named(name: str) -> Any:
-    """A rule of the catalogue, or what ``package.module:function`` names from the working directory."""
+    """An estimator, or what ``package.module:function`` names from the working directory."""
     try:
         return get_estimator(name)
     except ValueError:

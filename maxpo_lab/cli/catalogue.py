@@ -45,10 +45,18 @@ def show(
     name: Annotated[str, typer.Argument(help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0.")],
     n: Annotated[int, typer.Option("--n", min=1, max=_LARGEST, help="Group size of the spectrum.")] = 8,
     k: Annotated[int, typer.Option("--k", min=1, help="K of the spectrum.")] = 4,
+    proof: Annotated[
+        bool, typer.Option("--proof", help="Decide its claims at n and K instead, from its coefficients.")
+    ] = False,
 ) -> None:
     """Show one estimator: rule, claims, spectrum, where it is defined, citation, BibTeX."""
     try:
         rule = get_estimator(name)
+        if proof:
+            from .proof import decided  # noqa: PLC0415 - the theorems, for this option alone
+
+            display(*decided(rule, n=n, k=k))
+            return
         spectrum = pass_at_k_spectrum(rule, n=n, k=k)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

@@ -27,7 +27,7 @@ def write(path: Path, content: bytes) -> None:
 
     ``-`` is standard output. Links are followed, one that leads nowhere makes its target; devices, FIFOs
     and open descriptors (``/dev/stdout``, process substitution) are written to. A regular file is
-    written beside its place and moved there: it keeps its permissions, or a new one has those that the umask
+    written next to its place and moved there: it keeps its permissions, or a new one has those that the umask
     leaves. It is then another inode: a second hard link keeps the old content.
 
     Raises
@@ -140,7 +140,7 @@ def _descriptor(path: Path) -> int | None:
 
 
 def _replace(target: Path, content: bytes, present: os.stat_result | None) -> None:
-    """Write beside the target and move it there."""
+    """Write next to the target and move it there."""
     if present is not None and not os.access(target, os.W_OK):
         raise PermissionError(0, "the file is not writable")
     temporary = target.parent / f".maxpo-lab-{secrets.token_hex(8)}"

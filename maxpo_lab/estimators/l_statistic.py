@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..objectives import PREFIX, as_objective
-from ..objectives.hypergeometric import drawn_below
+from ..objectives import PREFIX, as_objective, drawn_below
 from ..weights import Coefficients, gap_positions
 from .base import Claims, RankLinear
 
@@ -67,7 +66,7 @@ def _misfit(name: str, n: int, k: int) -> str | None:
 
 
 def _inclusion_minus_exclusion(name: str, n: int, k: int, exact: bool) -> Coefficients:
-    alpha = as_objective(name, n, k).alpha(exact=exact)
+    alpha = as_objective(name, n, k).vector(exact=exact)
     below = drawn_below(n, k - 1, exact=exact)
     m = gap_positions(n, exact=exact)
     b = gap_positions(k + 1, exact=exact) - 1

@@ -74,7 +74,7 @@ def adapt(
         make them raise; the token-level ones torch tensors of float32, in which trainers hold rewards. Of a
         tuple the first is read, of a mapping ``"advantages"``.
     settings
-        What ``config`` holds beside k; those that the function takes as keywords are passed as such.
+        What ``config`` holds next to k; those that the function takes as keywords are passed as such.
     n, k
         Group size and K of the calls that find the convention.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..objectives import Objective, as_objective
+from ..objectives import Objective, max_at
 from .floor import VarianceFloor
 
 Float = npt.NDArray[np.float64]
@@ -94,13 +94,13 @@ class Moments:
         """
         if isinstance(floor, VarianceFloor):
             own = self.objective
-            if floor.n != self.n or as_objective("max@k", floor.n, floor.k) != own:
+            if floor.n != self.n or max_at(floor.k) != own:
                 raise ValueError(
                     f"floor is of max@k at n={floor.n}, k={floor.k}, these moments are of {self.target} "
                     f"at n={self.n}, k={self.k}: "
                     + (
-                        f"compute variance_floor(levels, n={self.n}, k={own.maximum})"
-                        if own.maximum and own.maximum <= self.n
+                        f"compute variance_floor(levels, n={self.n}, k={own.maximum_of})"
+                        if own.maximum_of and own.maximum_of <= self.n
                         else "no max@k is that objective; measure with target='max@k', or pass a number"
                     )
                 )

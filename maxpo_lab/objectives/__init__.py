@@ -1,10 +1,16 @@
-r"""Objectives as L-statistics: weights on the ascending order statistics of a K-subset.
-
-Every objective of the lab is ``J = E[sum_j alpha_j R_(j:K)]`` for K i.i.d. rewards: max@K puts all weight
-on the largest, the mean reward is K = 1.
-"""
+"""Objectives: L-statistics of K i.i.d. rewards, equal by value, by name, and what they pay for a step up."""
 
 from .objective import Objective
-from .presets import PREFIX, as_objective, looks_at_k
+from .presets import PREFIX, as_objective, in_words, looks_at_k, max_at
+from .steps import drawn_below, increments
 
-__all__ = ["PREFIX", "Objective", "as_objective", "looks_at_k"]
+__all__ = [
+    "PREFIX",
+    "Objective",
+    "as_objective",
+    "drawn_below",
+    "in_words",
+    "increments",
+    "looks_at_k",
+    "max_at",
+]

@@ -1,9 +1,8 @@
-"""Objectives by name: max@k, max@n, the mean reward, and the presets of OrderGrad."""
+"""Objectives by name: ``max@k``, ``max@n``, ``mean`` and the presets of L-statistics."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
 from math import ceil
 
 from .objective import Objective
@@ -13,25 +12,19 @@ PRESETS = ("TopM:m", "BotM:m", "LowerTailMean:q", "Median", "TrimM:m", "ReMin")
 PREFIX = "l-statistic:"
 
 
-def looks_at_k(objective: str | Objective) -> bool:
-    """Whether an objective is of k rollouts: those of one rollout, or of the whole group, are of any k."""
-    return objective not in ("mean", "max@n") if isinstance(objective, str) else False
-
-
-def as_objective(given: str | Objective, n: int, k: int, *, argument: str | None = None) -> Objective:
-    """The objective meant by a name at (n, k), or the one given.
+def as_objective(spec: str | Objective, n: int, k: int, *, argument: str | None = None) -> Objective:
+    """An objective by its name at a group size and K; an ``Objective`` comes back as it is.
 
     Parameters
     ----------
-    given
+    spec
         ``"max@k"``, ``"mean"`` (K = 1), ``"max@n"`` (K = n) or ``"l-statistic:<preset>"``: ``TopM:m`` and
         ``BotM:m``, the mean of the m largest or smallest; ``LowerTailMean:q``, of the
-        ``ceil(q K)`` smallest (CVaR); ``TrimM:m``, of all but m at either end; ``Median``; ``ReMin``. An
-        ``Objective`` is its own.
+        ``ceil(q K)`` smallest (CVaR); ``TrimM:m``, of all but m at either end; ``Median``; ``ReMin``.
     n, k
         Group size and K.
     argument
-        The name of the argument that errors are about.
+        What errors call the argument that ``spec`` was given as.
 
     Raises
     ------
@@ -40,35 +33,49 @@ def as_objective(given: str | Objective, n: int, k: int, *, argument: str | None
     ValueError
         An unknown objective, or a preset whose argument does not fit K.
     """
-    if isinstance(given, Objective):
-        return given
-    about = "" if argument is None else f"{argument}={given!r}: "
-    if not isinstance(given, str):
-        raise TypeError(
-            f"{about}objective {given!r} is a {type(given).__name__}: it must be a name, e.g. max@k, or an "
-            f"Objective"
-        )
+    if isinstance(spec, Objective):
+        return spec
     try:
-        return _named(given, n, k)
-    except ValueError as error:
-        raise ValueError(f"{about}{error}") from error
+        return _named(spec, n, k)
+    except (TypeError, ValueError) as error:
+        if argument is None:
+            raise
+        raise type(error)(f"{argument}={spec!r}: {error}") from error
 
 
-@lru_cache(maxsize=512)
+def max_at(k: int) -> Objective:
+    """Max@K at this K."""
+    return Objective("max@k", _equal(k, k - 1, k))
+
+
+def looks_at_k(spec: str | Objective) -> bool:
+    """Whether k decides what an objective is: not of one rollout, of the whole group, or one made already."""
+    return not isinstance(spec, Objective) and spec not in ("mean", "max@n")
+
+
+def in_words(objective: Objective) -> str:
+    """``max@4`` for ``max@k`` at k = 4, ``the mean reward`` for ``mean``."""
+    name = objective.name
+    if name.startswith(PREFIX):
+        return f"{name} of {objective.size}"
+    words = {"max@k": f"max@{objective.size}", "max@n": f"max@{objective.size}", "mean": "the mean reward"}
+    return words.get(name, name)
+
+
 def _named(name: str, n: int, k: int) -> Objective:
+    if not isinstance(name, str):
+        raise TypeError(f"objective {name!r} is a {type(name).__name__}: it must be a name, e.g. max@k")
     if name == "mean":
-        weights = _equal(1, 0, 1)
-    elif name in ("max@k", "max@n"):
+        return Objective(name, _equal(1, 0, 1))
+    if name in ("max@k", "max@n"):
         size = k if name == "max@k" else n
-        weights = _equal(size, size - 1, size)
-    elif name.startswith(PREFIX):
-        weights = _preset(name.removeprefix(PREFIX), k)
-    else:
-        raise ValueError(
-            f"objective {name!r} is unknown: it must be max@k, max@n, mean or {PREFIX}<preset>, with a "
-            f"preset of {', '.join(PRESETS)}"
-        )
-    return Objective(name, weights)
+        return Objective(name, _equal(size, size - 1, size))
+    if name.startswith(PREFIX):
+        return Objective(name, _preset(name.removeprefix(PREFIX), k))
+    raise ValueError(
+        f"objective {name!r} is unknown: it must be max@k, max@n, mean or {PREFIX}<preset>, with a "
+        f"preset of {', '.join(PRESETS)}"
+    )
 
 
 def _preset(text: str, k: int) -> tuple[Fraction, ...]:
@@ -97,5 +104,5 @@ def _preset(text: str, k: int) -> tuple[Fraction, ...]:
 
 def _equal(size: int, low: int, high: int) -> tuple[Fraction, ...]:
     """Equal weights on ranks low+1..high of ``size``."""
-    share = Fraction(1, high - low)
-    return tuple(share if low <= rank < high else Fraction(0) for rank in range(size))
+    zero, share = Fraction(0), Fraction(1, high - low)
+    return (zero,) * low + (share,) * (high - low) + (zero,) * (size - high)

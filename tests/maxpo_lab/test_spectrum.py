@@ -110,7 +110,7 @@ def test_l_statistics_have_the_spectrum_of_their_objective(name: str) -> None:
             rule = pass_at_k_spectrum(name, n=n, k=k)
             assert rule.weights.tolist() == objective_spectrum(name, n=n, k=k).weights.tolist()
             # The objective itself, from its definition on a Bernoulli(p) sample of K.
-            alpha = as_objective(name, n, k).alpha(exact=True)
+            alpha = as_objective(name, n, k).vector(exact=True)
             p = Fraction(2, 7)
             value = sum(comb(k, c) * p**c * (1 - p) ** (k - c) * sum(alpha[k - c :]) for c in range(k + 1))
             mixture = sum(

@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from ... import rules, states
 from ...estimators import get_estimator
-from ...objectives import Objective, as_objective
+from ...objectives import Objective, as_objective, in_words
 from ..guard import HungError, RaisedError
 from .nearest import first_difference
-from .objective import objective_name
 from .pairs import Pairs, on_levels, without_ties
 
 Float = npt.NDArray[np.float64]
@@ -118,7 +117,7 @@ def with_flat(groups: Float, rewards: str) -> Float:
 
 
 def check_claims(claims: Any) -> tuple[str, ...]:
-    """Claims by their names. ValueError names one that is none, or whose rule is not in the catalogue.
+    """Claims by their names. ValueError names one that is none, or whose estimator is not in the catalogue.
 
     TypeError for one name in place of a sequence of them, and for what is no name.
     """
@@ -200,7 +199,7 @@ def wrongly_paid(pairs: Pairs, setting: Setting, objective: Objective | None = N
     if worst is None:
         return None
     low, high, k = pairs.low[worst], pairs.high[worst], setting.k
-    name = objective_name(setting.target, pairs.n, k)
+    name = in_words(objective)
     due, earned = factor * pairs.due(objective)[worst], pairs.earned[worst]
     wanted = "an unbiased rule" if factor == 1 else f"one of its scale, {factor:.4g},"
     return (
@@ -254,9 +253,9 @@ def why_not_equivariant(rule: rules.Rule, setting: Setting) -> str | None:
 
 
 def why_not_equal(rule: rules.Rule, name: str, setting: Setting) -> str | None:
-    """The smallest group on which a rule differs from one of the catalogue, in words; None where on none.
+    """The smallest group on which a rule differs from an estimator, in words; None where on none.
 
-    The named rule must be defined on the setting's rewards.
+    The estimator must be defined on the setting's rewards.
     """
 
     def different(groups: Float) -> str | None:

@@ -1,4 +1,4 @@
-"""The nearest rule of the catalogue, and where a rule differs from one that it claims to be."""
+"""The nearest estimator, and where a rule differs from one that it claims to be."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...precision import FLOAT64, TYPES, Precision, finest
 
 Float = npt.NDArray[np.float64]
 
-#: Epsilons that frameworks ship, beside which one is fitted.
+#: Epsilons that frameworks ship, next to which one is fitted.
 _EPSILONS = (1e-4, 1e-5, 1e-6, 1e-8, 1e-9)
 #: Decimal logarithms between which an epsilon is looked for, and digits to which it is told.
 _FITTED, _DIGITS = (-12.0, 0.0), (1, 2, 3, 6)
@@ -23,7 +23,7 @@ _FITTED, _DIGITS = (-12.0, 0.0), (1, 2, 3, 6)
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How near a rule is to one of the catalogue at ``k``: ``A = scale A_name``, off by ``distance |A|``.
+    """How near a rule is to an estimator at ``k``: ``A = scale A_name``, off by ``distance |A|``.
 
     ``exact``: by rounding alone, that of the type ``precision``. ``alike``: other names with the same numbers
     here.
@@ -50,7 +50,7 @@ class Difference:
 
 
 def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] = ()) -> Likeness | None:
-    """The rule of the catalogue that is nearest on some groups (B, n), up to a factor.
+    """The estimator that is nearest on some groups (B, n), up to a factor.
 
     At this K, or at another where only that is exact; of equals one of scale 1, then a preferred one, then
     the first. Of rules with an epsilon those that frameworks ship are tried, and one fitted. None where the

@@ -9,14 +9,14 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from ...objectives import PREFIX, Objective, as_objective
+from ...objectives import PREFIX, Objective, as_objective, in_words, max_at
 from ...precision import FLOAT64, Precision
 from ...spectrum import Spectrum
 from .pairs import Pairs
 
 Float = npt.NDArray[np.float64]
 
-#: L-statistics that are tried beside mean and max@j.
+#: L-statistics that are tried next to mean and max@j.
 _PRESETS = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
 #: The least bias, in units of K x range, that rounding must leave to be seen.
 _SEEN = 0.01
@@ -90,13 +90,13 @@ def _agreeing(
     for tried, fit in fits[:first]:
         if fit.unscaled:
             own = tried == wanted
-            text = _phrase(tried.name, 1.0, n, k) + _to(fit.unscaled, pairs, tried, 1.0)
+            text = _phrase(tried, 1.0, n, k) + _to(fit.unscaled, pairs, tried, 1.0)
             return Ascent(tried.name, 1.0, own, own, weights, text), fit.unscaled
     for tried, fit in fits[:first]:
         if fit.scaled:
             proportional = tried == wanted and fit.scale > 0
             near = fit.scaled.share(n) if fit.scaled != FLOAT64 else 0.0
-            text = _phrase(tried.name, fit.scale, n, k, near) + _to(fit.scaled, pairs, tried, fit.scale)
+            text = _phrase(tried, fit.scale, n, k, near) + _to(fit.scaled, pairs, tried, fit.scale)
             return Ascent(tried.name, fit.scale, False, proportional, weights, text), fit.scaled
     if pairs.finest(np.zeros_like(pairs.earned), k * pairs.spread):
         return Ascent(None, 0.0, False, False, weights, "climbs nothing: E[g] is 0 under every policy"), None
@@ -121,7 +121,7 @@ def _others(n: int, k: int, target: Objective) -> Iterator[Objective]:
     """Other objectives than the target, each under the name that a report gives it."""
     for size in range(1, n + 1):
         name = "mean" if size == 1 else "max@k" if size == k else f"max@{size}"
-        tried = Objective(name, as_objective("max@k", n, size).weights)
+        tried = replace(max_at(size), name=name)
         if tried != target:
             yield tried
     for preset in _PRESETS:
@@ -133,18 +133,12 @@ def _others(n: int, k: int, target: Objective) -> Iterator[Objective]:
             yield tried
 
 
-def objective_name(objective: str, n: int, k: int) -> str:
-    """``max@4`` for ``max@k`` at k = 4."""
-    names = {"max@k": f"max@{k}", "max@n": f"max@{n}", "mean": "the mean reward"}
-    return names.get(objective, f"{objective} of {k}" if objective.startswith(PREFIX) else objective)
-
-
-def _phrase(objective: str, scale: float, n: int, k: int, near: float = 0.0) -> str:
-    name = objective_name(objective, n, k)
+def _phrase(objective: Objective, scale: float, n: int, k: int, near: float = 0.0) -> str:
+    name = in_words(objective)
     if scale == 1:
         return f"unbiased for {name}"
     known = scale_in_symbols(scale, n, k, near)
-    of = "mean-reward" if objective == "mean" else name
+    of = "mean-reward" if objective.name == "mean" else name
     exact = f" ({known})" if known else ""
     shown = f"{scale:.4g}"
     factor = f"{scale:.10g}" if shown in ("1", "-1") and abs(scale) != 1 else shown

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import rules, states
-from ...objectives import Objective
+from ...objectives import Objective, increments
 from ...precision import Precision, allowed, finest, ladder
 
 Float = npt.NDArray[np.float64]
@@ -52,7 +52,7 @@ class Pairs:
 
     def due(self, objective: Objective) -> Float:
         """What an unbiased rule pays for each step, (P,)."""
-        return np.asarray((self.gaps * objective.increments(self.n)[self.below]).sum(axis=1))
+        return np.asarray((self.gaps * increments(objective, self.n)[self.below]).sum(axis=1))
 
     def unit(self, objective: Objective) -> float:
         """``K * range``: the size of the signals that rules for this objective subtract from each other."""

@@ -62,7 +62,7 @@ def under_policies(
     rule: rules.Rule, values: Float, *, n: int, k: int, target: str, rewards: str, eps: float
 ) -> tuple[UnderPolicy, ...]:
     """Moments under every reference policy on these levels. ``eps``: of the type the rule computes in."""
-    size = as_objective(target, n, k).maximum
+    size = as_objective(target, n, k).maximum_of
     found = []
     for answers in ANSWERS:
         for difficulty, success in SUCCESS.items():

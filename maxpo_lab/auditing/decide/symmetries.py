@@ -19,7 +19,7 @@ ScaleLaw = Literal["linear", "invariant", "none"]
 FACTORS = (3.0, 1e1, 1e2, 1e3, 1e4, 1e5)
 #: Groups on which further factors and values of K are tried.
 _FEW = 64
-#: An epsilon beside a standard deviation leaves this much of a change of unit.
+#: An epsilon next to a standard deviation leaves this much of a change of unit.
 _EPSILON = 2e-3
 
 
@@ -55,7 +55,7 @@ class Symmetries:
 def symmetries(
     rule: rules.Rule, groups: Float, flat: Float, behaviour: rules.Behaviour, k: int
 ) -> Symmetries:
-    """Observe a rule on some groups (B, n); on ``flat`` ones (F, n) whether it is centered, besides."""
+    """Observe a rule on some groups (B, n); on ``flat`` ones (F, n) also whether it is centered."""
     n = groups.shape[1]
     advantages = rules.evaluate(rule, groups, k)
     same = rules.tolerance(rule, groups, advantages, k)

@@ -7,11 +7,12 @@ from math import isnan
 
 import numpy as np
 
+from ...objectives import as_objective, in_words
 from ..decide.claims import Verdict
 from ..decide.edges import Case
 from ..decide.lengths import Lengths
 from ..decide.nearest import Likeness
-from ..decide.objective import objective_name, scale_in_symbols
+from ..decide.objective import scale_in_symbols
 from ..decide.policies import UnderPolicy
 from ..decide.symmetries import FACTORS, Symmetries
 from .findings import Findings
@@ -32,7 +33,7 @@ EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
 
 def setting(report: Findings) -> str:
     """Where, on what and how the rule was audited."""
-    target = objective_name(report.target, report.n, report.k)
+    target = in_words(as_objective(report.target, report.n, report.k))
     precision = f", computes in {report.precision}" if report.precision else ""
     levels = f" ({', '.join(f'{level:g}' for level in report.levels)})" if report.levels else ""
     return (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from io import StringIO
 from typing import Any
 
@@ -18,6 +17,7 @@ from maxpo_lab.auditing import adapt
 from maxpo_lab.auditing.audit_rule import decide
 from maxpo_lab.auditing.decide import claims, pairs
 from maxpo_lab.defects import EASYR1_ISSUE_585
+from maxpo_lab.objectives import max_at
 from maxpo_lab.precision import FLOAT64
 
 SIZES = ((6, 2), (3, 3))
@@ -183,7 +183,6 @@ def test_pairs_and_moments_agree_on_bias() -> None:
     right = ml.get_estimator("maxpo")
     values = np.array([0.0, 0.25, 1.0])
     policy = ml.RewardLevels.from_softmax(rng.normal(size=12), np.resize(values, 12))
-    alpha = [0, 0, 1]
     for size in (0.0, 1e-6, 0.1):
 
         def perturbed(rewards: Any, k: int, size: float = size) -> Any:
@@ -191,7 +190,7 @@ def test_pairs_and_moments_agree_on_bias() -> None:
             return right(rewards, k) + size * every * (rewards == 1.0)
 
         found = pairs.on_levels(perturbed, values, n=5, k=3, equivariant=True)
-        fit = found.fit(np.array(list(map(Fraction, alpha)), dtype=object))
+        fit = found.fit(max_at(3))
         biased = ml.exact_moments(perturbed, policy, n=5, k=3).relative_bias > 1e-10
         assert (fit.unscaled != FLOAT64) == biased == bool(size)
 
@@ -242,9 +241,16 @@ def test_the_mean_is_compared_with_rules_for_the_mean() -> None:
     assert report.policies is not None
     assert all(each.to_maxpo == pytest.approx(1.0) for each in report.policies)
     assert all(each.to_pkpo_loo1 is None for each in report.policies)
-    top = ml.audit("maxpo", n=8, k=4, target="l-statistic:TopM:1").policies  # max@4 by another name
-    assert top is not None
-    assert all(each.to_maxpo == pytest.approx(1.0) for each in top)
+
+
+@pytest.mark.parametrize(
+    ("rule", "target"), [("maxpo", "l-statistic:TopM:1"), ("rloo", "l-statistic:TopM:4")]
+)
+def test_an_objective_by_another_name_has_its_yardsticks(rule: str, target: str) -> None:
+    found = ml.audit(rule, n=8, k=4, target=target).policies  # max@4, and the mean of all four
+    assert found is not None
+    assert all(each.to_maxpo == pytest.approx(1.0) for each in found)
+    assert all(0 < each.efficiency <= 1 + 1e-9 for each in found)
 
 
 def test_a_hanging_rule_costs_its_limit_alone() -> None:

@@ -178,7 +178,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in (
         "maxpo_lab.estimators.base.from_tables",
         "maxpo_lab.estimators.maxpo.subset_share",
-        "maxpo_lab.objective.subset_share",
+        "maxpo_lab.evaluation.unbiased.subset_share",
         "maxpo_lab.rules.evaluate",
         "maxpo_lab.moments.exact.CountSums",
         "maxpo_lab.moments.exact.ThresholdSums",

@@ -80,16 +80,6 @@ def test_a_sure_success() -> None:
     assert ml.max_at_k_gradient(certain, 3).tolist() == [0.0, 0.0]
 
 
-def test_value_estimate_is_unbiased() -> None:
-    policy = random_policy((0.0, 0.4, 1.0, 1.0), seed=7)
-    levels, n = policy.levels(), 4
-    picks = np.array(np.meshgrid(*[range(4)] * n)).reshape(n, -1).T
-    chance = policy.probabilities[picks].prod(axis=1)
-    for k in range(1, n + 1):
-        mean = chance @ ml.value_estimate(policy.rewards[picks], k)
-        assert abs(mean - ml.max_at_k(levels, k)) <= (4**n + 32) * EPS  # 4^n terms of at most 1
-
-
 @pytest.mark.parametrize("function", [ml.max_at_k, ml.max_at_k_gradient])
 def test_refuses_a_bad_k(function) -> None:
     for k, error in ((0, ValueError), (-1, ValueError), (2.0, TypeError), (True, TypeError)):

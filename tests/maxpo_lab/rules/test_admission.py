@@ -277,9 +277,9 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/rules.py": "admission itself",
     "maxpo_lab/precision.py": "on behalf of admission: in which type a rule computes",
     "maxpo_lab/theory.py": "lift",
+    "maxpo_lab/integrations/conventions.py": "on behalf of the audit: which call fits",
     "maxpo_lab/advantages.py": "hands a batch to its rule once and measures nothing",
     "maxpo_lab/ragged.py": "on behalf of advantages",
-    "maxpo_lab/integrations/conventions.py": "adapts a signature; who calls what it made admits it",
 }
 
 

@@ -1,10 +1,11 @@
-"""Draws without replacement: how many of some drawn rollouts stand below a threshold."""
+"""What an unbiased rule pays for the step over a threshold, by how many of the others are below it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..weights import Vector, gap_positions
+from .objective import Objective
 
 
 def drawn_below(n: int, draws: int, *, exact: bool = False) -> Vector:
@@ -24,3 +25,18 @@ def drawn_below(n: int, draws: int, *, exact: bool = False) -> Vector:
         table = table * (left - (m - b)) / left
         table[:, 1:] += below[:, :-1]
     return np.asarray(table)
+
+
+def increments(objective: Objective, n: int, *, exact: bool = False) -> Vector:
+    r"""What an unbiased rule must pay for success over failure, by failures among the others, (n,).
+
+    .. math:: D_m = K \sum_b P(b \text{ of } K-1 \text{ drawn others fail} \mid m \text{ of all fail})\,
+              \alpha_{b+1} .
+
+    For max@K this is ``K C(m, K-1) / C(n-1, K-1)``. On 0/1 rewards a rule is unbiased for the objective iff
+    the advantage of a success, less that of a failure in its place, is ``D_m`` for every m.
+    """
+    size = objective.size
+    if size > n:
+        raise ValueError(f"the objective looks at {size} rollouts, the group has n={n}: k <= n is needed")
+    return np.asarray(size * (drawn_below(n, size - 1, exact=exact) @ objective.vector(exact=exact)))

@@ -1,0 +1,121 @@
+"""What an audit begins with: its arguments checked, the rule called, and the rewards that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import rules, states
+from ..estimators import Estimator, get_estimator
+from ..groups import as_group_size, as_k, real_number
+from ..integrations.conventions import SIGNATURES, Signature
+from ..objectives import Objective, as_objective
+from .decide import claims as claims_of
+from .decide.claims import EQUALS, Setting
+from .guard import FAILURES, Guard, Misbehaviour, convention, guarded, misbehaviour, mutation, observe
+
+Float = npt.NDArray[np.float64]
+
+#: Kinds of rewards on which claims can be decided.
+REWARDS = ("auto", "binary", "graded", "continuous")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A rule that has been called: behind its guard, with what is asked of it; or what keeps it from that.
+
+    ``setting``, ``behaviour`` and ``first``, its first answer to the groups of its claims, are None where
+    ``misbehaviours`` end the audit.
+    """
+
+    facts: dict[str, Any]
+    claims: tuple[str, ...]
+    guard: Any
+    rewards: str
+    setting: Setting | None = None
+    behaviour: rules.Behaviour | None = None
+    first: Float | None = None
+    misbehaviours: tuple[Misbehaviour, ...] = ()
+
+
+def prepare(
+    rule: Any,
+    *,
+    n: int,
+    k: int,
+    claims: Sequence[str],
+    target: str,
+    rewards: str,
+    signature: Signature,
+    settings: Mapping[str, Any] | None,
+    allow_scale: bool,
+    seconds: float,
+) -> Prepared:
+    """Check the arguments and look at the rule."""
+    n = as_group_size(n)
+    k = as_k(k, n=n)
+    wanted = claims_of.check_claims(claims)
+    if isinstance(target, Objective):
+        raise TypeError(
+            f"target={target.name!r} is an Objective, of one group size: counterexamples are looked for in "
+            f"smaller groups too, so it must be a name, e.g. max@k"
+        )
+    as_objective(target, n, k, argument="target")
+    if rewards not in REWARDS:
+        raise ValueError(f"rewards={rewards!r}: must be {', '.join(REWARDS)}")
+    if signature not in SIGNATURES:
+        raise ValueError(f"signature={signature!r}: must be {', '.join(SIGNATURES)}")
+    if not 0 < real_number(seconds, "seconds") < float("inf"):
+        raise ValueError(f"seconds={seconds}: a call needs some time, e.g. seconds=10")
+    function = get_estimator(rule) if isinstance(rule, str) else rule
+    if not callable(function):
+        raise TypeError(f"rule={rule!r} is a {type(rule).__name__}: it must be callable, or a name")
+    if isinstance(function, Estimator) and (reason := function.why_not(n, k)):
+        raise ValueError(reason)
+    for claim in wanted:
+        named = claim.removeprefix(EQUALS)
+        if claim.startswith(EQUALS) and (reason := get_estimator(named).why_not(n, k)):
+            raise ValueError(f"claim {claim}: {reason}")
+
+    guard = guarded(function, signature, settings, n=n, k=k, seconds=seconds)
+    shown = signature if isinstance(guard, Misbehaviour) else convention(guard)
+    facts = {"rule": rules.describe(function), "signature": shown, "n": n, "k": k, "target": target}
+    asked: dict[str, Any] = {"facts": facts, "claims": wanted, "guard": guard}
+    if isinstance(guard, Misbehaviour):
+        return Prepared(**asked, rewards=rewards, misbehaviours=(guard,))
+    guard.settle(n, k)
+    kind, behaviour = _behaviour(guard, rewards, n=n, k=k)
+    if isinstance(behaviour, Misbehaviour):
+        found = (behaviour, *filter(None, [mutation(guard)]))
+        return Prepared(**asked, rewards=kind, misbehaviours=found)
+    setting = Setting(
+        n=n, k=k, target=target, rewards=kind, equivariant=behaviour.equivariant, allow_scale=allow_scale
+    )
+    try:
+        first = rules.evaluate(guard, claims_of.groups_of(kind, n), k)
+    except FAILURES as error:
+        found = (misbehaviour(error), *filter(None, [mutation(guard)]))
+        return Prepared(**asked, rewards=kind, misbehaviours=found)
+    return Prepared(**asked, rewards=kind, setting=setting, behaviour=behaviour, first=first)
+
+
+def _behaviour(guard: Guard, rewards: str, *, n: int, k: int) -> tuple[str, rules.Behaviour | Misbehaviour]:
+    """The kind of rewards that is audited, and the behaviour on it."""
+
+    def on(kind: str) -> rules.Behaviour | Misbehaviour:
+        if kind == "continuous":
+            return observe(guard, claims_of.groups_of(kind, n), k)
+        values = claims_of.levels_of(kind, n)
+        return observe(guard, values[states.sample_groups(n, len(values))], k)
+
+    kind = "graded" if rewards == "auto" else rewards
+    seen = on(kind)
+    if rewards == "auto" and isinstance(seen, Misbehaviour) and seen.kind in ("raises", "not finite"):
+        binary = on("binary")
+        if not isinstance(binary, Misbehaviour):
+            return "binary", binary
+    return kind, seen
