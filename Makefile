@@ -53,7 +53,7 @@ figures: setup
 
 # A broken page, link or reference fails; only the installation needs a network.
 docs: $(VENV)/.docs
-	$(PY) -m sphinx -W --keep-going -n -q docs docs/_build
+	$(PY) -m sphinx -E -W --keep-going -n -q docs docs/_build
 
 $(VENV)/.docs: $(STAMP)
 	$(PY) $(PIP) -c constraints.txt -e '.[docs]'

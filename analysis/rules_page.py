@@ -1,4 +1,4 @@
-"""The table of the rules in docs/reference/rules.md, from the registry and the rows of the unbiasedness study."""
+"""The table of the rules in docs/reference/rules.md: the registry, and the unbiasedness study's verdicts."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-import generated
-import mathml
+import generated  # noqa: E402 - found where this file is
+import mathml  # noqa: E402
 
-import maxpo_lab
+import maxpo_lab  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -47,14 +47,17 @@ python_use_unqualified_type_names = True
 nitpick_ignore_regex = [("py:(class|exc|obj)", ".*")]
 
 
-def _headings(_: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+def _headings(
+    _app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]
+) -> None:
     """Gymnasium's docstrings have Markdown's headings."""
     lines[:] = re.sub(r"^#+ (.*)$", r".. rubric:: \1\n", "\n".join(lines), flags=re.MULTILINE).split("\n")
 
 
-def _fill(_: Sphinx, page: str, source: list[str]) -> None:
-    """Put what is generated where a page has its place."""
+def _fill(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Put what is generated in its place; a link to a file that is no page becomes a download."""
     source[0] = re.sub(r"<!-- generated: (\w+) -->", lambda m: generated.PARTS[m[1]](), source[0])
+    source[0] = re.sub(r"\[([^]]+)\]\(([./]*(?:analysis|examples)/.*?)\)", r"{download}`\1 <\2>`", source[0])
 
 
 def setup(app: Sphinx) -> None:

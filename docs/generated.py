@@ -10,7 +10,7 @@ from typer import Typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-import envs
+import envs  # noqa: F401 - registers the ids
 from analysis.__main__ import app as analysis
 from maxpo_lab.cli import app as maxpo_lab
 
@@ -40,7 +40,6 @@ def environments() -> str:
         module, _, attribute = str(spec.entry_point).partition(":")
         meaning = (getattr(import_module(module), attribute).__doc__ or "").partition("\n")[0]
         rows.append(f"| `{name}` | {meaning} | {'yes' if spec.vector_entry_point else 'no'} |")
-    assert len(rows) > len(envs.__all__) // 2, "the ids are registered when envs is imported"
     return "\n".join(rows)
 
 

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: no script, no font and no network, when built or read."""
+"""Formulas as MathML, which browsers draw themselves: no script and no network, when built or read."""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
 """README and documentation are true: their code runs and prints what they say, commands and links exist.
 
-Blocks of a page share a scope and a folder, and run in order. ``python``: prints what the ``text`` block that
-follows it says, nothing where none does; one that begins with ``# name.py`` is a program, which lies under that
-name in the folder too. ``console``: each ``$ command`` prints what follows it. ``sh``: not run, being long or
-in need of a network, but its programs of this project must take its options. After ``<!-- needs trl -->`` a
-block runs in ``make test-integrations``; after ``<!-- needs verl -->`` on a stub of verl's registry, as verl has
-an environment of its own.
+Blocks of a page share a scope and a folder, and run in order:
+
+- ``python`` prints what the ``text`` block that follows it says, nothing where none does; one that begins with
+  ``# name.py`` is a program, which lies under that name in the folder too;
+- ``console``: each ``$ command`` prints what follows it;
+- ``sh`` is not run, being long or in need of a network, but this project's commands must take its options;
+- after ``<!-- needs trl -->`` a block runs in ``make test-integrations``, after ``<!-- needs verl -->`` on a stub
+  of verl's registry, as verl has an environment of its own.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ def printed(code: str, scope: dict[str, Any]) -> str:
 def shown(commands: str, folder: Path) -> str:
     """What a console shows: each command, and what it prints in the folder."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
     said = ""
     for command in re.findall(r"^\$ (.*)$", commands, re.MULTILINE):
         done = subprocess.run(
@@ -147,7 +149,7 @@ def test_every_block_has_a_language_that_is_checked() -> None:
 
 
 def commands() -> set[str]:
-    """Every line of a shell in the pages, continued ones joined, comments gone, and every `command` in a text."""
+    """Every line of a shell in the pages, continued ones joined, comments gone; every `command` in a text."""
     said = [b.code for page in PAGES for b in blocks(page) if b.language in {"sh", "console"}]
     lines = "\n".join(said).replace("\\\n", " ").splitlines()
     inline = [code for page in PAGES for code in re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text()))]
