@@ -47,9 +47,7 @@ python_use_unqualified_type_names = True
 nitpick_ignore_regex = [("py:(class|exc|obj)", ".*")]
 
 
-def _headings(
-    _app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]
-) -> None:
+def _headings(_app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
     """Gymnasium's docstrings have Markdown's headings."""
     lines[:] = re.sub(r"^#+ (.*)$", r".. rubric:: \1\n", "\n".join(lines), flags=re.MULTILINE).split("\n")
 

@@ -2,12 +2,12 @@
 
 Blocks of a page share a scope and a folder, and run in order:
 
-- ``python`` prints what the ``text`` block that follows it says, nothing where none does; one that begins with
-  ``# name.py`` is a program, which lies under that name in the folder too;
+- ``python`` prints what the ``text`` block that follows it says, nothing where none does; one that begins
+  with ``# name.py`` is a program, which lies under that name in the folder too;
 - ``console``: each ``$ command`` prints what follows it;
 - ``sh`` is not run, being long or in need of a network, but this project's commands must take its options;
-- after ``<!-- needs trl -->`` a block runs in ``make test-integrations``, after ``<!-- needs verl -->`` on a stub
-  of verl's registry, as verl has an environment of its own.
+- after ``<!-- needs trl -->`` a block runs in ``make test-integrations``, after ``<!-- needs verl -->`` on a
+  stub of verl's registry, as verl has an environment of its own.
 """
 
 from __future__ import annotations
