@@ -9,15 +9,16 @@ PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce smoke paper figures test test-integrations check bench clean $(STUDIES)
+.PHONY: help setup reproduce smoke paper figures docs test test-integrations check bench clean $(STUDIES)
 
 help:
 	@echo "make reproduce          run all studies (standard preset), write results/runs/standard/, log to W&B"
 	@echo "make smoke | paper      the same, in seconds, to results/runs/smoke/ | in full, to results/"
 	@echo "make <study>            one study: $(STUDIES)   (PRESET=smoke|standard|paper)"
 	@echo "make figures            redraw results/runs/standard/ from its stored rows   (PRESET=smoke|standard|paper)"
+	@echo "make docs               the documentation, to docs/_build/index.html"
 	@echo "make test               the test suite"
-	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, JAX, verl, TRL"
+	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, JAX, verl, TRL; the docs"
 	@echo "make check              ruff, formatting, mypy --strict"
 	@echo "make bench              benchmarks, as ratios"
 	@echo "make setup | clean      make | remove the environment in $(VENV)"
@@ -50,6 +51,14 @@ $(STUDIES): setup
 figures: setup
 	$(PY) -m analysis figures --preset $(PRESET)
 
+# A broken page, link or reference fails; only the installation needs a network.
+docs: $(VENV)/.docs
+	$(PY) -m sphinx -E -W --keep-going -n -q docs docs/_build
+
+$(VENV)/.docs: $(STAMP)
+	$(PY) $(PIP) -c constraints.txt -e '.[docs]'
+	@touch $@
+
 # Two workers with a thread each: libraries that took both cores each would stand in each other's way.
 test: setup
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --ignore=tests/integrations
@@ -58,7 +67,7 @@ test: setup
 # dependencies (--confcutdir leaves its conftest out), which SkyRL, of the same kind, shares.
 IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_registry.py \
            tests/integrations/test_adapters_real.py
-test-integrations: setup $(VENV)/.extras $(VERL)/.installed
+test-integrations: setup docs $(VENV)/.extras $(VERL)/.installed
 	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL))
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
 
@@ -85,4 +94,4 @@ bench: setup
 	$(PY) -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VERL) .lab build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VERL) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

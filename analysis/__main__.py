@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import engines, gallery, locks, manifest, readme, report, runner, tracking
+from . import engines, gallery, locks, manifest, report, rules_page, runner, tracking
 from .engines import Engine
 from .presets import Preset
 from .study import Study, get_study, list_studies
@@ -163,12 +163,12 @@ def gallery_(results: PaperResults = None) -> None:
         console.print(_shown(gallery.write(results)))
 
 
-@app.command("readme")
-def readme_(results: PaperResults = None) -> None:
-    """Rewrite the README's estimator table from the unbiasedness study."""
+@app.command("rules")
+def rules_(results: PaperResults = None) -> None:
+    """Rewrite the documentation's table of the rules from the registry and the unbiasedness study."""
     rows, _ = _stored(get_study("unbiasedness"), results or report.place("paper"))
-    changed = readme.update(manifest.ROOT / "README.md", rows)
-    console.print("README.md rewritten" if changed else "README.md is up to date")
+    changed = rules_page.update(manifest.ROOT / rules_page.PAGE, rows)
+    console.print(f"{rules_page.PAGE} {'rewritten' if changed else 'is up to date'}")
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class RewardLevels:
 
     @property
     def score_variances(self) -> Float:
-        """``E[|s - G_l|^2 | l]``, shape (L,): the spread of the scores inside a level."""
+        """Spread of the scores inside a level, ``E[|s - G_l|^2 | l]``, shape (L,)."""
         spread = self.score_second_moments - np.sum(self.mean_scores**2, axis=1)
         return np.asarray(np.maximum(spread, 0.0))
 

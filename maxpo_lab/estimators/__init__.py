@@ -1,6 +1,7 @@
 """The catalogue of advantage rules: one family, one file."""
 
+from ..weights import Coefficients
 from .base import Claims, Estimator, Laws, RankLinear
 from .registry import get_estimator, list_estimators
 
-__all__ = ["Claims", "Estimator", "Laws", "RankLinear", "get_estimator", "list_estimators"]
+__all__ = ["Claims", "Coefficients", "Estimator", "Laws", "RankLinear", "get_estimator", "list_estimators"]

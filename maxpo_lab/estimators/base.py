@@ -57,7 +57,7 @@ class Estimator(ABC):
     name, title
         The registry's name, and a short human one.
     equation
-        The rule as one line of text, in the notation of the README.
+        The rule as one line of text, in the notation of docs/explain/conventions.md.
     citation
         Paper and equation, or repository and function.
     objective

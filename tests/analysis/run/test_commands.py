@@ -58,7 +58,6 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     root = tmp_path / "clone"
     shutil.copytree(ROOT / "results/prompts", root / "results/prompts")
     shutil.copy(ROOT / ".gitignore", root)
-    shutil.copy(ROOT / "README.md", root)
     git(root.parent, "init", "-q", str(root))
     git(root, "add", "-A")
     git(root, "commit", "-qm", "all")
@@ -221,7 +220,7 @@ def test_an_error_of_other_files_is_not_hidden(clone: Clone, monkeypatch: pytest
     assert isinstance(done.exception, PermissionError)
 
 
-@pytest.mark.parametrize("command", ["figures", "report", "readme"])
+@pytest.mark.parametrize("command", ["figures", "report", "rules"])
 def test_a_file_that_is_no_folder_of_results_is_named(command: str, clone: Clone, file: Path) -> None:
     done = clone.run(command, "--results", file)
     assert done.exit_code == 2

@@ -241,7 +241,7 @@ def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) ->
         "figures",
         "gallery",
         "report",
-        "readme",
+        "rules_page",
         "runner",
         "engines",
         "store",

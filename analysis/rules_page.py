@@ -1,4 +1,4 @@
-"""The estimator table of the README, written from the rows of the unbiasedness study."""
+"""The table of the rules in docs/reference/rules.md: the registry, and the unbiasedness study's verdicts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from maxpo_lab import get_estimator
 
 from .study import get_study
 
-_BLOCK = re.compile(r"(<!-- estimators:.*?-->\n).*?(<!-- /estimators -->)", re.DOTALL)
+#: The page, from the root of the checkout.
+PAGE = Path("docs/reference/rules.md")
+_BLOCK = re.compile(r"(<!-- rules:.*?-->\n).*?(<!-- /rules -->)", re.DOTALL)
 
 
-def estimator_table(rows: pd.DataFrame) -> str:
+def rules_table(rows: pd.DataFrame) -> str:
     """Markdown table of the catalogue: the columns that do not depend on a study's preset."""
     verdicts = get_study("unbiasedness").table(rows)
     rules = [get_estimator(name) for name in verdicts.estimator]
@@ -33,17 +35,17 @@ def estimator_table(rows: pd.DataFrame) -> str:
     return str(table.to_markdown(index=False, disable_numparse=True))
 
 
-def render(readme: str, rows: pd.DataFrame) -> str:
-    """The README's text with its estimator table replaced."""
-    rendered, count = _BLOCK.subn(rf"\g<1>\n{estimator_table(rows)}\n\n\g<2>", readme)
+def render(page: str, rows: pd.DataFrame) -> str:
+    """The page's text with its table replaced."""
+    rendered, count = _BLOCK.subn(rf"\g<1>\n{rules_table(rows)}\n\n\g<2>", page)
     if count != 1:
-        raise ValueError(f"the README has {count} estimator blocks; exactly one is needed")
+        raise ValueError(f"the page has {count} blocks of rules; exactly one is needed")
     return rendered
 
 
-def update(readme: Path, rows: pd.DataFrame) -> bool:
+def update(page: Path, rows: pd.DataFrame) -> bool:
     """Rewrite the table in the file; whether anything changed."""
-    before = readme.read_text()
+    before = page.read_text()
     after = render(before, rows)
-    readme.write_text(after)
+    page.write_text(after)
     return before != after

@@ -1,0 +1,195 @@
+"""README and documentation are true: their code runs and prints what they say, commands and links exist.
+
+Blocks of a page share a scope and a folder, and run in order:
+
+- ``python`` prints what the ``text`` block that follows it says, nothing where none does; one that begins
+  with ``# name.py`` is a program, which lies under that name in the folder too;
+- ``console``: each ``$ command`` prints what follows it;
+- ``sh`` is not run, being long or in need of a network, but this project's commands must take its options;
+- after ``<!-- needs trl -->`` a block runs in ``make test-integrations``, after ``<!-- needs verl -->`` on a
+  stub of verl's registry, as verl has an environment of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.main import get_command
+
+import envs
+import maxpo_lab as ml
+from analysis import rules_page
+from analysis.__main__ import app as analysis
+from maxpo_lab.cli import app as maxpo_lab
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
+BLOCK = re.compile(r"(?:<!-- needs (\w+) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PROGRAMS = {"maxpo-lab": maxpo_lab, "python -m analysis": analysis}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@dataclass(frozen=True)
+class Block:
+    needs: str
+    language: str
+    code: str
+    output: str
+
+
+def blocks(page: Path) -> list[Block]:
+    found = BLOCK.findall(page.read_text())
+    return [
+        Block(needs, language, code, after if kind == "text" else "")
+        for (needs, language, code), (_, kind, after) in pairwise([*found, ("", "", "")])
+    ]
+
+
+def with_blocks(*languages: str) -> list[Path]:
+    return [page for page in PAGES if any(block.language in languages for block in blocks(page))]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def printed(code: str, scope: dict[str, Any]) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, scope)
+    return out.getvalue()
+
+
+def shown(commands: str, folder: Path) -> str:
+    """What a console shows: each command, and what it prints in the folder."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    said = ""
+    for command in re.findall(r"^\$ (.*)$", commands, re.MULTILINE):
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        said += f"$ {command}\n{done.stdout}"
+    return re.sub(r" +$", "", said, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", with_blocks("python", "console"), ids=name)
+def test_code_prints_what_follows_it(page: Path, folder: Path) -> None:
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(page):
+        if block.needs:
+            continue
+        if block.language == "console":
+            assert shown(block.code, folder) == block.code
+        elif block.language == "python":
+            if program := re.match(r"# (\w+\.py)\n", block.code):
+                (folder / program[1]).write_text(block.code)
+            assert printed(block.code, scope) == block.output
+    sys.modules.pop("losses", None)
+
+
+def needing(needs: str) -> list[Any]:
+    return [
+        pytest.param(block.code, id=name(page))
+        for page in PAGES
+        for block in blocks(page)
+        if block.needs == needs
+    ]
+
+
+@pytest.mark.integration
+@pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|test_)")
+@pytest.mark.parametrize("code", needing("trl"))
+def test_code_that_needs_trl_runs(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    exec(code, {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("code", needing("verl"))
+def test_code_that_needs_verl_runs_on_its_registry(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry: dict[str, Callable[..., Any]] = {}
+    stub = SimpleNamespace(
+        ADV_ESTIMATOR_REGISTRY=registry,
+        register_adv_est=lambda key: lambda function: registry.setdefault(key, function),
+    )
+    monkeypatch.setitem(sys.modules, "verl.trainer.ppo.core_algos", stub)
+    exec(code, {})
+    sys.modules.pop("maxpo_lab.integrations.verl")
+    assert {"maxpo", "l_statistic:TopM:3"} <= set(registry)
+
+
+def test_every_block_has_a_language_that_is_checked() -> None:
+    kinds = {(block.language, block.needs) for page in PAGES for block in blocks(page)}
+    assert kinds <= {("python", needs) for needs in ("", "trl", "verl")} | {
+        (language, "") for language in ("sh", "console", "text")
+    }
+    fences = sum(len(re.findall(r"^```\w+$", page.read_text(), re.MULTILINE)) for page in PAGES)
+    assert sum(len(blocks(page)) for page in PAGES) == fences
+
+
+def commands() -> set[str]:
+    """Every line of a shell in the pages, continued ones joined, comments gone; every `command` in a text."""
+    said = [b.code for page in PAGES for b in blocks(page) if b.language in {"sh", "console"}]
+    lines = "\n".join(said).replace("\\\n", " ").splitlines()
+    inline = [code for page in PAGES for code in re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text()))]
+    return {re.sub(r"^\$ ", "", line).partition(" #")[0].partition("|")[0].strip() for line in lines + inline}
+
+
+def test_every_make_target_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    known = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    known |= {path.parent.name.replace("_", "-") for path in ROOT.glob("analysis/studies/*/study.py")}
+    named = {line.split()[1] for line in commands() if re.match(r"make [a-z]", line)}
+    assert {"reproduce", "test", "docs"} <= named <= known
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_command_takes_its_options(program: str) -> None:
+    lines = {line for line in commands() if re.match(rf"{program} [a-z]", line)}
+    assert lines
+    for line in lines:
+        words = shlex.split(re.split(r"[>;]", line)[0].removeprefix(program))
+        command = get_command(PROGRAMS[program]).commands[words[0]]  # type: ignore[attr-defined]
+        options = {option for each in command.params for option in each.opts}
+        assert {word for word in words if word.startswith("-") and word != "-"} <= options, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_and_picture_exists(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", BLOCK.sub("", page.read_text())):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_table_of_the_rules_is_the_one_the_study_gives() -> None:
+    rows = pd.read_parquet(ROOT / "results/unbiasedness/rows.parquet")
+    page = (ROOT / rules_page.PAGE).read_text()
+    assert rules_page.render(page, rows) == page, "run `python -m analysis rules`"
+
+
+def test_every_public_name_has_its_place() -> None:
+    text = (ROOT / "docs/reference/api.md").read_text()
+    shown = set(re.findall(r"auto(?:class|function):: (\w+)$", text, re.MULTILINE))
+    assert shown == {each for each in dir(ml) if each in {*ml.__all__, *ml._LATER}}
+    text = (ROOT / "docs/reference/environments.md").read_text()
+    assert set(re.findall(r"auto(?:class|function):: (\w+)$", text, re.MULTILINE)) == set(envs.__all__)
