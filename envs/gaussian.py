@@ -118,7 +118,7 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
         """Batched groups of rollouts under mean ``theta`` (1,), in torch on ``device``."""
         import torch  # noqa: PLC0415 - takes a second to import
 
-        from maxpo_lab.monte_carlo.devices import as_device  # noqa: PLC0415
+        from maxpo_lab.devices import as_device  # noqa: PLC0415
 
         from .gaussian_sampling import GaussianSampler  # noqa: PLC0415
 
