@@ -248,7 +248,7 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     "maxpo_lab.rules.admit": lambda rule: rules.admit(rule, N, K),
     "analysis.training.trainer.train": trained,
     "analysis.training.arms.ArmRules.of": one_arm,
-    "analysis.training.signal.signal": lambda rule: signal(BANDIT, BANDIT.theta, rule, n=N, k=K, groups=2),
+    "analysis.training.signals.signal": lambda rule: signal(BANDIT, BANDIT.theta, rule, n=N, k=K, groups=2),
 }
 #: Takes arms, whose rules are in them.
 BY_ARMS = {"analysis.training.trainer.train", "analysis.training.arms.ArmRules.of"}

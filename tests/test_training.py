@@ -25,7 +25,7 @@ from analysis.training import (
     world_of,
 )
 from analysis.training.arms import ArmRules
-from analysis.training.worlds import Uniforms, World
+from analysis.training.protocol import Uniforms, World
 from envs import ChainSum, CombinationLock, GaussianBandit, Maze, PromptBandit, SparseBandit
 from envs.networks import Transformer, TransformerConfig
 from envs.sequence import SequencePolicy

@@ -6,9 +6,10 @@ stack of policies as its parameters; an ``Arm`` is a rule with a step size and a
 
 from .arms import EXACT, Arm, Schedule, constant, k_at
 from .optimisers import SGD, Adam, Optimiser
-from .signal import Signal, signal
+from .protocol import World, objective
+from .signals import Signal, signal
 from .trainer import Trace, train
-from .worlds import World, objective, world_of
+from .worlds import world_of
 
 __all__ = [
     "EXACT",

@@ -21,7 +21,7 @@ import torch
 from envs.mdp import Layer, Unrolled
 from envs.tabular import TabularSpecimen
 
-from .worlds import Spread, Uniforms
+from .protocol import Spread, Uniforms
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]

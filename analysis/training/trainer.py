@@ -13,7 +13,7 @@ from maxpo_lab.groups import as_group_size, whole_number
 
 from .arms import EXACT, Arm, ArmRules, k_at
 from .optimisers import Optimiser
-from .worlds import Uniforms, World, objective
+from .protocol import Uniforms, World, objective
 
 Float = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
