@@ -4,7 +4,7 @@
 stack of policies as its parameters; an ``Arm`` is a rule with a step size and a schedule of K.
 """
 
-from .arms import EXACT, Arm, Schedule, constant, k_at
+from .arms import EXACT, Arm
 from .optimisers import SGD, Adam, Optimiser
 from .protocol import World, objective
 from .signals import Signal, signal
@@ -17,12 +17,9 @@ __all__ = [
     "Adam",
     "Arm",
     "Optimiser",
-    "Schedule",
     "Signal",
     "Trace",
     "World",
-    "constant",
-    "k_at",
     "objective",
     "signal",
     "train",
