@@ -11,7 +11,7 @@ from episode_witness import grid, lock, process, purses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs import mdp as module
+from envs import unrolling
 from envs.mdp import TabularMDP
 from envs.units import Units
 from envs.unrolling import unroll
@@ -182,6 +182,6 @@ def test_transitions_of_probability_zero_are_left_out() -> None:
 
 
 def test_too_many_transitions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_EDGES", 100)
+    monkeypatch.setattr(unrolling, "MAX_EDGES", 100)
     with pytest.raises(ValueError, match=r"more than 100 transitions in 3 of horizon=50 steps.*shorter"):
         unroll(process(grid(), [{0: 1.0}], 50).mdp, 0)
