@@ -1,166 +1,25 @@
-"""Batched episodes of a tabular process in torch, with scores kept as the decisions that were taken."""
+"""Batched episodes of a tabular process in torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import prod
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from maxpo_lab.monte_carlo.devices import as_device, check_generator
+from maxpo_lab.devices import as_device, check_generator
 
+from .alias import AliasTable
+from .episode_scores import EpisodeScores
 from .mdp import TabularMDP
 
 Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
 
-#: Numbers in a block of dense group gradients, and decisions in it: 32 MiB of float64.
-BLOCK = 1 << 22
 #: Steps between two looks at whether every episode has ended.
 _CHECK = 8
-
-
-@dataclass(frozen=True, eq=False)
-class AliasTable:
-    """Draws from many discrete distributions by two look-ups each (Walker's alias method).
-
-    Attributes
-    ----------
-    threshold
-        Chance that a column of a row stands for its own outcome, float64, shape (rows * width,).
-    outcome
-        What each column draws otherwise, and its own outcome, int64, shape (rows * width * 2,).
-    width
-        Columns of a row.
-    """
-
-    threshold: torch.Tensor
-    outcome: torch.Tensor
-    width: int
-
-    @classmethod
-    def of(cls, begin: Int, outcome: Int, chance: Float, *, device: torch.device | str) -> Self:
-        """A table of distributions: row i is ``outcome`` with ``chance`` from ``begin[i]`` to ``begin[i+1]``.
-
-        Cost O(rows width^2).
-        """
-        sizes = np.diff(begin)
-        width = int(sizes.max())
-        column = np.arange(width)
-        place = begin[:-1, None] + np.minimum(column, sizes[:, None] - 1)
-        share = np.where(column < sizes[:, None], chance[place], 0.0)
-        share *= width / share.sum(axis=1, keepdims=True)
-        threshold, other = _robin_hood(share)
-        names = outcome[place]
-        pairs = np.stack([np.take_along_axis(names, other, axis=1), names], axis=-1)
-        return cls(
-            torch.tensor(threshold.ravel(), device=device), torch.tensor(pairs.ravel(), device=device), width
-        )
-
-    def draw(self, row: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """One outcome of each of these rows."""
-        place = torch.rand(row.shape, dtype=torch.float64, device=row.device, generator=generator)
-        place *= self.width
-        column = place.long()
-        place -= column
-        cell = column.add_(row, alpha=self.width)
-        own = place < self.threshold.take(cell)
-        return self.outcome.take(cell.mul_(2).add_(own))
-
-
-def _robin_hood(share: Float) -> tuple[Float, Int]:
-    """Thresholds and aliases of rows whose shares sum to their width: the richest fills the poorest."""
-    rows, width = share.shape
-    threshold, alias = np.ones(share.shape), np.tile(np.arange(width), (rows, 1))
-    every, left = np.arange(rows), share.copy()
-    open_ = np.ones(share.shape, dtype=bool)
-    for _ in range(width - 1):
-        poor = np.where(open_, left, np.inf).argmin(axis=1)
-        rich = np.where(open_, left, -np.inf).argmax(axis=1)
-        kept = np.minimum(left[every, poor], 1.0)
-        threshold[every, poor] = kept
-        alias[every, poor] = rich
-        left[every, rich] -= 1.0 - kept
-        open_[every, poor] = False
-    return threshold, alias
-
-
-@dataclass(frozen=True, eq=False)
-class EpisodeScores:
-    """Scores of episodes, ``s_i = sum_t (e_(o_t, a_t) - pi(.|o_t))``, kept as their decisions.
-
-    Attributes
-    ----------
-    decisions
-        Index ``o A + a`` of every decision, or ``O A`` after the end, int64, shape (T, groups, n).
-    policy
-        ``pi``, float64, shape (O, A); d = O A.
-    """
-
-    decisions: torch.Tensor
-    policy: torch.Tensor
-
-    def weighted_sum(self, advantages: torch.Tensor) -> torch.Tensor:
-        """``sum_i A_i s_i`` of each group: (..., groups, n) to (..., groups, d)."""
-        return self._each(advantages, per_group=True).reshape(*advantages.shape[:-1], -1)
-
-    def total(self, advantages: torch.Tensor) -> torch.Tensor:
-        """``sum_i A_i s_i`` over all groups: (..., groups, n) to (..., d)."""
-        return self._each(advantages, per_group=False).reshape(*advantages.shape[:-2], -1)
-
-    def squared_norm(self, advantages: torch.Tensor) -> torch.Tensor:
-        """``|sum_i A_i s_i|^2`` of each group: (..., groups, n) to (..., groups), in blocks of groups."""
-        self._check(advantages)
-        steps, _, n = self.decisions.shape
-        size = max(1, BLOCK // max(self.policy.numel() * prod(advantages.shape[:-2]), steps * n))
-        norms = [
-            EpisodeScores(self.decisions[:, i : i + size], self.policy)
-            .weighted_sum(advantages[..., i : i + size, :])
-            .square()
-            .sum(dim=-1)
-            for i in range(0, advantages.shape[-2], size)
-        ]
-        return torch.cat(norms, dim=-1)
-
-    def dot(self, advantages: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """``<sum_i A_i s_i, v>`` of each group, for v (d,): (..., groups, n) to (..., groups)."""
-        self._check(advantages)
-        table = direction.reshape(self.policy.shape)
-        table = table - (table * self.policy).sum(dim=1, keepdim=True)
-        table = torch.cat([table.reshape(-1), table.new_zeros(1)])
-        seen = torch.zeros_like(self.decisions[0], dtype=torch.float64)
-        for decision in self.decisions:
-            seen += table.take(decision)
-        return (advantages * seen).sum(dim=-1)
-
-    def _each(self, advantages: torch.Tensor, *, per_group: bool) -> torch.Tensor:
-        """Sums of scores for one rule after the other, (rules, rows, d)."""
-        self._check(advantages)
-        rules = advantages.reshape(-1, *advantages.shape[-2:])
-        return torch.stack([self._visits(rule, per_group=per_group) for rule in rules])
-
-    def _check(self, advantages: torch.Tensor) -> None:
-        groups, n = self.decisions.shape[1:]
-        if tuple(advantages.shape[-2:]) != (groups, n):
-            shape = tuple(advantages.shape)
-            raise ValueError(f"advantages have shape {shape}: expected (..., {groups}, {n})")
-        if advantages.dtype != torch.float64:
-            raise ValueError(f"advantages have dtype {advantages.dtype}: expected torch.float64")
-
-    def _visits(self, advantages: torch.Tensor, *, per_group: bool) -> torch.Tensor:
-        """Sums of one rule's advantages (groups, n) over decisions, less their expectation."""
-        index, rows, d = self.decisions, 1, self.policy.numel()
-        if per_group:
-            rows = len(advantages)
-            index = index + (d + 1) * torch.arange(rows, device=index.device)[:, None]
-        sums = advantages.new_zeros(rows * (d + 1))
-        sums.scatter_add_(0, index.reshape(-1), advantages.expand(index.shape).reshape(-1))
-        made = sums.reshape(rows, d + 1)[:, :d].reshape(rows, *self.policy.shape)
-        return (made - made.sum(dim=2, keepdim=True) * self.policy).reshape(rows, d)
 
 
 @dataclass(frozen=True, eq=False)

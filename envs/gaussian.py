@@ -1,19 +1,7 @@
-r"""GaussianBandit: continuous rewards, a policy of one parameter, and an objective by quadrature.
-
-With ``Q(y) = P(y < x <= 1)`` for a rollout x, the best of K rewards ``x^2`` exceeds ``y^2`` unless all K
-rollouts miss ``(y, 1]``, so that
-
-.. math:: J_K = \int_0^1 2y \, \big(1 - (1 - Q(y))^K\big) \, dy, \qquad
-          J_K' = \int_0^1 2y \, K (1 - Q(y))^{K-1} \, \big(\varphi(y) - \varphi(1)\big) \, dy,
-
-the dash a derivative in the mean and phi the density of x.
-"""
+"""GaussianBandit: continuous rewards, and a policy of one parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
-from math import fsum
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -21,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from scipy import integrate, special
 
 from maxpo_lab.groups import as_k, real_number, whole_number
 
+from .gaussian_oracle import GaussianObjective
 from .specimen import Float, Specimen, chosen_prompt
 
 if TYPE_CHECKING:
@@ -34,13 +22,6 @@ if TYPE_CHECKING:
 
 Int = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
-
-#: Relative error of each integral, at most.
-ACCURACY = 1e-10
-# The integrands change on the scale of sigma, at the mean and at the ends of [0, 1], and much faster at an
-# end that lies far in the tail: panels are short there.
-_AROUND_MEAN = np.array([-12.0, -8.0, -5.0, -3.0, -1.5, 0.0, 1.5, 3.0, 5.0, 8.0, 12.0])
-_FROM_ENDS = 2.0 ** np.arange(-8, 4)
 
 
 class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
@@ -118,7 +99,7 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
         """Batched groups of rollouts under mean ``theta`` (1,), in torch on ``device``."""
         import torch  # noqa: PLC0415 - takes a second to import
 
-        from maxpo_lab.monte_carlo.devices import as_device  # noqa: PLC0415
+        from maxpo_lab.devices import as_device  # noqa: PLC0415
 
         from .gaussian_sampling import GaussianSampler  # noqa: PLC0415
 
@@ -128,54 +109,14 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
         """``J_K``, to a relative error of 1e-10."""
-        mean, k = float(self._parameters(theta)[0]), as_k(k)
-        return self._integral(lambda y: -2.0 * y * np.expm1(k * self._log_miss(y, mean)), mean)
+        return self._objective(theta).max_at_k(as_k(k))
 
     def max_at_k_gradient(self, theta: npt.ArrayLike, k: int) -> Float:
-        """The derivative of ``max_at_k`` in the mean, (1,).
+        """The derivative of ``max_at_k`` in the mean, (1,); RuntimeError as ``GaussianObjective.slope``."""
+        return np.array([self._objective(theta).slope(as_k(k))])
 
-        The difference of what rollouts that come into reach gain and what those that go beyond 1 lose,
-        each to a relative error of 1e-10. RuntimeError where the quadrature cannot reach it: at a mean of 1
-        within sigma / K, for K sigma^-1 above 10^10.
-        """
-        mean, k = float(self._parameters(theta)[0]), as_k(k)
-
-        def density(y: float) -> float:
-            return float(np.exp(-0.5 * ((y - mean) / self.sigma) ** 2) / (self.sigma * np.sqrt(2 * np.pi)))
-
-        def alone(y: float) -> float:
-            return float(2.0 * y * k * np.exp((k - 1) * self._log_miss(y, mean)))
-
-        gained = self._integral(lambda y: alone(y) * density(y), mean)
-        lost = density(1.0) * self._integral(alone, mean)
-        return np.array([gained - lost])
-
-    def _log_miss(self, y: float, mean: float) -> float:
-        """``log(1 - Q(y))``, exact to rounding whether Q is near 0 or near 1."""
-        low, high = (y - mean) / self.sigma, (1.0 - mean) / self.sigma
-        # A difference of tails, on the side where the tails are small.
-        q = special.ndtr(-low) - special.ndtr(-high) if low > 0 else special.ndtr(high) - special.ndtr(low)
-        if q < 0.5:
-            return float(np.log1p(-q))
-        return float(np.logaddexp(special.log_ndtr(low), special.log_ndtr(-high)))
-
-    def _integral(self, function: Callable[[float], float], mean: float) -> float:
-        """Over [0, 1], of a function that is nowhere negative."""
-        ends = np.concatenate([self.sigma * _FROM_ENDS, 1.0 - self.sigma * _FROM_ENDS])
-        breaks = np.concatenate([mean + self.sigma * _AROUND_MEAN, ends])
-        edges = np.unique(np.clip(np.concatenate([breaks, [0.0, 1.0]]), 0.0, 1.0))
-        # One panel at a time: QUADPACK's extrapolation over break points overstates its error by orders.
-        panels = [
-            integrate.quad(function, *panel, epsabs=0.0, epsrel=ACCURACY / 10, full_output=1)[:2]
-            for panel in pairwise(edges)
-        ]
-        value, error = (fsum(part) for part in zip(*panels, strict=True))
-        if not error <= ACCURACY * value:
-            raise RuntimeError(
-                f"quadrature at mean={mean}, sigma={self.sigma} reached {value:.12g} with an error of "
-                f"{error:.3g}, not the relative {ACCURACY:g} that is promised"
-            )
-        return float(value)
+    def _objective(self, theta: npt.ArrayLike) -> GaussianObjective:
+        return GaussianObjective(float(self._parameters(theta)[0]), self.sigma)
 
 
 class GaussianVectorEnv(VectorEnv[Int, Float, Any]):

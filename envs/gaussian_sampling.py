@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from maxpo_lab.monte_carlo.devices import check_generator
+from maxpo_lab.devices import check_generator
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,7 @@
-"""Finite-horizon tabular decision processes, and their unrolling into layers of reachable states."""
+"""Finite-horizon tabular decision processes: what they are, and what makes none."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,88 +12,15 @@ import numpy.typing as npt
 
 from maxpo_lab.groups import whole_number
 
+from .units import Units
+
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
 Bool = npt.NDArray[np.bool_]
 
-#: Rewards are added up as whole numbers of units, this many digits of the largest: sums of floats in another
-#: order differ in their last bits, and would be reward levels of their own.
-DIGITS = 12
-#: Edges of an unrolling at most: some GiB of memory.
-MAX_EDGES = 50_000_000
 #: Steps at most: returns of 12 digits a step fit int64.
 MAX_HORIZON = 1_000_000
 _EPS = float(np.finfo(np.float64).eps)
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """One step of an unrolled process: edges from the nodes of this step to those of the next, or to an end.
-
-    A node is a state with the return so far. ``target`` counts the reward levels first, then the nodes
-    of the next step.
-    """
-
-    observation: Int
-    source: Int
-    decision: Int
-    probability: Float
-    target: Int
-    targets: int
-
-
-@dataclass(frozen=True, eq=False)
-class Unrolled:
-    """All that can happen to one prompt in a finite horizon.
-
-    ``returns`` (L,) ascending; ``start`` (N,), the probability of each node of the first layer.
-    """
-
-    returns: Float
-    start: Float
-    layers: tuple[Layer, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Units:
-    """Rewards as whole numbers of a unit, so that returns are exact sums in any order.
-
-    Attributes
-    ----------
-    amounts
-        Each reward in units, int64, shape (E,).
-    scale
-        Units in 1: a power of ten.
-    singles, rewards
-        Distinct amounts, ascending, and the reward of each, shape (D,): a return that is one reward's is
-        that reward to the last bit, 1/3 say.
-    """
-
-    amounts: npt.NDArray[np.int64]
-    scale: float
-    singles: npt.NDArray[np.int64]
-    rewards: Float
-
-    @classmethod
-    def of(cls, rewards: Float) -> Self:
-        """Units of 12 digits of the largest of these rewards; ValueError where one is too small for that."""
-        largest = float(np.abs(rewards).max())
-        decimals = DIGITS - math.ceil(math.log10(largest)) if largest else DIGITS
-        scale = 10.0 ** min(decimals, 300)
-        amounts = np.rint(rewards * scale).astype(np.int64)
-        lost = (amounts == 0) & (rewards != 0)
-        if lost.any():
-            raise ValueError(
-                f"rewards of transitions run from {rewards[lost][0]} to {largest} in size: returns are kept "
-                f"to {DIGITS} digits of the largest; use rewards closer in size"
-            )
-        singles, first = np.unique(amounts, return_index=True)
-        return cls(amounts, scale, singles, rewards[first] + 0.0)  # no -0.0
-
-    def value(self, sums: npt.NDArray[np.int64]) -> Float:
-        """Returns, in rewards, of sums of amounts."""
-        place = np.minimum(np.searchsorted(self.singles, sums), len(self.singles) - 1)
-        return np.where(self.singles[place] == sums, self.rewards[place], sums / self.scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,56 +182,3 @@ class TabularMDP:
     def units(self) -> Units:
         """The rewards as whole numbers, which oracle and samplers add; raises as ``Units.of``."""
         return Units.of(self.reward)
-
-    def unroll(self, prompt: int) -> Unrolled:
-        """Everything reachable from the start of a prompt, step by step.
-
-        Returns that accumulate on the way make a node of every state and return. Cost O(edges); raises
-        ValueError beyond 50 million of them.
-        """
-        start = self.starts[prompt]
-        state, chance = np.array(list(start), dtype=np.intp), np.array(list(start.values()), dtype=np.float64)
-        gained = np.zeros(len(state), dtype=np.int64)
-        steps: list[tuple[Int, Int, Int, Int, npt.NDArray[np.int64]]] = []
-        total, begin = 0, self.edges[1]
-        for step in range(self.horizon):
-            total += int((begin[state + 1] - begin[state]).sum())
-            if total > MAX_EDGES:
-                raise ValueError(
-                    f"more than {MAX_EDGES:,} transitions in {step + 1} of horizon={self.horizon} steps: use "
-                    f"a shorter horizon, fewer states or fewer distinct returns"
-                )
-            source, edge = self._leaving(state)
-            after = gained[source] + self.units.amounts[edge]
-            goes_on = ~(self.terminated[edge] | (step == self.horizon - 1))
-            target = np.full(len(edge), -1)
-            sums, rank = np.unique(after[goes_on], return_inverse=True)
-            nodes, target[goes_on] = np.unique(
-                self.target[edge[goes_on]] * len(sums) + rank, return_inverse=True
-            )
-            steps.append((state, source, edge, target, after))
-            if not len(nodes):
-                break
-            state, gained = nodes // len(sums), sums[nodes % len(sums)]
-        returns = np.unique(np.concatenate([after[target < 0] for *_, target, after in steps]))
-        sizes = [len(state) for state, *_ in steps[1:]] + [0]
-        layers = tuple(
-            Layer(
-                observation=self.observation[state],
-                source=source,
-                decision=self.observation[self.source[edge]] * self.actions + self.action[edge],
-                probability=self.probability[edge],
-                target=np.where(target < 0, np.searchsorted(returns, after), len(returns) + target),
-                targets=len(returns) + size,
-            )
-            for (state, source, edge, target, after), size in zip(steps, sizes, strict=True)
-        )
-        return Unrolled(self.units.value(returns), chance, layers)
-
-    def _leaving(self, state: Int) -> tuple[Int, Int]:
-        """Transitions that leave these nodes: the node and the transition of each."""
-        order, begin = self.edges
-        counts = begin[state + 1] - begin[state]
-        source = np.repeat(np.arange(len(state)), counts)
-        within = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return source, order[begin[state][source] + within]

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from maxpo_lab.monte_carlo.devices import as_device, check_generator
+from maxpo_lab.devices import as_device
 
 from .autograd_scores import BLOCK, AutogradScores, saved_bytes
+from .sequence_task import SequenceTask, read_first
 from .torch_policy import FlatModule, draw
-
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
-
-
-class SequenceTask(Protocol):
-    """A task whose rollouts are T tokens of a vocabulary of V, written after a prompt.
-
-    ``vocabulary`` is V, ``length`` T, and ``prompt_tokens`` an integer array (prompts, T0) of tokens
-    0..V-1, where T0 may be 0.
-    """
-
-    @property
-    def vocabulary(self) -> int: ...  # noqa: D102
-    @property
-    def length(self) -> int: ...  # noqa: D102
-    @property
-    def prompt_tokens(self) -> Int: ...  # noqa: D102
-
-    def verify(self, prompt: int, tokens: Int, /) -> Float:
-        """Rewards (N,) of the outputs ``tokens`` (N, T) to a prompt."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,84 +128,3 @@ class NextToken:
                 f"{name} is not causal: changing a token moves the logits of earlier positions by "
                 f"{moved:.3g}; mask what comes later"
             )
-
-
-@dataclass(frozen=True, eq=False)
-class SequenceSampler:
-    """Groups of i.i.d. outputs of a next-token policy.
-
-    Called as ``sampler(groups, n, generator=...)``; returns rewards, float64 (groups, n), and their
-    ``AutogradScores``. The generator must live on the sampler's device.
-
-    Attributes
-    ----------
-    policy, theta
-        The policy and its parameters (d,).
-    task
-        What gives the rewards.
-    prompt
-        The prompt of all groups; None: each group draws one, all alike.
-    """
-
-    policy: NextToken
-    theta: torch.Tensor
-    task: SequenceTask
-    prompt: int | None
-
-    @property
-    def device(self) -> torch.device:
-        """Where rollouts are drawn."""
-        return self.policy.device
-
-    @property
-    def parameters(self) -> int:
-        """d, the number of parameters."""
-        return len(self.theta)
-
-    def __call__(
-        self, groups: int, n: int, *, generator: torch.Generator
-    ) -> tuple[torch.Tensor, AutogradScores]:
-        """Draw ``groups`` groups of n outputs."""
-        check_generator(generator, self.device)
-        contexts = self.policy.contexts
-        if self.prompt is None:
-            prompts = torch.randint(len(contexts), (groups,), device=self.device, generator=generator)
-        else:
-            prompts = torch.full((groups,), self.prompt, device=self.device)
-        read = contexts[prompts][:, None].expand(-1, n, -1)
-        written = self.policy.write(self.theta, read.flatten(0, 1), generator=generator)
-        tokens, drawn = written.cpu().numpy().reshape(groups, n, -1), prompts.cpu().numpy()
-        rewards = np.empty((groups, n))
-        for prompt in np.unique(drawn):
-            own = tokens[drawn == prompt]
-            rewards[drawn == prompt] = verified(
-                self.task, int(prompt), own.reshape(-1, own.shape[-1])
-            ).reshape(-1, n)
-        scores = self.policy.scores(self.theta, read, written.reshape(groups, n, -1))
-        return torch.tensor(rewards, device=self.device), scores
-
-
-def read_first(task: SequenceTask) -> Int:
-    """What a network reads before it writes, (prompts, C): the prompts, checked, or the start token."""
-    prompts = np.asarray(task.prompt_tokens)
-    if prompts.ndim != 2 or prompts.dtype.kind not in "iu" or not len(prompts):
-        raise ValueError(
-            f"prompt_tokens have shape {prompts.shape} and dtype {prompts.dtype}: integers (prompts, T0) "
-            f"are needed"
-        )
-    if prompts.size and not 0 <= prompts.min() <= prompts.max() < task.vocabulary:
-        raise ValueError(f"prompt_tokens must be tokens, 0 to {task.vocabulary - 1}")
-    if not prompts.shape[1]:
-        prompts = np.full((len(prompts), 1), task.vocabulary)
-    return prompts.astype(np.int64)
-
-
-def verified(task: SequenceTask, prompt: int, tokens: Int) -> Float:
-    """The task's rewards of outputs (N, T), checked to be finite and one an output."""
-    rewards = np.asarray(task.verify(prompt, tokens), dtype=np.float64)
-    if rewards.shape != (len(tokens),) or not np.isfinite(rewards).all():
-        raise ValueError(
-            f"verify gave rewards of shape {rewards.shape} for {len(tokens)} outputs: one finite reward an "
-            f"output is needed"
-        )
-    return rewards

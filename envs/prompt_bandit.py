@@ -15,7 +15,7 @@ from maxpo_lab.policies.checks import CovarianceForm
 
 from .bandit import Float, Within, bandit, graded_arms, sparse_logits
 from .stepping import TabularEnv
-from .tabular import MAX_NUMBERS
+from .tabular_oracle import MAX_NUMBERS
 
 if TYPE_CHECKING:
     import torch

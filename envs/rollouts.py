@@ -12,8 +12,8 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from maxpo_lab.devices import as_device, check_generator
 from maxpo_lab.groups import whole_number
-from maxpo_lab.monte_carlo.devices import as_device, check_generator
 from maxpo_lab.precision import as_real
 
 from .autograd_scores import AutogradScores

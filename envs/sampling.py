@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from maxpo_lab.monte_carlo.devices import as_device, check_generator
+from maxpo_lab.devices import as_device, check_generator
 
 
 @dataclass(frozen=True, eq=False)

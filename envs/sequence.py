@@ -16,7 +16,9 @@ from maxpo_lab.policies.checks import CovarianceForm
 
 from .autograd_scores import BLOCK, AutogradScores
 from .networks import GRU, GRUConfig, Transformer, TransformerConfig
-from .next_token import NextToken, SequenceSampler, SequenceTask, read_first, verified
+from .next_token import NextToken
+from .sequence_sampler import SequenceSampler
+from .sequence_task import SequenceTask, read_first, verified
 from .specimen import ExactSpecimen
 
 Float = npt.NDArray[np.float64]

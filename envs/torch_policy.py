@@ -10,7 +10,7 @@ from typing import Self, cast
 import torch
 from torch.func import functional_call
 
-from maxpo_lab.monte_carlo.devices import as_device
+from maxpo_lab.devices import as_device
 
 
 @dataclass(frozen=True, eq=False)

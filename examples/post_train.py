@@ -20,7 +20,10 @@ from rich.table import Table
 from trl import GRPOConfig
 
 from envs import ChainSum
-from envs.causal_lm import Questions, causal_lm, digit_tokenizer, success, supervise
+from envs.causal_lm import causal_lm, digit_tokenizer
+from envs.completions import success
+from envs.questions import Questions
+from envs.supervised import supervise
 from maxpo_lab.integrations.trl import MaxPOTrainer
 
 RULE, K, N, PROMPTS, STEPS, START = "maxpo", 4, 16, 16, 60, 0.05

@@ -53,9 +53,8 @@ def test_imports_go_downhill(path: Path) -> None:
     assert not found, f"{dotted(path)} imports {found}"
 
 
-def test_no_cycles_inside_the_library() -> None:
-    library = [path for path in MODULES if dotted(path).startswith("maxpo_lab")]
-    graph = {dotted(path): {name for name in imported(path) if name in NAMES} for path in library}
+def test_no_cycles() -> None:
+    graph = {dotted(path): {name for name in imported(path) if name in NAMES} for path in MODULES}
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
@@ -70,6 +69,18 @@ def test_the_audit_imports_downhill() -> None:
         part = path.relative_to(folder).with_suffix("").parts[0]
         seen = {name.split(".")[2] for name in imported(path) if name.startswith("maxpo_lab.auditing.")}
         assert seen <= {*AUDIT[: AUDIT.index(part) + 1]}, f"{dotted(path)} imports {seen}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=dotted)
+def test_no_name_of_a_package_hides_a_module(path: Path) -> None:
+    modules = {name.rpartition(".")[2] for name in NAMES if name.rpartition(".")[0] == dotted(path)}
+    exported = {
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    assert modules & exported <= ({"advantages"} if dotted(path) == "maxpo_lab" else set())
 
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted)

@@ -4,11 +4,12 @@
 stack of policies as its parameters; an ``Arm`` is a rule with a step size and a schedule of K.
 """
 
-from .arms import EXACT, Arm, Schedule, constant, k_at
+from .arms import EXACT, Arm
 from .optimisers import SGD, Adam, Optimiser
-from .signal import Signal, signal
+from .protocol import World, objective
+from .signals import Signal, signal
 from .trainer import Trace, train
-from .worlds import World, objective, world_of
+from .worlds import world_of
 
 __all__ = [
     "EXACT",
@@ -16,12 +17,9 @@ __all__ = [
     "Adam",
     "Arm",
     "Optimiser",
-    "Schedule",
     "Signal",
     "Trace",
     "World",
-    "constant",
-    "k_at",
     "objective",
     "signal",
     "train",

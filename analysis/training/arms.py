@@ -11,14 +11,11 @@ import numpy.typing as npt
 import torch
 
 from maxpo_lab import rules
-from maxpo_lab.groups import whole_number
+from maxpo_lab.integrations.schedules import KSteps
 from maxpo_lab.monte_carlo.one_sort import OneSort, from_one_sort, stacked
 from maxpo_lab.precision import as_numpy
 
 Float = npt.NDArray[np.float64]
-
-#: K by phases: (first step, K) pairs, the first of them at step 0.
-Schedule = tuple[tuple[int, int], ...]
 
 #: In place of a rule: the exact gradient of J_K, without sampling.
 EXACT: Final = "exact"
@@ -36,41 +33,21 @@ class Arm:
     step_size
         Positive and finite.
     schedule
-        K by phases; ``constant(k)`` for one K.
+        K by phases; ``KSteps({0: k})`` for one K.
 
     Raises
     ------
     ValueError
-        A step size that is not positive and finite; a schedule that does not begin at step 0, whose steps do
-        not increase, or with K below 1.
+        A step size that is not positive and finite.
     """
 
     rule: str | rules.Rule
     step_size: float
-    schedule: Schedule
+    schedule: KSteps
 
     def __post_init__(self) -> None:
         if not 0 < self.step_size < float("inf"):
             raise ValueError(f"step_size={self.step_size}: must be positive and finite, e.g. step_size=1.0")
-        first = [whole_number(step, "schedule") for step, _ in self.schedule]
-        if not first or first[0] != 0 or sorted(set(first)) != first:
-            raise ValueError(
-                f"schedule={self.schedule}: (first step, K) pairs must begin at step 0 and go on to later "
-                f"steps, e.g. ((0, 8), (200, 1))"
-            )
-        for _, k in self.schedule:
-            if whole_number(k, "schedule") < 1:
-                raise ValueError(f"schedule={self.schedule}: K must be at least 1")
-
-
-def constant(k: int) -> Schedule:
-    """The schedule of one K."""
-    return ((0, k),)
-
-
-def k_at(schedule: Schedule, step: int) -> int:
-    """K of the step from ``step`` to the next."""
-    return next(k for first, k in reversed(schedule) if first <= step)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from envs.mdp import Layer, Unrolled
 from envs.tabular import TabularSpecimen
+from envs.unrolling import Layer, Unrolled, unroll
 
-from .worlds import Spread, Uniforms
+from .protocol import Spread, Uniforms
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
@@ -81,7 +81,7 @@ class TabularWorld:
     def of(cls, specimen: TabularSpecimen, start: Float) -> Self:
         """The world of a specimen. Cost: the edges of all prompts."""
         mdp = specimen.mdp
-        unrolled = [mdp.unroll(prompt) for prompt in range(specimen.prompts)]
+        unrolled = [unroll(mdp, prompt) for prompt in range(specimen.prompts)]
         values = np.unique(np.concatenate([each.returns for each in unrolled]))
         best = np.array([each.returns[-1] for each in unrolled])
         sizes = [len(each.start) for each in unrolled]

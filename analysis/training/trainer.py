@@ -11,9 +11,9 @@ import torch
 
 from maxpo_lab.groups import as_group_size, whole_number
 
-from .arms import EXACT, Arm, ArmRules, k_at
+from .arms import EXACT, Arm, ArmRules
 from .optimisers import Optimiser
-from .worlds import Uniforms, World, objective
+from .protocol import Uniforms, World, objective
 
 Float = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
@@ -145,7 +145,7 @@ class _Ascent:
         self.exact = [i for i, arm in enumerate(arms) if arm.rule == EXACT]
         self.sampled = [i for i, arm in enumerate(arms) if arm.rule != EXACT]
         # Of all phases before the first step: a rule is refused before anything is trained.
-        starts = {first for arm in arms for first, _ in arm.schedule}
+        starts = {first for arm in arms for first in arm.schedule.starts}
         values, batch = world.values.numpy(), groups * uniforms.seeds
         self._rules = {
             ks: ArmRules.of([arms[i] for i in self.sampled], ks, n, values=values, batch=batch)
@@ -163,7 +163,7 @@ class _Ascent:
             if whole:
                 return found
             gradient[self.sampled] = found
-        ks = [k_at(self.arms[i].schedule, step) for i in self.exact]
+        ks = [self.arms[i].schedule(step) for i in self.exact]
         for k in sorted(set(ks)):
             places = [i for i, own in zip(self.exact, ks, strict=True) if own == k]
             leaf = theta[places].requires_grad_()
@@ -173,7 +173,7 @@ class _Ascent:
 
     def _ks(self, step: int) -> tuple[int, ...]:
         """K of every sampled arm."""
-        return tuple(k_at(self.arms[i].schedule, step) for i in self.sampled)
+        return tuple(self.arms[i].schedule(step) for i in self.sampled)
 
 
 def _evaluated(world: World, theta: torch.Tensor, k: int) -> tuple[torch.Tensor, ...]:

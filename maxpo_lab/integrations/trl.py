@@ -26,13 +26,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..advantages import advantages
 from ..estimators import Estimator, get_estimator
-from ..groups import as_k, whole_number
+from ..groups import as_k
+from .schedules import KSteps
 
 try:
     import torch
@@ -43,6 +44,8 @@ except ModuleNotFoundError as error:
     if error.name not in {"torch", "transformers", "trl"}:
         raise
     raise ImportError("maxpo_lab.integrations.trl needs TRL: pip install 'maxpo-lab[trl]'") from error
+
+__all__ = ["TESTED", "KSteps", "MaxPOTrainer", "TRLChangedError"]
 
 TESTED = "1.16"
 
@@ -67,41 +70,6 @@ class TRLChangedError(RuntimeError):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class KSteps:
-    """A piecewise constant k: ``KSteps({0: 8, 100: 1})`` is 8 up to step 99 and 1 from step 100 on.
-
-    Parameters
-    ----------
-    starts
-        The k from each step on, steps as ``TrainerState.global_step`` counts them (optimizer steps, from 0).
-
-    Raises
-    ------
-    TypeError
-        ``starts`` is not a mapping, or a step or a k is not an integer.
-    ValueError
-        No k for step 0, a negative step, or a k below 1.
-    """
-
-    starts: Mapping[int, int]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.starts, Mapping):
-            raise TypeError(
-                f"starts={self.starts!r} is a {type(self.starts).__name__}: it must map steps to k, "
-                f"e.g. {{0: 8, 100: 1}}"
-            )
-        checked = {whole_number(step, "step"): as_k(k) for step, k in self.starts.items()}
-        if min(checked, default=None) != 0:
-            raise ValueError(f"starts={dict(self.starts)}: the first step must be 0, e.g. {{0: 8, 100: 1}}")
-        object.__setattr__(self, "starts", dict(sorted(checked.items())))
-
-    def __call__(self, state: TrainerState) -> int:
-        """The k at ``state.global_step``."""
-        return self.starts[max(start for start in self.starts if start <= state.global_step)]
-
-
 class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
     r"""``trl.GRPOTrainer`` that trains on ``maxpo_lab.advantages`` in place of its own.
 
@@ -119,8 +87,9 @@ class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
         A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"`` (see ``get_estimator``), or an ``Estimator``.
     k
         The K of max@K; a rule for the mean reward takes it and does not use it. Or a schedule such as
-        ``KSteps({0: 8, 100: 1})``: a callable, given the ``TrainerState`` whenever completions are generated
-        (in training, every ``steps_per_generation * num_iterations`` micro-batches).
+        ``KSteps({0: 8, 100: 1})``, in optimizer steps, or a callable from the ``TrainerState`` to k; asked
+        whenever completions are generated (in training, every ``steps_per_generation * num_iterations``
+        micro-batches).
     small_groups
         In training, a group that unscored rollouts leave too small for the rule gets 0, or is an error. One
         without any scored rollout gets 0 either way, as in ``advantages``.
@@ -168,7 +137,7 @@ class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
         args: Any = None,
         *others: Any,
         estimator: str | Estimator = "maxpo",
-        k: int | Callable[[TrainerState], int],
+        k: int | KSteps | Callable[[TrainerState], int],
         small_groups: Literal["zero", "raise"] = "zero",
         **settings: Any,
     ) -> None:
@@ -235,7 +204,8 @@ class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
     def _k_now(self, n: int | None) -> int:
         """The k of this step; where a group size is given, the rule is defined at the two."""
         step = self.state.global_step
-        given = self.k(self.state) if callable(self.k) else self.k
+        at = step if isinstance(self.k, KSteps) else self.state
+        given = self.k(at) if callable(self.k) else self.k
         try:
             k = as_k(given)
         except (TypeError, ValueError) as error:

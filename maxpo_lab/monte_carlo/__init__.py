@@ -1,8 +1,8 @@
 """Moments of a gradient estimate by sampling, where no exact oracle exists, or to check one.
 
 ``experiments`` checks what is asked for, ``shards`` measures one shard of the sample, ``accumulators`` merges
-shards along a fixed tree, ``estimates`` gives every figure its standard error, ``sampled`` is the front door;
-``devices`` holds all that depends on a device. Needs torch.
+shards along a fixed tree, ``estimates`` gives every figure its standard error, ``sampled`` is the front door.
+Needs torch.
 """
 
 from .accumulators import Accumulator, ShardTree, merge

@@ -11,9 +11,9 @@ from itertools import islice
 import numpy.typing as npt
 import torch
 
+from .. import devices
 from ..groups import whole_number
 from ..samplers import Sampler
-from . import devices
 from .accumulators import Accumulator, Float, ShardTree
 from .estimates import INFORMATIVE, Estimate, Figure, RuleMoments, estimate, rule_moments, smooth_figures
 from .experiments import (

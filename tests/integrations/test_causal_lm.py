@@ -28,15 +28,11 @@ from analysis.studies.llm.design import (  # noqa: E402
 )
 from analysis.studies.llm.study import Row, evaluation_points, pass_at, questions  # noqa: E402
 from envs import ChainSum  # noqa: E402
-from envs.causal_lm import (  # noqa: E402
-    END,
-    Questions,
-    causal_lm,
-    digit_tokenizer,
-    exact_policy,
-    success,
-    supervise,
-)
+from envs.causal_lm import END, causal_lm, digit_tokenizer  # noqa: E402
+from envs.completions import success  # noqa: E402
+from envs.exact_lm import exact_policy  # noqa: E402
+from envs.questions import Questions  # noqa: E402
+from envs.supervised import supervise  # noqa: E402
 from maxpo_lab import get_estimator  # noqa: E402
 
 VERIFIERS = ("chain", "answer")

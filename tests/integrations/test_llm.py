@@ -20,7 +20,7 @@ from analysis import report, runner  # noqa: E402
 from analysis.studies.llm import STUDY, study  # noqa: E402
 from analysis.studies.llm.design import HELD_OUT, REFERENCE, SHARED, STARTS, Training  # noqa: E402
 from analysis.studies.llm.study import _only_errors, measure, questions, train, warm_start  # noqa: E402
-from envs.causal_lm import success  # noqa: E402
+from envs.completions import success  # noqa: E402
 
 #: 1 in a million by a normal deviate, for each of some tens of z-scores here.
 FAR = 5.0

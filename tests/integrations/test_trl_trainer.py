@@ -252,23 +252,6 @@ def test_a_schedule_of_ones_own_knows_the_end_and_is_checked_at_each_step(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("starts", "error", "message"),
-    [
-        ({}, ValueError, "first step must be 0"),
-        ({5: 2}, ValueError, "first step must be 0"),
-        ({-1: 2, 0: 1}, ValueError, "first step must be 0"),
-        ({0: 0}, ValueError, "k >= 1"),
-        ({0: 1.5}, TypeError, "must be an int"),
-        ({0.5: 1}, TypeError, "step=0.5"),
-        ([8, 1], TypeError, "must map steps to k"),
-    ],
-)
-def test_steps_of_k_that_make_no_schedule(starts: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        KSteps(starts)
-
-
-@pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
         ({"scale_rewards": "group"}, ValueError, "scale_rewards='group': .*scale_rewards='none'"),

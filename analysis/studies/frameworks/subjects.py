@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from maxpo_lab import get_estimator
-from maxpo_lab.defects import EASYR1_ISSUE_585
+
+from .defects import EASYR1_ISSUE_585
 
 #: Where the numbers come from: the package itself, or this project's rule made after its code.
 Origin = Literal["verl", "TRL", "as coded"]

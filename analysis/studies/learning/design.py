@@ -12,10 +12,11 @@ import numpy.typing as npt
 from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit
 from envs.paths import TrainingPath
 from envs.specimen import ExactSpecimen
+from maxpo_lab.integrations.schedules import KSteps
 
 from ...presets import Preset
 from ...specimens import noisy_start
-from ...training import SGD, Adam, Optimiser, Schedule, constant
+from ...training import SGD, Adam, Optimiser
 
 Float = npt.NDArray[np.float64]
 
@@ -133,14 +134,14 @@ class Condition:
     start: Literal["sparse", "moderate"] = "sparse"
     annealed: bool = False
 
-    def schedules(self, steps: int) -> dict[str, Schedule]:
+    def schedules(self, steps: int) -> dict[str, KSteps]:
         """The schedules of K by their names."""
         if not self.annealed:
-            return {f"K = {self.k}": constant(self.k)}
+            return {f"K = {self.k}": KSteps({0: self.k})}
         return {
-            f"K = {self.k}": constant(self.k),
-            f"K = {self.k}, then 1": ((0, self.k), (steps // 2, 1)),
-            "K = 1": constant(1),
+            f"K = {self.k}": KSteps({0: self.k}),
+            f"K = {self.k}, then 1": KSteps({0: self.k, steps // 2: 1}),
+            "K = 1": KSteps({0: 1}),
         }
 
 

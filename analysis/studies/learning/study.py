@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from envs.specimen import ExactSpecimen
 from maxpo_lab import get_estimator
+from maxpo_lab.integrations.schedules import KSteps
 
 from ...statistics import Interval, interquartile_mean, interquartile_mean_interval
-from ...training import EXACT, Arm, Schedule, Trace, World, signal, train, world_of
+from ...training import EXACT, Arm, Trace, World, signal, train, world_of
 from .design import (
     ALIKE,
     CONDITIONS,
@@ -99,7 +100,7 @@ class Contestant:
     """A rule with a schedule of K, the row that it begins, and the step sizes it is shown at."""
 
     rule: str
-    schedule: Schedule
+    schedule: KSteps
     row: Row
     sizes: tuple[tuple[str, float], ...] = ()
 
@@ -188,9 +189,9 @@ def _contestants(setting: _Setting) -> Iterator[Contestant | Row]:
                 yield Contestant(rule, schedule, row)
 
 
-def _why_not(setting: _Setting, name: str, schedule: Schedule) -> str | None:
+def _why_not(setting: _Setting, name: str, schedule: KSteps) -> str | None:
     rule = get_estimator(name)
-    reasons = [rule.why_not(setting.condition.n, k) for _, k in schedule]
+    reasons = [rule.why_not(setting.condition.n, k) for k in schedule.starts.values()]
     return next(filter(None, reasons), None) or rule.why_not_rewards(setting.world.values.numpy())
 
 

@@ -43,7 +43,7 @@ from .design import (
 if TYPE_CHECKING:
     import transformers
 
-    from envs.causal_lm import Questions
+    from envs.questions import Questions
 
 Float = npt.NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def measure(cell: Cell) -> list[Row]:
 @cache
 def questions(verifier: Verifier) -> tuple[Questions, Questions]:
     """Prompts to train on, and the held-out ones: the same for both verifiers."""
-    from envs.causal_lm import Questions  # noqa: PLC0415 - transformers takes seconds to import
+    from envs.questions import Questions  # noqa: PLC0415 - transformers takes seconds to import
 
     return Questions.split(ChainSum(BASE, DIGITS, verifier=verifier), held_out=HELD_OUT)
 
@@ -120,7 +120,9 @@ def warm_start(verifier: Verifier) -> transformers.Qwen2ForCausalLM:
 @cache
 def _warm_start(verifier: Verifier) -> transformers.Qwen2ForCausalLM:
     """A random model after supervised steps on right chains, up to the first evaluation above the start."""
-    from envs.causal_lm import causal_lm, success, supervise  # noqa: PLC0415
+    from envs.causal_lm import causal_lm  # noqa: PLC0415
+    from envs.completions import success  # noqa: PLC0415
+    from envs.supervised import supervise  # noqa: PLC0415
 
     train, held_out = questions(verifier)
     model = causal_lm(train.task)
@@ -226,7 +228,7 @@ def _run(cell: Training) -> list[Row]:
 
 
 def _evaluated(model: transformers.PreTrainedModel, cell: Training, step: int) -> Row:
-    from envs.causal_lm import success  # noqa: PLC0415
+    from envs.completions import success  # noqa: PLC0415
 
     found = success(model, questions(cell.verifier)[1])
     chain = found if cell.verifier == "chain" else success(model, questions("chain")[1])
@@ -266,7 +268,8 @@ def _sampled(trainer: Any, held_out: Questions) -> tuple[float, float]:
 
 
 def _variances(cell: Variance) -> list[Row]:
-    from envs.causal_lm import Questions, exact_policy  # noqa: PLC0415
+    from envs.exact_lm import exact_policy  # noqa: PLC0415
+    from envs.questions import Questions  # noqa: PLC0415
 
     model = warm_start(cell.verifier)
     if cell.checkpoint == "trained":

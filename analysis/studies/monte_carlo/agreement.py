@@ -181,6 +181,6 @@ def cells(preset: Preset) -> list[Agreement | Devices]:
 
 
 def _accelerators() -> list[str]:
-    from maxpo_lab.monte_carlo import devices  # noqa: PLC0415 - torch takes a second to import
+    from maxpo_lab import devices  # noqa: PLC0415 - torch takes a second to import
 
     return [name for name in devices.present() if name != "cpu"]

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from specimen_witness import FALSE_ALARM, check_frequencies
 
 import maxpo_lab as ml
-from envs import episodes
-from envs.episodes import AliasTable, EpisodeScores
+from envs import episode_scores
+from envs.alias import AliasTable
+from envs.episode_scores import EpisodeScores
 from envs.mdp import TabularMDP
 from envs.stepping import TabularEnv
 
@@ -158,7 +159,7 @@ def test_implicit_scores_equal_explicit_ones(name: str, device: str, monkeypatch
     put = {"dtype": torch.float64, "generator": generator, "device": device}
     direction = torch.randn(d, **put)
     # Blocks of 7 groups, so that there are several, and one that is not full.
-    monkeypatch.setattr(episodes, "BLOCK", 7 * d)
+    monkeypatch.setattr(episode_scores, "BLOCK", 7 * d)
     for lead in ((), (3,), (2, 2)):
         advantages = torch.randn(*lead, groups, n, **put)
         sums = torch.einsum("...gi,gid->...gd", advantages, stacked)

@@ -11,8 +11,10 @@ from episode_witness import grid, lock, process, purses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs import mdp as module
-from envs.mdp import TabularMDP, Units
+from envs import unrolling
+from envs.mdp import TabularMDP
+from envs.units import Units
+from envs.unrolling import unroll
 
 #: Two states, two actions: action 0 stays or goes on, action 1 ends.
 TABLE = {
@@ -78,7 +80,7 @@ def test_other_types_and_empty_tables_are_refused() -> None:
 
 def test_a_state_without_transitions_may_only_end_episodes() -> None:
     ends = {0: {0: [(1.0, 1, 1.0, True)]}}
-    assert TabularMDP.from_table(ends, [1.0, 0.0], horizon=2).unroll(0).returns.tolist() == [1.0]
+    assert unroll(TabularMDP.from_table(ends, [1.0, 0.0], horizon=2), 0).returns.tolist() == [1.0]
     goes_on = {0: {0: [(1.0, 1, 1.0, False)]}}
     with pytest.raises(ValueError, match="state 1, action 0 sum to 0"):
         TabularMDP.from_table(goes_on, [1.0, 0.0], horizon=2)
@@ -137,13 +139,13 @@ def test_rewards_too_small_beside_the_largest_are_refused() -> None:
     table = {0: {0: [(0.5, 0, 1e-13, True), (0.5, 0, 1.0, True)]}}
     mdp = TabularMDP.from_table(table, [1.0], horizon=1)
     with pytest.raises(ValueError, match=r"from 1e-13 to 1\.0 in size.*12 digits"):
-        mdp.unroll(0)
+        unroll(mdp, 0)
 
 
 def test_unrolling_reaches_all_and_nothing_else() -> None:
     """Nodes by step, against sets grown by hand; every edge leaves a node and arrives somewhere."""
     table, horizon = grid(), 4
-    unrolled = process(table, [{0: 0.5, 6: 0.5}], horizon).mdp.unroll(0)
+    unrolled = unroll(process(table, [{0: 0.5, 6: 0.5}], horizon).mdp, 0)
     nodes, ends = {0, 6}, set()
     for step, layer in enumerate(unrolled.layers):
         assert set(layer.observation) == nodes
@@ -162,11 +164,11 @@ def test_unrolling_reaches_all_and_nothing_else() -> None:
 
 def test_unrolling_stops_where_all_has_ended() -> None:
     mdp = process(lock(2, 1), [{0: 1.0}], 1000).mdp
-    assert [layer.targets for layer in mdp.unroll(0).layers] == [2, 1]
+    assert [layer.targets for layer in unroll(mdp, 0).layers] == [2, 1]
 
 
 def test_returns_that_meet_in_decimals_are_one_level() -> None:
-    returns = process(purses(), [{0: 1.0}], 5).mdp.unroll(0).returns
+    returns = unroll(process(purses(), [{0: 1.0}], 5).mdp, 0).returns
     tenths = np.rint(returns * 10)
     assert len(set(tenths)) == len(returns)
     np.testing.assert_array_equal(returns, tenths / 10)
@@ -175,11 +177,11 @@ def test_returns_that_meet_in_decimals_are_one_level() -> None:
 def test_transitions_of_probability_zero_are_left_out() -> None:
     table = {0: {0: [(1.0, 0, 1.0, True), (0.0, 1, 5.0, False)]}}
     mdp = TabularMDP.from_table(table, [1.0, 0.0], horizon=3)
-    assert mdp.unroll(0).returns.tolist() == [1.0]
+    assert unroll(mdp, 0).returns.tolist() == [1.0]
     assert mdp.edges[0].tolist() == [0]
 
 
 def test_too_many_transitions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_EDGES", 100)
+    monkeypatch.setattr(unrolling, "MAX_EDGES", 100)
     with pytest.raises(ValueError, match=r"more than 100 transitions in 3 of horizon=50 steps.*shorter"):
-        process(grid(), [{0: 1.0}], 50).mdp.unroll(0)
+        unroll(process(grid(), [{0: 1.0}], 50).mdp, 0)

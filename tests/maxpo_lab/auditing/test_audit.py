@@ -12,11 +12,11 @@ from faulty_rules import FAULTS, Fault, baseline_with_self, hanging, ignored_k, 
 from rich.console import Console
 
 import maxpo_lab as ml
+from analysis.studies.frameworks.defects import EASYR1_ISSUE_585
 from maxpo_lab import theory
 from maxpo_lab.auditing import adapt
 from maxpo_lab.auditing.audit_rule import decide
 from maxpo_lab.auditing.decide import claims, pairs
-from maxpo_lab.defects import EASYR1_ISSUE_585
 from maxpo_lab.objectives import max_at
 from maxpo_lab.precision import FLOAT64
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
+from maxpo_lab.integrations.schedules import KSteps
 from maxpo_lab.monte_carlo import batched_rules
 from maxpo_lab.monte_carlo.one_sort import from_one_sort, stacked
 
 torch = pytest.importorskip("torch")
 
-from analysis.training import Arm, constant  # noqa: E402
+from analysis.training import Arm  # noqa: E402
 from analysis.training.arms import ArmRules  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -55,7 +56,7 @@ def test_arms_together_give_what_each_gives_alone(alone: bool) -> None:
     """Each arm on rewards of its own, with its own K, beside a rule that is called by itself."""
     pairs = [(name, k) for k in (1, 2, 4) for name in real_rules(k)]
     pairs = pairs[:1] if alone else [*pairs, ("grpo", 1)]
-    arms = [Arm(rule=name, step_size=1.0, schedule=constant(k)) for name, k in pairs]
+    arms = [Arm(rule=name, step_size=1.0, schedule=KSteps({0: k})) for name, k in pairs]
     rewards = torch.stack([REWARDS.roll(arm, 0) for arm in range(len(arms))])
     found = ArmRules.of(arms, [k for _, k in pairs], 4)(rewards)
     for (name, k), own, advantages in zip(pairs, rewards, found, strict=True):

@@ -22,6 +22,7 @@ from scipy.special import ndtri
 import maxpo_lab as ml
 from envs import SparseBandit
 from envs.sampling import CategoricalSampler
+from maxpo_lab import devices
 from maxpo_lab.monte_carlo import (
     Estimate,
     Experiment,
@@ -29,7 +30,6 @@ from maxpo_lab.monte_carlo import (
     ShardTree,
     Until,
     batched_rules,
-    devices,
     experiment,
     finish,
     measure_shard,

@@ -24,9 +24,10 @@ from maxpo_lab.refusals import (
 
 torch = pytest.importorskip("torch")
 
-from analysis.training import SGD, Arm, constant, signal, train, world_of  # noqa: E402
+from analysis.training import SGD, Arm, signal, train, world_of  # noqa: E402
 from analysis.training.arms import ArmRules  # noqa: E402
 from envs import SparseBandit  # noqa: E402
+from maxpo_lab.integrations.schedules import KSteps  # noqa: E402
 from maxpo_lab.monte_carlo import experiment  # noqa: E402
 from maxpo_lab.monte_carlo.batched_rules import admit as admit_together  # noqa: E402
 
@@ -205,8 +206,8 @@ def trained(rule: Rule) -> Any:
     return train(
         world_of(BANDIT),
         [
-            Arm(rule="maxpo", step_size=0.1, schedule=constant(K)),
-            Arm(rule=rule, step_size=0.1, schedule=((0, K), (5, 1))),
+            Arm(rule="maxpo", step_size=0.1, schedule=KSteps({0: K})),
+            Arm(rule=rule, step_size=0.1, schedule=KSteps({0: K, 5: 1})),
         ],
         n=N,
         groups=2,
@@ -224,7 +225,7 @@ def sampled(rule: Rule, **changes: Any) -> Any:
 
 
 def one_arm(rule: Rule) -> Any:
-    return ArmRules.of([Arm(rule=rule, step_size=1.0, schedule=constant(K))], [K], N)
+    return ArmRules.of([Arm(rule=rule, step_size=1.0, schedule=KSteps({0: K}))], [K], N)
 
 
 #: What evaluates rules and takes a group's advantages for its own, by module and name. Whatever else takes a
@@ -250,7 +251,7 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     "maxpo_lab.rules.admit": lambda rule: rules.admit(rule, N, K),
     "analysis.training.trainer.train": trained,
     "analysis.training.arms.ArmRules.of": one_arm,
-    "analysis.training.signal.signal": lambda rule: signal(BANDIT, BANDIT.theta, rule, n=N, k=K, groups=2),
+    "analysis.training.signals.signal": lambda rule: signal(BANDIT, BANDIT.theta, rule, n=N, k=K, groups=2),
 }
 #: Takes arms, whose rules are in them.
 BY_ARMS = {"analysis.training.trainer.train", "analysis.training.arms.ArmRules.of"}
@@ -376,7 +377,7 @@ def test_a_rule_is_tried_in_batches_as_large_as_they_come() -> None:
     with pytest.raises(CoupledRowsError, match="in_large_batches"):
         train(
             world_of(BANDIT),
-            [Arm(rule=in_large_batches, step_size=0.1, schedule=constant(K))],
+            [Arm(rule=in_large_batches, step_size=0.1, schedule=KSteps({0: K}))],
             n=N,
             groups=8,
             steps=1,

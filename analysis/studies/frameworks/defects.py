@@ -1,12 +1,12 @@
-"""Defects of published code, kept as specimens for the audit; not offered as estimators."""
+"""Defects of published code, kept as specimens for the audit; no estimators of the catalogue."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .estimators.base import Claims, Estimator, Laws
-from .estimators.standardised import deviations, standard_deviation
-from .groups import Array, Namespace
+from maxpo_lab.estimators.base import Claims, Estimator, Laws
+from maxpo_lab.estimators.standardised import deviations, standard_deviation
+from maxpo_lab.groups import Array, Namespace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ import torch
 from envs.next_token import NextToken
 from envs.sequence import SequencePolicy
 
-from .worlds import Spread, Uniforms
+from .protocol import Spread, Uniforms
 
 Float = npt.NDArray[np.float64]
 
