@@ -9,7 +9,7 @@ import pandas as pd
 
 from maxpo_lab import get_estimator
 
-from .study import get_study
+from .registry import get_study
 
 _BLOCK = re.compile(r"(<!-- estimators:.*?-->\n).*?(<!-- /estimators -->)", re.DOTALL)
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..order_statistics import PREFIX, drawn_below, objective_weights
 from ..weights import Coefficients, gap_positions
-from .base import Claims, RankLinear
+from .base import RankLinear
+from .claims import Claims
 
 #: What ``list_estimators`` shows of this family; any argument can be asked for by name.
 LISTED = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
