@@ -76,7 +76,8 @@ def tables_on(
     The latest ``KEPT`` are kept, with the callables that gave the coefficients, by which they are found
     again. Cost O(n) the first time.
     """
-    return _kept(coefficients, n, k, xp, _hashable(device))
+    made: Tables = _kept(coefficients, n, k, xp, _hashable(device))
+    return made
 
 
 def vector_on(vector: Callable[[int, int], Vector], n: int, k: int, xp: Namespace, device: Any) -> Array:
