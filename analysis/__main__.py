@@ -26,7 +26,8 @@ from rich.table import Table
 from . import engines, gallery, locks, manifest, report, rules_page, runner, tracking
 from .engines import Engine
 from .presets import Preset
-from .study import Study, get_study, list_studies
+from .registry import get_study, list_studies
+from .study import Study
 
 app = typer.Typer(
     name="python -m analysis",

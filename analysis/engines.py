@@ -21,8 +21,8 @@ import joblib
 from threadpoolctl import threadpool_limits
 
 from . import sources
+from .registry import get_study
 from .store import encode
-from .study import get_study
 
 Engine = Literal["local", "ray"]
 

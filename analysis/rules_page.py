@@ -9,7 +9,7 @@ import pandas as pd
 
 from maxpo_lab import get_estimator
 
-from .study import get_study
+from .registry import get_study
 
 #: The page, from the root of the checkout.
 PAGE = Path("docs/reference/rules.md")

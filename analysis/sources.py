@@ -15,7 +15,7 @@ import envs
 import maxpo_lab
 
 from .imports import Closure, closure, parsed
-from .study import get_study
+from .registry import get_study
 
 _PACKAGES: Mapping[str, Path] = {
     "maxpo_lab": Path(maxpo_lab.__path__[0]),

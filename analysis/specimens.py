@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,6 +13,7 @@ from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit, fr
 from envs.paths import TrainingPath
 from envs.specimen import ExactSpecimen
 from maxpo_lab import RewardLevels
+from maxpo_lab.registry import Registry
 
 #: Root of the random policies.
 SEED = 260606080
@@ -54,21 +55,26 @@ def _gru() -> ExactSpecimen:
     return SequencePolicy(CombinationLock(length=4, choices=4, credit="prefix"), "gru")
 
 
-SUBJECTS: Mapping[str, Subject] = {
-    "bandit, many correct": Subject(make=lambda: SparseBandit(arms=100, good=10)),
-    "bandit, one correct": Subject(make=lambda: SparseBandit(arms=10, good=1)),
-    "bandit, graded": Subject(make=lambda: SparseBandit(arms=100, good=12, grades=(0.25, 0.5, 0.75, 1.0))),
-    "prompt of a batch": Subject(make=PromptBandit, prompt=16),
-    "lock": Subject(make=lambda: CombinationLock(length=4, choices=4), noise=0.5),
-    "maze": Subject(make=lambda: Maze(goals=(1.0,)), noise=0.5),
-    "maze, graded": Subject(make=lambda: Maze("cross"), noise=0.5),
-    "chain": Subject(make=lambda: ChainSum(base=5, digits=3, verifier="chain"), prompt=7, noise=0.5),
-    "chain, credit": Subject(make=lambda: ChainSum(base=5, digits=3, credit=0.2), prompt=7, noise=0.5),
-    "lake": Subject(make=lambda: from_gymnasium("FrozenLake-v1", horizon=100), noise=0.5, reach=0.5),
-    "cliff": Subject(make=lambda: from_gymnasium("CliffWalking-v1", horizon=20), noise=0.5),
-    "transformer": Subject(make=_transformer, noise=0.0),
-    "gru, credit": Subject(make=_gru, noise=0.0),
-}
+SUBJECTS: Registry[Subject] = Registry(
+    "specimen",
+    {
+        "bandit, many correct": Subject(make=lambda: SparseBandit(arms=100, good=10)),
+        "bandit, one correct": Subject(make=lambda: SparseBandit(arms=10, good=1)),
+        "bandit, graded": Subject(
+            make=lambda: SparseBandit(arms=100, good=12, grades=(0.25, 0.5, 0.75, 1.0))
+        ),
+        "prompt of a batch": Subject(make=PromptBandit, prompt=16),
+        "lock": Subject(make=lambda: CombinationLock(length=4, choices=4), noise=0.5),
+        "maze": Subject(make=lambda: Maze(goals=(1.0,)), noise=0.5),
+        "maze, graded": Subject(make=lambda: Maze("cross"), noise=0.5),
+        "chain": Subject(make=lambda: ChainSum(base=5, digits=3, verifier="chain"), prompt=7, noise=0.5),
+        "chain, credit": Subject(make=lambda: ChainSum(base=5, digits=3, credit=0.2), prompt=7, noise=0.5),
+        "lake": Subject(make=lambda: from_gymnasium("FrozenLake-v1", horizon=100), noise=0.5, reach=0.5),
+        "cliff": Subject(make=lambda: from_gymnasium("CliffWalking-v1", horizon=20), noise=0.5),
+        "transformer": Subject(make=_transformer, noise=0.0),
+        "gru, credit": Subject(make=_gru, noise=0.0),
+    },
+)
 
 
 @cache

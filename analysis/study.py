@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from . import studies
 from .presets import Preset
 
 if TYPE_CHECKING:
@@ -63,18 +59,3 @@ class Study:
     def missing(self) -> tuple[str, ...]:
         """Those of the needed packages that are not installed."""
         return tuple(package for package in self.needs if find_spec(package) is None)
-
-
-def list_studies() -> tuple[str, ...]:
-    """Names of all studies: the folders under ``analysis/studies``."""
-    found = iter_modules([str(Path(studies.__file__).parent)])
-    return tuple(sorted(module.name.replace("_", "-") for module in found))
-
-
-def get_study(name: str) -> Study:
-    """The study of this name; ValueError with the known ones where there is none."""
-    if name not in list_studies():
-        raise ValueError(f"study {name!r} does not exist; known: {', '.join(list_studies())}")
-    module = import_module(f"{studies.__name__}.{name.replace('-', '_')}")
-    study: Study = module.STUDY
-    return study

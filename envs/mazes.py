@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from maxpo_lab.registry import hint
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
@@ -161,11 +162,7 @@ def drawn(layout: str) -> str:
     text = inspect.cleandoc(layout)
     drawing = "\n" in text or bool(set(text) & {WALL, FLOOR}) or set(text) <= {START, *GOALS}
     if not drawing:
-        near = difflib.get_close_matches(layout, LAYOUTS, n=1)
-        raise ValueError(
-            f"layout={layout!r}: must be {', '.join(map(repr, LAYOUTS))} or a drawing"
-            f"{f'; did you mean {near[0]!r}?' if near else ''}"
-        )
+        raise ValueError(f"layout={layout!r}: must be a name or a drawing; {hint(layout, LAYOUTS)}")
     return text
 
 

@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import array_api_compat
 
 from .groups import Array, Namespace
-
-
-@dataclass(frozen=True, eq=False)
-class Tables:
-    r"""A rank-linear rule on one device, ready to be multiplied with gaps.
-
-    Attributes
-    ----------
-    up, down
-        What each gap pays to those above and below it, (..., n): with a 0 for the gap that is not there.
-    from_zero
-        Of a rule with an offset: the sums are counted from reward 0, not from the lowest, so that
-        ``offset R_(1)`` is not there to cancel. A gap around 0 is two gaps, and 0 itself is a level: what
-        rises above it takes ``above`` and ``below``, what falls below it ``above - offset`` and
-        ``below - offset``. Rewards [-1e16, 1] have gaps 1e16 and 1, and the 1 survives wherever the rule
-        gives 0 to the other. Error: a few eps of ``sum_j |dA_i/dR_j R_j|``. The two tables of what falls, and
-        two shares (..., 1) of the reward itself, above 0 and below.
-    """
-
-    up: Array
-    down: Array
-    from_zero: tuple[Array, Array, Array, Array] | None = None
+from .tables import Tables, tables
 
 
 def rank_linear(
@@ -73,35 +50,6 @@ def rank_linear(
     return from_tables(xp, rewards, made)
 
 
-def tables(
-    xp: Namespace,
-    *,
-    offset: float | Array,
-    above: Array,
-    below: Array,
-    penalties: Array | None = None,
-) -> Tables:
-    """What ``from_tables`` multiplies the sorted rewards with: the rule, as ``rank_linear`` takes it."""
-    if isinstance(offset, (int, float)) and not offset:
-        zero = _like(xp, 0.0, above)
-        return Tables(up=xp.concat([zero, above], axis=-1), down=xp.concat([below, zero], axis=-1))
-    offset = _like(xp, offset, above)
-    zero = xp.zeros_like(offset)
-    over, under = (
-        (above - offset, below - offset) if penalties is None else (penalties[0, ...], penalties[1, ...])
-    )
-    success = xp.concat([offset, above], axis=-1)
-    failure = xp.concat([under, -offset], axis=-1)
-    # What all of a rule's coefficients have in common multiplies the reward itself, where it rounds nothing:
-    # all of reinforce and of pkpo-s at K = 1, which give the rewards back.
-    own, cost = _common(xp, success), _common(xp, -failure)
-    return Tables(
-        up=success - own,
-        down=xp.concat([below, zero], axis=-1),
-        from_zero=(xp.concat([zero, over], axis=-1), failure + cost, own, cost),
-    )
-
-
 def from_tables(xp: Namespace, rewards: Array, made: Tables) -> Array:
     """``rank_linear`` of a rule whose tables were made before."""
     order = xp.argsort(rewards, axis=-1, stable=False)
@@ -129,22 +77,6 @@ def _both_ways(xp: Namespace, credit: Array, debit: Array) -> Array:
     """Sums of ``credit`` up to each rank, and of ``debit`` from it."""
     back = xp.flip(xp.cumulative_sum(xp.flip(debit, axis=-1), axis=-1), axis=-1)
     return xp.cumulative_sum(credit, axis=-1) + back
-
-
-def _common(xp: Namespace, coefficients: Array) -> Array:
-    """The coefficient (..., 1) nearest to 0 where all have one sign, else 0."""
-    least = xp.min(coefficients, axis=-1, keepdims=True)
-    most = xp.max(coefficients, axis=-1, keepdims=True)
-    return xp.clip(least, 0.0, None) + xp.clip(most, None, 0.0)
-
-
-def _like(xp: Namespace, value: float | Array, coefficients: Array) -> Array:
-    """A number, or an array (..., 1), as an array (..., 1) beside coefficients (..., n-1)."""
-    shape = (*coefficients.shape[:-1], 1)
-    if isinstance(value, (int, float)):
-        device = array_api_compat.device(coefficients)
-        return xp.full(shape, float(value), dtype=coefficients.dtype, device=device)
-    return xp.broadcast_to(value, shape)
 
 
 def _put_back(xp: Namespace, order: Array, ranked: Array) -> Array:

@@ -67,8 +67,7 @@ def prepare(
     as_objective(target, n, k, argument="target")
     if rewards not in REWARDS:
         raise ValueError(f"rewards={rewards!r}: must be {', '.join(REWARDS)}")
-    if signature not in SIGNATURES:
-        raise ValueError(f"signature={signature!r}: must be {', '.join(SIGNATURES)}")
+    SIGNATURES[signature]  # refuses an unknown one
     if not 0 < real_number(seconds, "seconds") < float("inf"):
         raise ValueError(f"seconds={seconds}: a call needs some time, e.g. seconds=10")
     function = get_estimator(rule) if isinstance(rule, str) else rule

@@ -4,45 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import array_api_compat
-import numpy as np
 
 from ..groups import Array, Namespace, as_group_size, as_rewards, whole_number
-from ..rank_linear import Tables, from_tables, tables
+from ..rank_linear import from_tables
+from ..tables import tables_on
 from ..tracing import untraced
 from ..weights import Coefficients
+from .claims import Claims, Laws
 
 #: Rewards a rule is defined on: any reals, numbers in [0, 1], or 0 and 1 alone.
 Domain = Literal["real", "unit", "binary"]
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What a rule's source, or the algebra, says of it; the exact moments decide whether it is so.
-
-    ``unbiased``: E[g] is the gradient of the rule's objective for every policy, at every valid
-    (n, k). ``centered``: the advantages of every realised group sum to 0.
-    """
-
-    unbiased: bool
-    centered: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Laws:
-    """How a rule answers to a change of the rewards' origin and unit.
-
-    ``shift_invariant``: adding a constant to a group changes nothing. ``scale``: what multiplying the rewards
-    by c > 0 does to the advantages: multiplies them by c (``"linear"``), nothing but for an epsilon
-    (``"invariant"``), or neither (``"none"``; of rules on 0/1 rewards too, where there is nothing to scale).
-    """
-
-    shift_invariant: bool = True
-    scale: Literal["linear", "invariant", "none"] = "linear"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +60,7 @@ class Estimator(ABC):
     objective: str
     uses_k: bool
     claims: Claims
-    laws: Laws = Laws()
+    laws: Laws = field(default_factory=Laws)
     domain: Domain = "real"
     degenerate: str = "a flat group gives 0"
     smallest_group: int = 1
@@ -135,8 +110,22 @@ class Estimator(ABC):
         return f"{self.name} is defined for {rule} alone, rewards hold {value:g}; use maxpo, defined for any"
 
     @abstractmethod
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
-        """The rule, on checked rewards (..., n)."""
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
+        """The rule on rewards known to be valid: no checks, and on an accelerator no wait for it.
+
+        Parameters
+        ----------
+        xp
+            Namespace of the rewards, ``array_api_compat.array_namespace(rewards)``.
+        rewards
+            Finite and of the rule's domain, (..., n), in a real floating dtype, off any graph.
+        k
+            An int at which ``why_not(n, k)`` is None.
+
+        Returns
+        -------
+        array (..., n), what the call gives, to the bit. Anything else where the rewards are not valid.
+        """
 
     @untraced
     def __call__(self, rewards: Any, k: int) -> Array:
@@ -152,7 +141,7 @@ class Estimator(ABC):
         n = rewards.shape[-1]
         if reason := self.why_not(n, k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        return self._advantages(xp, rewards, int(k))
+        return self.unchecked(xp, rewards, int(k))
 
 
 def _defined(n: int, k: int) -> str | None:
@@ -173,7 +162,7 @@ class RankLinear(Estimator):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for method in ("__call__", "_advantages"):
+        for method in ("__call__", "unchecked"):
             if getattr(cls, method) is not getattr(RankLinear, method):
                 raise TypeError(
                     f"{cls.__name__} is a RankLinear with a {method} of its own: a RankLinear is its "
@@ -192,16 +181,7 @@ class RankLinear(Estimator):
     def _undefined(self, n: int, k: int) -> str | None:
         return super()._undefined(n, k) or self.undefined(n, k)
 
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
+        """The coefficients, multiplied with the gaps of the sorted rewards. Cost O(n log n) a group."""
         device = array_api_compat.device(rewards)
-        return from_tables(xp, rewards, on_device(self, rewards.shape[-1], k, xp, device))
-
-
-@lru_cache(maxsize=256)
-def on_device(rule: RankLinear, n: int, k: int, xp: Namespace, device: Any) -> Tables:
-    """The tables of a rule for one namespace and device, made once."""
-    made = rule.table(n, k, False)
-    on_device = partial(xp.asarray, device=device, copy=True)
-    penalties = None if made.penalties is None else on_device(np.stack(made.penalties))
-    above, below = on_device(made.above), on_device(made.below)
-    return tables(xp, offset=float(made.offset), above=above, below=below, penalties=penalties)
+        return from_tables(xp, rewards, tables_on(self.coefficients, rewards.shape[-1], k, xp, device))

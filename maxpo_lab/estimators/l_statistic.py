@@ -6,7 +6,8 @@ from functools import partial
 
 from ..objectives import PREFIX, as_objective, drawn_below
 from ..weights import Coefficients, gap_positions
-from .base import Claims, RankLinear
+from .base import RankLinear
+from .claims import Claims
 
 #: What ``list_estimators`` shows of this family; any argument can be asked for by name.
 LISTED = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")

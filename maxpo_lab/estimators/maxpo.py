@@ -14,7 +14,8 @@ import numpy as np
 
 from ..groups import Array, Namespace, as_rewards
 from ..weights import Coefficients, gap_positions, subset_share
-from .base import Claims, RankLinear
+from .base import RankLinear
+from .claims import Claims
 
 
 def _why_not(n: int, k: int, *, name: str = "maxpo") -> str | None:

@@ -1,14 +1,13 @@
-"""MaxRL and its relatives: advantages divided by the success rate instead of its deviation."""
+"""MaxRL: advantages divided by the success rate instead of its deviation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ..groups import Array, Namespace
-from ..weights import Coefficients, gap_positions, subset_share
-from .base import Claims, Estimator, Laws, RankLinear
+from .base import Estimator
+from .claims import Claims, Laws
 from .numerals import numeral
-from .standardised import deviations
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -18,7 +17,7 @@ class SuccessNormalised(Estimator):
     eps: float
     all_fail: float
 
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         values = xp.astype(rewards, xp.float64)
         mean = xp.mean(values, axis=-1, keepdims=True)
         some = mean > 0
@@ -71,88 +70,4 @@ MAXRL_KEEP_FAILURES = SuccessNormalised(
     all_fail=-1.0,
 )
 
-
-def _tail(n: int, k: int, exact: bool) -> Coefficients:
-    m = gap_positions(n, exact=exact)
-    return Coefficients(offset=0, above=m / (n - m), below=-(m**0))
-
-
-TAILRL = RankLinear(
-    name="tailrl",
-    title="TailRL",
-    equation="A_(r) = B_(r) - mean B, B_(r) = n sum over j <= r of (R_(j) - R_(j-1)) / (n-j+1), R_(0) = 0",
-    citation="TailRL; on 0/1 rewards the numbers of maxrl",
-    objective="mean",
-    uses_k=False,
-    claims=Claims(unbiased=False, centered=True),
-    table=_tail,
-    smallest_group=2,
-)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MaxrlPkpo(Estimator):
-    r"""PKPO's binary weights, then a leave-one-out mean of the weighted rewards.
-
-    .. math:: a_i = R_i \binom{n-c}{K-1} \Big/ \binom{n-1}{K-1}, \qquad
-              A_i = \frac{n a_i - \sum_j a_j}{n-1} .
-
-    The second step biases it: a_j depends on R_i through the count c of successes.
-    """
-
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
-        n = rewards.shape[-1]
-        values = xp.astype(rewards, xp.float64)
-        share = xp.asarray(subset_share(n, k - 1).copy(), device=values.device)
-        failures = n - xp.astype(xp.sum(values, axis=-1, keepdims=True), xp.int64)
-        # With no success every a_i is 0; the index then only has to be a valid one.
-        index = xp.reshape(xp.clip(failures, None, n - 1), (-1,))
-        weight = xp.reshape(xp.take(share, index, axis=0), failures.shape)
-        weighted = values * weight
-        advantages = (n * weighted - xp.sum(weighted, axis=-1, keepdims=True)) / (n - 1)
-        return xp.astype(advantages, rewards.dtype)
-
-
-MAXRL_PKPO = MaxrlPkpo(
-    name="maxrl-pkpo",
-    title="PKPO of the MaxRL repository",
-    equation="A_i = (n a_i - sum a) / (n-1), a_i = R_i C(n-c, K-1) / C(n-1, K-1), c successes",
-    citation="tajwarfahim/maxrl",
-    objective="max@k",
-    uses_k=True,
-    claims=Claims(unbiased=False, centered=True),
-    domain="binary",
-    laws=Laws(shift_invariant=False, scale="none"),
-    smallest_group=2,
-    degenerate="no success: 0; all succeed: 0 for K >= 2",
-)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Reweighted(Estimator):
-    """RLOO times a plug-in estimate, from the others, of the pass@K weight ``K (1-p)^(K-1)``."""
-
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
-        n = rewards.shape[-1]
-        values = xp.astype(rewards, xp.float64)
-        others = (xp.sum(values, axis=-1, keepdims=True) - values) / (n - 1)
-        # Rounding must not turn 1 - (mean of the others) negative where all the others succeed.
-        failing = xp.clip(1.0 - others, 0.0, 1.0)
-        own = deviations(xp, rewards) * (n / (n - 1))
-        return xp.astype(k * failing ** (k - 1) * own, rewards.dtype)
-
-
-RLOO_REWEIGHTED = Reweighted(
-    name="rloo-reweighted",
-    title="Reweighted RLOO",
-    equation="A_i = K (1 - mean of the others)^(K-1) (R_i - mean of the others)",
-    citation="pass@K reweighting (family of arXiv 2510.23049) with a plug-in weight, rederived here",
-    objective="max@k",
-    uses_k=True,
-    claims=Claims(unbiased=False, centered=False),
-    domain="unit",
-    laws=Laws(shift_invariant=False, scale="none"),
-    smallest_group=2,
-)
-
-RULES = (maxrl(), MAXRL_KEEP_FAILURES, TAILRL, MAXRL_PKPO, RLOO_REWEIGHTED)
+RULES = (maxrl(), MAXRL_KEEP_FAILURES)

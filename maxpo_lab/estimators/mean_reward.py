@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..weights import Coefficients, gap_positions
-from .base import Claims, Laws, RankLinear
+from .base import RankLinear
+from .claims import Claims, Laws
 
 
 def _reinforce(n: int, k: int, exact: bool) -> Coefficients:

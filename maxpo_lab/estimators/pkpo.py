@@ -7,7 +7,8 @@ K-subsets of the others, ``h_i = q_i(K) - v_i(K-1)`` what i adds to K-1 others.
 from __future__ import annotations
 
 from ..weights import Coefficients, gap_positions, subset_share
-from .base import Claims, Laws, RankLinear
+from .base import RankLinear
+from .claims import Claims, Laws
 
 
 def _inclusion_value(n: int, k: int, exact: bool) -> Coefficients:

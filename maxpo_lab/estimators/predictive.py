@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..weights import Coefficients, gap_positions, subset_share
-from .base import Claims, RankLinear
+from .base import RankLinear
+from .claims import Claims
 
 
 def _predictive(n: int, k: int, exact: bool) -> Coefficients:

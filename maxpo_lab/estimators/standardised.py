@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..groups import Array, Namespace
-from .base import Claims, Estimator, Laws
+from .base import Estimator
+from .claims import Claims, Laws
 from .numerals import numeral
 
 
@@ -40,7 +41,7 @@ class GroupStandardised(Estimator):
     eps: float
     ddof: int
 
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         centered = deviations(xp, rewards)
         scale = standard_deviation(xp, centered, self.ddof) + self.eps
         return xp.astype(centered / scale, rewards.dtype)
@@ -86,7 +87,7 @@ class OthersStandardised(Estimator):
 
     eps: float
 
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
         centered = deviations(xp, rewards)
         # Sum of squares of the others about their own mean, by removing one value from the group's.

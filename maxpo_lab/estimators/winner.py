@@ -7,7 +7,8 @@ from functools import partial
 
 from ..groups import Array, Namespace
 from ..weights import Coefficients, gap_positions
-from .base import Claims, Estimator, Laws, RankLinear
+from .base import Estimator, RankLinear
+from .claims import Claims, Laws
 from .numerals import numeral
 from .standardised import deviations, standard_deviation
 
@@ -52,9 +53,9 @@ class StandardisedWinner(Estimator):
 
     eps: float
 
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         scale = standard_deviation(xp, deviations(xp, rewards), 1) + self.eps
-        lead = VERL_GRPO_PASSK_NOSTD(xp.astype(rewards, xp.float64), k)
+        lead = VERL_GRPO_PASSK_NOSTD.unchecked(xp, xp.astype(rewards, xp.float64), k)
         return xp.astype(lead / scale, rewards.dtype)
 
 
@@ -79,7 +80,7 @@ class Leader(Estimator):
 
     alpha: float
 
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         centered = deviations(xp, rewards)
         best = xp.max(rewards, axis=-1, keepdims=True)
         lead = xp.max(centered, axis=-1, keepdims=True)
@@ -110,7 +111,7 @@ class Entropic(Estimator):
 
     beta: float
 
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
         values = xp.astype(rewards, xp.float64)
         weights = xp.exp(self.beta * (values - xp.max(values, axis=-1, keepdims=True)))

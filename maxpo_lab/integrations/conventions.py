@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..estimators import Estimator
 from ..precision import as_numpy
+from ..registry import Registry
 from ..rules import Rule, describe
 from .call_parameters import arguments_for, parameters_of, taken, takes_tensors
 
 Int = npt.NDArray[np.intp]
 Signature = Literal["auto", "group", "batch", "verl", "skyrl", "rllm"]
-SIGNATURES: tuple[str, ...] = get_args(Signature)
 
 #: Tokens of a response in a token-level call where nobody asks for other lengths; the reward is on the last.
 _TOKENS = 2
@@ -91,8 +91,7 @@ def adapt(
         return function
     if not callable(function):
         raise TypeError(f"rule={function!r} is a {type(function).__name__}: it must be callable, or a name")
-    if signature not in SIGNATURES:
-        raise ValueError(f"signature={signature!r}: must be {', '.join(SIGNATURES)}")
+    tried = SIGNATURES[signature]
     given = Settings(settings or {})
     if signature == "auto" and any(p.name == "token_level_rewards" for p in parameters_of(function)):
         return Adapted(function, "verl", given)
@@ -101,7 +100,7 @@ def adapt(
     reasons: dict[str, str] = {}
     libraries = (False, True) if find_spec("torch") else (False,)
     for tensors in reversed(libraries) if takes_tensors(function) else libraries:
-        for each in ("batch", "group", "rllm") if signature == "auto" else (signature,):
+        for each in tried:
             rule = Adapted(function, each, given, tensors)
             reason = _trial(rule, n, k)
             if reason is None:
@@ -214,6 +213,10 @@ _CONVENTIONS: Mapping[str, Callable[..., Any]] = {
     "skyrl": _token_level,
     "rllm": _list_of_groups,
 }
+#: The conventions that are tried in turn, by signature.
+SIGNATURES: Registry[tuple[str, ...]] = Registry(
+    "signature", {"auto": ("batch", "group", "rllm")} | {name: (name,) for name in _CONVENTIONS}
+)
 
 
 def _advantages(result: Any) -> Any:

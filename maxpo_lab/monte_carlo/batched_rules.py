@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -43,38 +42,30 @@ class BatchedRules:
         The callables, torch to torch.
     n, k
         Where they are defined.
+    together
+        The rank-linear ones, on the device of the rewards.
     """
 
     names: tuple[str, ...]
     rules: tuple[rules.Rule, ...]
     n: int
     k: int
+    together: tuple[OneSort, ...]
 
     def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
         """Advantages (rules, groups, n), float64, of rewards (groups, n).
 
         Raises TypeError or ValueError for a rule that gives anything but one finite real number a rollout.
         """
-        stacks = self._stacks(rewards.device)
-        if len(stacks) == 1 and len(stacks[0].places) == len(self.rules):
-            return stacks[0](rewards)
+        if len(self.together) == 1 and len(self.together[0].places) == len(self.rules):
+            return self.together[0](rewards)
         result = rewards.new_empty(len(self.rules), *rewards.shape)
-        for stack in stacks:
+        for stack in self.together:
             result[stack.places] = stack(rewards)
         for index, rule in enumerate(self.rules):
             if not from_one_sort(rule):
                 result[index] = _evaluate(rule, self.names[index], rewards, self.k)
         return result
-
-    def _stacks(self, device: torch.device) -> tuple[OneSort, ...]:
-        """The rank-linear rules, stacked once for a device."""
-        if device not in self._made:
-            self._made[device] = stacked([(rule, self.k) for rule in self.rules], self.n, device)
-        return self._made[device]
-
-    @cached_property
-    def _made(self) -> dict[torch.device, tuple[OneSort, ...]]:
-        return {}
 
 
 def admit(
@@ -125,11 +116,11 @@ def admit(
             f"estimators holds {twice[0]!r} twice: results go by name; give each its own, e.g. "
             f"estimators={{'mine': rule, 'theirs': other}}"
         )
-    admitted = (
+    admitted = tuple(
         _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw)
         for rule, name in zip(given, names, strict=True)
     )
-    return BatchedRules(names, tuple(admitted), n, k)
+    return BatchedRules(names, admitted, n, k, stacked([(rule, k) for rule in admitted], n, device))
 
 
 def _admitted(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maxpo_lab.estimators.base import Claims, Estimator, Laws
+from maxpo_lab.estimators.base import Estimator
+from maxpo_lab.estimators.claims import Claims, Laws
 from maxpo_lab.estimators.standardised import deviations, standard_deviation
 from maxpo_lab.groups import Array, Namespace
 
@@ -15,7 +16,7 @@ class WinnerOverwritten(Estimator):
 
     eps: float
 
-    def _advantages(self, xp: Namespace, rewards: Array, k: int) -> Array:
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         values = xp.astype(rewards, xp.float64)
         scale = standard_deviation(xp, deviations(xp, rewards), 1) + self.eps
         ranked = xp.sort(values, axis=-1)

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from analysis import figures, report, runner
-from analysis.study import Study, get_study
+from analysis.registry import get_study
+from analysis.study import Study
 
 ROOT = Path(__file__).parents[3]
 #: Each a line of a matplotlibrc that would change a figure, or that keeps one from being drawn here.

@@ -13,7 +13,7 @@ import pytest
 
 from analysis import sources
 from analysis.imports import closure
-from analysis.study import get_study, list_studies
+from analysis.registry import get_study, list_studies
 
 ROOT = Path(__file__).parents[3]
 

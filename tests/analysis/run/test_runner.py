@@ -27,8 +27,9 @@ from typer.testing import CliRunner
 
 from analysis import engines, locks, runner, sources
 from analysis.__main__ import app
+from analysis.registry import get_study
 from analysis.store import Store, encode
-from analysis.study import Study, get_study
+from analysis.study import Study
 
 QUIET = Console(quiet=True)
 

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from analysis import sources
 from analysis.imports import closure
+from analysis.registry import get_study, list_studies
 from analysis.store import DamagedCellError, Store, cell_key, decode, encode
-from analysis.study import get_study, list_studies
 
 MADE_FROM = {"python": "3.11", "numpy": "2.4.6", "scipy": "1.17", "torch": "none", "sources": "0" * 64}
 
@@ -246,6 +246,7 @@ def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) ->
         "engines",
         "store",
         "study",
+        "registry",
     )
     files = [f"analysis/{name}.py" for name in names]
     files += [str(path.relative_to(copy)) for path in copy.glob("analysis/studies/*/figure.py")]

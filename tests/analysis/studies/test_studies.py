@@ -18,8 +18,9 @@ import maxpo_lab as ml
 from analysis import locks, manifest, report, runner, specimens
 from analysis.__main__ import app
 from analysis.figures import COLOURS
+from analysis.registry import get_study, list_studies
 from analysis.studies.unbiasedness.figure import verdicts
-from analysis.study import Study, get_study, list_studies
+from analysis.study import Study
 from maxpo_lab.moments import MAX_STATES
 from maxpo_lab.states import number_of_counts
 

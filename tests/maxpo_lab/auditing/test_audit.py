@@ -270,7 +270,7 @@ def test_a_hanging_rule_costs_its_limit_alone() -> None:
         ({"claims": ("equals:maxpo",), "k": 8}, "k <= n-1"),
         ({"target": "max"}, "target='max'"),
         ({"rewards": "ternary"}, "rewards='ternary'"),
-        ({"signature": "trl"}, "signature='trl'"),
+        ({"signature": "trl"}, "signature 'trl' does not exist; did you mean verl"),
         ({"seconds": 0}, "seconds=0"),
         ({"k": 9}, "k <= n"),
         ({"rule": "maxpoo"}, "did you mean"),

@@ -173,8 +173,8 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = [ml.Estimator]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
-        if "_advantages" in vars(kind):
-            monkeypatch.setattr(kind, "_advantages", computed)
+        if "unchecked" in vars(kind):
+            monkeypatch.setattr(kind, "unchecked", computed)
     for place in (
         "maxpo_lab.estimators.base.from_tables",
         "maxpo_lab.estimators.maxpo.subset_share",

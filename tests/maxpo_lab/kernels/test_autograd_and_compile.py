@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
+from maxpo_lab import tables
 from maxpo_lab.estimators.maxpo import maxpo_quadratic
 
 torch = pytest.importorskip("torch")
@@ -65,7 +66,7 @@ def test_a_compiled_step_gives_the_same_numbers(warm: bool) -> None:
     log = torch.rand(3, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
     rewards = torch.tensor(BINARY)
     torch.compiler.reset()
-    ml.estimators.base.on_device.cache_clear()
+    tables._kept.cache_clear()
     if warm:
         step(rewards, log)
     found = torch.compile(step, backend="eager")(rewards, log)

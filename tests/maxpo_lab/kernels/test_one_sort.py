@@ -71,7 +71,7 @@ def test_stacks_hold_every_rank_linear_rule_once() -> None:
     assert stacked(rules[1:2], 4, CPU) == ()
 
 
-@pytest.mark.parametrize("method", ["__call__", "_advantages"])
+@pytest.mark.parametrize("method", ["__call__", "unchecked"])
 def test_a_rank_linear_rule_answers_with_its_coefficients(method: str) -> None:
     """It is measured by them: another answer, coupled ones among them, would never be seen."""
 

@@ -397,7 +397,7 @@ def test_a_lift_of_a_coupled_rule_is_refused_too() -> None:
 
 def test_estimators_of_others_are_tried_as_callables_are() -> None:
     class Whitened(type(ml.get_estimator("grpo"))):  # type: ignore[misc]
-        def _advantages(self, xp: Any, rewards: Any, k: int) -> Any:
+        def unchecked(self, xp: Any, rewards: Any, k: int) -> Any:
             return whitened(rewards, k)
 
     own = ml.get_estimator("grpo")
