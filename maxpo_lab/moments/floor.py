@@ -12,6 +12,7 @@ from .. import states
 from ..groups import as_group_size, as_k
 from ..levels import RewardLevels
 from ..weights import subset_share
+from .least_variance import optimal_shift, trace_covariance
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
@@ -132,10 +133,10 @@ def variance_floor(
         index[rows, level] = find(groups[rows] - (np.arange(size) == level))
     gain = np.where(present, signal[index, np.arange(size)], 0.0)
 
-    shift = _optimal_shift(levels, groups, chance, index, gain)
-    floor = _trace(levels, groups, chance, gain - np.where(present, shift[index], 0.0))
+    shift = optimal_shift(levels, groups, chance, index, gain)
+    floor = trace_covariance(levels, groups, chance, gain - np.where(present, shift[index], 0.0))
     # No shift is pkpo-loo1; at K = 1, where it is not defined, the reward above the lowest level.
-    own = _trace(levels, groups, chance, gain)
+    own = trace_covariance(levels, groups, chance, gain)
     return VarianceFloor(
         trace_covariance=floor,
         degenerate=floor <= DEGENERATE * own,
@@ -159,46 +160,6 @@ def _contributions(others: Int, values: Float, n: int, k: int) -> tuple[Float, F
     signal = np.concatenate([np.zeros((len(others), 1)), np.cumsum(steps, axis=1)], axis=1)
     reference = k * (values[0] + (gaps * (1 - chance)).sum(axis=1))
     return signal, reference
-
-
-def _optimal_shift(levels: RewardLevels, groups: Int, chance: Float, index: Int, gain: Float) -> Float:
-    """What to add to pkpo-loo1's baseline for least variance: normal equations, scaled to unit diagonal."""
-    from scipy import sparse  # noqa: PLC0415 - a tenth of a second that a training loop need not pay
-    from scipy.sparse.linalg import spsolve  # noqa: PLC0415
-
-    size, unknowns = len(levels.values), int(index.max()) + 1
-    gram = levels.mean_scores @ levels.mean_scores.T
-    rows, columns, entries = [], [], []
-    right = np.zeros(unknowns)
-    for a in range(size):
-        for b in range(size):
-            weight = chance * groups[:, a] * groups[:, b] * gram[a, b]
-            if a == b:
-                weight = weight + chance * groups[:, a] * levels.score_variances[a]
-            used = (groups[:, a] > 0) & (groups[:, b] > 0)
-            rows.append(index[used, a])
-            columns.append(index[used, b])
-            entries.append(weight[used])
-            right += np.bincount(index[used, a], (weight * gain[:, b])[used], minlength=unknowns)
-    place = (np.concatenate(rows), np.concatenate(columns))
-    matrix = sparse.coo_array((np.concatenate(entries), place), shape=(unknowns, unknowns)).tocsr()
-    diagonal = matrix.diagonal()
-    # A multiset whose probability underflows has no say in the variance: its baseline stays pkpo-loo1's.
-    live = np.flatnonzero(diagonal > np.finfo(np.float64).tiny)
-    scale = 1.0 / np.sqrt(diagonal[live])
-    scaled = sparse.diags_array(scale) @ matrix[live][:, live] @ sparse.diags_array(scale)
-    shift = np.zeros(unknowns)
-    shift[live] = scale * np.atleast_1d(spsolve(scaled.tocsc(), scale * right[live]))
-    return shift
-
-
-def _trace(levels: RewardLevels, groups: Int, chance: Float, advantages: Float) -> float:
-    """Trace covariance of g for advantages (states, L) per level, from sums of squares alone."""
-    n = int(groups[0].sum())
-    moved = (groups * advantages) @ levels.span()[1]
-    deviation = moved - chance @ moved
-    within = (groups * advantages**2) @ levels.score_variances
-    return float(chance @ (np.sum(deviation**2, axis=1) + within)) / n**2
 
 
 class _Index:
