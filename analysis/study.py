@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from . import studies
+from .curves import Curves
 from .presets import Preset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .tracking import Curves
 
 
 @dataclass(frozen=True, kw_only=True)
