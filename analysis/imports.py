@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+
+from .syntax import defined, parsed, running
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class _Reader:
             return f"{base}.{original}" if original else base
         if self.find(f"{package}.{name}"):
             return f"{package}.{name}"
-        if name in _defined(parsed(self.text(package))):
+        if name in defined(parsed(self.text(package))):
             return f"{package}.{name}"
         raise ValueError(
             f"{package} offers no {name!r} that its text tells of; a name that is imported when it is asked "
@@ -194,49 +195,3 @@ class _Reader:
         package = above if self.is_package(module) else above[:-1]
         inside = package[: len(package) - node.level + 1]
         return ".".join([*inside, *([node.module] if node.module else [])])
-
-
-@cache
-def parsed(text: str) -> ast.Module:
-    """The syntax tree of a module's text, without its docstrings."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        match node:
-            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                if ast.get_docstring(node, clean=False) is not None:
-                    del node.body[0]
-    return tree
-
-
-@cache
-def running(text: str) -> tuple[ast.AST, ...]:
-    """Imports, names and attributes of a module's text, but for those under ``if TYPE_CHECKING``."""
-    found: list[ast.AST] = []
-    queue: list[ast.AST] = [parsed(text)]
-    while queue:
-        node = queue.pop()
-        if isinstance(node, ast.Import | ast.ImportFrom | ast.Name | ast.Attribute):
-            found.append(node)
-        if isinstance(node, ast.If) and _names_type_checking(node.test):
-            queue += node.orelse
-        else:
-            queue += ast.iter_child_nodes(node)
-    return tuple(found)
-
-
-def _names_type_checking(test: ast.expr) -> bool:
-    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
-        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
-    )
-
-
-def _defined(tree: ast.Module) -> set[str]:
-    """Names that a module binds at its top level, other than by imports, and those every module has."""
-    found = {"__doc__", "__file__", "__name__", "__path__"}
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        else:
-            names = (each for each in ast.walk(node) if isinstance(each, ast.Name))
-            found |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    return found

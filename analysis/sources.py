@@ -14,8 +14,9 @@ from pathlib import Path
 import envs
 import maxpo_lab
 
-from .imports import Closure, closure, parsed
+from .imports import Closure, closure
 from .registry import get_study
+from .syntax import parsed
 
 _PACKAGES: Mapping[str, Path] = {
     "maxpo_lab": Path(maxpo_lab.__path__[0]),

@@ -7,30 +7,22 @@ al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, arXiv
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
+from .resampling import (
+    CONFIDENCE,
+    RESAMPLES,
+    Interval,
+    check_confidence,
+    drawn,
+    indices,
+    multiplicities,
+    percentile_interval,
+)
+
 Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
-
-#: Resamples of an interval: its ends move by about 2 % of its width from one seed to another.
-RESAMPLES = 2000
-_CONFIDENCE = 0.95
-#: Numbers of a block of resampled scores: 64 MiB.
-_BLOCK = 1 << 23
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate, scalar or array, with the ends of its percentile interval."""
-
-    estimate: Float
-    low: Float
-    high: Float
 
 
 def interquartile_mean(scores: npt.ArrayLike) -> Float:
@@ -41,7 +33,7 @@ def interquartile_mean(scores: npt.ArrayLike) -> Float:
 
 
 def interquartile_mean_interval(
-    scores: npt.ArrayLike, *, seed: int, resamples: int = RESAMPLES, confidence: float = _CONFIDENCE
+    scores: npt.ArrayLike, *, seed: int, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
 ) -> Interval:
     """Interquartile mean of the pooled scores (..., strata, runs) with its stratified bootstrap interval.
 
@@ -57,14 +49,14 @@ def interquartile_mean_interval(
         return interquartile_mean(resampled.reshape(*resampled.shape[:-2], -1))
 
     def resample(rng: np.random.Generator, size: int) -> Float:
-        return pooled(_drawn(array, _indices(rng, size, *array.shape[-2:])))
+        return pooled(drawn(array, indices(rng, size, *array.shape[-2:])))
 
-    return _interval(
+    return percentile_interval(
         pooled(array), resample, numbers=array.size, seed=seed, resamples=resamples, confidence=confidence
     )
 
 
-def median_interval(scores: npt.ArrayLike, *, confidence: float = _CONFIDENCE) -> Interval:
+def median_interval(scores: npt.ArrayLike, *, confidence: float = CONFIDENCE) -> Interval:
     """Median of runs (m,) with the order statistics around it that cover it with at least this confidence.
 
     Infinite scores are welcome: a run that never arrived. Where m runs are too few for the confidence, the
@@ -75,7 +67,7 @@ def median_interval(scores: npt.ArrayLike, *, confidence: float = _CONFIDENCE) -
     ranked = np.sort(np.asarray(scores, dtype=np.float64))
     if ranked.ndim != 1 or not ranked.size or np.isnan(ranked).any():
         raise ValueError(f"scores have shape {ranked.shape} or NaN: expected numbers, (runs,), at least one")
-    _check_confidence(confidence)
+    check_confidence(confidence)
     m = len(ranked)
     # The number of scores below the median is binomial; `out` are cut off at either end.
     out = int(binom.ppf((1 - confidence) / 2, m, 0.5))
@@ -102,7 +94,7 @@ def improvement_interval(
     paired: bool,
     seed: int,
     resamples: int = RESAMPLES,
-    confidence: float = _CONFIDENCE,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """The probability that a run of x scores above an independent run of y, with its stratified interval.
 
@@ -137,18 +129,18 @@ def improvement_interval(
     disjoint = runs // 2 if paired else min(runs, others)
 
     def resample(rng: np.random.Generator, size: int) -> Float:
-        first = _multiplicities(rng, size, strata, runs)
-        second = first if paired else _multiplicities(rng, size, strata, others)
+        first = multiplicities(rng, size, strata, runs)
+        second = first if paired else multiplicities(rng, size, strata, others)
         weight = ((first @ met) * second).sum(axis=-1)
         # Where one run alone was drawn there are no strangers, and nothing is known but the estimate.
         alone = weight == 0
         found = ((first @ wins) * second).sum(axis=-1) / np.where(alone, 1.0, weight)
         found = np.where(alone, chance[:, None], found)
         decided = rng.random((size, strata)) ** (1 / disjoint)
-        drawn = np.where(chance == 1, decided, np.where(chance == 0, 1 - decided, found.T))
-        return np.asarray(drawn.mean(axis=-1))
+        chances = np.where(chance == 1, decided, np.where(chance == 0, 1 - decided, found.T))
+        return np.asarray(chances.mean(axis=-1))
 
-    found = _interval(
+    found = percentile_interval(
         np.asarray(chance.mean()),
         resample,
         numbers=strata * (runs + others),
@@ -168,7 +160,7 @@ def difference_interval(
     *,
     seed: int,
     resamples: int = RESAMPLES,
-    confidence: float = _CONFIDENCE,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """Mean of ``x - y`` over runs, then strata, with its stratified bootstrap interval.
 
@@ -183,9 +175,9 @@ def difference_interval(
     apart = one - other
 
     def resample(rng: np.random.Generator, size: int) -> Float:
-        return np.asarray(_drawn(apart, _indices(rng, size, *apart.shape)).mean(axis=(-2, -1)))
+        return np.asarray(drawn(apart, indices(rng, size, *apart.shape)).mean(axis=(-2, -1)))
 
-    return _interval(
+    return percentile_interval(
         np.asarray(apart.mean()),
         resample,
         numbers=apart.size,
@@ -206,56 +198,12 @@ def _met(runs: int, others: int, paired: bool) -> Float:
     return np.ones((runs, others)) - (np.eye(runs) if paired else 0.0)
 
 
-def _interval(
-    estimate: Float,
-    resample: Callable[[np.random.Generator, int], Float],
-    *,
-    numbers: int,
-    seed: int,
-    resamples: int,
-    confidence: float,
-) -> Interval:
-    """The percentile interval of resampled statistics, made in blocks."""
-    _check_confidence(confidence)
-    if resamples < 1:
-        raise ValueError(f"resamples={resamples}: at least 1 is needed, e.g. resamples={RESAMPLES}")
-    rng = np.random.default_rng(seed)
-    size = max(1, _BLOCK // numbers)
-    sizes = [min(size, resamples - start) for start in range(0, resamples, size)]
-    found = np.concatenate([resample(rng, each) for each in sizes])
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return Interval(estimate, np.asarray(low), np.asarray(high))
-
-
-def _indices(rng: np.random.Generator, size: int, strata: int, runs: int) -> Int:
-    """Runs drawn with replacement in each stratum, (size, strata, runs)."""
-    return rng.integers(runs, size=(size, strata, runs))
-
-
-def _multiplicities(rng: np.random.Generator, size: int, strata: int, runs: int) -> Float:
-    """How often each run is drawn, (strata, size, runs): a stack of matrices for each stratum."""
-    drawn = _indices(rng, size, strata, runs) + runs * np.arange(size * strata).reshape(size, strata, 1)
-    times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-    return times.astype(np.float64).swapaxes(0, 1)
-
-
-def _drawn(scores: Float, indices: Int) -> Float:
-    """Scores (..., strata, runs) at indices (size, strata, runs): (size, ..., strata, runs)."""
-    stratum = np.arange(scores.shape[-2])[:, None]
-    return np.asarray(np.moveaxis(scores[..., stratum, indices], -3, 0))
-
-
 def _check_alike(one: Float, other: Float, paired: bool) -> None:
     if one.ndim != 2 or other.ndim != 2 or len(one) != len(other) or (paired and one.shape != other.shape):
         raise ValueError(
             f"x and y have shapes {one.shape} and {other.shape}: expected (strata, runs) each, with equal "
             f"strata{' and runs' if paired else ''}"
         )
-
-
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence}: must lie between 0 and 1, e.g. confidence=0.95")
 
 
 def _checked(scores: npt.ArrayLike, name: str) -> Float:

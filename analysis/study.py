@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from .curves import Curves
 from .presets import Preset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .tracking import Curves
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from .curves import Curves
+
 if TYPE_CHECKING:
     from wandb import Run, Settings
 
@@ -51,25 +53,6 @@ _OF_ONE_RUN = (
     "WANDB_CONFIG",
     "WANDB_CONFIG_PATHS",
 )
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Learning curves of one contestant, a run of their own.
-
-    Attributes
-    ----------
-    name
-        The contestant: a rule.
-    seed_group
-        The seeds that the curves are of, in words.
-    points
-        By step, values by the name of their curve; None where a curve has no value.
-    """
-
-    name: str
-    seed_group: str
-    points: Mapping[int, Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ length of episodes) has another exact value than the table's.
 
 from __future__ import annotations
 
-import math
 import operator
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
 from typing import Any
 
 import gymnasium
@@ -20,14 +18,12 @@ from gymnasium.wrappers import TimeLimit
 
 from maxpo_lab.groups import whole_number
 
+from .beliefs import Belief, Outcome, by_observation, predicted, rows_of
 from .mdp import TabularMDP
+from .surprises import Surprises
 
-#: What one step shows: the next observation, the reward, whether the episode ended.
-Outcome = tuple[int, float, bool]
 #: A sum of surprises: of an outcome of a state and action, or said in words.
 Counted = str | tuple[int, int, Outcome]
-Belief = dict[int, float]
-Rows = dict[tuple[int, int], list[tuple[float, int, float, bool]]]
 
 
 def check_step(
@@ -39,7 +35,7 @@ def check_step(
     seed: int = 0,
     false_alarm: float = 1e-6,
 ) -> None:
-    r"""Hold a process against its environment: how episodes start, what steps do, and when they are cut.
+    """Hold a process against its environment: how episodes start, what steps do, and when they are cut.
 
     Two kinds of tries. Where the environment has the attribute ``s`` of toy-text worlds, it is put into every
     state, ``visits`` times for every action: that action, then random ones. And whole episodes run from the
@@ -47,15 +43,8 @@ def check_step(
     see what comes late, and are all there is without ``s``, when states that they do not reach are not
     checked. The states of the process that agree with what was seen since the reset are kept with their
     probabilities. What no such state allows is a disagreement; and so is an outcome that comes up more or
-    less often than predicted, or the likeliest outcome over all steps, by Freedman's inequality for the
-    martingale of its surprises,
-
-    .. math:: |\textstyle\sum (1 - p)| \le \ell / 3 + \sqrt{\ell^2 / 9 + 2 \ell v},
-              \qquad \ell = \log(2 m h / \alpha),
-
-    v the least of the h powers 1, 2, 4, ... above the predicted variance, m the outcomes that the table
-    lists, alpha the chance that a true table is refused. A bias below that bound is not seen: more visits see
-    more.
+    less often than predicted, or the likeliest outcome over all steps, beyond the bound of ``Surprises``. A
+    bias below that bound is not seen: more visits see more.
 
     Parameters
     ----------
@@ -69,7 +58,7 @@ def check_step(
     seed
         Of the environment and of the actions.
     false_alarm
-        alpha.
+        The chance that a true table is refused.
 
     Raises
     ------
@@ -107,15 +96,13 @@ class _Tries:
     """Episodes of an environment, and how far their outcomes are from those of a table."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], mdp: TabularMDP, seed: int) -> None:
-        self.env, self.mdp, self.rows = env, mdp, _rows(mdp)
+        self.env, self.mdp, self.rows = env, mdp, rows_of(mdp)
         self.rng = np.random.default_rng(seed)
         self.tried = np.zeros((mdp.observations, mdp.actions), dtype=np.int64)
         # Of each prompt: the states behind each first observation, and how often that was seen.
-        self.starts = [_by_observation(start, mdp) for start in mdp.starts]
+        self.starts = [by_observation(start, mdp) for start in mdp.starts]
         self.started: list[Counter[int]] = [Counter() for _ in mdp.starts]
-        # By what is counted, in words: the sum of its surprises and the variance predicted of that sum.
-        self.off: dict[Counted, float] = defaultdict(float)
-        self.variance: dict[Counted, float] = defaultdict(float)
+        self.surprises: Surprises[Counted] = Surprises()
         env.reset(seed=seed)
 
     def from_state(self, state: int, action: int, steps: int) -> None:
@@ -161,50 +148,39 @@ class _Tries:
 
     def _act(self, state: int, belief: Belief, action: int, taken: int) -> tuple[int, Belief, bool]:
         """One step, ``taken`` since the start: the next observation, the states left, whether that is all."""
-        predicted = _predicted(belief, action, self.rows, self.mdp)
+        after = predicted(belief, action, self.rows, self.mdp)
         observed, reward, terminated, truncated, _ = self.env.step(action)
         self.tried[state, action] += 1
         outcome = (self._state(observed), float(reward), bool(terminated))
-        if outcome not in predicted:
-            raise ValueError(_impossible(self.env, state, action, outcome, predicted))
+        if outcome not in after:
+            raise ValueError(_impossible(self.env, state, action, outcome, after))
         if not terminated and truncated != (taken >= self.mdp.horizon):
             what = "cut the episode" if truncated else "did not cut the episode"
             raise ValueError(
                 f"{_name(self.env)}: step {what} after {taken} of horizon={self.mdp.horizon} steps: the "
                 f"returns of the table are those of another length"
             )
-        total = sum(sum(after.values()) for after in predicted.values())
-        chances = {each: sum(after.values()) / total for each, after in predicted.items()}
+        total = sum(sum(left.values()) for left in after.values())
+        chances = {each: sum(left.values()) / total for each, left in after.items()}
         likeliest = max(chances, key=chances.__getitem__)
         for each, p in chances.items():
-            self._count((state, action, each), each == outcome, p)
-        self._count(_LIKELIEST, likeliest == outcome, chances[likeliest])
-        return outcome[0], predicted[outcome], bool(terminated or truncated)
-
-    def _count(self, key: Counted, happened: bool, p: float) -> None:
-        self.off[key] += happened - p
-        self.variance[key] += p * (1 - p)
+            self.surprises.count((state, action, each), each == outcome, p)
+        self.surprises.count(_LIKELIEST, likeliest == outcome, chances[likeliest])
+        return outcome[0], after[outcome], bool(terminated or truncated)
 
     def check_frequencies(self, listed: int, longest: int, false_alarm: float) -> None:
         """Hold every sum of surprises to its bound: ``listed`` sums, of ``longest`` steps at most."""
-        powers = 1 + math.ceil(math.log2(max(longest / 4, 1)))
-        level = math.log(2 * listed * powers / false_alarm)
         for prompt, possible in enumerate(self.starts):
             resets = self.started[prompt].total()
             for state, belief in possible.items():
-                p = sum(belief.values())
-                key: Counted = f"an episode of prompt {prompt} starts in state {state}"
-                self.off[key] = self.started[prompt][state] - resets * p
-                self.variance[key] = resets * p * (1 - p)
-        for key, off in self.off.items():
-            variance = 2.0 ** math.ceil(math.log2(max(self.variance[key], 1.0)))
-            allowed = level / 3 + math.sqrt(level**2 / 9 + 2 * level * variance)
-            if abs(off) > allowed:
-                often = f"{abs(off):.1f} times {'more' if off > 0 else 'less'} often than P says"
-                raise ValueError(
-                    f"{_name(self.env)}: {_counted(key)} {often}, more than the {allowed:.1f} that chance "
-                    f"allows: it is no table of this environment"
-                )
+                key = f"an episode of prompt {prompt} starts in state {state}"
+                self.surprises.count(key, self.started[prompt][state], sum(belief.values()), resets)
+        for key, off, allowed in self.surprises.beyond_chance(listed, longest, false_alarm):
+            often = f"{abs(off):.1f} times {'more' if off > 0 else 'less'} often than P says"
+            raise ValueError(
+                f"{_name(self.env)}: {_counted(key)} {often}, more than the {allowed:.1f} that chance "
+                f"allows: it is no table of this environment"
+            )
 
     def _state(self, observed: Any) -> int:
         try:
@@ -239,39 +215,6 @@ def _check_frame(env: gymnasium.Env[Any, Any], mdp: TabularMDP) -> None:
                 f"use horizon={limit} or less"
             )
         layer = layer.env
-
-
-def _rows(mdp: TabularMDP) -> Rows:
-    """The transitions of positive probability of each state and action."""
-    rows: Rows = defaultdict(list)
-    edges = zip(
-        *(each.tolist() for each in (mdp.source, mdp.action, mdp.probability, mdp.target, mdp.reward)),
-        mdp.terminated.tolist(),
-        strict=True,
-    )
-    for source, action, probability, target, reward, terminated in edges:
-        if probability > 0:
-            rows[source, action].append((probability, target, reward, terminated))
-    return rows
-
-
-def _by_observation(start: Mapping[int, float], mdp: TabularMDP) -> dict[int, Belief]:
-    """The states of a start, with their probabilities, by what is seen of them."""
-    found: dict[int, Belief] = defaultdict(dict)
-    for state, chance in start.items():
-        if chance > 0:
-            found[int(mdp.observation[state])][state] = chance
-    return dict(found)
-
-
-def _predicted(belief: Belief, action: int, rows: Rows, mdp: TabularMDP) -> dict[Outcome, Belief]:
-    """What a step can show, each with the states that it leaves possible."""
-    found: dict[Outcome, Belief] = defaultdict(lambda: defaultdict(float))
-    for state, chance in belief.items():
-        for probability, target, reward, terminated in rows[state, action]:
-            outcome = (int(mdp.observation[target]), reward, terminated)
-            found[outcome][target] += chance * probability
-    return dict(found)
 
 
 def _impossible(

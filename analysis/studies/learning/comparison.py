@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...statistics import Interval, difference_interval, improvement_interval
+from ...resampling import Interval
+from ...statistics import difference_interval, improvement_interval
 from ...training import EXACT
 from .design import ALIKE, ANNEALING, BASE, CONDITIONS, RULES, SEED, TASKS
 

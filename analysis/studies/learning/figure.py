@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ...curves import Curves
 from ...figures import COLOURS, PAGE, subplots
-from ...tracking import Curves
 from ...training import EXACT
 from .comparison import CENTERED, POOLED, RIVALS, compare, in_order, places
 from .design import ANNEALING, BASE, RULES

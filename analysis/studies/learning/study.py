@@ -13,7 +13,8 @@ from envs.specimen import ExactSpecimen
 from maxpo_lab import get_estimator
 from maxpo_lab.integrations.schedules import KSteps
 
-from ...statistics import Interval, interquartile_mean, interquartile_mean_interval
+from ...resampling import Interval
+from ...statistics import interquartile_mean, interquartile_mean_interval
 from ...training import EXACT, Arm, Trace, World, signal, train, world_of
 from .design import (
     ALIKE,

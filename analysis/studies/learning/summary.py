@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from ...statistics import Interval, interquartile_mean_interval, median_interval
+from ...resampling import Interval
+from ...statistics import interquartile_mean_interval, median_interval
 from ...training import EXACT
 from .comparison import POOLED, REFERENCES, by_specimen, compare, in_order, places
 from .design import SEED

@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ...curves import Curves
 from ...figures import COLOURS, PAGE, subplots
-from ...statistics import Interval, difference_interval, interquartile_mean_interval
-from ...tracking import Curves
+from ...resampling import Interval
+from ...statistics import difference_interval, interquartile_mean_interval
 from .design import GRPO, HELD_OUT, OTHERS, REFERENCE, RULES, SEED, SHARED, STARTS, TITLES
 
 Float = npt.NDArray[np.float64]

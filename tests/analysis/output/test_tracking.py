@@ -23,6 +23,7 @@ from PIL import Image
 from wandb_files import read_items, read_records
 
 from analysis import tracking
+from analysis.curves import Curves
 from analysis.tracking import Tracked
 
 KEY = "0123456789" * 4
@@ -214,7 +215,7 @@ def test_what_the_environment_says_of_one_run_is_not_of_these(
     for name, value in OF_ONE_RUN.items():
         monkeypatch.setenv(name, value)
     environment = dict(os.environ)
-    curves = [tracking.Curves(name, "seeds 0-1", {0: {"x": 1.0}}) for name in ("maxpo", "grpo")]
+    curves = [Curves(name, "seeds 0-1", {0: {"x": 1.0}}) for name in ("maxpo", "grpo")]
     tracked = log(mode="offline", curves=curves)
     assert dict(os.environ) == environment
     assert_complete(read_run(tracked.directory), figures)
