@@ -23,11 +23,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import engines, gallery, locks, manifest, report, rules_page, runner, tracking
+from . import gallery, locks, manifest, report, rules_page, runner, tracking
 from .engines import Engine
 from .presets import Preset
 from .registry import get_study, list_studies
 from .study import Study
+from .wandb_session import Mode
+from .worker import WorkerDiedError
 
 app = typer.Typer(
     name="python -m analysis",
@@ -67,9 +69,7 @@ def run(
     engine: Annotated[
         Engine, typer.Option(help="Processes of this machine, or the Ray cluster at RAY_ADDRESS.")
     ] = "local",
-    wandb: Annotated[
-        tracking.Mode | None, typer.Option(help="Default: online with an API key, else offline.")
-    ] = None,
+    wandb: Annotated[Mode | None, typer.Option(help="Default: online with an API key, else offline.")] = None,
     results: Results = None,
     store: Annotated[Path, typer.Option(help="Folder of the finished cells.")] = _STORE,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure finished cells again.")] = False,
@@ -194,7 +194,7 @@ def _explained(
     except locks.HeldError as error:
         errors.print(f"{error}: wait for it with --wait, or use other --results and --store", highlight=False)
         raise typer.Exit(1) from error
-    except engines.WorkerDiedError as error:
+    except WorkerDiedError as error:
         raise stop(1, str(error), "fewer --workers need less memory") from error
     except ConnectionError as error:
         raise stop(1, str(error)) from error

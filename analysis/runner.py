@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from . import sources
-from .engines import ENGINES, Engine, WorkerDiedError
+from .engines import ENGINES, Engine
 from .locks import hold
 from .presets import Preset
 from .store import DamagedCellError, Store, cell_key, decode
 from .study import Study
+from .worker import WorkerDiedError
 
 #: Rounds that end with a dead worker before the run gives up.
 _ATTEMPTS = 3

@@ -7,52 +7,19 @@ a kill, and a run that was not uploaded is complete on disk.
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import shlex
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import pandas as pd
 
+from . import wandb_runs
 from .curves import Curves
-
-if TYPE_CHECKING:
-    from wandb import Run, Settings
-
-Mode = Literal["disabled", "offline", "online"]
-
-#: An upload of one run that takes longer is given up.
-_UPLOAD_SECONDS = 20
-#: What these say is of one run, and a study has several, whose names, groups and configs are its own. Each
-#: may be set for another program: by a sweep's agent, a launcher, or a shell in which a run was resumed.
-_OF_ONE_RUN = (
-    "WANDB_RUN_ID",
-    "WANDB_NAME",
-    "WANDB_RUN_NAME",
-    "WANDB_RUN_GROUP",
-    "WANDB_JOB_TYPE",
-    "WANDB_RUN_JOB_TYPE",
-    "WANDB_PROJECT",
-    "WANDB_DIR",
-    "WANDB_RESUME",
-    "WANDB_RESUMED",
-    "WANDB_RESUME_FROM",
-    "WANDB_FORK_FROM",
-    "WANDB_SWEEP_ID",
-    "WANDB_SWEEP_PARAM_PATH",
-    "WANDB_LAUNCH",
-    "WANDB_LAUNCH_CONFIG_PATH",
-    "WANDB_CONFIG",
-    "WANDB_CONFIG_PATHS",
-)
+from .uploading import upload
+from .wandb_session import Mode, preferred, session
 
 
 @dataclass(frozen=True)
@@ -120,14 +87,14 @@ def log_study(
         return Tracked("disabled", f"W&B: {hint}", None)
     directory = directory.resolve()
     try:
-        with _session(directory) as user:
-            mode, reason = (mode, "") if mode else _preferred(user)
+        with session(directory) as user:
+            mode, reason = (mode, "") if mode else preferred(user)
             if mode == "disabled":
                 return Tracked("disabled", f"W&B: {reason}, nothing logged", None)
             names = {"run_name": f"{study}-{preset}", "run_group": study, "run_job_type": preset}
-            run = _write(rows, figures, manifest, directory, names)
+            run = wandb_runs.write(rows, figures, manifest, directory, names)
             beside = [
-                _write_curves(
+                wandb_runs.write_curves(
                     each,
                     manifest,
                     directory,
@@ -141,178 +108,18 @@ def log_study(
     left = [run, *beside]
     if mode == "online":
         try:
-            url = _upload(left[0], directory)
+            url = upload(left[0], directory)
             left.pop(0)
             while left:
-                _upload(left[0], directory)
+                upload(left[0], directory)
                 left.pop(0)
             return Tracked("online", f"W&B: logged to {url}{_and(beside)}", run)
         except OSError as error:
             reason = f"upload failed ({error}), "
     # By name: runs of other studies lie in the same folder.
-    upload = f"upload with `wandb sync {' '.join(shlex.quote(str(each)) for each in left)}`"
-    return Tracked("offline", f"W&B: {reason}logged offline to {run}{_and(beside)}; {upload}", run)
+    by_hand = f"upload with `wandb sync {' '.join(shlex.quote(str(each)) for each in left)}`"
+    return Tracked("offline", f"W&B: {reason}logged offline to {run}{_and(beside)}; {by_hand}", run)
 
 
 def _and(beside: Sequence[Path]) -> str:
     return f" and {len(beside)} runs of curves beside it" if beside else ""
-
-
-def _defaults(directory: Path) -> dict[str, str]:
-    """Environment variables for W&B, where the user has not set them."""
-    return {
-        "WANDB_DATA_DIR": str(directory / "wandb"),
-        "WANDB_CACHE_DIR": str(directory / "wandb" / "cache"),
-        # Sent from offline runs too, and waited for at exit: 10 s and more where the server is silent.
-        "WANDB_ERROR_REPORTING": "false",
-    }
-
-
-@contextmanager
-def _session(directory: Path) -> Iterator[Settings]:
-    """W&B in this process, silent; yields the user's settings, and leaves nothing running."""
-    import wandb  # noqa: PLC0415 - takes a second
-
-    before = dict(os.environ)
-    hidden = {name: before[name] for name in _OF_ONE_RUN if name in before}
-    for name in hidden:
-        del os.environ[name]
-    os.environ.update(_defaults(directory) | os.environ)
-    try:
-        _check_writable(directory)
-        yield wandb.setup(wandb.Settings(silent=True)).settings
-    finally:
-        for name in _defaults(directory).keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(hidden)
-        wandb.teardown()  # waits until the files are closed, which run.finish() does not
-
-
-def _check_writable(directory: Path) -> None:
-    """PermissionError where W&B could not write: it would go to the system's temporary folder instead."""
-    places = {str(directory): directory}
-    for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
-        place = Path(os.environ[variable])
-        if not place.is_relative_to(directory):  # the user's
-            places[f"{variable}={place}"] = place
-    for said, place in places.items():
-        # Nothing is made yet, as the mode may turn out to be disabled.
-        found = next(each for each in (place, *place.absolute().parents) if each.exists())
-        if not found.is_dir() or not os.access(found, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(f"{said} cannot be written, as {found} cannot: name another folder")
-
-
-def _preferred(user: Settings) -> tuple[Mode, str]:
-    """The mode that the user's settings and keys ask for, and how the message begins because of it."""
-    import wandb  # noqa: PLC0415
-
-    if user.mode == "disabled":
-        return "disabled", "disabled by W&B's settings"
-    if user.mode in ("offline", "dryrun"):
-        return "offline", ""
-    try:
-        return ("online", "") if wandb.login(prompt=False, verify=False) else ("offline", "no API key, ")
-    except wandb.Error as error:
-        return "offline", f"bad API key ({error}), "
-
-
-def _write(
-    rows: pd.DataFrame,
-    figures: Mapping[str, Path],
-    manifest: Mapping[str, Any],
-    directory: Path,
-    names: dict[str, Any],
-) -> Path:
-    """Write a run to disk and return its folder."""
-    import wandb  # noqa: PLC0415
-
-    images = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
-    with _offline_run(manifest, directory, names) as run:
-        run.log({**_tables(rows), **images})
-        file = Path(run.dir, "manifest.json")
-        file.write_text(json.dumps(manifest, indent=2) + "\n")
-        run.save(str(file), base_path=run.dir, policy="now")
-    return file.parent.parent
-
-
-def _tables(rows: pd.DataFrame) -> dict[str, Any]:
-    """The rows as tables that W&B shows whole."""
-    import wandb  # noqa: PLC0415
-
-    columns: list[str | int] = [str(column) for column in rows]
-    most = wandb.Table.MAX_ROWS
-    cells: list[Any] = rows.astype(object).where(rows.notna(), None).to_numpy().tolist()
-    if len(cells) <= most:
-        return {"rows": wandb.Table(columns=columns, data=cells)}
-    starts = range(0, len(cells), most)
-    digits = len(str(len(starts)))  # as the page orders them by name
-    return {
-        f"rows/{number:0{digits}}": wandb.Table(columns=columns, data=cells[start : start + most])
-        for number, start in enumerate(starts, start=1)
-    }
-
-
-def _write_curves(
-    curves: Curves, manifest: Mapping[str, Any], directory: Path, names: dict[str, Any]
-) -> Path:
-    """Write a run of curves to disk and return its folder."""
-    config = {**manifest, "rule": curves.name, "seed_group": curves.seed_group}
-    with _offline_run(config, directory, names) as run:
-        for step, values in sorted(curves.points.items()):
-            run.log({name: value for name, value in values.items() if value is not None}, step=step)
-    return Path(run.dir).parent
-
-
-@contextmanager
-def _offline_run(config: Mapping[str, Any], directory: Path, names: dict[str, Any]) -> Iterator[Run]:
-    """A run that is written to disk and finished at the end, without W&B's printing of an error."""
-    import wandb  # noqa: PLC0415
-
-    settings = wandb.Settings(
-        project="maxpo-lab",
-        root_dir=str(directory),
-        mode="offline",
-        reinit="create_new",  # else a run whose service has crashed stays the run of this process
-        console="off",
-        disable_code=True,
-        disable_git=True,
-        x_disable_meta=True,
-        x_disable_stats=True,
-        **names,
-    )
-    run = wandb.init(config=dict(config), settings=settings)
-    try:
-        yield run
-    finally:
-        run.finish()
-
-
-def _upload(run: Path, directory: Path) -> str:
-    """Upload a run on disk and return its URL; an OSError says why that failed."""
-    environment = _defaults(directory) | {k: v for k, v in os.environ.items() if k not in _OF_ONE_RUN}
-    environment |= {"WANDB_DIR": str(directory), "WANDB_SILENT": "false"}
-    # Without this limit W&B retries without end and never says why; three attempts take 7 s.
-    environment["WANDB__GRAPHQL_RETRY_MAX"] = "2"
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
-            [sys.executable, "-m", "wandb", "sync", str(run)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_UPLOAD_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError(f"not finished within {_UPLOAD_SECONDS} s") from error
-    said = done.stdout + done.stderr
-    url = re.search(r"https?://\S+/runs/\S+", said)
-    errors = re.findall(r"^(?:wandb: ERROR|Error:|panic:) (?!Find detailed)(.+)", said, re.MULTILINE)
-    marks = list(run.glob("*.wandb.synced"))
-    if url and marks and not errors and done.returncode == 0:
-        return url[0]
-    # `wandb sync` exits with 0 on most errors, and marks as synced even a run whose files were refused.
-    for mark in marks:
-        mark.unlink()
-    raise ConnectionError(errors[0] if errors else "W&B gave no reason")

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from maxpo_lab.auditing.signatures import SIGNATURES
-from maxpo_lab.reward_files import READERS, RewardFileError, read
 
 import maxpo_lab as ml
 from analysis import specimens
 from analysis.registry import get_study
+from maxpo_lab.cli.reward_files import READERS, RewardFileError, read
+from maxpo_lab.integrations.conventions import SIGNATURES
 from maxpo_lab.registry import Registry, hint
 
 ASKED: list[tuple[Callable[[Any], Any], str, str]] = [

@@ -8,9 +8,9 @@ import array_api_compat
 import numpy as np
 import pytest
 import torch
-from maxpo_lab.defects import EASYR1_ISSUE_585
 
 import maxpo_lab as ml
+from analysis.studies.frameworks.defects import EASYR1_ISSUE_585
 from maxpo_lab import tables
 
 RULES = [*map(ml.get_estimator, ml.list_estimators()), EASYR1_ISSUE_585]

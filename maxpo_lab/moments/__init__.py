@@ -1,6 +1,11 @@
-"""Exact moments: of one rule under one policy, over batches of prompts, and the least there can be."""
+"""Exact moments of gradient estimates: mean, variance and centering of a rule, without sampling.
 
-from .against_gradient import AgainstGradient, against_gradient
+``exact`` is the front door. ``by_states`` and ``by_thresholds`` (with ``thresholds`` and ``dead_groups``)
+take a rule's sums in two ways, ``from_sums`` makes the ``result`` of either, ``against_gradient`` compares a
+mean with the exact gradient. ``prompts`` and ``batches`` are of several prompts, ``floor`` (with
+``least_variance``) is the least variance that there can be.
+"""
+
 from .batches import BatchMoments, batch_moments
 from .exact import MAX_STATES, exact_moments
 from .floor import VarianceFloor, variance_floor
@@ -11,11 +16,9 @@ from .result import Moments
 __all__ = [
     "DEAD",
     "MAX_STATES",
-    "AgainstGradient",
     "BatchMoments",
     "Moments",
     "VarianceFloor",
-    "against_gradient",
     "batch_moments",
     "exact_moments",
     "side_by_side",

@@ -1,16 +1,25 @@
-r"""A mean gradient estimate against the exact gradient: bias, scale, angle, and what rounding lets one tell.
+r"""A mean gradient against the exact one: bias, scale and angle, and what rounding hides of them.
 
-With ``m = E g`` and ``grad J`` in any common coordinates,
+Cut the mean into its parts along and across ``u = grad J / |grad J|``,
 
-.. math:: a = \langle m, \nabla J \rangle / |\nabla J|, \qquad \text{scale} = a / |\nabla J|, \qquad
-          \text{angle} = \mathrm{atan2}(|m - a \nabla J / |\nabla J||, a) .
+.. math:: E g = a u + w, \qquad w \perp u: \qquad
+          \text{scale } c = \frac{a}{|\nabla J|}, \qquad \text{angle } = \operatorname{atan2}(|w|, a).
 
-**Tolerances.** Both vectors are sums over reward levels of a weight times a mean score. A weight of grad J is
-a sum of K products of a reward gap and a probability: its rounding is at most some ``K eps max|R|``, and that
-of the vector ``max_l |G_l|`` times as much. So ``resolution`` is ``64 eps K max|R| max|G|``, 64 for the sums
-of a binomial table and of a few dozen levels; a relative bias below it is unresolved. In the
-same way m is a mean of advantages times mean scores: where its norm is at most ``64 eps rms(A) max|G|`` it is
-0 to rounding, and has no direction.
+The angle is taken from both parts: a cosine tells no angle below ``sqrt(2 eps) = 2e-8`` from 0.
+
+Both vectors are sums ``sum_l a_l G_l`` over the reward levels, and rounding moves such a sum by at most
+``u sum_l |a_l| |G_l|``, u the rounding of a term relative to its size. ``ROUNDING = 64 eps`` leaves room for
+some tens of operations in a term. The sizes:
+
+- Of the gradient, ``|a_l| <= p_l K max|R|``: the gains from reward 0 to level l, each times K and a mean of
+  the objective's weights, which are at most 1. The sum is at most ``K max|R| max|G|``
+  (``gradient_rounding``). A relative bias below ``64 eps K max|R| max|G| / |grad J|``, its *resolution*, is
+  none to rounding.
+- Of the mean, ``a_l = p_l E[A_i | level l]``, and ``sum_l |a_l| <= E|A| <= rms A``: the sum is at most
+  ``rms(A) max|G|`` (``mean_rounding``). A mean no longer than 64 eps of that is 0 to rounding.
+
+A direction is defined where neither vector is 0 so far. The mean over prompts of such vectors rounds by no
+more than the mean of their bounds.
 """
 
 from __future__ import annotations
@@ -20,84 +29,130 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..levels import RewardLevels
+
 Float = npt.NDArray[np.float64]
 
-#: Roundings of a sum of weighted mean scores.
+#: Rounding of a sum of terms, compared with the sum of their sizes.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
+#: An angle in radians that is none, whatever the resolution.
+STRAIGHT = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class AgainstGradient:
-    """How a mean gradient relates to the exact one.
+    """The mean of an estimate next to the exact gradient, in orthonormal coordinates; see the module.
+
+    What is relative to the gradient is NaN where that is 0.
 
     Attributes
     ----------
-    bias, relative_bias
-        ``|m - grad J|``, and the same over ``|grad J|``.
-    resolution
-        The least relative bias that rounding lets one tell from 0.
-    scale
-        ``c = <m, grad J> / |grad J|^2``.
-    direction_error
-        Angle between m and grad J in radians; NaN where m is 0 to rounding.
-
-    All but ``bias`` are NaN where the gradient is 0.
+    mean, gradient
+        The two vectors, (d,).
+    along, across
+        The mean's component along the gradient, and the part across it, (d,).
+    length
+        ``|grad J|``.
+    rounding, vanishing
+        What rounding can make of ``|mean - gradient|``, and the length up to which the mean is 0 to it.
     """
 
-    bias: float
-    relative_bias: float
-    resolution: float
-    scale: float
-    direction_error: float
+    mean: Float
+    gradient: Float
+    along: float
+    across: Float
+    length: float
+    rounding: float
+    vanishing: float
+
+    @property
+    def direction(self) -> Float:
+        """``grad J / |grad J|``, (d,); NaN where the gradient is 0."""
+        return self.gradient / (self.length or float("nan"))
+
+    @property
+    def off(self) -> Float:
+        """``E g - grad J``, (d,)."""
+        return np.asarray(self.mean - self.gradient)
+
+    @property
+    def bias(self) -> float:
+        """``|E g - grad J|``."""
+        return float(np.linalg.norm(self.off))
+
+    @property
+    def scale(self) -> float:
+        """``c = <E g, grad J> / |grad J|^2``."""
+        return self.relative(self.along)
+
+    @property
+    def resolution(self) -> float:
+        """The least relative bias that is more than rounding; infinite where the gradient is 0."""
+        return self.relative(self.rounding) if self.length else float("inf")
+
+    @property
+    def angle(self) -> float:
+        """Angle between mean and gradient in radians; NaN where either is 0 to rounding."""
+        if np.linalg.norm(self.mean) <= self.vanishing:
+            return float("nan")
+        return angle(float(np.linalg.norm(self.across)), self.along)
+
+    def relative(self, length: float) -> float:
+        """A length over the gradient's; NaN where that is 0."""
+        return length / (self.length or float("nan"))
 
 
 def against_gradient(
-    mean: Float, gradient: Float, *, rounding: float, vanishing: float, unit: Float | None = None
+    mean: Float,
+    gradient: Float,
+    *,
+    along: float | None = None,
+    rounding: float = 0.0,
+    vanishing: float = 0.0,
 ) -> AgainstGradient:
-    """Compare a mean gradient with the exact one, both (d,).
+    """Compare a mean (d,) with the gradient (d,).
 
-    ``rounding``: what rounding may do to either of them; ``vanishing``: the norm below which the mean is 0 to
-    rounding (``resolution`` and ``nothing`` give both). ``unit``: ``grad J / |grad J|``, where it is at hand.
+    Parameters
+    ----------
+    along
+        The mean's component along the gradient, where it is known otherwise.
+    rounding, vanishing
+        From ``gradient_rounding`` and ``mean_rounding``; 0 where noise is far above them.
+
+    Notes
+    -----
     Cost O(d).
     """
-    size = length(gradient)
-    if unit is None:
-        along = float(mean @ gradient) / size
-        across = beside(mean, gradient, along)
+    length = float(np.linalg.norm(gradient))
+    size = length or float("nan")
+    if along is None:
+        direction = gradient / size
+        along = float(mean @ direction)
+        across = mean - along * direction
     else:
-        along = float(mean @ unit)
-        across = mean - along * unit
-    bias = float(np.linalg.norm(mean - gradient))
-    pointed = np.linalg.norm(mean) > vanishing
-    return AgainstGradient(
-        bias=bias,
-        relative_bias=bias / size,
-        resolution=rounding / size,
-        scale=along / size,
-        direction_error=angle(float(np.linalg.norm(across)), along) if pointed else float("nan"),
-    )
-
-
-def length(gradient: Float) -> float:
-    """``|grad J|``, NaN where it is 0: nothing relates to a gradient of 0."""
-    return float(np.linalg.norm(gradient)) or float("nan")
-
-
-def beside(mean: Float, gradient: Float, along: float) -> Float:
-    """What is left of a mean, (d,), without a length ``along`` the gradient."""
-    return np.asarray(mean - along * gradient / length(gradient))
+        across = mean - along * gradient / size
+    return AgainstGradient(mean, gradient, along, across, length, rounding, vanishing)
 
 
 def angle(across: float, along: float) -> float:
-    """Angle in radians between the gradient and a vector of these parts, 0 to pi; NaN where both are 0."""
+    """Angle to the gradient of a vector with these parts, 0 to pi; NaN where both are 0."""
     return float(np.arctan2(across, along)) if across or along else float("nan")
 
 
-def resolution(drawn: int, largest_reward: float, largest_score: float) -> float:
-    """What rounding may do to a gradient: ``64 eps K max|R| max|G|``, K the rollouts the objective draws."""
-    return ROUNDING * drawn * largest_reward * largest_score
+def straight(direction_error: float, resolution: float) -> bool:
+    """Whether an angle is none: at most 1e-6, or the resolution where that is more. Not where undefined."""
+    return direction_error <= max(STRAIGHT, resolution)
 
 
-def nothing(advantage_rms: float, largest_score: float) -> float:
-    """The norm below which a mean gradient is 0 to rounding: ``64 eps rms(A) max|G|``."""
-    return ROUNDING * advantage_rms * largest_score
+def gradient_rounding(levels: RewardLevels, size: int) -> float:
+    """``64 eps K max|R| max|G|``: what rounding can move the gradient of an objective of K = ``size`` by."""
+    return ROUNDING * size * float(np.abs(levels.values).max()) * _largest_score(levels)
+
+
+def mean_rounding(levels: RewardLevels, advantage_rms: float) -> float:
+    """``64 eps rms(A) max|G|``: what rounding can move the mean of a rule with these advantages by."""
+    return ROUNDING * advantage_rms * _largest_score(levels)
+
+
+def _largest_score(levels: RewardLevels) -> float:
+    return float(np.linalg.norm(levels.mean_scores, axis=1).max())

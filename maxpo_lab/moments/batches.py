@@ -13,9 +13,9 @@ from ..levels import RewardLevels
 from ..objectives import Objective, as_objective, looks_at_k
 from ..refusals import RuleError
 from ..rules import Rule, resolve
-from .against_gradient import against_gradient, nothing, resolution
+from .against_gradient import against_gradient, gradient_rounding, mean_rounding
 from .exact import MAX_STATES, exact_moments
-from .prompts import check_levels
+from .prompts import check_prompts
 from .result import Moments
 
 Float = npt.NDArray[np.float64]
@@ -98,7 +98,7 @@ def batch_moments(
     if batch < 1:
         raise ValueError(f"batch={batch}: a batch needs at least one prompt")
     prompts = tuple(prompts)
-    check_levels(prompts)
+    check_prompts(prompts)
     if not prompts:
         raise ValueError("prompts are empty: at least one is needed")
     sizes = {levels.mean_scores.shape[1] for levels in prompts}
@@ -118,18 +118,22 @@ def batch_moments(
     means = np.stack([moments.mean for moments in each])
     gradient = np.mean([moments.gradient for moments in each], axis=0)
     mean = means.mean(axis=0)
-    scores = [float(np.linalg.norm(levels.mean_scores, axis=1).max()) for levels in prompts]
-    rewards = [float(np.abs(levels.values).max()) for levels in prompts]
-    noise = [resolution(objective.size, *largest) for largest in zip(rewards, scores, strict=True)]
-    none = [nothing(moments.advantage_rms, score) for moments, score in zip(each, scores, strict=True)]
-    seen = against_gradient(mean, gradient, rounding=float(np.mean(noise)), vanishing=float(np.mean(none)))
+    rms_of = [moments.advantage_rms for moments in each]
+    against = against_gradient(
+        mean,
+        gradient,
+        # By the length last, and not by the direction: the last bit of a stored figure depends on it.
+        along=float(mean @ gradient) / (float(np.linalg.norm(gradient)) or float("nan")),
+        rounding=float(np.mean([gradient_rounding(x, objective.size) for x in prompts])),
+        vanishing=float(np.mean([mean_rounding(x, rms) for x, rms in zip(prompts, rms_of, strict=True)])),
+    )
     return BatchMoments(
         mean=mean,
         gradient=gradient,
-        relative_bias=seen.relative_bias,
-        bias_resolution=seen.resolution,
-        scale=seen.scale,
-        direction_error=seen.direction_error,
+        relative_bias=against.relative(against.bias),
+        bias_resolution=against.resolution,
+        scale=against.scale,
+        direction_error=against.angle,
         within_prompt_trace=float(np.mean([moments.trace_covariance for moments in each])) / batch,
         between_prompt_trace=float(np.mean(np.sum((means - mean) ** 2, axis=1))) / batch,
         prompts=each,

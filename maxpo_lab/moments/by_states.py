@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .. import states
+from .. import rules, states
 from ..levels import RewardLevels
 
 Float = npt.NDArray[np.float64]
@@ -79,3 +79,39 @@ class CountSums:
         """Chance of a group whose largest |A| is at most the threshold."""
         dead = np.concatenate(self._largest) <= threshold
         return float(np.concatenate(self._chance)[dead].sum())
+
+
+def over_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_states: int) -> CountSums:
+    """The sums of a rule over all counts of the levels, or all arrangements where it is not equivariant.
+
+    Raises as ``exact_moments``: beyond ``max_states`` states, and for a rule that is not admitted. Cost:
+    states x n, and the rule.
+    """
+    size = len(levels.values)
+    count_states = states.number_of_counts(n, size)
+    if count_states > max_states:
+        raise ValueError(
+            f"{count_states:,} count states for n={n} and {size} reward levels, more than "
+            f"max_states={max_states:,}: use a smaller group, merge reward levels, raise max_states, "
+            f"sample, or write the rule as a RankLinear, which has no such limit"
+        )
+    batch = min(count_states, max(1, states.BLOCK_ENTRIES // n))
+    rules.admit(rule, n, k, values=levels.values, batch=batch)
+    level = states.sample_groups(n, size)
+    behaviour = rules.equivariance(rule, levels.values[level], level, k)
+    if behaviour.counterexample is None:
+        blocks = states.count_blocks(n, levels.probabilities)
+    else:
+        if size**n > max_states:
+            group, permuted = behaviour.counterexample
+            raise ValueError(
+                f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get "
+                f"different advantages, ties aside), so it must be evaluated on all {size}^{n} = {size**n:,} "
+                f"arrangements, more than max_states={max_states:,}: use a smaller group, raise max_states, "
+                f"or sample"
+            )
+        blocks = states.arrangement_blocks(n, levels.probabilities)
+    sums = CountSums(levels, n, by_counts=not behaviour.equivariant)
+    for block in blocks:
+        sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
+    return sums

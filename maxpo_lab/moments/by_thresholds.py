@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..estimators import RankLinear
 from ..levels import RewardLevels
 from ..weights import Coefficients
 from .dead_groups import dead_probability
@@ -93,6 +94,13 @@ class ThresholdSums:
         See ``dead_groups.dead_probability``.
         """
         return dead_probability(self.table, self.levels, threshold)
+
+
+def in_closed_form(rule: RankLinear, levels: RewardLevels, n: int, k: int) -> ThresholdSums:
+    """The sums of a rank-linear rule; ValueError for rewards it is not defined on."""
+    if reason := rule.why_not_rewards(levels.values):
+        raise ValueError(reason)
+    return ThresholdSums(levels, rule.coefficients(n, k))
 
 
 def _from_below(values: Float) -> Float:

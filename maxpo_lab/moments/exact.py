@@ -7,9 +7,9 @@ from ..estimators import RankLinear
 from ..groups import as_group_size, as_k
 from ..levels import RewardLevels
 from ..objectives import Objective, as_objective, looks_at_k
-from .by_states import CountSums
-from .by_thresholds import ThresholdSums
-from .from_sums import report
+from .by_states import over_states
+from .by_thresholds import in_closed_form
+from .from_sums import Sums, from_sums
 from .result import Moments
 
 #: States evaluated at most unless told otherwise: about a minute for a fast rule at n = 16.
@@ -92,46 +92,9 @@ def exact_moments(
     rule = rules.resolve(estimator, n, k)
     size = len(levels.values)
     number = states.number_of_counts(n, size)
-    sums: CountSums | ThresholdSums
+    sums: Sums
     if isinstance(rule, RankLinear) and (number > max_states or number * max(n, size) > MAX_ENTRIES):
-        sums = _in_closed_form(rule, levels, n, k)
+        sums = in_closed_form(rule, levels, n, k)
     else:
-        sums = _by_states(rule, levels, n, k, max_states)
-    return report(sums, levels, n=n, k=k, objective=objective, covariance=covariance)
-
-
-def _in_closed_form(rule: RankLinear, levels: RewardLevels, n: int, k: int) -> ThresholdSums:
-    if reason := rule.why_not_rewards(levels.values):
-        raise ValueError(reason)
-    return ThresholdSums(levels, rule.coefficients(n, k))
-
-
-def _by_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_states: int) -> CountSums:
-    size = len(levels.values)
-    count_states = states.number_of_counts(n, size)
-    if count_states > max_states:
-        raise ValueError(
-            f"{count_states:,} count states for n={n} and {size} reward levels, more than "
-            f"max_states={max_states:,}: use a smaller group, merge reward levels, raise max_states, "
-            f"sample, or write the rule as a RankLinear, which has no such limit"
-        )
-    batch = min(count_states, max(1, states.BLOCK_ENTRIES // n))
-    rules.admit(rule, n, k, values=levels.values, batch=batch)
-    level = states.sample_groups(n, size)
-    behaviour = rules.equivariance(rule, levels.values[level], level, k)
-    if behaviour.counterexample is None:
-        blocks = states.count_blocks(n, levels.probabilities)
-    else:
-        if size**n > max_states:
-            group, permuted = behaviour.counterexample
-            raise ValueError(
-                f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get "
-                f"different advantages, ties aside), so it must be evaluated on all {size}^{n} = {size**n:,} "
-                f"arrangements, more than max_states={max_states:,}: use a smaller group, raise max_states, "
-                f"or sample"
-            )
-        blocks = states.arrangement_blocks(n, levels.probabilities)
-    sums = CountSums(levels, n, by_counts=not behaviour.equivariant)
-    for block in blocks:
-        sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
-    return sums
+        sums = over_states(rule, levels, n, k, max_states)
+    return from_sums(sums, levels, n=n, k=k, objective=objective, covariance=covariance)

@@ -1,4 +1,4 @@
-"""Prompts in one parameter space."""
+"""Policies of several prompts in one parameter space."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def side_by_side(prompts: Iterable[RewardLevels]) -> tuple[RewardLevels, ...]:
     projected ones are kept. Raises TypeError where an entry is not a RewardLevels.
     """
     prompts = tuple(prompts)
-    check_levels(prompts)
+    check_prompts(prompts)
     sizes = [levels.mean_scores.shape[1] for levels in prompts]
     starts = np.concatenate([[0], np.cumsum(sizes)])
     placed = []
@@ -28,8 +28,8 @@ def side_by_side(prompts: Iterable[RewardLevels]) -> tuple[RewardLevels, ...]:
     return tuple(placed)
 
 
-def check_levels(prompts: tuple[RewardLevels, ...]) -> None:
-    """Refuse anything but reward levels; the message says where."""
+def check_prompts(prompts: tuple[RewardLevels, ...]) -> None:
+    """Raise TypeError, with its place, for a prompt that is no RewardLevels."""
     for index, levels in enumerate(prompts):
         if not isinstance(levels, RewardLevels):
             raise TypeError(f"prompts[{index}] is a {type(levels).__name__}: it must be a RewardLevels")

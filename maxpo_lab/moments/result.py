@@ -1,4 +1,4 @@
-"""``Moments``: what is known of a rule's gradient estimate under a policy."""
+"""``Moments``: what is said of one rule on one policy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..objectives import Objective, max_at
+from .against_gradient import straight
 from .floor import VarianceFloor
 
 Float = npt.NDArray[np.float64]
@@ -20,7 +21,7 @@ class Moments:
     Attributes
     ----------
     n, k, objective
-        What was measured, and against which objective's gradient; ``target`` is its name.
+        What was measured, and the objective whose gradient it is compared with; ``target`` is its name.
     mean
         E[g], shape (d,).
     gradient
@@ -29,7 +30,7 @@ class Moments:
         ``|E g - grad J|``, and the same over ``|grad J|`` (NaN where the gradient is 0).
     bias_resolution
         The least relative bias that rounding lets one tell from 0: ``64 eps K max|R| max_l |G_l| /
-        |grad J|``. A relative bias below it is unresolved.
+        |grad J|``, derived in ``against_gradient``. A relative bias below it is unresolved.
     scale
         ``c = <E g, grad J> / |grad J|^2``.
     direction_error
@@ -107,9 +108,7 @@ class Moments:
             floor = float("nan") if floor.degenerate else floor.trace_covariance
         else:
             floor = _reference(floor)
-        if not self.direction_error <= max(1e-6, self.bias_resolution):
-            return float("nan")
-        if not self.trace_covariance:
+        if not straight(self.direction_error, self.bias_resolution) or not self.trace_covariance:
             return float("nan")
         return floor * self.scale**2 / self.trace_covariance
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import gammaincc, gammainccinv, ndtri
 
 from ..moments import DEAD
-from ..moments.against_gradient import ROUNDING, angle, beside
+from ..moments.against_gradient import ROUNDING, AgainstGradient, against_gradient, angle
 from .accumulators import Accumulator, Float, at_most
 from .shards import ALONG, COLUMNS
 
@@ -143,13 +143,19 @@ def smooth_figures(total: Accumulator, rule: int, gradient: Float | None) -> dic
         "snr": Figure(float(snr), weights(projection=by_mean, deviation=by_trace), positive=False),
     }
     if gradient is not None:
-        length = float(np.linalg.norm(gradient)) or float("nan")
+        against = _against(total, rule, gradient)
         # Of a gradient that is 0 the column is 0 throughout: there is no direction to vary along.
-        defined = length / length
+        per_length, defined = against.relative(1.0), against.relative(against.length)
         variance = float(total.scalars.comoment[at["along"], at["along"]]) / (groups - 1)
-        found["scale"] = Figure(averages["along"] / length, weights(along=1 / length), positive=False)
+        found["scale"] = Figure(against.scale, weights(along=per_length), positive=False)
         found["along_gradient_variance"] = Figure(variance * defined, weights(along_deviation=defined))
     return found
+
+
+def _against(total: Accumulator, rule: int, gradient: Float) -> AgainstGradient:
+    """The sample mean against the gradient; along it as the column has it."""
+    column = len(COLUMNS) * len(total.names) + rule
+    return against_gradient(total.estimates.mean[rule], gradient, along=float(total.scalars.mean[column]))
 
 
 def estimate(total: Accumulator, figure: Figure) -> Estimate:
@@ -241,22 +247,20 @@ class _Bias:
 def _bias(total: Accumulator, rule: int, gradient: Float | None, found: dict[str, Estimate]) -> _Bias:
     if gradient is None:
         return _Bias()
-    groups, length = total.groups, float(np.linalg.norm(gradient))
-    trace = found["trace_covariance"].value
-    off = total.estimates.mean[rule] - gradient
-    pulled = total.pull.value[rule, 0] - length * total.pull.value[rule, 1]
+    groups, against = total.groups, _against(total, rule, gradient)
+    trace, off = found["trace_covariance"].value, against.off
+    pulled = total.pull.value[rule, 0] - against.length * total.pull.value[rule, 1]
     square = float(off @ off) - trace / groups
     error = float(np.sqrt(_second_order(total, rule, _quadratic(pulled, off, total, rule))))
     root, root_error = _root(square, error)
-    per_length = 1 / length if length else float("nan")
     p_value, resolved = _test(total, rule, trace, float(off @ off))
     return _Bias(
         Estimate(square, error),
         Estimate(root, root_error),
-        Estimate(root * per_length, root_error * per_length),
+        Estimate(against.relative(root), against.relative(root_error)),
         p_value,
-        resolved * per_length,
-        _direction_error(total, rule, gradient, found),
+        against.relative(resolved),
+        _direction_error(total, rule, against, found),
     )
 
 
@@ -280,20 +284,18 @@ def _test(total: Accumulator, rule: int, trace: float, square: float) -> tuple[f
     return p_value, float(np.sqrt(max(0.0, critical - 1) * trace / total.groups))
 
 
-def _direction_error(total: Accumulator, rule: int, gradient: Float, found: dict[str, Estimate]) -> Estimate:
-    length, groups = float(np.linalg.norm(gradient)), total.groups
-    if not length:
-        return Estimate(float("nan"), float("nan"))
-    mean, along = total.estimates.mean[rule], found["scale"].value * length
-    variance = found["along_gradient_variance"].value
-    across = beside(mean, gradient, along)
-    square = float(across @ across) - (found["trace_covariance"].value - variance) / groups
+def _direction_error(
+    total: Accumulator, rule: int, against: AgainstGradient, found: dict[str, Estimate]
+) -> Estimate:
+    across, along = against.across, against.along
+    within = found["trace_covariance"].value - found["along_gradient_variance"].value
+    square = float(across @ across) - within / total.groups
     pulled = total.pull.value[rule, 0] - along * total.pull.value[rule, 1]
     error = float(np.sqrt(_second_order(total, rule, _quadratic(pulled, across, total, rule))))
     root, more = _root(square, error)
-    seen = angle(root, along)
-    if np.isnan(seen):
-        return Estimate(seen, seen)
-    by_across = angle(root + more, along) - seen
-    by_along = root * found["scale"].standard_error * length / (along**2 + root**2)
-    return Estimate(seen, float(np.hypot(by_across, by_along)))
+    direction = angle(root, along)
+    if np.isnan(direction):
+        return Estimate(float("nan"), float("nan"))
+    by_across = angle(root + more, along) - direction
+    by_along = root * found["scale"].standard_error * against.length / (along**2 + root**2)
+    return Estimate(direction, float(np.hypot(by_across, by_along)))

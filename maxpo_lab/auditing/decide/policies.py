@@ -13,6 +13,7 @@ from ... import rules
 from ...estimators import get_estimator
 from ...levels import RewardLevels
 from ...moments import Moments, exact_moments, variance_floor
+from ...moments.against_gradient import straight
 from ...objectives import as_objective
 
 Float = npt.NDArray[np.float64]
@@ -69,7 +70,7 @@ def under_policies(
             levels = reference_policy(success, answers, values)
             moments = exact_moments(rule, levels, n=n, k=k, target=target)
             resolution = moments.bias_resolution * eps / float(np.finfo(np.float64).eps)
-            noise = _noise(moments, max(1e-6, resolution))
+            noise = _noise(moments, resolution)
             maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, size)
             found.append(
                 UnderPolicy(
@@ -92,7 +93,7 @@ def under_policies(
 
 
 def _noise(moments: Moments, resolution: float) -> float | None:
-    if not moments.direction_error <= resolution or not moments.scale:
+    if not straight(moments.direction_error, resolution) or not moments.scale:
         return None
     return moments.trace_covariance / moments.scale**2
 

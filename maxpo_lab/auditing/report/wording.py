@@ -7,6 +7,7 @@ from math import isnan
 
 import numpy as np
 
+from ...moments.against_gradient import straight
 from ...objectives import as_objective, in_words
 from ..decide.claims import Verdict
 from ..decide.edges import Case
@@ -145,8 +146,7 @@ def policy_rows(policies: Sequence[UnderPolicy]) -> list[tuple[str, ...]]:
 
 
 def _angle(under: UnderPolicy) -> str:
-    resolved = under.direction_error > max(1e-6, under.resolution) or isnan(under.direction_error)
-    return _number(under.direction_error) if resolved else "0"
+    return "0" if straight(under.direction_error, under.resolution) else _number(under.direction_error)
 
 
 def _bias(under: UnderPolicy) -> str:

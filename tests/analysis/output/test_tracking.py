@@ -22,7 +22,7 @@ import wandb
 from PIL import Image
 from wandb_files import read_items, read_records
 
-from analysis import tracking
+from analysis import tracking, uploading, wandb_session
 from analysis.curves import Curves
 from analysis.tracking import Tracked
 
@@ -223,7 +223,7 @@ def test_what_the_environment_says_of_one_run_is_not_of_these(
     ids = {name.rpartition("-")[2] for name in runs}
     assert len(ids) == len(runs) == 3
     assert "mine" not in ids
-    assert {*OF_ONE_RUN} <= {*tracking._OF_ONE_RUN}
+    assert {*OF_ONE_RUN} <= {*wandb_session.OF_ONE_RUN}
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def test_a_refused_upload_leaves_an_offline_run(
 def test_a_silent_server_is_not_waited_for(
     server: Server, log: Any, figures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "_UPLOAD_SECONDS", 2)
+    monkeypatch.setattr(uploading, "_UPLOAD_SECONDS", 2)
     start = time.perf_counter()
     tracked = log()
     assert time.perf_counter() - start < 10

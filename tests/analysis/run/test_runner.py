@@ -25,7 +25,7 @@ from rich.console import Console
 from threadpoolctl import threadpool_info
 from typer.testing import CliRunner
 
-from analysis import engines, locks, runner, sources
+from analysis import engines, locks, runner, sources, worker
 from analysis.__main__ import app
 from analysis.registry import get_study
 from analysis.store import Store, encode
@@ -108,7 +108,7 @@ def test_only_the_missing_cells_are_measured(
         path.unlink()
     measured = []
     spy = replace(full.study, measure=lambda cell: measured.append(cell) or full.study.measure(cell))
-    monkeypatch.setattr(engines, "get_study", lambda _: spy)
+    monkeypatch.setattr(worker, "get_study", lambda _: spy)
     finished, _ = full.run()
     missing = finished.cells - finished.reused
     assert len(measured) == missing == len(range(0, finished.cells, 3))
@@ -171,7 +171,7 @@ def test_cells_of_other_sources_are_removed_once_a_run_is_complete(
     old.write("key", "cell", encode([]))
     broken = replace(setup.study, measure=lambda _: 1 / 0)
     with monkeypatch.context() as patch:
-        patch.setattr(engines, "get_study", lambda _: broken)
+        patch.setattr(worker, "get_study", lambda _: broken)
         with pytest.raises(ZeroDivisionError) as caught:
             setup.run()
     assert "in study variance, Cell(factor=" in "".join(caught.value.__notes__)
@@ -257,7 +257,7 @@ def test_cells_are_measured_in_one_thread_and_the_setting_restored(
         return []
 
     one = replace(setup.study, cells=lambda preset: setup.study.cells(preset)[:1], measure=measure)
-    monkeypatch.setattr(engines, "get_study", lambda _: one)
+    monkeypatch.setattr(worker, "get_study", lambda _: one)
     ours = torch.get_num_threads()
     torch.set_num_threads(before)
     try:
@@ -290,7 +290,7 @@ def dying(deaths: int) -> Any:
             yield from finished
             return
         yield from itertools.islice(finished, 2)
-        raise engines.WorkerDiedError("a worker process died")
+        raise worker.WorkerDiedError("a worker process died")
 
     return measure
 
@@ -310,7 +310,7 @@ def test_the_third_dead_worker_ends_the_run_and_keeps_its_cells(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(engines.ENGINES, "local", dying(9))
-    with pytest.raises(engines.WorkerDiedError):
+    with pytest.raises(worker.WorkerDiedError):
         setup.run()
     assert len(setup.files) == 6
 

@@ -180,8 +180,8 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         "maxpo_lab.estimators.maxpo.subset_share",
         "maxpo_lab.evaluation.unbiased.subset_share",
         "maxpo_lab.rules.evaluate",
-        "maxpo_lab.moments.exact.CountSums",
-        "maxpo_lab.moments.exact.ThresholdSums",
+        "maxpo_lab.moments.by_states.CountSums",
+        "maxpo_lab.moments.by_thresholds.ThresholdSums",
     ):
         monkeypatch.setattr(place, computed)
 

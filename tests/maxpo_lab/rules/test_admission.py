@@ -269,6 +269,7 @@ NO_CONSUMERS = {
     "maxpo_lab.rules.finest": "calls nothing",
     "maxpo_lab.rules.precision_of": "calls nothing",
     "maxpo_lab.rules.observe": "says what admission asks, and more",
+    "maxpo_lab.moments.by_states.over_states": "exact_moments' own, and admits",
     "maxpo_lab.rules.equivariance": "of a rule that was admitted",
 }
 
@@ -356,7 +357,7 @@ def test_rules_are_called_where_they_are_admitted() -> None:
     left = {name for name in calling - admitting if "auditing" not in name and "studies" not in name}
     assert left == set(CALL_WHAT_IS_THEIRS)
     assert {
-        f"maxpo_lab/{each}.py" for each in ("moments/exact", "spectrum", "monte_carlo/batched_rules")
+        f"maxpo_lab/{each}.py" for each in ("moments/by_states", "spectrum", "monte_carlo/batched_rules")
     } <= admitting
     assert "analysis/training/arms.py" in admitting
 
