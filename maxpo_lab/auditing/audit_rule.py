@@ -201,7 +201,7 @@ def _climbed(guard: Guard, setting: Setting) -> Ascent:
         pairs = claims_of.pairs_of(guard, setting)
     except claims_of.TooManyError as error:
         return Ascent(None, None, None, None, None, f"not decided: {error}")
-    return ascent(pairs, spectrum, k=setting.k, target=setting.target, rewards=setting.rewards)
+    return ascent(pairs, spectrum, k=setting.k, target=setting.objective, rewards=setting.rewards)
 
 
 def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...] | None:
@@ -215,7 +215,7 @@ def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...] | None:
     def on(rule: rules.Rule, values: Float, rewards: str) -> tuple[UnderPolicy, ...]:
         eps = guard.precision.eps
         return under_policies(
-            rule, values, n=setting.n, k=setting.k, target=setting.target, rewards=rewards, eps=eps
+            rule, values, n=setting.n, k=setting.k, target=setting.objective, rewards=rewards, eps=eps
         )
 
     found: tuple[UnderPolicy, ...] = ()

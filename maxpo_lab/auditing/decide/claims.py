@@ -66,6 +66,11 @@ class Setting:
     unit: float = 1.0
 
     @property
+    def objective(self) -> Objective:
+        """The target at this group size."""
+        return as_objective(self.target, self.n, self.k)
+
+    @property
     def values(self) -> Float:
         """Reward levels: as many as the group size lets one enumerate."""
         return levels_of(self.rewards, self.n, equivariant=self.equivariant)
@@ -142,26 +147,26 @@ def check_claims(claims: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(claims))
 
 
-def pairs_of(rule: rules.Rule, setting: Setting, n: int | None = None) -> Pairs:
-    """The pairs that decide on unbiasedness, at the setting's group size or another.
+def pairs_of(rule: rules.Rule, setting: Setting) -> Pairs:
+    """The pairs that decide on unbiasedness.
 
     Raises TooManyError for a rule that is not permutation-equivariant at a size with too many arrangements,
     or on continuous rewards.
     """
-    size = setting.n if n is None else n
+    n = setting.n
     if setting.rewards == "continuous":
         if not setting.equivariant:
             raise TooManyError(
                 "a rule that is not permutation-equivariant is judged on binary or graded rewards alone"
             )
-        return without_ties(rule, n=size, k=setting.k, unit=setting.unit)
-    values = setting.unit * levels_of(setting.rewards, size, equivariant=setting.equivariant)
-    if not few_enough(replace(setting, n=size)):
+        return without_ties(rule, n=n, k=setting.k, unit=setting.unit)
+    values = setting.unit * levels_of(setting.rewards, n, equivariant=setting.equivariant)
+    if not few_enough(setting):
         raise TooManyError(
-            f"a rule that is not permutation-equivariant needs all {len(values)}^{size} arrangements of a "
+            f"a rule that is not permutation-equivariant needs all {len(values)}^{n} arrangements of a "
             f"group, more than {_GROUPS:,}: audit it at a smaller n"
         )
-    return on_levels(rule, values, n=size, k=setting.k, equivariant=setting.equivariant)
+    return on_levels(rule, values, n=n, k=setting.k, equivariant=setting.equivariant)
 
 
 def few_enough(setting: Setting) -> bool:
@@ -172,28 +177,22 @@ def few_enough(setting: Setting) -> bool:
 
 def why_biased(rule: rules.Rule, setting: Setting) -> str | None:
     """The smallest pair of groups that shows a bias, in words; None where every pair is paid as is due."""
-    n, k = setting.n, setting.k
-
     for size, kind in _sizes(setting):
+        smaller = replace(setting, n=size, rewards=kind)
         try:
-            objective = as_objective(setting.target, size, k)
-            pairs = pairs_of(rule, replace(setting, rewards=kind), size)
+            pairs = pairs_of(rule, smaller)
         except (RaisedError, HungError, ValueError, TypeError):
-            if (size, kind) == (n, setting.rewards):
+            if smaller == setting:
                 raise
             continue
-        if wrong := wrongly_paid(pairs, setting, objective):
+        if wrong := wrongly_paid(pairs, smaller):
             return wrong
     return None
 
 
-def wrongly_paid(pairs: Pairs, setting: Setting, objective: Objective | None = None) -> str | None:
-    """The first pair that is not paid what an unbiased rule pays, in words; None where all are.
-
-    ``objective``: the setting's target where not given.
-    """
-    if objective is None:
-        objective = as_objective(setting.target, pairs.n, setting.k)
+def wrongly_paid(pairs: Pairs, setting: Setting) -> str | None:
+    """The first pair that is not paid what an unbiased rule pays, in words; None where all are."""
+    objective = setting.objective
     factor = pairs.fit(objective).scale if setting.allow_scale else 1.0
     worst = pairs.first_wrong(objective, factor)
     if worst is None:

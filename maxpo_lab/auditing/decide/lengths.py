@@ -17,7 +17,6 @@ import numpy.typing as npt
 from ... import rules, states
 from ...estimators import get_estimator
 from ...integrations.conventions import Adapted
-from ...objectives import as_objective
 from ..guard import Guard
 from .claims import EQUALS, Setting, plain
 from .nearest import positive_factor
@@ -160,7 +159,7 @@ def _pairs(rule: Guard, setting: Setting) -> Pairs:
 
 
 def _wrongly_paid(pairs: Pairs, setting: Setting) -> str | None:
-    objective = as_objective(setting.target, pairs.n, setting.k)
+    objective = setting.objective
     factor = pairs.fit(objective).scale if setting.allow_scale else 1.0
     worst = pairs.first_wrong(objective, factor)
     if worst is None:

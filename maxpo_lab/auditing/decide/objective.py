@@ -53,7 +53,7 @@ class Ascent:
     text: str
 
 
-def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: str, rewards: str) -> Ascent:
+def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: Objective, rewards: str) -> Ascent:
     """The objective whose gradient the pairs agree with, the target first, at scale 1 before any other.
 
     What agrees only because rounding hides a bias of one in a hundred is left open, unless the type itself is
@@ -61,7 +61,7 @@ def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: str, rewa
     """
     found, made = _agreeing(pairs, spectrum, k, target, rewards)
     made = made or pairs.precision
-    unit = pairs.unit(as_objective(target, pairs.n, k))
+    unit = pairs.unit(target)
     hidden = float(pairs.allowed(made, unit).max()) / max(unit, float(np.abs(pairs.earned).max()))
     if hidden <= max(_SEEN, 1.001 * made.share(pairs.n)):
         return found
@@ -77,24 +77,23 @@ def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: str, rewa
 
 
 def _agreeing(
-    pairs: Pairs, spectrum: Spectrum | None, k: int, target: str, rewards: str
+    pairs: Pairs, spectrum: Spectrum | None, k: int, target: Objective, rewards: str
 ) -> tuple[Ascent, Precision | None]:
     """What is climbed, and the type to whose rounding that is so."""
     n = pairs.n
     spectrum = None if pairs.precision.narrow else spectrum  # alternating sums, which its rounding drowns
     weights = None if spectrum is None else tuple(_resolved(spectrum, pairs.precision).tolist())
-    wanted = as_objective(target, n, k)
-    fits = [(tried, pairs.fit(tried)) for tried in (wanted, *_others(n, k, wanted))]
+    fits = [(tried, pairs.fit(tried)) for tried in (target, *_others(n, k, target))]
     here = fits[0][1]
     first = 1 if here.unscaled or here.scaled else len(fits)
     for tried, fit in fits[:first]:
         if fit.unscaled:
-            own = tried == wanted
+            own = tried == target
             text = _phrase(tried, 1.0, n, k) + _to(fit.unscaled, pairs, tried, 1.0)
             return Ascent(tried.name, 1.0, own, own, weights, text), fit.unscaled
     for tried, fit in fits[:first]:
         if fit.scaled:
-            proportional = tried == wanted and fit.scale > 0
+            proportional = tried == target and fit.scale > 0
             near = fit.scaled.share(n) if fit.scaled != FLOAT64 else 0.0
             text = _phrase(tried, fit.scale, n, k, near) + _to(fit.scaled, pairs, tried, fit.scale)
             return Ascent(tried.name, fit.scale, False, proportional, weights, text), fit.scaled

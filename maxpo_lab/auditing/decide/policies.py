@@ -14,7 +14,7 @@ from ...estimators import get_estimator
 from ...levels import RewardLevels
 from ...moments import Moments, exact_moments, variance_floor
 from ...moments.against_gradient import straight
-from ...objectives import as_objective
+from ...objectives import Objective
 
 Float = npt.NDArray[np.float64]
 
@@ -60,10 +60,9 @@ def reference_policy(success: float, answers: str, values: Float) -> RewardLevel
 
 
 def under_policies(
-    rule: rules.Rule, values: Float, *, n: int, k: int, target: str, rewards: str, eps: float
+    rule: rules.Rule, values: Float, *, n: int, k: int, target: Objective, rewards: str, eps: float
 ) -> tuple[UnderPolicy, ...]:
     """Moments under every reference policy on these levels. ``eps``: of the type the rule computes in."""
-    size = as_objective(target, n, k).maximum_of
     found = []
     for answers in ANSWERS:
         for difficulty, success in SUCCESS.items():
@@ -71,7 +70,7 @@ def under_policies(
             moments = exact_moments(rule, levels, n=n, k=k, target=target)
             resolution = moments.bias_resolution * eps / float(np.finfo(np.float64).eps)
             noise = _noise(moments, resolution)
-            maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, size)
+            maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, target.maximum_of)
             found.append(
                 UnderPolicy(
                     rewards=rewards,
