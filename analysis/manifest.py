@@ -12,7 +12,9 @@ from typing import Any
 
 import joblib
 
-ROOT = Path(__file__).resolve().parent.parent
+import analysis
+
+ROOT = Path(analysis.__path__[0]).resolve().parent
 _PACKAGES = (
     "maxpo-lab",
     "numpy",

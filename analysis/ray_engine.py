@@ -12,9 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import analysis
+
 from . import worker
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(analysis.__path__[0]).resolve().parent
 
 
 def measure_on_ray(

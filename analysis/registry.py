@@ -6,16 +6,17 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
+import analysis
 from maxpo_lab.registry import Registry
 
 from .study import Study
 
-_FOLDER = Path(__file__).parent / "studies"
+_FOLDER = Path(analysis.__path__[0]) / "studies"
 #: Their modules.
 _STUDIES: Registry[str] = Registry(
     "study",
     {
-        module.name.replace("_", "-"): f"{__package__}.{_FOLDER.name}.{module.name}"
+        module.name.replace("_", "-"): f"{analysis.__name__}.{_FOLDER.name}.{module.name}"
         for module in sorted(iter_modules([str(_FOLDER)]), key=lambda module: module.name)
     },
 )

@@ -11,6 +11,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import analysis
 import envs
 import maxpo_lab
 
@@ -21,7 +22,7 @@ from .syntax import parsed
 _PACKAGES: Mapping[str, Path] = {
     "maxpo_lab": Path(maxpo_lab.__path__[0]),
     "envs": Path(envs.__path__[0]),
-    "analysis": Path(__file__).parent,
+    "analysis": Path(analysis.__path__[0]),
 }
 #: What a package that is imported leaves the numbers to: TRL's trainer takes its steps in accelerate.
 _BENEATH: Mapping[str, tuple[str, ...]] = {"trl": ("accelerate",)}

@@ -10,8 +10,8 @@ import pytest
 
 import maxpo_lab as ml
 from analysis import specimens
+from analysis.imports import closure
 from analysis.registry import get_study
-from maxpo_lab.cli.reward_files import READERS, RewardFileError, read
 from maxpo_lab.integrations.conventions import SIGNATURES
 from maxpo_lab.registry import Registry, hint
 
@@ -19,7 +19,6 @@ ASKED: list[tuple[Callable[[Any], Any], str, str]] = [
     (ml.get_estimator, "maxop", "maxpo"),
     (get_study, "varience", "variance"),
     (SIGNATURES.__getitem__, "vrl", "verl"),
-    (READERS.__getitem__, ".cvs", ".csv"),
     (specimens.SUBJECTS.__getitem__, "maze graded", "maze, graded"),
 ]
 
@@ -56,13 +55,6 @@ def test_what_is_near_to_none_gets_all_and_what_is_no_name_a_type_error(
         get("xyzzy")
     with pytest.raises(TypeError, match=rf"=7 is a int: it must be a name, one of .*{nearest}"):
         get(7)
-
-
-def test_an_ending_that_is_not_read_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(RewardFileError, match=r"a\.cvs: ending '\.cvs' is not read; did you mean \.csv"):
-        read(tmp_path / "a.cvs", reward="reward", group=None)
-    with pytest.raises(RewardFileError, match=r"a\.csv\.gz: ending '\.gz' .*decompress"):
-        read(tmp_path / "a.csv.gz", reward="reward", group=None)
 
 
 def test_a_name_is_taken_once(dots: Registry[Dot]) -> None:
@@ -107,3 +99,14 @@ def test_parameters_that_are_not_a_things_own(dots: Registry[Dot], name: str, sa
 def test_a_hint_is_near_or_all() -> None:
     assert hint("MaxPO", ["rloo", "maxpo"]) == "did you mean maxpo?"
     assert hint("zzz", ["rloo", "maxpo"]) == "known: rloo, maxpo"
+
+
+def test_the_registry_and_the_tables_need_no_rules() -> None:
+    """Estimators, studies and readers are built on them."""
+    packages = {"maxpo_lab": Path(ml.__path__[0])}
+    assert {*closure("maxpo_lab.registry", packages).modules} == {"maxpo_lab.registry"}
+    assert not [name for name in closure("maxpo_lab.rank_linear", packages).modules if "estimators" in name]
+    assert {"maxpo_lab.tables"} < {*closure("maxpo_lab.rank_linear", packages).modules}
+    start = "analysis.registry"
+    reached = closure(start, packages | {"analysis": Path(specimens.__file__).parent}).modules
+    assert not [name for name in reached if "studies" in name]

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from ...registry import Registry
 from .base import RewardFile, RewardFileError
 from .delimited import read_delimited
 from .json_lines import read_json_lines
 from .parquet import read_parquet
 
-#: ``(path, reward, group)`` to the content.
-Reader = Callable[[Path, str, str | None], RewardFile]
-READERS: Registry[Reader] = Registry(
-    "ending",
-    {
-        ".csv": read_delimited,
-        ".tsv": read_delimited,
-        ".jsonl": read_json_lines,
-        ".ndjson": read_json_lines,
-        ".parquet": read_parquet,
-    },
-    absent="is not read",
-)
+READERS = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".parquet": read_parquet,
+}
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
@@ -39,14 +31,14 @@ def read(path: Path, *, reward: str, group: str | None) -> RewardFile:
         No such file, another ending, no rows, no such column, or malformed rows, named by their numbers;
         Parquet without pyarrow.
     """
-    ending = path.suffix.lower()
+    if path.suffix.lower() not in READERS:
+        compressed = path.suffix.lower() in COMPRESSED
+        raise RewardFileError(
+            f"{path}: the ending must be one of {', '.join(READERS)}"
+            + ("; decompress the file first" if compressed else "")
+        )
     try:
-        reader = READERS[ending]
-    except ValueError as error:
-        first = "; decompress the file first" if ending in COMPRESSED else ""
-        raise RewardFileError(f"{path}: {error}{first}") from None
-    try:
-        content = reader(path, reward, group)
+        content = READERS[path.suffix.lower()](path, reward, group)
     except OSError as error:
         raise RewardFileError(f"{path}: {error.strerror or error}") from error
     if not len(content.rewards):

@@ -113,7 +113,7 @@ def test_bad_usage_is_a_message_and_exit_2(arguments: list[str], fragments: list
 @pytest.mark.parametrize(
     ("arguments", "fragments"),
     [
-        (["run", "unbiasednes"], ["unbiasednes", "known"]),
+        (["run", "unbiasednes"], ["unbiasednes", "did you mean", "unbiasedness"]),
         (["run", "variance", "--preset", "huge"], ["huge", "smoke"]),
         (["run", "variance", "--workers", "0"], ["workers"]),
         (["figures", "variance", "--results", "/nonexistent"], ["no finished run", "analysis"]),
