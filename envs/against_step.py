@@ -173,8 +173,8 @@ class _Tries:
         for prompt, possible in enumerate(self.starts):
             resets = self.started[prompt].total()
             for state, belief in possible.items():
-                key = f"an episode of prompt {prompt} starts in state {state}"
-                self.surprises.count(key, self.started[prompt][state], sum(belief.values()), resets)
+                start = f"an episode of prompt {prompt} starts in state {state}"
+                self.surprises.count(start, self.started[prompt][state], sum(belief.values()), resets)
         for key, off, allowed in self.surprises.beyond_chance(listed, longest, false_alarm):
             often = f"{abs(off):.1f} times {'more' if off > 0 else 'less'} often than P says"
             raise ValueError(
