@@ -173,12 +173,12 @@ class _Tries:
         for prompt, possible in enumerate(self.starts):
             resets = self.started[prompt].total()
             for state, belief in possible.items():
-                key = f"an episode of prompt {prompt} starts in state {state}"
-                self.surprises.count(key, self.started[prompt][state], sum(belief.values()), resets)
-        for counted, off, allowed in self.surprises.beyond_chance(listed, longest, false_alarm):
+                start = f"an episode of prompt {prompt} starts in state {state}"
+                self.surprises.count(start, self.started[prompt][state], sum(belief.values()), resets)
+        for key, off, allowed in self.surprises.beyond_chance(listed, longest, false_alarm):
             often = f"{abs(off):.1f} times {'more' if off > 0 else 'less'} often than P says"
             raise ValueError(
-                f"{_name(self.env)}: {_counted(counted)} {often}, more than the {allowed:.1f} that chance "
+                f"{_name(self.env)}: {_counted(key)} {often}, more than the {allowed:.1f} that chance "
                 f"allows: it is no table of this environment"
             )
 

@@ -26,7 +26,9 @@ from analysis.studies.llm.design import (  # noqa: E402
     Training,
     Variance,
 )
-from analysis.studies.llm.study import Row, evaluation_points, pass_at, questions  # noqa: E402
+from analysis.studies.llm.rows import Row  # noqa: E402
+from analysis.studies.llm.start import questions  # noqa: E402
+from analysis.studies.llm.training import evaluation_points, pass_at  # noqa: E402
 from envs import ChainSum  # noqa: E402
 from envs.causal_lm import END, causal_lm, digit_tokenizer  # noqa: E402
 from envs.completions import success  # noqa: E402

@@ -17,9 +17,11 @@ pytestmark = [
 pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")
 
 from analysis import report, runner  # noqa: E402
-from analysis.studies.llm import STUDY, study  # noqa: E402
+from analysis.studies.llm import STUDY, training  # noqa: E402
 from analysis.studies.llm.design import HELD_OUT, REFERENCE, SHARED, STARTS, Training  # noqa: E402
-from analysis.studies.llm.study import _only_errors, measure, questions, train, warm_start  # noqa: E402
+from analysis.studies.llm.start import questions, warm_start  # noqa: E402
+from analysis.studies.llm.study import _only_errors, measure  # noqa: E402
+from analysis.studies.llm.training import train  # noqa: E402
 from envs.completions import success  # noqa: E402
 
 #: 1 in a million by a normal deviate, for each of some tens of z-scores here.
@@ -48,7 +50,7 @@ def test_all_runs_start_from_the_warm_start_and_then_part(smoke: pd.DataFrame) -
 
 def test_what_trl_samples_is_what_was_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
     """With 256 rollouts a prompt; a temperature of 0.8 would be off by more than is allowed."""
-    monkeypatch.setattr(study, "ROLLOUTS", 256)
+    monkeypatch.setattr(training, "ROLLOUTS", 256)
     end = measure(Training("chain", "maxpo", SHARED, 0, 2, 1))[-1]
     assert end.kind == "sample"
     off = end.sampled_pass_at_k - end.pass_at_k

@@ -18,7 +18,7 @@ import maxpo_lab as ml
 from analysis import tracking
 from analysis.figures import COLOURS
 from analysis.statistics import difference_interval, improvement, interquartile_mean
-from analysis.studies.learning import STUDY, design, study
+from analysis.studies.learning import STUDY, design, reporting, setting, study
 from analysis.studies.learning.comparison import POOLED, compare
 from analysis.studies.learning.design import ANNEALING, BASE, CONDITIONS, TASKS, Cell
 from analysis.studies.learning.figure import curves
@@ -67,7 +67,7 @@ def test_the_design_is_one_factor_at_a_time() -> None:
         assert len(set(cells)) == len(cells)
         for cell in cells:
             # Seeds that choose a step size are not seeds that it is judged by.
-            assert cell.seeds < study.TUNING
+            assert cell.seeds < setting.TUNING
     paper = STUDY.cells("paper")
     assert {cell.specimen for cell in paper if cell.condition == BASE} == set(TASKS)
     assert min(cell.seeds for cell in paper) >= 30
@@ -296,13 +296,13 @@ def test_all_rewards_lie_between_0_and_1() -> None:
 def test_specimens_do_not_share_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pooled intervals take their runs to be independent; conditions of one specimen are alike."""
     used: dict[tuple[str, str], set[int]] = {}
-    plain = study.train
+    plain = setting.train
 
     def spy(world: object, arms: list, **settings: object) -> object:
         used.setdefault(place, set()).update(settings["seeds"])
         return plain(world, arms, **settings)
 
-    monkeypatch.setattr(study, "train", spy)
+    monkeypatch.setattr(setting, "train", spy)
     for place in (
         ("chain", BASE),
         ("lock", BASE),
@@ -318,8 +318,8 @@ def test_specimens_do_not_share_random_numbers(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_means_say_of_how_many_runs_they_are(smoke: pd.DataFrame) -> None:
-    assert study._middle([1.0, np.nan, 3.0]) == (2.0, 2)
-    assert study._middle([np.nan, np.inf]) == (None, 0)
+    assert reporting.middle([1.0, np.nan, 3.0]) == (2.0, 2)
+    assert reporting.middle([np.nan, np.inf]) == (None, 0)
     drawn = smoke[smoke.kind == "curve"]
     assert (drawn.entropy_runs == drawn.runs).all()
     assert (drawn.snr.notna() == (drawn.signal_runs > 0)).all()
