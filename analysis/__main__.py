@@ -23,13 +23,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import gallery, locks, manifest, report, rules_page, runner, tracking
-from .engines import Engine
-from .presets import Preset
-from .registry import get_study, list_studies
-from .study import Study
-from .wandb_session import Mode
-from .worker import WorkerDiedError
+from .output import gallery, manifest, report, rules_page, tracking
+from .output.wandb_session import Mode
+from .run import locks, runner
+from .run.engines import Engine
+from .run.presets import Preset
+from .run.registry import get_study, list_studies
+from .run.study import Study
+from .run.worker import WorkerDiedError
 
 app = typer.Typer(
     name="python -m analysis",

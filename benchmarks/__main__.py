@@ -21,8 +21,8 @@ from rich.table import Table
 
 import maxpo_lab as ml
 from envs import Maze, SparseBandit, from_gymnasium
-from maxpo_lab import definitions
-from maxpo_lab.estimators.maxpo import maxpo_quadratic
+from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
 
 ROUNDS = 7
 THREADS = 2

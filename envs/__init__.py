@@ -26,17 +26,16 @@ a next-token network on a sequence task (CombinationLock, ChainSum), and ``envs.
 environment with any torch policy; both import torch, which nothing above does before ``sampler`` is called.
 """
 
-import gymnasium
-
-from .against_step import check_step
-from .bandit import SparseBandit
-from .chain_sum import ChainSum
-from .gaussian import GaussianBandit
-from .lock import CombinationLock
-from .maze import Maze
-from .prompt_bandit import PromptBandit
-from .specimen import ExactSpecimen, Specimen
-from .toy_text import from_gymnasium
+from . import registration as registration
+from .bandits.gaussian_bandit import GaussianBandit
+from .bandits.prompt_bandit import PromptBandit
+from .bandits.sparse_bandit import SparseBandit
+from .base.specimen import ExactSpecimen, Specimen
+from .tabular.against_step import check_step
+from .tabular.toy_text import from_gymnasium
+from .worlds.chain_sum import ChainSum
+from .worlds.lock import CombinationLock
+from .worlds.maze import Maze
 
 __all__ = [
     "ChainSum",
@@ -50,15 +49,3 @@ __all__ = [
     "check_step",
     "from_gymnasium",
 ]
-
-for _specimen in (SparseBandit, PromptBandit, CombinationLock, Maze, ChainSum):
-    gymnasium.register(
-        id=f"maxpo/{_specimen.__name__}-v0",
-        entry_point=f"{_specimen.__module__}:{_specimen.__name__}",
-        vector_entry_point=f"envs.vector_forms:{_specimen.__name__}",
-    )
-gymnasium.register(
-    id="maxpo/GaussianBandit-v0",
-    entry_point="envs.gaussian:GaussianBandit",
-    vector_entry_point="envs.gaussian:GaussianVectorEnv",
-)

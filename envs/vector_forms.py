@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import bandit, chain_sum, lock, maze, prompt_bandit
-from .stepping import TabularEnv, TabularVectorEnv
+from .bandits import prompt_bandit, sparse_bandit
+from .tabular.stepping import TabularEnv, TabularVectorEnv
+from .worlds import chain_sum, lock, maze
 
 
 def vector_form(specimen: type[TabularEnv]) -> Callable[..., TabularVectorEnv]:
@@ -18,7 +19,7 @@ def vector_form(specimen: type[TabularEnv]) -> Callable[..., TabularVectorEnv]:
     return make
 
 
-SparseBandit = vector_form(bandit.SparseBandit)
+SparseBandit = vector_form(sparse_bandit.SparseBandit)
 PromptBandit = vector_form(prompt_bandit.PromptBandit)
 CombinationLock = vector_form(lock.CombinationLock)
 Maze = vector_form(maze.Maze)

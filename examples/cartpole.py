@@ -16,8 +16,8 @@ from rich.table import Table
 from torch import nn
 
 import maxpo_lab as ml
-from envs.networks import initialise
-from envs.rollouts import RolloutSampler
+from envs.networks.architectures import initialise
+from envs.networks.rollouts import RolloutSampler
 from maxpo_lab.monte_carlo import Estimate
 
 N, K, GROUPS, SEED = 16, 4, 2000, 0

@@ -20,10 +20,10 @@ from rich.table import Table
 from trl import GRPOConfig
 
 from envs import ChainSum
-from envs.causal_lm import causal_lm, digit_tokenizer
-from envs.completions import success
-from envs.questions import Questions
-from envs.supervised import supervise
+from envs.language_models.causal_lm import causal_lm, digit_tokenizer
+from envs.language_models.completions import success
+from envs.language_models.questions import Questions
+from envs.language_models.supervised import supervise
 from maxpo_lab.integrations.trl import MaxPOTrainer
 
 RULE, K, N, PROMPTS, STEPS, START = "maxpo", 4, 16, 16, 60, 0.05

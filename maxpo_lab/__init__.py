@@ -4,10 +4,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from .advantages import advantages
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
 from .evaluation import value_estimate
-from .levels import RewardLevels
 from .moments import (
     BatchMoments,
     Moments,
@@ -17,9 +15,11 @@ from .moments import (
     side_by_side,
     variance_floor,
 )
-from .objective import max_at_k, max_at_k_gradient
-from .rules import per_group
+from .policies.levels import RewardLevels
+from .policies.objective import max_at_k, max_at_k_gradient
+from .rules.calling import per_group
 from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
+from .training import advantages
 
 if TYPE_CHECKING:
     from .auditing import AuditReport as AuditReport

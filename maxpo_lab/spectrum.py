@@ -9,11 +9,11 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from . import definitions, rules
-from .estimators import Estimator, RankLinear
-from .groups import as_group_size, as_k
+from . import rules
+from .core.arguments import as_group_size, as_k
+from .core.coefficients import Vector
+from .estimators import Estimator, RankLinear, definitions
 from .objectives import Objective, as_objective, increments, looks_at_k
-from .weights import Vector
 
 Float = npt.NDArray[np.float64]
 

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from .core.arguments import as_k, whole_number
+from .core.arrays import Array
+from .core.coefficients import gap_positions
+from .core.precision import as_numpy
 from .estimators import Estimator, RankLinear
-from .groups import Array, as_k, whole_number
-from .levels import RewardLevels
 from .moments import exact_moments
 from .objectives import Objective, as_objective, increments
-from .precision import as_numpy
-from .rules import Rule, describe
-from .weights import gap_positions
+from .policies.levels import RewardLevels
+from .rules.calling import Rule, describe
 
 __all__ = [
     "Decision",

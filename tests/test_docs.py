@@ -32,8 +32,8 @@ from typer.main import get_command
 
 import envs
 import maxpo_lab as ml
-from analysis import rules_page
 from analysis.__main__ import app as analysis
+from analysis.output import rules_page
 from maxpo_lab.cli import app as maxpo_lab
 
 ROOT = Path(__file__).parent.parent

@@ -60,7 +60,7 @@ def test_the_wheel_holds_maxpo_lab_alone(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"maxpo_lab"}
     assert "maxpo_lab/py.typed" in names
-    assert "maxpo_lab/estimators/maxpo.py" in names
+    assert "maxpo_lab/estimators/families/maxpo.py" in names
 
 
 def test_it_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import rules
+from ..core.precision import FLOAT32
 from ..estimators import Estimator, list_estimators
 from ..integrations.conventions import Signature
-from ..precision import FLOAT32
 from ..spectrum import Spectrum, pass_at_k_spectrum
 from .decide import claims as claims_of
 from .decide.claims import EQUALS, Setting, Verdict

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import rules
+from ..core.precision import FLOAT64, recognise
 from ..estimators import Estimator
 from ..integrations.conventions import Adapted, NoConventionError, Signature, adapt
-from ..precision import FLOAT64, recognise
 
 Float = npt.NDArray[np.float64]
 Kind = Literal[

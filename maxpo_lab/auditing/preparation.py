@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules, states
+from .. import rules
+from ..core import states
+from ..core.arguments import as_group_size, as_k, real_number
 from ..estimators import Estimator, get_estimator
-from ..groups import as_group_size, as_k, real_number
 from ..integrations.conventions import SIGNATURES, Signature
 from ..objectives import Objective, as_objective
 from .decide import claims as claims_of

@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..estimators import Estimator, get_estimator, list_estimators
-from ..estimators.numerals import numeral
+from ..estimators.families.numerals import numeral
+from ..estimators.references import bibtex
 from ..estimators.registry import parameters
-from ..references import bibtex
 from ..spectrum import Spectrum, pass_at_k_spectrum
 from .outputs import STANDARD
 from .printing import deliver, display

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from ..advantages import advantages as compute
+from ..core.arguments import as_k
 from ..estimators import Estimator, get_estimator
-from ..groups import as_k
+from ..training import advantages as compute
 from .outputs import STANDARD
 from .printing import deliver
 from .reward_files import COMPRESSED, READERS, RewardFile, RewardFileError, read

@@ -1,6 +1,6 @@
 """The catalogue of advantage rules: one family, one file."""
 
-from ..weights import Coefficients
+from ..core.coefficients import Coefficients
 from .base import Estimator, RankLinear
 from .claims import Claims, Laws
 from .registry import get_estimator, list_estimators

@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 import array_api_compat
 
-from ..groups import Array, Namespace, as_group_size, as_rewards, whole_number
-from ..rank_linear import from_tables
-from ..tables import tables_on
-from ..tracing import untraced
-from ..weights import Coefficients
+from ..core.arguments import as_group_size, whole_number
+from ..core.arrays import Array, Namespace
+from ..core.coefficients import Coefficients
+from ..core.rewards import as_rewards
+from ..core.tracing import untraced
+from ..kernels.reference import from_tables
+from ..kernels.tables import tables_on
 from .claims import Claims, Laws
 
 #: Rewards a rule is defined on: any reals, numbers in [0, 1], or 0 and 1 alone.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copyreg
 from typing import Any
 
+from ..core.registry import Registry
 from ..objectives import PREFIX
-from ..registry import Registry
-from . import (
+from .base import Estimator
+from .families import (
     as_coded,
     l_statistic,
     maxpo,
@@ -21,7 +22,6 @@ from . import (
     tailrl,
     winner,
 )
-from .base import Estimator
 
 _MODULES = (
     mean_reward,

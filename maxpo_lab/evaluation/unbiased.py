@@ -8,9 +8,11 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from ..groups import Array, as_k, as_rewards
-from ..tracing import untraced
-from ..weights import subset_share
+from ..core.arguments import as_k
+from ..core.arrays import Array
+from ..core.coefficients import subset_share
+from ..core.rewards import as_rewards
+from ..core.tracing import untraced
 
 
 @untraced

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..core.precision import as_numpy
+from ..core.registry import Registry
 from ..estimators import Estimator
-from ..precision import as_numpy
-from ..registry import Registry
-from ..rules import Rule, describe
+from ..rules.calling import Rule, describe
 from .call_parameters import arguments_for, parameters_of, taken, takes_tensors
 
 Int = npt.NDArray[np.intp]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..groups import as_k, whole_number
+from ..core.arguments import as_k, whole_number
 
 
 @dataclass(frozen=True)

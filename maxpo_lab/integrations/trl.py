@@ -30,9 +30,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..advantages import advantages
+from ..core.arguments import as_k
 from ..estimators import Estimator, get_estimator
-from ..groups import as_k
+from ..training import advantages
 from .schedules import KSteps
 
 try:
@@ -71,7 +71,7 @@ class TRLChangedError(RuntimeError):
 
 
 class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
-    r"""``trl.GRPOTrainer`` that trains on ``maxpo_lab.advantages`` in place of its own.
+    r"""``trl.GRPOTrainer`` that trains on ``maxpo_lab.training`` in place of its own.
 
     With ``R_i = sum_f weight_f r_fi`` over the reward functions f that scored rollout i, the rollouts of a
     prompt get ``A = rule(R, k)``. One that no function scored (``None`` or NaN) is left out of its group and

@@ -42,9 +42,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..advantages import advantages
+from ..core.ragged import by_id
 from ..estimators import get_estimator, list_estimators
-from ..ragged import by_id
+from ..training import advantages
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +99,7 @@ def advantages_for_verl(
     Raises
     ------
     TypeError, ValueError
-        No ``index``, no ``k`` for a rule that uses it, or what ``maxpo_lab.advantages`` refuses; each shows
+        No ``index``, no ``k`` for a rule that uses it, or what ``maxpo_lab.training`` refuses; each shows
         the piece of the launch line to write.
     """
     if index is None:

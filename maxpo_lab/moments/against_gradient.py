@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..levels import RewardLevels
+from ..policies.levels import RewardLevels
 
 Float = npt.NDArray[np.float64]
 

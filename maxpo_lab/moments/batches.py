@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..groups import as_group_size, as_k, whole_number
-from ..levels import RewardLevels
+from ..core.arguments import as_group_size, as_k, whole_number
 from ..objectives import Objective, as_objective, looks_at_k
-from ..refusals import RuleError
-from ..rules import Rule, resolve
+from ..policies.levels import RewardLevels
+from ..rules.calling import Rule, resolve
+from ..rules.errors import RuleError
 from .against_gradient import against_gradient, gradient_rounding, mean_rounding
 from .exact import MAX_STATES, exact_moments
 from .prompts import check_prompts

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .. import rules, states
-from ..levels import RewardLevels
+from .. import rules
+from ..core import states
+from ..policies.levels import RewardLevels
 
 Float = npt.NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..core.coefficients import Coefficients
 from ..estimators import RankLinear
-from ..levels import RewardLevels
-from ..weights import Coefficients
+from ..policies.levels import RewardLevels
 from .dead_groups import dead_probability
 from .thresholds import BinaryTable, Thresholds
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .. import rules, states
+from .. import rules
+from ..core import states
+from ..core.arguments import as_group_size, as_k
 from ..estimators import RankLinear
-from ..groups import as_group_size, as_k
-from ..levels import RewardLevels
 from ..objectives import Objective, as_objective, looks_at_k
+from ..policies.levels import RewardLevels
 from .by_states import over_states
 from .by_thresholds import in_closed_form
 from .from_sums import Sums, from_sums

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import states
-from ..groups import as_group_size, as_k
-from ..levels import RewardLevels
-from ..weights import subset_share
+from ..core import states
+from ..core.arguments import as_group_size, as_k
+from ..core.coefficients import subset_share
+from ..policies.levels import RewardLevels
 from .least_variance import optimal_shift, trace_covariance
 
 Float = npt.NDArray[np.float64]

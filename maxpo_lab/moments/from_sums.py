@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..levels import RewardLevels
-from ..objective import gradient_coefficients
 from ..objectives import Objective
+from ..policies.levels import RewardLevels
+from ..policies.objective import gradient_coefficients
 from .against_gradient import AgainstGradient, against_gradient, gradient_rounding, mean_rounding
 from .result import Moments
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..levels import RewardLevels
+from ..policies.levels import RewardLevels
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]

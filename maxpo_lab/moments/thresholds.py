@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..weights import Coefficients, binomial
+from ..core.binomial import binomial
+from ..core.coefficients import Coefficients
 
 Float = npt.NDArray[np.float64]
 

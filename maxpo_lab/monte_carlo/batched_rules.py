@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from .. import rules
+from ..core.precision import as_numpy
 from ..estimators import Estimator
-from ..precision import as_numpy
 from .one_sort import OneSort, from_one_sort, stacked
 
 Float = npt.NDArray[np.float64]

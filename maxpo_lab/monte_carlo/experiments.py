@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .. import devices
-from ..groups import as_group_size, as_k, real_number, whole_number
-from ..rules import Rule
-from ..samplers import Sampler
+from ..core import devices
+from ..core.arguments import as_group_size, as_k, real_number, whole_number
+from ..policies.samplers import Sampler
+from ..rules.calling import Rule
 from . import batched_rules
 from .accumulators import Float
 from .batched_rules import BatchedRules

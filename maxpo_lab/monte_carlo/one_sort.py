@@ -9,11 +9,11 @@ from typing import TypeGuard
 import array_api_compat
 import torch
 
-from .. import tables
 from ..estimators import RankLinear
-from ..rank_linear import from_tables
-from ..rules import Rule
-from ..tables import Tables
+from ..kernels import tables
+from ..kernels.reference import from_tables
+from ..kernels.tables import Tables
+from ..rules.calling import Rule
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,20 +11,12 @@ from itertools import islice
 import numpy.typing as npt
 import torch
 
-from .. import devices
-from ..groups import whole_number
-from ..samplers import Sampler
+from ..core import devices
+from ..core.arguments import whole_number
+from ..policies.samplers import Sampler
 from .accumulators import Accumulator, Float, ShardTree
 from .estimates import INFORMATIVE, Estimate, Figure, RuleMoments, estimate, rule_moments, smooth_figures
-from .experiments import (
-    FIGURES,
-    Estimators,
-    Experiment,
-    Until,
-    experiment,
-    flat_gradient,
-    shard_size,
-)
+from .experiments import FIGURES, Estimators, Experiment, Until, experiment, flat_gradient, shard_size
 from .shards import measure_shard
 
 #: Shards between looks, where sampling may stop early: a quarter more each time.

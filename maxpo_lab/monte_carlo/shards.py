@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from .. import devices
-from ..samplers import Scores
+from ..core import devices
+from ..policies.samplers import Scores
 from .accumulators import Accumulator, Average, Comoments, Float, Scatter, exponents
 from .experiments import Experiment
 

@@ -14,7 +14,7 @@ from math import comb, lcm
 
 import numpy as np
 
-from ..weights import Vector
+from ..core.coefficients import Vector
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..weights import Vector, gap_positions
+from ..core.coefficients import Vector, gap_positions
 from .objective import Objective
 
 

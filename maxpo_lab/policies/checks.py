@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..precision import as_real
+from ..core.precision import as_real
 
 Float = npt.NDArray[np.float64]
 CovarianceForm = Literal["projected", "full"] | None

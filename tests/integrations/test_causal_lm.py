@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers", reason="transformers comes with TRL")
 
-from analysis.figures import COLOURS, drawing  # noqa: E402
+from analysis.output.style import COLOURS, drawing  # noqa: E402
 from analysis.studies.llm import STUDY  # noqa: E402
 from analysis.studies.llm.design import (  # noqa: E402
     GRPO,
@@ -30,11 +30,11 @@ from analysis.studies.llm.rows import Row  # noqa: E402
 from analysis.studies.llm.start import questions  # noqa: E402
 from analysis.studies.llm.training import evaluation_points, pass_at  # noqa: E402
 from envs import ChainSum  # noqa: E402
-from envs.causal_lm import END, causal_lm, digit_tokenizer  # noqa: E402
-from envs.completions import success  # noqa: E402
-from envs.exact_lm import exact_policy  # noqa: E402
-from envs.questions import Questions  # noqa: E402
-from envs.supervised import supervise  # noqa: E402
+from envs.language_models.causal_lm import END, causal_lm, digit_tokenizer  # noqa: E402
+from envs.language_models.completions import success  # noqa: E402
+from envs.language_models.exact_lm import exact_policy  # noqa: E402
+from envs.language_models.questions import Questions  # noqa: E402
+from envs.language_models.supervised import supervise  # noqa: E402
 from maxpo_lab import get_estimator  # noqa: E402
 
 VERIFIERS = ("chain", "answer")

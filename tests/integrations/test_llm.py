@@ -16,13 +16,14 @@ pytestmark = [
 ]
 pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")
 
-from analysis import report, runner  # noqa: E402
+from analysis.output import report  # noqa: E402
+from analysis.run import runner  # noqa: E402
 from analysis.studies.llm import STUDY, training  # noqa: E402
 from analysis.studies.llm.design import HELD_OUT, REFERENCE, SHARED, STARTS, Training  # noqa: E402
 from analysis.studies.llm.start import questions, warm_start  # noqa: E402
 from analysis.studies.llm.study import _only_errors, measure  # noqa: E402
 from analysis.studies.llm.training import train  # noqa: E402
-from envs.completions import success  # noqa: E402
+from envs.language_models.completions import success  # noqa: E402
 
 #: 1 in a million by a normal deviate, for each of some tens of z-scores here.
 FAR = 5.0

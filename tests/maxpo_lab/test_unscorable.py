@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.estimators.maxpo import maxpo_quadratic
+from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
 
 VALUES = np.array([[1.0, 0.0, 99.0, 0.5], [1.0, 0.0, 0.25, 0.5]])
 MASK = np.array([[0, 0, 1, 0], [0, 0, 0, 0]], dtype=bool)

@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 from brute_force import Policy
 
-from envs.mdp import TabularMDP
-from envs.stepping import TabularEnv
+from envs.tabular.mdp import TabularMDP
+from envs.tabular.stepping import TabularEnv
 
 #: ``P[state][action] = [(probability, next, reward, terminated)]``
 Table = Mapping[int, Mapping[int, Sequence[tuple[float, int, float, bool]]]]

@@ -6,8 +6,8 @@ from bisect import bisect_right
 
 import numpy as np
 
-from envs.tabular import softmax
-from envs.toy_text import GymnasiumWorld
+from envs.tabular.specimen import softmax
+from envs.tabular.toy_text import GymnasiumWorld
 
 
 def near_optimal(world: GymnasiumWorld, temperature: float = 0.002) -> np.ndarray:

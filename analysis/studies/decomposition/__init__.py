@@ -1,6 +1,6 @@
 """What is the variance made of, and what does centering remove?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
 

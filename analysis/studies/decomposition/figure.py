@@ -8,7 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...figures import COLOURS, PAGE, subplots
+from ...output.style import COLOURS, PAGE, subplots
 from .study import K, N
 
 SUCCESS_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9)

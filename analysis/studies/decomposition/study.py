@@ -13,8 +13,8 @@ from scipy.special import expit, logit
 from envs import SparseBandit
 from maxpo_lab import exact_moments, get_estimator
 
-from ...presets import Preset
-from ...resolution import resolved
+from ...measure.resolution import resolved
+from ...run.presets import Preset
 
 RULES = ("pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "predictive", "rloo", "grpo", "passk-training")
 #: (arms, good arms, how probability is spread inside each class). Zipf, as alike arms have no variance along

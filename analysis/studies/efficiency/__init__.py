@@ -1,6 +1,6 @@
 """How near do the unbiased rules come to the variance floor?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
 

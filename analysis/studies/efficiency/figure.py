@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...figures import COLOURS, COLUMN, PAGE, subplots
+from ...output.style import COLOURS, COLUMN, PAGE, subplots
 
 SUCCESS_TICKS = (0.001, 0.1, 0.5, 0.9)
 

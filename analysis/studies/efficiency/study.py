@@ -11,8 +11,8 @@ from scipy.special import expit, logit
 from envs import SparseBandit
 from maxpo_lab import exact_moments, get_estimator, variance_floor
 
-from ...presets import Preset
-from ...resolution import resolved
+from ...measure.resolution import resolved
+from ...run.presets import Preset
 
 RULES = ("pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "predictive")
 #: (arms, good arms).

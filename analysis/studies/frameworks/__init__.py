@@ -1,6 +1,6 @@
 """What do public frameworks compute?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from maxpo_lab.core.arrays import Array, Namespace
 from maxpo_lab.estimators.base import Estimator
 from maxpo_lab.estimators.claims import Claims, Laws
-from maxpo_lab.estimators.standardised import deviations, standard_deviation
-from maxpo_lab.groups import Array, Namespace
+from maxpo_lab.estimators.families.standardised import deviations, standard_deviation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ...figures import PAGE, Verdict, subplots, verdict_legend
+from ...output.style import PAGE, Verdict, subplots, verdict_legend
 
 #: An angle below this is 0: float32 leaves 1e-8.
 ZERO = 1e-6

@@ -36,7 +36,7 @@ def _trainer(scale_rewards: str) -> Any:
     from datasets import Dataset  # noqa: PLC0415 - seconds
     from trl import GRPOConfig, GRPOTrainer  # noqa: PLC0415
 
-    from envs.causal_lm import causal_lm, digit_tokenizer  # noqa: PLC0415
+    from envs.language_models.causal_lm import causal_lm, digit_tokenizer  # noqa: PLC0415
 
     task = ChainSum(base=2, digits=1)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import maxpo_lab as ml
 
-from ...presets import Preset
+from ...run.presets import Preset
 from . import in_verl
 from .in_trl import advantages
 from .subjects import AS_CODED, FROM_TRL, FROM_VERL, Subject, coded_rule

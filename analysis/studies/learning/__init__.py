@@ -1,6 +1,6 @@
 """Does it train better? Learning curves of every rule against the exact gradient."""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import curves, draw
 from .study import SEED, cells, measure
 from .summary import table

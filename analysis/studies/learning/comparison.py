@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...resampling import Interval
-from ...statistics import difference_interval, improvement_interval
-from ...training import EXACT
+from ...measure.resampling import Interval
+from ...measure.statistics import difference_interval, improvement_interval
+from ...trainer import EXACT
 from .design import ALIKE, ANNEALING, BASE, CONDITIONS, RULES, SEED, TASKS
 
 Float = npt.NDArray[np.float64]

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit
-from envs.paths import TrainingPath
-from envs.specimen import ExactSpecimen
+from envs.base.paths import TrainingPath
+from envs.base.specimen import ExactSpecimen
 from maxpo_lab.integrations.schedules import KSteps
 
-from ...presets import Preset
-from ...specimens import noisy_start
-from ...training import SGD, Adam, Optimiser
+from ...measure.specimens import noisy_start
+from ...run.presets import Preset
+from ...trainer import SGD, Adam, Optimiser
 
 Float = npt.NDArray[np.float64]
 
@@ -85,8 +85,8 @@ class Task:
 def _transformer() -> ExactSpecimen:
     import torch  # noqa: PLC0415 - takes a second to import
 
-    from envs.networks import Transformer, TransformerConfig  # noqa: PLC0415
-    from envs.sequence import SequencePolicy  # noqa: PLC0415
+    from envs.networks.architectures import Transformer, TransformerConfig  # noqa: PLC0415
+    from envs.networks.sequence import SequencePolicy  # noqa: PLC0415
 
     task = ChainSum(base=4, digits=2, prompts=4, verifier="chain")
     config = TransformerConfig(vocabulary=4, positions=4, width=16, heads=2, layers=1)

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...curves import Curves
-from ...figures import COLOURS, PAGE, subplots
-from ...training import EXACT
+from ...output.style import COLOURS, PAGE, subplots
+from ...run.curves import Curves
+from ...trainer import EXACT
 from .comparison import CENTERED, POOLED, RIVALS, compare, in_order, places
 from .design import ANNEALING, BASE, RULES
 

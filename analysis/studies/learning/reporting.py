@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ...resampling import Interval
-from ...statistics import interquartile_mean, interquartile_mean_interval
-from ...training import EXACT, Trace, World, signal
+from ...measure.resampling import Interval
+from ...measure.statistics import interquartile_mean, interquartile_mean_interval
+from ...trainer import EXACT, Trace, World, signal
 from .design import GROUPS, SEED, step_sizes
 from .rows import Row
 from .setting import Setting

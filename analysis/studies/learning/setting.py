@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.specimen import ExactSpecimen
+from envs.base.specimen import ExactSpecimen
 
-from ...training import Arm, Trace, World, train
+from ...trainer import Arm, Trace, World, train
 from .design import GROUPS, TASKS, Cell, Condition, evaluation_points, optimiser_of
 
 #: Seeds of the runs that choose step sizes, apart from those of the runs that are reported.

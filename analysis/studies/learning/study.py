@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from maxpo_lab import get_estimator
 from maxpo_lab.integrations.schedules import KSteps
 
-from ...statistics import interquartile_mean
-from ...training import EXACT, Arm, world_of
+from ...measure.statistics import interquartile_mean
+from ...trainer import EXACT, Arm, world_of
 from .design import ALIKE, CONDITIONS, SEED, Cell, cells, starting_point, step_sizes
 from .reporting import curve_rows, run_rows, scored, tuning_rows
 from .rows import Row

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from ...resampling import Interval
-from ...statistics import interquartile_mean_interval, median_interval
-from ...training import EXACT
+from ...measure.resampling import Interval
+from ...measure.statistics import interquartile_mean_interval, median_interval
+from ...trainer import EXACT
 from .comparison import POOLED, REFERENCES, by_specimen, compare, in_order, places
 from .design import SEED
 

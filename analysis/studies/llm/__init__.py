@@ -1,6 +1,6 @@
 """Does it show in a language model? Exact success and variance of a small model that TRL post-trains."""
 
-from ...study import Study
+from ...run.study import Study
 from .design import SEED, cells
 from .figure import curves, draw, table
 from .study import measure

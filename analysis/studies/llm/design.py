@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ...presets import Preset
+from ...run.presets import Preset
 
 SEED = 260606080
 BASE, DIGITS = 5, 4

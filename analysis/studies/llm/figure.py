@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...curves import Curves
-from ...figures import COLOURS, PAGE, subplots
-from ...resampling import Interval
-from ...statistics import difference_interval, interquartile_mean_interval
+from ...measure.resampling import Interval
+from ...measure.statistics import difference_interval, interquartile_mean_interval
+from ...output.style import COLOURS, PAGE, subplots
+from ...run.curves import Curves
 from .design import GRPO, HELD_OUT, OTHERS, REFERENCE, RULES, SEED, SHARED, STARTS, TITLES
 
 Float = npt.NDArray[np.float64]

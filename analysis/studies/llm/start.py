@@ -13,7 +13,7 @@ from .design import BASE, DIGITS, HELD_OUT, STARTS, Verifier
 if TYPE_CHECKING:
     import transformers
 
-    from envs.questions import Questions
+    from envs.language_models.questions import Questions
 
 #: Supervised steps between two evaluations, and at most.
 _BETWEEN, _AT_MOST = 5, 1000
@@ -22,7 +22,7 @@ _BETWEEN, _AT_MOST = 5, 1000
 @cache
 def questions(verifier: Verifier) -> tuple[Questions, Questions]:
     """Prompts to train on, and the held-out ones: the same for both verifiers."""
-    from envs.questions import Questions  # noqa: PLC0415 - transformers takes seconds to import
+    from envs.language_models.questions import Questions  # noqa: PLC0415 - transformers takes seconds to import
 
     return Questions.split(ChainSum(BASE, DIGITS, verifier=verifier), held_out=HELD_OUT)
 
@@ -35,9 +35,9 @@ def warm_start(verifier: Verifier) -> transformers.Qwen2ForCausalLM:
 @cache
 def _warm_start(verifier: Verifier) -> transformers.Qwen2ForCausalLM:
     """A random model after supervised steps on right chains, up to the first evaluation above the start."""
-    from envs.causal_lm import causal_lm  # noqa: PLC0415
-    from envs.completions import success  # noqa: PLC0415
-    from envs.supervised import supervise  # noqa: PLC0415
+    from envs.language_models.causal_lm import causal_lm  # noqa: PLC0415
+    from envs.language_models.completions import success  # noqa: PLC0415
+    from envs.language_models.supervised import supervise  # noqa: PLC0415
 
     train, held_out = questions(verifier)
     model = causal_lm(train.task)

@@ -18,7 +18,7 @@ from .start import questions, warm_start
 if TYPE_CHECKING:
     import transformers
 
-    from envs.questions import Questions
+    from envs.language_models.questions import Questions
 
 Float = npt.NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def train(model: transformers.PreTrainedModel, cell: Training) -> tuple[list[Row
     import transformers  # noqa: PLC0415
     import trl  # noqa: PLC0415
 
-    from envs.causal_lm import digit_tokenizer  # noqa: PLC0415
+    from envs.language_models.causal_lm import digit_tokenizer  # noqa: PLC0415
     from maxpo_lab.integrations.trl import MaxPOTrainer  # noqa: PLC0415
 
     asked, held_out = questions(cell.verifier)
@@ -116,7 +116,7 @@ def run(cell: Training) -> list[Row]:
 
 
 def _evaluated(model: transformers.PreTrainedModel, cell: Training, step: int) -> Row:
-    from envs.completions import success  # noqa: PLC0415
+    from envs.language_models.completions import success  # noqa: PLC0415
 
     found = success(model, questions(cell.verifier)[1])
     chain = found if cell.verifier == "chain" else success(model, questions("chain")[1])

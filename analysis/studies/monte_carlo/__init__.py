@@ -1,6 +1,6 @@
 """Do sampled moments agree with the exact ones, and what does sampling cost where those see at once?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .sampling import SEED
 from .study import cells, measure

@@ -11,8 +11,8 @@ import numpy as np
 
 from maxpo_lab import Moments, get_estimator
 
-from ... import specimens
-from ...presets import Preset
+from ...measure import specimens
+from ...run.presets import Preset
 from .bounds import binomial_score, distance_score
 from .rows import Row
 from .sampling import Float, Setting, read, seed
@@ -181,6 +181,6 @@ def cells(preset: Preset) -> list[Agreement | Devices]:
 
 
 def _accelerators() -> list[str]:
-    from maxpo_lab import devices  # noqa: PLC0415 - torch takes a second to import
+    from maxpo_lab.core import devices  # noqa: PLC0415 - torch takes a second to import
 
     return [name for name in devices.present() if name != "cpu"]

@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 from maxpo_lab import Moments, get_estimator
 
-from ...presets import Preset
+from ...run.presets import Preset
 from .rows import Row
 from .sampling import SUCCESS, Setting, read, seed
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...figures import COLOURS, PAGE, subplots
+from ...output.style import COLOURS, PAGE, subplots
 from . import agreement, bounds, detection, intervals
 from .sampling import SUCCESS
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...presets import Preset
+from ...run.presets import Preset
 from .bounds import LEVEL
 from .rows import Row
 from .sampling import Setting, read, seed

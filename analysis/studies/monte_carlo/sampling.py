@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab import Moments, RewardLevels, exact_moments, get_estimator, list_estimators
+from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.estimators import RankLinear
 from maxpo_lab.moments import MAX_STATES
-from maxpo_lab.states import number_of_counts
 
-from ... import specimens
+from ...measure import specimens
 
 if TYPE_CHECKING:
     from maxpo_lab.monte_carlo import Estimate, RuleMoments, SampledMoments
-    from maxpo_lab.samplers import Sampler
+    from maxpo_lab.policies.samplers import Sampler
 
 Float = npt.NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...presets import Preset
+from ...run.presets import Preset
 from . import agreement, detection, intervals
 from .agreement import Agreement, Devices
 from .detection import Detection

@@ -1,6 +1,6 @@
 """Where does leaving two out help, and where the predictive baseline?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.special import expit, logit
 
-from ...figures import PAGE, subplots
+from ...output.style import PAGE, subplots
 from .study import TRAINED
 
 RATIO = "tr Cov(maxpo) / tr Cov(pkpo-loo1)"

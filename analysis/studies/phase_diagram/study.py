@@ -13,9 +13,9 @@ from scipy.special import expit, logit
 from envs import SparseBandit
 from maxpo_lab import RewardLevels, exact_moments, variance_floor
 
-from ... import specimens
-from ...presets import Preset
-from ...resolution import resolved
+from ...measure import specimens
+from ...measure.resolution import resolved
+from ...run.presets import Preset
 
 #: (arms, good arms, how probability is spread inside each class).
 SPACES: dict[str, tuple[int, int, Literal["even", "zipf"]]] = {

@@ -1,6 +1,6 @@
 """What happens to a rule's scale and variance in a batch of easy and hard prompts?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
 

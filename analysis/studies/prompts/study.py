@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from envs import PromptBandit
 from maxpo_lab import batch_moments
 
-from ...presets import Preset
+from ...run.presets import Preset
 
 RULES = (
     "maxpo",

@@ -1,6 +1,6 @@
 """Which specimens have exact moments, of which rules, and up to what size?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import SEED, cells, measure
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ...figures import PAGE, subplots
+from ...output.style import PAGE, subplots
 
 #: A relative bias below this, or below its resolution, is none.
 ZERO = 1e-9

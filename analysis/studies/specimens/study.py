@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maxpo_lab import exact_moments, get_estimator, list_estimators, max_at_k
+from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.moments import MAX_STATES
-from maxpo_lab.states import number_of_counts
 
-from ... import specimens
-from ...presets import Preset
+from ...measure import specimens
+from ...run.presets import Preset
 
 SEED = specimens.SEED
 

@@ -1,6 +1,6 @@
 """Which mixture of pass@k does each rule really climb?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...figures import COLOURS, PAGE, subplots
+from ...output.style import COLOURS, PAGE, subplots
 
 #: Rules whose spectrum is drawn; the table has all.
 NOTABLE = (

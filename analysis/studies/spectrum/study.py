@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 from maxpo_lab import get_estimator, list_estimators, pass_at_k_spectrum
 
-from ...presets import Preset
+from ...run.presets import Preset
 
 
 @dataclass(frozen=True, slots=True)

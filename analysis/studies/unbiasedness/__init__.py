@@ -1,6 +1,6 @@
 """Which rules are unbiased, which only off-scale, which biased, and which are centered?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import SEED, cells, measure
 

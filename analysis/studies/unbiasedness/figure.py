@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from maxpo_lab import Estimator, get_estimator
 from maxpo_lab.objectives import PREFIX
 
-from ...figures import PAGE, Verdict, subplots, verdict_legend
+from ...output.style import PAGE, Verdict, subplots, verdict_legend
 
 #: A cell whose relative bias cannot be told from 0 below this is unresolved, not measured.
 UNRESOLVED = 1e-6

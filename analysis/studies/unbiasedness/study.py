@@ -18,11 +18,11 @@ from maxpo_lab import (
     get_estimator,
     list_estimators,
 )
+from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.moments import MAX_STATES
-from maxpo_lab.states import number_of_counts
 
-from ... import specimens
-from ...presets import Preset
+from ...measure import specimens
+from ...run.presets import Preset
 
 SEED = specimens.SEED
 

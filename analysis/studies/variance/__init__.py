@@ -1,6 +1,6 @@
 """How much variance does each unbiased rule have, and when does leaving two out help?"""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, ScalarFormatter
 
-from ...figures import COLOURS, PAGE, subplots
+from ...output.style import COLOURS, PAGE, subplots
 from .study import BASE_K, BASE_N, BASE_SUCCESS, REFERENCE, SPECIMENS, TRAINED
 
 #: ``canonical`` has MaxPO's numbers: it is measured, and drawn with it.

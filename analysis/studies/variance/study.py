@@ -11,8 +11,8 @@ from scipy.special import expit, logit
 from envs import SparseBandit
 from maxpo_lab import RewardLevels, exact_moments, get_estimator
 
-from ... import specimens
-from ...presets import Preset
+from ...measure import specimens
+from ...run.presets import Preset
 
 RULES = ("pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "canonical")
 REFERENCE = "pkpo-loo1"

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ... import rules, states
+from ... import rules
+from ...core import states
 from ...estimators import get_estimator
 from ...objectives import Objective, as_objective, in_words
 from ..guard import HungError, RaisedError

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ... import rules, states
+from ... import rules
+from ...core import states
 from ...estimators import get_estimator
 from ...integrations.conventions import Adapted
 from ..guard import Guard

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import rules
+from ...core.precision import FLOAT64, TYPES, Precision, finest
 from ...estimators import Estimator, get_estimator, list_estimators
+from ...estimators.families.standardised import grpo
 from ...estimators.registry import parameters
-from ...estimators.standardised import grpo
-from ...precision import FLOAT64, TYPES, Precision, finest
 
 Float = npt.NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from ...core.precision import FLOAT64, Precision
 from ...objectives import PREFIX, Objective, as_objective, in_words, max_at
-from ...precision import FLOAT64, Precision
 from ...spectrum import Spectrum
 from .pairs import Pairs
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ... import rules, states
+from ... import rules
+from ...core import states
+from ...core.precision import Precision, allowed, finest, ladder
 from ...objectives import Objective, increments
-from ...precision import Precision, allowed, finest, ladder
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from ... import rules
 from ...estimators import get_estimator
-from ...levels import RewardLevels
 from ...moments import Moments, exact_moments, variance_floor
 from ...moments.against_gradient import straight
 from ...objectives import Objective
+from ...policies.levels import RewardLevels
 
 Float = npt.NDArray[np.float64]
 

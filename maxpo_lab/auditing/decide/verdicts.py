@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from ... import rules
+from ...core.precision import FLOAT64
 from ...estimators import get_estimator
-from ...precision import FLOAT64
 from ..guard import Guard, RaisedError
 from . import claims as claims_of
 from .claims import EQUALS, FLAT, LARGEST, Setting, Verdict

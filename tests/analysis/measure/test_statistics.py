@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics import (
+from analysis.measure.statistics import (
     difference_interval,
     improvement,
     improvement_interval,
@@ -108,7 +108,7 @@ def test_leading_axes_are_separate_questions() -> None:
 def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = RNG.normal(size=(2, 9))
     whole = interquartile_mean_interval(scores, seed=3, resamples=100)
-    monkeypatch.setattr("analysis.resampling._BLOCK", 18 * 25)
+    monkeypatch.setattr("analysis.measure.resampling._BLOCK", 18 * 25)
     parts = interquartile_mean_interval(scores, seed=3, resamples=100)
     assert (whole.low, whole.high) == (parts.low, parts.high)
 

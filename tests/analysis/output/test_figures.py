@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from analysis import figures, report, runner
-from analysis.registry import get_study
-from analysis.study import Study
+from analysis.output import report, style
+from analysis.run import runner
+from analysis.run.registry import get_study
+from analysis.run.study import Study
 
 ROOT = Path(__file__).parents[3]
 #: Each a line of a matplotlibrc that would change a figure, or that keeps one from being drawn here.
@@ -68,17 +69,17 @@ def test_a_users_settings_change_no_byte(
 def test_the_style_says_all_that_a_user_could(setting: str) -> None:
     with mpl.rc_context():
         mpl.rcdefaults()
-        with figures.drawing():
+        with style.drawing():
             own = dict(mpl.rcParams)
     with mpl.rc_context({setting: HOSTILE[setting]}):
         assert mpl.rcParams[setting] != mpl.rcParamsDefault[setting]
-        with figures.drawing():
+        with style.drawing():
             differ = {name for name in own if mpl.rcParams[name] != own[name]}
     assert differ <= {"backend", "figure.max_open_warning"}  # of windows, which no figure here has
 
 
 def test_the_font_is_the_one_that_comes_with_matplotlib() -> None:
-    with figures.drawing():
+    with style.drawing():
         found = mpl.font_manager.findfont(mpl.font_manager.FontProperties())
     assert Path(found).is_relative_to(mpl.get_data_path())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import figures, gallery
+from analysis.output import gallery, style
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_what_is_shown_is_the_oracles(shown: gallery.Scene) -> None:
 
 
 def test_drawing_is_whole_and_clear(shown: gallery.Scene) -> None:
-    with figures.drawing():
+    with style.drawing():
         figure = gallery.draw(shown)
         figure.draw_without_rendering()
         page = figure.bbox

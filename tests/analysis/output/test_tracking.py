@@ -22,9 +22,9 @@ import wandb
 from PIL import Image
 from wandb_files import read_items, read_records
 
-from analysis import tracking, uploading, wandb_session
-from analysis.curves import Curves
-from analysis.tracking import Tracked
+from analysis.output import tracking, uploading, wandb_session
+from analysis.output.tracking import Tracked
+from analysis.run.curves import Curves
 
 KEY = "0123456789" * 4
 UNREACHABLE = "http://127.0.0.1:9"
@@ -334,7 +334,7 @@ def test_wandb_cannot_end_the_process(log: Any, monkeypatch: pytest.MonkeyPatch)
 CRASH = """
 import os, signal, subprocess, sys, wandb, pandas
 from pathlib import Path
-from analysis.tracking import log_study
+from analysis.output.tracking import log_study
 
 def crash(*_, **__):
     found = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], stdout=-1, check=True)

@@ -15,10 +15,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from analysis import figures, manifest, report
 from analysis.__main__ import app
-from analysis.presets import Preset
-from analysis.store import Store
+from analysis.output import manifest, report, style
+from analysis.run.presets import Preset
+from analysis.run.store import Store
 
 ROOT = Path(__file__).parents[3]
 
@@ -76,7 +76,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         study,
         cells=lambda _: study.cells("smoke")[:1],
         table=lambda rows: rows.head(1),
-        draw=lambda _: {"figure": figures.subplots(figsize=(1, 1))[0]},
+        draw=lambda _: {"figure": style.subplots(figsize=(1, 1))[0]},
     )
     monkeypatch.setattr(module, "STUDY", small)
 
@@ -167,7 +167,9 @@ MEASURE = ("run", "prompts", "--preset", "smoke", "--workers", "1", "--wandb", "
 def test_results_where_a_file_is_are_refused(
     command: tuple[str, ...], below: str, clone: Clone, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.gallery.scene", lambda: pytest.fail("the folder was not looked at first"))
+    monkeypatch.setattr(
+        "analysis.output.gallery.scene", lambda: pytest.fail("the folder was not looked at first")
+    )
     store = ("--store", clone.root / ".lab/cells") if command is MEASURE else ()
     done = clone.run(*command, *store, "--results", file / below)
     assert_refused(done, file, "--results")

@@ -11,9 +11,9 @@ from types import FrameType
 
 import pytest
 
-from analysis import sources
-from analysis.imports import closure
-from analysis.registry import get_study, list_studies
+from analysis.run import sources
+from analysis.run.imports import closure
+from analysis.run.registry import get_study, list_studies
 
 ROOT = Path(__file__).parents[3]
 

@@ -25,11 +25,11 @@ from rich.console import Console
 from threadpoolctl import threadpool_info
 from typer.testing import CliRunner
 
-from analysis import engines, locks, runner, sources, worker
 from analysis.__main__ import app
-from analysis.registry import get_study
-from analysis.store import Store, encode
-from analysis.study import Study
+from analysis.run import engines, locks, runner, sources, worker
+from analysis.run.registry import get_study
+from analysis.run.store import Store, encode
+from analysis.run.study import Study
 
 QUIET = Console(quiet=True)
 
@@ -225,7 +225,7 @@ def test_a_full_disk_keeps_the_cells_before_and_no_part_of_the_next(
     setup: Setup, expected: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("analysis.store.os.fsync", Quota(5).fsync)
+        patch.setattr("analysis.run.store.os.fsync", Quota(5).fsync)
         with pytest.raises(OSError, match="No space left") as caught:
             setup.run()
     assert caught.value.errno == errno.ENOSPC
@@ -421,7 +421,7 @@ def test_a_run_in_held_results_is_refused(checkout: Checkout, tmp_path: Path) ->
 HOLDER = """
 import sys, time
 from pathlib import Path
-from analysis.locks import hold
+from analysis.run.locks import hold
 with hold(Path(sys.argv[1]), wait=True):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))

@@ -19,10 +19,10 @@ from checkouts import ROOT, copy_checkout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import sources
-from analysis.imports import closure
-from analysis.registry import get_study, list_studies
-from analysis.store import DamagedCellError, Store, cell_key, decode, encode
+from analysis.run import sources
+from analysis.run.imports import closure
+from analysis.run.registry import get_study, list_studies
+from analysis.run.store import DamagedCellError, Store, cell_key, decode, encode
 
 MADE_FROM = {"python": "3.11", "numpy": "2.4.6", "scipy": "1.17", "torch": "none", "sources": "0" * 64}
 
@@ -155,7 +155,7 @@ def test_a_failed_write_leaves_the_old_cell(
     store = Store(tmp_path / "variance", MADE_FROM)
     store.write("key", Cell(4), encode([]))
     if step == "fsync":
-        monkeypatch.setattr("analysis.store.os.fsync", fail)
+        monkeypatch.setattr("analysis.run.store.os.fsync", fail)
     else:
         monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="Input/output error") as caught:
@@ -201,25 +201,25 @@ def test_the_digest_does_not_depend_on_the_folder(copy: Path) -> None:
     assert len({*digests(copy).values()}) == len(starts())
 
 
-#: Studies that measure ``analysis.specimens``.
+#: Studies that measure ``analysis.measure.specimens``.
 ON_SPECIMENS = {"learning", "monte-carlo", "phase-diagram", "specimens", "unbiasedness", "variance"}
 
 
 @pytest.mark.parametrize(
     ("file", "studies"),
     [
-        ("maxpo_lab/weights.py", {*list_studies()}),
-        ("maxpo_lab/estimators/maxrl.py", {*list_studies()}),
+        ("maxpo_lab/core/coefficients.py", {*list_studies()}),
+        ("maxpo_lab/estimators/families/maxrl.py", {*list_studies()}),
         ("maxpo_lab/moments/exact.py", {*list_studies()} - {"spectrum"}),
         ("maxpo_lab/spectrum.py", {"spectrum", "frameworks"}),
         ("maxpo_lab/auditing/decide/pairs.py", {"frameworks"}),
         ("maxpo_lab/integrations/trl.py", {"llm"}),
-        ("envs/bandit.py", {*list_studies()} - {"spectrum", "frameworks", "llm"}),
-        ("envs/toy_text.py", ON_SPECIMENS),
-        ("envs/causal_lm.py", {"frameworks", "llm"}),
-        ("analysis/specimens.py", ON_SPECIMENS),
-        ("analysis/resolution.py", {"decomposition", "efficiency", "phase-diagram"}),
-        ("analysis/training/trainer.py", {"learning"}),
+        ("envs/bandits/sparse_bandit.py", {*list_studies()} - {"spectrum", "frameworks", "llm"}),
+        ("envs/tabular/toy_text.py", ON_SPECIMENS),
+        ("envs/language_models/causal_lm.py", {"frameworks", "llm"}),
+        ("analysis/measure/specimens.py", ON_SPECIMENS),
+        ("analysis/measure/resolution.py", {"decomposition", "efficiency", "phase-diagram"}),
+        ("analysis/trainer/trainer.py", {"learning"}),
         ("analysis/studies/frameworks/in_verl.py", {"frameworks"}),
         ("analysis/studies/llm/design.py", {"llm"}),
         ("analysis/studies/variance/study.py", {"variance"}),
@@ -237,23 +237,23 @@ def test_a_source_is_in_the_keys_of_the_studies_that_reach_it(
 def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) -> None:
     names = (
         "__main__",
-        "tracking",
-        "uploading",
-        "wandb_runs",
-        "wandb_session",
-        "figures",
-        "gallery",
-        "gallery_scene",
-        "report",
-        "rules_page",
-        "runner",
-        "engines",
-        "ray_engine",
-        "worker",
-        "store",
-        "study",
-        "registry",
-        "curves",
+        "output/tracking",
+        "output/uploading",
+        "output/wandb_runs",
+        "output/wandb_session",
+        "output/style",
+        "output/gallery",
+        "output/gallery_scene",
+        "output/report",
+        "output/rules_page",
+        "run/runner",
+        "run/engines",
+        "run/ray_engine",
+        "run/worker",
+        "run/store",
+        "run/study",
+        "run/registry",
+        "run/curves",
     )
     files = [f"analysis/{name}.py" for name in names]
     files += [str(path.relative_to(copy)) for path in copy.glob("analysis/studies/*/figure.py")]
@@ -263,7 +263,7 @@ def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) ->
         "maxpo_lab/cli/reward_files/reading.py",
         "maxpo_lab/cli/outputs.py",
         "maxpo_lab/testing.py",
-        "maxpo_lab/references.py",
+        "maxpo_lab/estimators/references.py",
     ]
     files += ["maxpo_lab/__init__.py", "envs/__init__.py", "analysis/studies/variance/__init__.py"]
     assert len(files) > 25
@@ -277,7 +277,7 @@ def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) ->
 )
 def test_words_and_layout_are_in_no_key(text: str, copy: Path) -> None:
     plain = "\n\ndef f(): return 1\n" if "def" in text else ""
-    file = "maxpo_lab/weights.py"
+    file = "maxpo_lab/core/coefficients.py"
     with edited(copy, plain, file):
         before = digests(copy, "variance", "spectrum")
     with edited(copy, text, file):

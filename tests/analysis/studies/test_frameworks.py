@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import maxpo_lab as ml
-from analysis.store import cell_key
+from analysis.run.store import cell_key
 from analysis.studies.frameworks import in_verl
 from analysis.studies.frameworks.figure import matrix
 from analysis.studies.frameworks.study import Cell, Row, cells, measure

@@ -15,15 +15,15 @@ import pytest
 from wandb_files import read_items, read_records
 
 import maxpo_lab as ml
-from analysis import tracking
-from analysis.figures import COLOURS
-from analysis.statistics import difference_interval, improvement, interquartile_mean
+from analysis.measure.statistics import difference_interval, improvement, interquartile_mean
+from analysis.output import tracking
+from analysis.output.style import COLOURS
 from analysis.studies.learning import STUDY, design, reporting, setting, study
 from analysis.studies.learning.comparison import POOLED, compare
 from analysis.studies.learning.design import ANNEALING, BASE, CONDITIONS, TASKS, Cell
 from analysis.studies.learning.figure import curves
 from analysis.studies.learning.summary import table
-from analysis.training import EXACT, objective, world_of
+from analysis.trainer import EXACT, objective, world_of
 
 
 def frame(cell: Cell) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy import stats
 
-from analysis.presets import Preset
+from analysis.run.presets import Preset
 from analysis.studies.monte_carlo import STUDY, agreement, bounds, detection, intervals, sampling
 from analysis.studies.monte_carlo.agreement import Agreement, Devices, z_score
 from analysis.studies.monte_carlo.detection import Detection, groups_needed

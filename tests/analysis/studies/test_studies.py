@@ -15,14 +15,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import maxpo_lab as ml
-from analysis import locks, manifest, report, runner, specimens
 from analysis.__main__ import app
-from analysis.figures import COLOURS
-from analysis.registry import get_study, list_studies
+from analysis.measure import specimens
+from analysis.output import manifest, report
+from analysis.output.style import COLOURS
+from analysis.run import locks, runner
+from analysis.run.registry import get_study, list_studies
+from analysis.run.study import Study
 from analysis.studies.unbiasedness.figure import verdicts
-from analysis.study import Study
+from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.moments import MAX_STATES
-from maxpo_lab.states import number_of_counts
 
 ROOT = Path(__file__).parents[3]
 QUIET = Console(quiet=True)

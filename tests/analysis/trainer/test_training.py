@@ -11,23 +11,14 @@ import torch
 from scipy import stats
 
 import maxpo_lab as ml
-from analysis.statistics import difference_interval, improvement_interval
-from analysis.training import (
-    EXACT,
-    SGD,
-    Adam,
-    Arm,
-    objective,
-    signal,
-    train,
-    world_of,
-)
-from analysis.training.arms import ArmRules
-from analysis.training.protocol import Uniforms, World
+from analysis.measure.statistics import difference_interval, improvement_interval
+from analysis.trainer import EXACT, SGD, Adam, Arm, objective, signal, train, world_of
+from analysis.trainer.arms import ArmRules
+from analysis.trainer.protocol import Uniforms, World
 from envs import ChainSum, CombinationLock, GaussianBandit, Maze, PromptBandit, SparseBandit
-from envs.networks import Transformer, TransformerConfig
-from envs.sequence import SequencePolicy
-from envs.specimen import ExactSpecimen
+from envs.base.specimen import ExactSpecimen
+from envs.networks.architectures import Transformer, TransformerConfig
+from envs.networks.sequence import SequencePolicy
 from maxpo_lab.integrations.schedules import KSteps
 
 #: False alarms of this file's statistical tests, in all.

@@ -15,9 +15,9 @@ from gymnasium.utils.env_checker import check_env
 import envs  # noqa: F401 - registers the ids
 import maxpo_lab as ml
 from envs import SparseBandit
-from envs.stepping import TabularVectorEnv
-from envs.tabular_oracle import first_moments, second_moments
-from envs.unrolling import unroll
+from envs.tabular.oracle import first_moments, second_moments
+from envs.tabular.stepping import TabularVectorEnv
+from envs.tabular.unrolling import unroll
 
 GRADED = {"arms": 30, "good": 7, "success": 0.2, "grades": (0.25, 0.5, 1.0)}
 

@@ -9,7 +9,7 @@ from backends import DEVICES
 
 import maxpo_lab as ml
 from envs import PromptBandit
-from envs.tabular import TabularSpecimen
+from envs.tabular.specimen import TabularSpecimen
 
 SETTINGS = {"prompts": 3, "arms": 6, "good": 3, "hardest": 0.01, "easiest": 0.6, "grades": (0.5, 1.0)}
 THETA = np.random.default_rng(5).normal(size=(3, 6))

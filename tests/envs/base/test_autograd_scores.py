@@ -9,9 +9,9 @@ import torch
 from backends import DEVICES
 from torch import nn
 
-from envs.autograd_scores import AutogradScores, saved_bytes
-from envs.networks import GRU, GRUConfig, Transformer, TransformerConfig, initialise
-from envs.torch_policy import FlatModule, draw
+from envs.networks.architectures import GRU, GRUConfig, Transformer, TransformerConfig, initialise
+from envs.networks.autograd_scores import AutogradScores, saved_bytes
+from envs.networks.torch_policy import FlatModule, draw
 
 GROUPS, N, VOCABULARY, LENGTH = 3, 5, 4, 3
 

@@ -12,8 +12,8 @@ import torch
 
 import envs
 import maxpo_lab as ml
-from envs.rollouts import RolloutSampler
-from envs.stepping import TabularEnv, TabularVectorEnv
+from envs.networks.rollouts import RolloutSampler
+from envs.tabular.stepping import TabularEnv, TabularVectorEnv
 from maxpo_lab import RewardLevels
 
 SPECIMENS: dict[str, Callable[[Callable[[int], Any]], Any]] = {

@@ -16,9 +16,10 @@ from scipy import stats
 from torch import nn
 
 import maxpo_lab as ml
-from envs import CombinationLock, rollouts
-from envs.networks import initialise
-from envs.rollouts import RolloutSampler
+from envs import CombinationLock
+from envs.networks import rollouts
+from envs.networks.architectures import initialise
+from envs.networks.rollouts import RolloutSampler
 from examples import cartpole
 
 

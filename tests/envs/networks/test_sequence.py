@@ -13,10 +13,10 @@ from scipy import stats
 from torch import nn
 
 import maxpo_lab as ml
-from envs import next_token
-from envs.networks import GRU, GRUConfig, Transformer, TransformerConfig, initialise
-from envs.next_token import NextToken
-from envs.sequence import SequencePolicy
+from envs.networks import next_token
+from envs.networks.architectures import GRU, GRUConfig, Transformer, TransformerConfig, initialise
+from envs.networks.next_token import NextToken
+from envs.networks.sequence import SequencePolicy
 from maxpo_lab import RewardLevels
 
 

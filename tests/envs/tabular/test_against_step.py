@@ -11,8 +11,8 @@ import pytest
 from toy_text_steps import near_optimal, stepped_by_gymnasium
 
 from envs import check_step, from_gymnasium
-from envs.mdp import TabularMDP
-from envs.toy_text import GymnasiumWorld
+from envs.tabular.mdp import TabularMDP
+from envs.tabular.toy_text import GymnasiumWorld
 
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     *(

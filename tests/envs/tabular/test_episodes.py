@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from specimen_witness import FALSE_ALARM, check_frequencies
 
 import maxpo_lab as ml
-from envs import episode_scores
-from envs.alias import AliasTable
-from envs.episode_scores import EpisodeScores
-from envs.mdp import TabularMDP
-from envs.stepping import TabularEnv
+from envs.tabular import episode_scores
+from envs.tabular.alias_tables import AliasTable
+from envs.tabular.episode_scores import EpisodeScores
+from envs.tabular.mdp import TabularMDP
+from envs.tabular.stepping import TabularEnv
 
 SHARED = {
     s: {

@@ -11,10 +11,10 @@ from episode_witness import grid, lock, process, purses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs import unrolling
-from envs.mdp import TabularMDP
-from envs.units import Units
-from envs.unrolling import unroll
+from envs.tabular import unrolling
+from envs.tabular.mdp import TabularMDP
+from envs.tabular.units import Units
+from envs.tabular.unrolling import unroll
 
 #: Two states, two actions: action 0 stays or goes on, action 1 ends.
 TABLE = {

@@ -15,9 +15,9 @@ from brute_force import moments
 from episode_witness import Table, enumerated, grid, histories, lock, process, purses, softmax
 
 import maxpo_lab as ml
-from envs import tabular_oracle
-from envs.mdp import TabularMDP
-from envs.stepping import TabularEnv
+from envs.tabular import oracle
+from envs.tabular.mdp import TabularMDP
+from envs.tabular.stepping import TabularEnv
 
 
 def world(name: str) -> Table:
@@ -90,7 +90,7 @@ MUTANTS: dict[str, tuple[str, Callable]] = {
     "the future is uncertain": ("_backward", lambda *arguments: [0.999 * x for x in backward(*arguments)]),
     "directions are not scores": ("mean_scores", lambda mass, scores: scores),
 }
-carry, made, backward = tabular_oracle._carry, tabular_oracle._made, tabular_oracle._backward
+carry, made, backward = oracle._carry, oracle._made, oracle._backward
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
@@ -98,7 +98,7 @@ def test_broken_recursions_are_caught(mutant: str, monkeypatch: pytest.MonkeyPat
     s = setting("lock")
     want = enumerated(s.table, s.starts[0], s.horizon, softmax(s.theta)).levels("full")
     assert_levels_agree(s.specimen.levels(s.theta), want)
-    monkeypatch.setattr(tabular_oracle, *MUTANTS[mutant])
+    monkeypatch.setattr(oracle, *MUTANTS[mutant])
     with pytest.raises((AssertionError, ValueError)):
         assert_levels_agree(s.specimen.levels(s.theta), want)
 
@@ -288,7 +288,7 @@ def test_other_bad_arguments_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         s.specimen.levels(s.theta, 0, covariances="half")
     with pytest.raises(ValueError, match="k=0"):
         s.specimen.max_at_k(s.theta, 0)
-    monkeypatch.setattr(tabular_oracle, "MAX_NUMBERS", 40)
+    monkeypatch.setattr(oracle, "MAX_NUMBERS", 40)
     with pytest.raises(ValueError, match='more than 40: pass covariances="projected" or None'):
         s.specimen.levels(s.theta, 0, covariances="full")
 

@@ -13,7 +13,7 @@ from gymnasium.envs import registration
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
-from envs.stepping import TabularEnv, TabularVectorEnv
+from envs.tabular.stepping import TabularEnv, TabularVectorEnv
 
 PROCESSES: dict[str, Callable[[], TabularEnv]] = {
     "lock": lambda: process(lock(3, 3, lapse=0.2), [{0: 1.0}], 5),

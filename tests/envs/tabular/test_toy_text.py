@@ -12,10 +12,10 @@ from specimen_witness import check_frequencies
 from toy_text_steps import near_optimal, stepped_by_gymnasium
 
 from envs import from_gymnasium
-from envs.mdp import TabularMDP
-from envs.stepping import TabularEnv, TabularVectorEnv
-from envs.tabular import softmax
-from envs.toy_text import GymnasiumWorld
+from envs.tabular.mdp import TabularMDP
+from envs.tabular.specimen import softmax
+from envs.tabular.stepping import TabularEnv, TabularVectorEnv
+from envs.tabular.toy_text import GymnasiumWorld
 
 WORLDS = {
     "FrozenLake 4x4": ("FrozenLake-v1", 20, {}),

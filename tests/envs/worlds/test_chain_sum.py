@@ -22,8 +22,8 @@ from specimen_witness import (
 )
 
 import maxpo_lab as ml
-from envs.chain_sum import ChainSum
-from envs.stepping import TabularVectorEnv
+from envs.tabular.stepping import TabularVectorEnv
+from envs.worlds.chain_sum import ChainSum
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "answer": {"base": 3, "digits": 2},

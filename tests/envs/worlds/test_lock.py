@@ -21,8 +21,8 @@ from specimen_witness import (
 )
 
 import maxpo_lab as ml
-from envs.lock import CombinationLock
-from envs.stepping import TabularVectorEnv
+from envs.tabular.stepping import TabularVectorEnv
+from envs.worlds.lock import CombinationLock
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "one code": {},

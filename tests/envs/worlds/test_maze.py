@@ -25,9 +25,9 @@ from specimen_witness import (
 )
 
 import maxpo_lab as ml
-from envs.maze import Maze
-from envs.mazes import LAYOUTS, generate
-from envs.stepping import TabularVectorEnv
+from envs.tabular.stepping import TabularVectorEnv
+from envs.worlds.drawings import LAYOUTS, generate
+from envs.worlds.maze import Maze
 
 WORTH = {"G": 1.0} | {str(tenths): tenths / 10 for tenths in range(1, 10)}
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))

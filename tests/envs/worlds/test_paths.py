@@ -7,10 +7,10 @@ import pytest
 
 import maxpo_lab as ml
 from envs import ChainSum, CombinationLock, Maze, SparseBandit
-from envs.bandit import bandit
-from envs.paths import TrainingPath
-from envs.sequence import SequencePolicy
-from envs.stepping import TabularEnv
+from envs.bandits.sparse_bandit import bandit
+from envs.base.paths import TrainingPath
+from envs.networks.sequence import SequencePolicy
+from envs.tabular.stepping import TabularEnv
 
 SPECIMENS = {
     "bandit": lambda: SparseBandit(arms=20, good=3, grades=(0.5, 1.0)),

@@ -17,8 +17,8 @@ from maxpo_lab import theory
 from maxpo_lab.auditing import adapt
 from maxpo_lab.auditing.audit_rule import decide
 from maxpo_lab.auditing.decide import claims, pairs
+from maxpo_lab.core.precision import FLOAT64
 from maxpo_lab.objectives import max_at
-from maxpo_lab.precision import FLOAT64
 
 SIZES = ((6, 2), (3, 3))
 

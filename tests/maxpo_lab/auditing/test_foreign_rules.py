@@ -12,7 +12,7 @@ import pytest
 
 import maxpo_lab as ml
 from maxpo_lab.auditing.audit_rule import decide
-from maxpo_lab.precision import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, recognise
+from maxpo_lab.core.precision import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, recognise
 
 Array = np.ndarray
 NARROW = ("float16", "bfloat16")

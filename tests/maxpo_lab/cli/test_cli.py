@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 import maxpo_lab as ml
 from analysis.__main__ import app as studies
-from maxpo_lab import definitions
 from maxpo_lab.cli import app
+from maxpo_lab.estimators import definitions
 from maxpo_lab.estimators.registry import parameters
 
 ROOT = Path(__file__).parents[3]

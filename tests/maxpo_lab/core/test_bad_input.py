@@ -13,7 +13,7 @@ import pytest
 from backends import BACKENDS, Backend
 
 import maxpo_lab as ml
-from maxpo_lab.estimators.maxpo import maxpo, maxpo_quadratic
+from maxpo_lab.estimators.families.maxpo import maxpo, maxpo_quadratic
 
 GROUP = [0.0, 1.0, 0.5, 0.0]
 LEVELS = ml.RewardLevels.from_softmax([0.0, 1.0, 2.0], [0.0, 0.5, 1.0])
@@ -177,7 +177,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(kind, "unchecked", computed)
     for place in (
         "maxpo_lab.estimators.base.from_tables",
-        "maxpo_lab.estimators.maxpo.subset_share",
+        "maxpo_lab.estimators.families.maxpo.subset_share",
         "maxpo_lab.evaluation.unbiased.subset_share",
         "maxpo_lab.rules.evaluate",
         "maxpo_lab.moments.by_states.CountSums",

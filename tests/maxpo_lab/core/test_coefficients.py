@@ -12,7 +12,7 @@ import pytest
 from checks import EPS, RANK_LINEAR, binomials, check_share, check_weights, valid_k
 
 import maxpo_lab as ml
-from maxpo_lab.weights import gap_positions, subset_share
+from maxpo_lab.core.coefficients import gap_positions, subset_share
 
 LARGE = 16384
 

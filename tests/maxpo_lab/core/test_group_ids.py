@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.ragged import GroupIdError
+from maxpo_lab.core.ragged import GroupIdError
 
 REWARDS = np.array([1.0, 5.0, 0.0, 2.0, 4.0, 3.0])
 WHICH = [0, 1, 0, 1, 1, 0]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from checks import EPS
 
-from maxpo_lab import states
+from maxpo_lab.core import states
 
 CASES = [
     (1, [1.0]),

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import maxpo_lab as ml
-from maxpo_lab import definitions
-from maxpo_lab.estimators.maxpo import maxpo, maxpo_quadratic
+from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.families.maxpo import maxpo, maxpo_quadratic
 
 NAMES = (*RANK_LINEAR, "grpo")
 HERE = ("reinforce", "rloo", "batch-mean", "grpo", "pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo", "canonical")

@@ -20,7 +20,7 @@ from checks import (
 from scipy.special import gammaln
 
 import maxpo_lab as ml
-from maxpo_lab.weights import Coefficients, subset_share
+from maxpo_lab.core.coefficients import Coefficients, subset_share
 
 CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "definition": lambda rule, name: check_equals_definition(rule, name, range(2, 6)),

@@ -13,7 +13,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 import maxpo_lab as ml
-from maxpo_lab import definitions, theory
+from maxpo_lab import theory
+from maxpo_lab.estimators import definitions
 
 RULE = ml.get_estimator("predictive")
 #: n, K, and the success rate below which it has less variance than MaxPO; 100 of 1000 arms are correct.

@@ -14,7 +14,7 @@ import pytest
 from checks import OBJECTIVE_SIZE, OF_A_MAXIMUM, check_claims_by_coefficients
 
 import maxpo_lab as ml
-from maxpo_lab import definitions
+from maxpo_lab.estimators import definitions
 
 NAMES = ml.list_estimators()
 ITEM_2 = (

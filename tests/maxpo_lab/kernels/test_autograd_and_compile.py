@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab import tables
-from maxpo_lab.estimators.maxpo import maxpo_quadratic
+from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
+from maxpo_lab.kernels import tables
 
 torch = pytest.importorskip("torch")
 

@@ -14,8 +14,8 @@ from maxpo_lab.monte_carlo.one_sort import from_one_sort, stacked
 
 torch = pytest.importorskip("torch")
 
-from analysis.training import Arm  # noqa: E402
-from analysis.training.arms import ArmRules  # noqa: E402
+from analysis.trainer import Arm  # noqa: E402
+from analysis.trainer.arms import ArmRules  # noqa: E402
 
 CPU = torch.device("cpu")
 #: Of either sign, and groups whose rewards are 16 and more decimal orders apart.

@@ -13,8 +13,8 @@ from backends import Backend
 from checks import EPS, has_offset, valid_k
 
 import maxpo_lab as ml
-from maxpo_lab import definitions
-from maxpo_lab.rank_linear import rank_linear
+from maxpo_lab.estimators import definitions
+from maxpo_lab.kernels.reference import rank_linear
 
 OFFSET = [name for name in ml.list_estimators() if has_offset(name)]
 WIDE = [

@@ -17,8 +17,8 @@ import maxpo_lab as ml
 from envs import SparseBandit
 from maxpo_lab.moments import against_gradient as module
 from maxpo_lab.moments.against_gradient import AgainstGradient
-from maxpo_lab.objective import gradient_coefficients
 from maxpo_lab.objectives import as_objective
+from maxpo_lab.policies.objective import gradient_coefficients
 
 #: Means, gradients and the angle between them.
 ANGLES: dict[str, tuple[Sequence[float], Sequence[float], float]] = {
@@ -188,7 +188,7 @@ def test_one_prompt_is_a_batch_of_one() -> None:
 def test_all_measure_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A length that is relative to the gradient is one and the same thing everywhere, and so is an angle."""
     pytest.importorskip("torch")
-    from analysis.training.signals import signal
+    from analysis.trainer.signals import signal
 
     bandit: Any = SparseBandit(arms=5, good=2)
     sampler = bandit.sampler(bandit.theta)

@@ -22,7 +22,8 @@ from checks import (
 )
 
 import maxpo_lab as ml
-from maxpo_lab import rules, states
+from maxpo_lab import rules
+from maxpo_lab.core import states
 from maxpo_lab.moments import exact as moments_module
 
 MIB = 1 << 20

@@ -21,8 +21,9 @@ from scipy.special import ndtri
 
 import maxpo_lab as ml
 from envs import SparseBandit
-from envs.sampling import CategoricalSampler
-from maxpo_lab import devices
+from envs.bandits.categorical_sampling import CategoricalSampler
+from maxpo_lab.core import devices
+from maxpo_lab.kernels.reference import rank_linear
 from maxpo_lab.monte_carlo import (
     Estimate,
     Experiment,
@@ -36,7 +37,6 @@ from maxpo_lab.monte_carlo import (
     monte_carlo_moments,
     shard_sizes,
 )
-from maxpo_lab.rank_linear import rank_linear
 
 GRADED = {"arms": 30, "good": 7, "success": 0.2, "grades": (0.25, 0.5, 1.0)}
 #: One false alarm in a million runs of each test that has one.

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab import rules, states, theory
-from maxpo_lab.refusals import (
+from maxpo_lab import rules, theory
+from maxpo_lab.core import states
+from maxpo_lab.rules.errors import (
     BadShapeError,
     CoupledRowsError,
     NotFiniteError,
@@ -24,8 +25,8 @@ from maxpo_lab.refusals import (
 
 torch = pytest.importorskip("torch")
 
-from analysis.training import SGD, Arm, signal, train, world_of  # noqa: E402
-from analysis.training.arms import ArmRules  # noqa: E402
+from analysis.trainer import SGD, Arm, signal, train, world_of  # noqa: E402
+from analysis.trainer.arms import ArmRules  # noqa: E402
 from envs import SparseBandit  # noqa: E402
 from maxpo_lab.integrations.schedules import KSteps  # noqa: E402
 from maxpo_lab.monte_carlo import experiment  # noqa: E402
@@ -249,15 +250,15 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
         rule, N, K, device=torch.device("cpu"), batch=64, draw=lambda: torch.ones(64, N)
     ),
     "maxpo_lab.rules.admit": lambda rule: rules.admit(rule, N, K),
-    "analysis.training.trainer.train": trained,
-    "analysis.training.arms.ArmRules.of": one_arm,
-    "analysis.training.signals.signal": lambda rule: signal(BANDIT, BANDIT.theta, rule, n=N, k=K, groups=2),
+    "analysis.trainer.trainer.train": trained,
+    "analysis.trainer.arms.ArmRules.of": one_arm,
+    "analysis.trainer.signals.signal": lambda rule: signal(BANDIT, BANDIT.theta, rule, n=N, k=K, groups=2),
 }
 #: Takes arms, whose rules are in them.
-BY_ARMS = {"analysis.training.trainer.train", "analysis.training.arms.ArmRules.of"}
+BY_ARMS = {"analysis.trainer.trainer.train", "analysis.trainer.arms.ArmRules.of"}
 
 NO_CONSUMERS = {
-    "maxpo_lab.advantages.advantages": "hands a batch to its rule once and measures nothing",
+    "maxpo_lab.training.advantages": "hands a batch to its rule once and measures nothing",
     "maxpo_lab.rules.per_group": "a lift: what comes out is admitted where it is used",
     "maxpo_lab.monte_carlo.batched_rules.on_numpy": "a lift",
     "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
@@ -265,7 +266,7 @@ NO_CONSUMERS = {
     "maxpo_lab.rules.describe": "calls nothing",
     "maxpo_lab.rules.resolve": "calls nothing",
     "maxpo_lab.rules.evaluate": "one call, of what was admitted",
-    "maxpo_lab.rules.tolerance": "calls nothing",
+    "maxpo_lab.rules.rounding": "calls nothing",
     "maxpo_lab.rules.finest": "calls nothing",
     "maxpo_lab.rules.precision_of": "calls nothing",
     "maxpo_lab.rules.observe": "says what admission asks, and more",
@@ -276,12 +277,12 @@ NO_CONSUMERS = {
 
 #: Modules that call a rule and do not admit it.
 CALL_WHAT_IS_THEIRS = {
-    "maxpo_lab/rules.py": "admission itself",
-    "maxpo_lab/precision.py": "on behalf of admission: in which type a rule computes",
+    "maxpo_lab/rules/behaviour.py": "admission itself",
+    "maxpo_lab/core/precision.py": "on behalf of admission: in which type a rule computes",
     "maxpo_lab/theory.py": "lift",
     "maxpo_lab/integrations/conventions.py": "on behalf of the audit: which call fits",
-    "maxpo_lab/advantages.py": "hands a batch to its rule once and measures nothing",
-    "maxpo_lab/ragged.py": "on behalf of advantages",
+    "maxpo_lab/training.py": "hands a batch to its rule once and measures nothing",
+    "maxpo_lab/core/ragged.py": "on behalf of advantages",
 }
 
 

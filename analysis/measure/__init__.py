@@ -1,0 +1,1 @@
+"""What studies measure on, and with which statistics."""

@@ -1,0 +1,1 @@
+"""Running studies: cells, engines, the store of what was measured."""

@@ -1,0 +1,119 @@
+"""Arms of a comparison: a rule, its step size and its schedule of K; and the rules of all arms at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from maxpo_lab import rules
+from maxpo_lab.core.precision import as_numpy
+from maxpo_lab.integrations.schedules import KSteps
+from maxpo_lab.monte_carlo.one_sort import OneSort, from_one_sort, stacked
+
+Float = npt.NDArray[np.float64]
+
+#: In place of a rule: the exact gradient of J_K, without sampling.
+EXACT: Final = "exact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way to train.
+
+    Attributes
+    ----------
+    rule
+        A name of the catalogue, an estimator, or any callable from rewards (B, n) and k to advantages
+        (B, n), in torch; ``EXACT`` for the exact gradient.
+    step_size
+        Positive and finite.
+    schedule
+        K by phases; ``KSteps({0: k})`` for one K.
+
+    Raises
+    ------
+    ValueError
+        A step size that is not positive and finite.
+    """
+
+    rule: str | rules.Rule
+    step_size: float
+    schedule: KSteps
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step_size < float("inf"):
+            raise ValueError(f"step_size={self.step_size}: must be positive and finite, e.g. step_size=1.0")
+
+
+@dataclass(frozen=True, eq=False)
+class ArmRules:
+    """The rules of several arms, each with its K, on rewards of their own."""
+
+    _together: tuple[OneSort, ...]
+    _apart: tuple[tuple[rules.Rule, int, list[int]], ...]
+
+    @classmethod
+    def of(
+        cls, arms: Sequence[Arm], ks: Sequence[int], n: int, *, values: Float | None = None, batch: int = 0
+    ) -> ArmRules:
+        """The arms' rules at these K, admitted.
+
+        ``values`` are the rewards that they will meet, None for any; ``batch`` the groups of an arm in a
+        call, those of all seeds. Raises as ``maxpo_lab.rules.admit``: a rule that couples the groups of a
+        call would couple the seeds, and the arms that share it.
+        """
+        found = tuple(
+            rules.admit(arm.rule, n, k, values=values, batch=batch * len(arms), lift=_lifted)
+            for arm, k in zip(arms, ks, strict=True)
+        )
+        apart: dict[tuple[int, int], list[int]] = {}
+        for i, rule in enumerate(found):
+            if not from_one_sort(rule):
+                apart.setdefault((id(rule), ks[i]), []).append(i)
+        return cls(
+            stacked(list(zip(found, ks, strict=True)), n, torch.device("cpu")),
+            tuple((found[places[0]], k, places) for (_, k), places in apart.items()),
+        )
+
+    def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
+        """Advantages of rewards, both (arms, ..., n): rank-linear rules from one sort.
+
+        Raises ValueError for a rule that gives another shape.
+        """
+        n = rewards.shape[-1]
+        flat = rewards.reshape(len(rewards), -1, n)
+        advantages = torch.empty_like(flat)
+        for stack in self._together:
+            own = flat if len(stack.places) == len(flat) else flat[stack.places]
+            advantages[stack.places] = stack(own)
+        for rule, k, places in self._apart:
+            found = _evaluate(rule, flat[places].reshape(-1, n), k)
+            advantages[places] = found.reshape(len(places), -1, n)
+        return advantages.reshape(rewards.shape)
+
+
+def _evaluate(rule: rules.Rule, rewards: torch.Tensor, k: int) -> torch.Tensor:
+    """Advantages of rewards (B, n), in their type and off any graph; ValueError for another shape."""
+    answer = rule(rewards, k)
+    found = answer.detach() if isinstance(answer, torch.Tensor) else torch.as_tensor(as_numpy(answer))
+    if found.shape != rewards.shape:
+        raise ValueError(
+            f"{rules.describe(rule)} returned shape {tuple(found.shape)} for rewards of shape "
+            f"{tuple(rewards.shape)}: a rule maps (B, n) to (B, n)"
+        )
+    return found.to(rewards.dtype)
+
+
+def _lifted(rule: rules.Rule) -> rules.Rule:
+    """A rule as arms call it, on NumPy arrays."""
+
+    def lifted(rewards: Float, k: int) -> Float:
+        return as_numpy(_evaluate(rule, torch.tensor(rewards), k))
+
+    lifted.__name__ = rules.describe(rule)
+    return lifted

@@ -1,0 +1,118 @@
+"""A next-token network as a world: the probabilities of all V^T outputs of every policy, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from envs.networks.next_token import NextToken
+from envs.networks.sequence import SequencePolicy
+
+from .protocol import Spread, Uniforms
+
+Float = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkWorld:
+    """A ``World`` of a ``SequencePolicy``. Rollouts are drawn from the enumerated outputs, by inversion.
+
+    Attributes
+    ----------
+    values, optimum, start
+        As in ``World``.
+    policy
+        The network.
+    contexts, prefixes
+        What it reads of every prompt and first T-1 tokens, (prompts V^(T-1), C) and (.., T-1).
+    level
+        Place in ``values`` of every prompt and output's reward, (prompts, V^T).
+    """
+
+    values: torch.Tensor
+    optimum: float
+    start: torch.Tensor
+    policy: NextToken
+    contexts: torch.Tensor
+    prefixes: torch.Tensor
+    level: torch.Tensor
+
+    @classmethod
+    def of(cls, specimen: SequencePolicy, start: Float) -> Self:
+        """The world of a network and its task."""
+        rewards = np.stack([specimen.rewards(prompt) for prompt in range(specimen.prompts)])
+        values, level = np.unique(rewards, return_inverse=True)
+        prefixes = torch.tensor(specimen.outputs()[:: specimen.task.vocabulary, :-1])
+        contexts = specimen.policy.contexts.cpu()
+        return cls(
+            values=torch.tensor(values),
+            optimum=float(rewards.max(axis=1).mean()),
+            start=torch.tensor(start.ravel()),
+            policy=specimen.policy,
+            contexts=contexts.repeat_interleave(len(prefixes), dim=0),
+            prefixes=prefixes.repeat(len(contexts), 1),
+            level=torch.tensor(level.reshape(rewards.shape)),
+        )
+
+    def masses(self, theta: torch.Tensor) -> torch.Tensor:
+        """Probabilities of the rewards, (arms, seeds, prompts, L). Cost: a pass over all prefixes each."""
+        chance = self._logs(theta).exp()
+        masses = chance.new_zeros(*chance.shape[:2], len(self.values))
+        masses = masses.scatter_add(2, self.level.expand(chance.shape), chance)
+        return masses.reshape(*theta.shape[:2], *masses.shape[1:])
+
+    def spread(self, theta: torch.Tensor) -> Spread:
+        """Entropy and diversity of the outputs, (arms, seeds) each."""
+        logs = self._logs(theta)
+        chance = logs.exp()
+        correct = chance * (self.level == self.level.amax(dim=1, keepdim=True))
+        mass = correct.sum(dim=-1)
+        # No correct output has any probability left: 0/0, a NaN.
+        among = (mass.log() - (correct * logs).sum(dim=-1) / mass).exp().mean(dim=-1)
+        entropy = -(chance * logs).sum(dim=-1).mean(dim=-1)
+        return Spread(entropy.reshape(theta.shape[:2]), among.reshape(theta.shape[:2]))
+
+    def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Outputs:
+        """Groups of outputs: a number for the prompt of each group, then one a rollout."""
+        arms, seeds = theta.shape[:2]
+        leaf = theta.detach().requires_grad_()
+        logs = self._logs(leaf)
+        prompts = len(self.level)
+
+        def common(*shape: int) -> torch.Tensor:
+            return uniforms(*shape).expand(arms, seeds, *shape).reshape(arms * seeds, *shape)
+
+        prompt = (common(groups) * prompts).long()
+        edges = logs.detach().exp().cumsum(dim=-1)
+        own = edges.gather(1, prompt[..., None].expand(*prompt.shape, edges.shape[-1]))[..., :-1].contiguous()
+        output = torch.searchsorted(own, common(groups, n), right=True)
+        place = prompt[..., None] * edges.shape[-1] + output
+        rewards = self.values[self.level.flatten()[place]].reshape(arms, seeds, groups, n)
+        return Outputs(rewards, place.flatten(1), leaf, logs)
+
+    def _logs(self, theta: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of all outputs of every prompt, (policies, prompts, V^T)."""
+        stack = theta.reshape(-1, theta.shape[-1])
+        each = torch.func.vmap(lambda one: self.policy.continuations(one, self.contexts, self.prefixes))
+        logs: torch.Tensor = each(stack)
+        return logs.reshape(len(stack), *self.level.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Groups of outputs of every policy: ``place`` (policies, groups n) of prompt and output in ``logs``."""
+
+    rewards: torch.Tensor
+    place: torch.Tensor
+    theta: torch.Tensor
+    logs: torch.Tensor
+
+    def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
+        """One backward pass, from the advantages added up by prompt and output. Once a batch."""
+        weights = advantages.reshape(len(self.place), -1) / advantages[0, 0].numel()
+        pull = torch.zeros_like(self.logs).flatten(1).scatter_add_(1, self.place, weights)
+        return torch.autograd.grad(self.logs, self.theta, pull.reshape(self.logs.shape))[0]

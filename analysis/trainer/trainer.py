@@ -1,0 +1,211 @@
+"""The trainer: arms x seeds of one world, stepped together and evaluated exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from maxpo_lab.core.arguments import as_group_size, whole_number
+
+from .arms import EXACT, Arm, ArmRules
+from .optimisers import Optimiser
+from .protocol import Uniforms, World, objective
+
+Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trace:
+    """What became of every arm and seed. Nothing here is sampled but the path of the parameters.
+
+    Attributes
+    ----------
+    points
+        Steps at which the policies were evaluated, (T,).
+    objective, mean_reward
+        J_K at the K of the evaluation, and J_1: (arms, seeds, T), averaged over the prompts; NaN from where
+        a run has diverged.
+    entropy, diversity
+        As ``Spread``, (arms, seeds, T).
+    theta
+        Parameters at the steps that were to be kept, (arms, seeds, d) each.
+    """
+
+    points: tuple[int, ...]
+    objective: Float
+    mean_reward: Float
+    entropy: Float
+    diversity: Float
+    theta: Mapping[int, Float]
+
+    @property
+    def diverged(self) -> Bool:
+        """Runs whose parameters or objective ceased to be finite, (arms, seeds)."""
+        return np.asarray(~np.isfinite(self.objective).all(axis=-1))
+
+    def area(self) -> Float:
+        """Area under the curve of J_K over the steps, divided by the last step, (arms, seeds): trapezia."""
+        return np.asarray(np.trapezoid(self.objective, self.points, axis=-1) / self.points[-1])
+
+    def steps_to(self, level: float) -> Float:
+        """First evaluated step with J_K at least ``level``, (arms, seeds); NaN where there is none."""
+        there = self.objective >= level
+        first = np.asarray(self.points, dtype=np.float64)[there.argmax(axis=-1)]
+        return np.where(there.any(axis=-1), first, np.nan)
+
+
+def train(
+    world: World,
+    arms: Sequence[Arm],
+    *,
+    n: int,
+    groups: int,
+    steps: int,
+    seeds: Sequence[int],
+    optimiser: Optimiser,
+    evaluate_k: int,
+    points: Sequence[int],
+    keep: Collection[int] = (),
+) -> Trace:
+    """Train every arm with every seed, all from ``world.start``.
+
+    A step walks ``step_size`` times the optimiser's direction of the mean over ``groups`` groups of
+    ``g = (1/n) sum_i A_i s_i``. Arms share the uniform numbers that a seed's rollouts are drawn with, by
+    inversion: as long as two arms have the same policy they see the same rollouts. ``EXACT`` arms follow the
+    gradient of J_K and draw nothing, so one seed tells all of them.
+
+    Parameters
+    ----------
+    arms
+        What is compared, in the order of the trace.
+    n, groups
+        Rollouts in a group, and groups in a step.
+    steps
+        How many.
+    seeds
+        Roots of the random streams. A seed's rollouts do not depend on the other seeds.
+    evaluate_k
+        K of the objective in the trace, whatever K the arms climb.
+    points
+        Steps in ascending order after which the policies are evaluated: the first 0, the start, and the last
+        ``steps``, so that areas are of the whole run.
+    keep
+        Those of the points at which the parameters are kept.
+
+    Returns
+    -------
+    The trace; equal to the bit whenever it is run again with one torch thread, on one machine.
+
+    Raises
+    ------
+    ValueError
+        No arms, no seeds or two equal ones; points out of order or range, or ``keep`` beside them; a rule
+        that is not defined at n and its K, or on the world's rewards, with the reason; one that is random,
+        remembers earlier calls, or couples groups, and with them seeds and arms.
+    """
+    n = as_group_size(n)
+    _check_sizes(arms, seeds, steps, groups)
+    points = _checked_points(points, steps, keep)
+    theta = world.start.expand(len(arms), len(seeds), -1).clone()
+    step_size = torch.tensor([arm.step_size for arm in arms], dtype=torch.float64)[:, None, None]
+    uniforms, direction = Uniforms(seeds), optimiser.begin()
+    ascent = _Ascent(world, tuple(arms), n, groups, uniforms)
+    found: list[tuple[torch.Tensor, ...]] = []
+    kept: dict[int, Float] = {}
+    for step in range(steps + 1):
+        if step in points:
+            found.append(_evaluated(world, theta, evaluate_k))
+            if step in keep:
+                kept[step] = theta.numpy().copy()
+        if step < steps:
+            theta = theta + step_size * direction(ascent.gradient(theta, step))
+    objectives, means, entropies, diversities = (
+        torch.stack(each, dim=-1).numpy() for each in zip(*found, strict=True)
+    )
+    return Trace(
+        points=points,
+        objective=objectives,
+        mean_reward=means,
+        entropy=entropies,
+        diversity=diversities,
+        theta=kept,
+    )
+
+
+class _Ascent:
+    """Gradients of all arms, the sampled and the exact ones."""
+
+    def __init__(self, world: World, arms: tuple[Arm, ...], n: int, groups: int, uniforms: Uniforms) -> None:
+        self.world, self.arms, self.n, self.groups, self.uniforms = world, arms, n, groups, uniforms
+        self.exact = [i for i, arm in enumerate(arms) if arm.rule == EXACT]
+        self.sampled = [i for i, arm in enumerate(arms) if arm.rule != EXACT]
+        # Of all phases before the first step: a rule is refused before anything is trained.
+        starts = {first for arm in arms for first in arm.schedule.starts}
+        values, batch = world.values.numpy(), groups * uniforms.seeds
+        self._rules = {
+            ks: ArmRules.of([arms[i] for i in self.sampled], ks, n, values=values, batch=batch)
+            for ks in {self._ks(step) for step in starts}
+        }
+
+    def gradient(self, theta: torch.Tensor, step: int) -> torch.Tensor:
+        """One gradient a policy, (arms, seeds, d)."""
+        gradient = torch.empty_like(theta)
+        if self.sampled:
+            whole = len(self.sampled) == len(self.arms)
+            own = theta if whole else theta[self.sampled]
+            with_rollouts = self.world.rollouts(own, self.groups, self.n, self.uniforms)
+            found = with_rollouts.gradient(self._rules[self._ks(step)](with_rollouts.rewards))
+            if whole:
+                return found
+            gradient[self.sampled] = found
+        ks = [self.arms[i].schedule(step) for i in self.exact]
+        for k in sorted(set(ks)):
+            places = [i for i, own in zip(self.exact, ks, strict=True) if own == k]
+            leaf = theta[places].requires_grad_()
+            value = objective(self.world.values, self.world.masses(leaf), k).sum()
+            gradient[places] = torch.autograd.grad(value, leaf)[0]
+        return gradient
+
+    def _ks(self, step: int) -> tuple[int, ...]:
+        """K of every sampled arm."""
+        return tuple(self.arms[i].schedule(step) for i in self.sampled)
+
+
+def _evaluated(world: World, theta: torch.Tensor, k: int) -> tuple[torch.Tensor, ...]:
+    """J_K, J_1, entropy and diversity, (arms, seeds) each; all NaN where theta is not finite."""
+    finite = torch.isfinite(theta).all(dim=-1)
+    with torch.no_grad():
+        masses, spread = world.masses(theta), world.spread(theta)
+        found = (
+            objective(world.values, masses, k),
+            objective(world.values, masses, 1),
+            spread.entropy,
+            spread.diversity,
+        )
+    return tuple(each.masked_fill(~finite, float("nan")) for each in found)
+
+
+def _check_sizes(arms: Sequence[Arm], seeds: Sequence[int], steps: int, groups: int) -> None:
+    if not arms:
+        raise ValueError("arms are empty: give at least one, e.g. Arm(rule='maxpo', ...)")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds={list(seeds)}: at least one is needed, and no two alike")
+    for name, value in (("steps", steps), ("groups", groups)):
+        if whole_number(value, name) < 1:
+            raise ValueError(f"{name}={value}: at least 1 is needed")
+
+
+def _checked_points(points: Sequence[int], steps: int, keep: Collection[int]) -> tuple[int, ...]:
+    ordered = tuple(sorted(set(points)))
+    if not points or tuple(points) != ordered or (ordered[0], ordered[-1]) != (0, steps):
+        raise ValueError(
+            f"points={list(points)}: ascending steps are needed, the first 0 and the last steps={steps}"
+        )
+    if missing := sorted(set(keep) - set(ordered)):
+        raise ValueError(f"keep={missing}: only points can be kept, {list(ordered)}")
+    return ordered

@@ -1,0 +1,1 @@
+"""Tiny language models as policies on ChainSum, exactly and in a trainer."""

@@ -1,0 +1,124 @@
+"""A softmax policy on a tabular process, with reward levels that are exact however often a state is met."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from maxpo_lab import RewardLevels
+from maxpo_lab.policies.checks import CovarianceForm
+
+from ..base.specimen import ExactSpecimen
+from . import oracle
+from .mdp import TabularMDP
+from .unrolling import Unrolled, unroll
+
+if TYPE_CHECKING:
+    import torch
+
+    from maxpo_lab.policies.samplers import Sampler
+
+Float = npt.NDArray[np.float64]
+
+
+class TabularSpecimen(ExactSpecimen):
+    """A softmax policy on a finite-horizon tabular process, with logits ``theta`` (observations, actions).
+
+    Attributes
+    ----------
+    mdp
+        The process. It does not change: its unrolling is made once and kept.
+    """
+
+    mdp: TabularMDP
+
+    @property
+    def horizon(self) -> int:
+        """Steps at most."""
+        return self.mdp.horizon
+
+    def levels(
+        self, theta: npt.ArrayLike, prompt: int | None = None, *, covariances: CovarianceForm = "projected"
+    ) -> RewardLevels:
+        """Reward levels of the softmax policy with logits ``theta``, exact for any revisits of a state.
+
+        Parameters
+        ----------
+        theta
+            Shape (observations, actions).
+        prompt
+            May be left out where there is one.
+        covariances
+            As in ``RewardLevels.from_outcomes``.
+
+        Raises
+        ------
+        ValueError
+            A wrong ``theta`` or prompt; more than 50 million transitions in the horizon; second moments of
+            more than 2^28 numbers, where ``covariances=None`` is left.
+
+        Notes
+        -----
+        Cost O(edges A + nodes d) of the unrolled process, A actions, d parameters; ``"projected"`` takes
+        O(edges L^2) more with L levels, ``"full"`` O(edges L d) time and O(L d^2) memory.
+        """
+        policy = self._policy(theta)
+        unrolled = self._unrolled(self._one_prompt(prompt))
+        mass, scores, norms = oracle.first_moments(unrolled, policy)
+        full = projected = None
+        if covariances == "full":
+            full = oracle.second_moments(unrolled, policy)
+        elif covariances == "projected":
+            projected = oracle.second_moments(unrolled, policy, oracle.mean_scores(mass, scores))
+        elif covariances is not None:
+            raise ValueError(f'covariances={covariances!r}: must be "projected", "full" or None')
+        return RewardLevels.from_sums(
+            unrolled.returns, mass, scores, norms, second_moments=full, projected=projected
+        )
+
+    def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
+        """``J_K``, the expected maximum of K rewards, averaged over the prompts. Cost O(edges)."""
+        policy = self._policy(theta)
+        every = [self._unrolled(prompt) for prompt in range(self.prompts)]
+        return float(np.mean([oracle.max_at_k(unrolled, policy, k) for unrolled in every]))
+
+    def max_at_k_gradient(self, theta: npt.ArrayLike, k: int) -> Float:
+        """The gradient of ``max_at_k``, in the shape of ``theta``. Cost O(edges), however many levels."""
+        policy = self._policy(theta)
+        every = [self._unrolled(prompt) for prompt in range(self.prompts)]
+        gradient = np.mean([oracle.max_at_k_gradient(unrolled, policy, k) for unrolled in every], axis=0)
+        return np.asarray(gradient).reshape(self.theta.shape)
+
+    def sampler(
+        self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
+    ) -> Sampler:
+        """Batched groups of episodes under logits ``theta`` (observations, actions)."""
+        from .episodes import EpisodeSampler  # noqa: PLC0415 - torch takes a second to import
+
+        prompts = range(self.prompts) if prompt is None else (self._one_prompt(prompt),)
+        return EpisodeSampler.of(self.mdp, self._policy(theta), prompts, device=device)
+
+    def occupancy(self, theta: npt.ArrayLike, prompt: int | None = None) -> Float:
+        """Expected number of steps an episode spends at each observation, shape (observations,)."""
+        return oracle.occupancy(self._unrolled(self._one_prompt(prompt)), self._policy(theta))
+
+    def _policy(self, theta: npt.ArrayLike) -> Float:
+        return softmax(self._parameters(theta).reshape(self.mdp.observations, self.mdp.actions))
+
+    def _unrolled(self, prompt: int) -> Unrolled:
+        if prompt not in self._layers:
+            self._layers[prompt] = unroll(self.mdp, prompt)
+        return self._layers[prompt]
+
+    @cached_property
+    def _layers(self) -> dict[int, Unrolled]:
+        return {}
+
+
+def softmax(theta: Float) -> Float:
+    """Action probabilities (O, A) of logits (O, A)."""
+    weights = np.exp(theta - theta.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -1,0 +1,1 @@
+"""Worlds of many decisions, small enough to be known exactly."""

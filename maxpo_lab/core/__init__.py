@@ -1,0 +1,1 @@
+"""Arrays, arguments, rewards and coefficients: what every other folder is made from."""

@@ -1,0 +1,91 @@
+"""What a group of rewards is: validation of rewards, in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from .arrays import Array, Namespace
+from .sequences import as_array, why_object
+
+
+def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Array]:
+    """Check a batch of reward groups and return it with its Array API namespace.
+
+    Parameters
+    ----------
+    rewards
+        Array of shape (..., n) from NumPy, torch or another Array API library, or a (nested)
+        sequence of numbers, which becomes a NumPy array. Booleans and integers are promoted to the
+        library's default floating type; every other type, device and dtype is kept. A tensor that requires
+        grad is detached: rewards are data.
+    allow_nan
+        Let NaN pass: a mark of unscorable rollouts. A masked entry of a NumPy masked array is another such
+        mark, and comes back as NaN; what lies under the mask is never read.
+
+    Returns
+    -------
+    namespace, array (..., n) of a real floating dtype
+        A masked array comes back as a plain one.
+
+    Raises
+    ------
+    TypeError
+        Complex, object, text: anything that is not a real number.
+    ValueError
+        A scalar, an empty array, rows of different lengths, a masked entry, a NaN or an infinity.
+    """
+    rewards, masked = as_array(rewards)
+    if isinstance(rewards, np.ndarray) and rewards.dtype.kind not in "biufc":
+        raise TypeError(
+            f"rewards have dtype {rewards.dtype}{why_object(rewards)}: they must be real numbers, in an "
+            f"array of shape (..., n) with one row a group; pass floats, e.g. np.asarray(rewards, "
+            f"dtype=float)"
+        )
+    xp = array_api_compat.array_namespace(rewards)
+    if xp.isdtype(rewards.dtype, "complex floating"):
+        raise TypeError(
+            f"rewards have dtype {rewards.dtype}: they must be real; pass the real part if the "
+            f"imaginary part is zero"
+        )
+    if not xp.isdtype(rewards.dtype, ("bool", "integral", "real floating")):
+        raise TypeError(
+            f"rewards have dtype {rewards.dtype}, which has no arithmetic: they must be real numbers; cast "
+            f"them, e.g. to float32"
+        )
+    if rewards.ndim == 0:
+        raise ValueError(
+            "rewards are a scalar: they must have shape (..., n), one entry a rollout of the group"
+        )
+    if array_api_compat.size(rewards) == 0:
+        raise ValueError(
+            f"rewards have shape {tuple(rewards.shape)}, which is empty: a group needs at least "
+            f"one rollout and a batch at least one group"
+        )
+    if masked is not None:
+        if not allow_nan:
+            raise _not_finite(rewards, masked, "masked")
+        rewards = np.where(masked, np.nan, rewards if rewards.dtype.kind == "f" else rewards.astype(float))
+    if not xp.isdtype(rewards.dtype, "real floating"):
+        default = xp.zeros(1, device=array_api_compat.device(rewards)).dtype
+        return xp, xp.astype(rewards, default)
+    finite = xp.isfinite(rewards)
+    if allow_nan:
+        finite = finite | xp.isnan(rewards)
+    if not bool(xp.all(finite)):
+        raise _not_finite(rewards, ~finite)
+    return xp, rewards
+
+
+def _not_finite(rewards: Array, bad: Array, what: str | None = None) -> ValueError:
+    """The error for the first of the entries marked as bad."""
+    xp = array_api_compat.array_namespace(rewards)
+    flat = int(xp.argmax(xp.astype(xp.reshape(bad, (-1,)), xp.int8)))
+    where = ", ".join(str(i) for i in np.unravel_index(flat, tuple(rewards.shape)))
+    found = what or float(xp.reshape(rewards, (-1,))[flat])
+    return ValueError(
+        f"rewards[{where}] is {found}: every reward must be finite; leave unscorable rollouts "
+        f"out of their group (advantages(..., nan_policy='omit') does), or give them a failure's reward"
+    )

@@ -1,0 +1,129 @@
+"""The states a group can be in: counts of its reward levels, or whole arrangements of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, combinations, islice, product
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from .binomial import binomial
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.intp]
+
+#: Entries (groups x n) evaluated at a time: 1 MiB an array of float64, so that an estimator that holds
+#: a dozen of them stays far below the promised 256 MiB and within the caches.
+BLOCK_ENTRIES = 1 << 17
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some states: ``level`` (B, n), the level index of each rollout, and their ``probability`` (B,)."""
+
+    level: Int
+    probability: Float
+
+    def sums(self, values: Float, size: int) -> Float:
+        """Sum of ``values`` (B, n) over the rollouts of each of ``size`` levels, shape (B, size)."""
+        rows = len(self.level)
+        cell = self.level + size * np.arange(rows)[:, None]
+        flat = np.bincount(cell.ravel(), weights=values.ravel(), minlength=rows * size)
+        return np.asarray(flat, dtype=np.float64).reshape(rows, size)
+
+
+def number_of_counts(n: int, levels: int) -> int:
+    """``C(n+L-1, L-1)``: the ways in which n rollouts spread over L levels."""
+    return comb(n + levels - 1, levels - 1)
+
+
+def sample_groups(n: int, size: int) -> Int:
+    """Level indices (B, n) of some groups, each sorted: every count state where they are few.
+
+    Otherwise at most 256 groups (fewer where n is large, 2 at the least) whose level
+    frequencies are uniform on the simplex, with a fixed seed.
+    """
+    rows = int(np.clip(BLOCK_ENTRIES // n, 2, 256))
+    if number_of_counts(n, size) <= rows:
+        even = np.full(size, 1.0 / size)
+        return np.concatenate([block.level for block in count_blocks(n, even)])
+    rng = np.random.default_rng(0)
+    share = np.cumsum(rng.dirichlet(np.ones(size), rows), axis=1)[:, :-1]
+    return np.sort((rng.random((rows, n, 1)) > share[:, None, :]).sum(axis=-1), axis=1)
+
+
+def counts(n: int, size: int) -> Int:
+    """Every multiset of n over ``size`` levels as its counts, shape (states, size)."""
+    return np.concatenate(list(_count_chunks(n, size, number_of_counts(n, size))))
+
+
+def count_table(n: int, probabilities: Float) -> tuple[Int, Float]:
+    """Counts (states, L) of every group of n, and their multinomial probabilities (states,)."""
+    table = counts(n, len(probabilities))
+    return table, _Multinomial(n, probabilities)(table)
+
+
+def count_blocks(n: int, probabilities: Float) -> Iterator[Block]:
+    """Every count state once, as a group sorted by level, with its multinomial probability.
+
+    Memory is bounded by ``BLOCK_ENTRIES`` (one state at the least) plus ``L (n+1)^2`` chances for
+    L >= 3 levels. Cost O(states n).
+    """
+    size = len(probabilities)
+    chances = _Multinomial(n, probabilities)
+    for table in _count_chunks(n, size, max(1, BLOCK_ENTRIES // max(n, size))):
+        level = np.repeat(np.tile(np.arange(size), len(table)), table.ravel()).reshape(len(table), n)
+        yield Block(level, chances(table))
+
+
+def _count_chunks(n: int, size: int, rows: int) -> Iterator[Int]:
+    """Counts of all multisets, at most ``rows`` at a time, by stars and bars."""
+    bars = combinations(range(n + size - 1), size - 1)
+    while chunk := list(islice(bars, rows)):
+        flat = np.fromiter(chain.from_iterable(chunk), dtype=np.intp, count=len(chunk) * (size - 1))
+        edges = np.empty((len(chunk), size + 1), dtype=np.intp)
+        edges[:, 0], edges[:, -1] = -1, n + size - 1
+        edges[:, 1:-1] = flat.reshape(len(chunk), size - 1)
+        yield np.diff(edges, axis=1) - 1
+
+
+def arrangement_blocks(n: int, probabilities: Float) -> Iterator[Block]:
+    """Every sequence of levels once, ``L^n`` of them, with its probability. Memory as above."""
+    sequences = product(range(len(probabilities)), repeat=n)
+    rows = max(1, BLOCK_ENTRIES // n)
+    while block := list(islice(sequences, rows)):
+        level = np.array(block, dtype=np.intp)
+        yield Block(level, np.prod(probabilities[level], axis=1))
+
+
+class _Multinomial:
+    """Multinomial probabilities as a product of conditional binomials, from tables made once."""
+
+    def __init__(self, n: int, probabilities: Float) -> None:
+        self.n = n
+        tail = np.cumsum(probabilities[::-1])[::-1]
+        # tables[l][trials, c]: c of the trials left fall on level l rather than on a later one.
+        # The first level always has n trials left, so its table is one row.
+        self.tables = [
+            np.stack([self._row(t, probabilities[i], tail[i + 1]) for t in self._trials(i)])
+            for i in range(len(probabilities) - 1)
+        ]
+
+    def _trials(self, level: int) -> range:
+        return range(self.n, self.n + 1) if level == 0 else range(self.n + 1)
+
+    def _row(self, trials: int, here: float, later: float) -> Float:
+        row = np.zeros(self.n + 1)
+        row[: trials + 1] = binomial(trials, here, later)
+        return row
+
+    def __call__(self, counts: Int) -> Float:
+        probability = np.ones(len(counts))
+        left = np.zeros(len(counts), dtype=np.intp)
+        for level, table in enumerate(self.tables):
+            probability *= table[left, counts[:, level]]
+            left = (self.n if level == 0 else left) - counts[:, level]
+        return probability

@@ -1,0 +1,107 @@
+"""BibTeX of the papers that the catalogue cites."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from . import Estimator
+
+
+class Paper(NamedTuple):
+    """One arXiv paper."""
+
+    authors: str
+    title: str
+
+    @property
+    def surname(self) -> str:
+        """The first author's surname, for a citation key."""
+        return self.authors.split(" and ")[0].split(",")[0]
+
+
+PAPERS: Mapping[str, Paper] = {
+    "2402.03300": Paper(
+        "Shao, Zhihong and others",
+        "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models",
+    ),
+    "2402.14740": Paper(
+        "Ahmadian, Arash and others",
+        "Back to Basics: Revisiting REINFORCE Style Optimization for Learning from Human Feedback in LLMs",
+    ),
+    "2405.13947": Paper(
+        "Wang, Chaoyang and Cheng, Pengzhi and Li, Jingze and Sun, Weiwei",
+        "Leader Reward for POMO-Based Neural Combinatorial Optimization",
+    ),
+    "2503.19595": Paper(
+        "Tang, Yunhao and Zheng, Kunhao and Synnaeve, Gabriel and Munos, R{\\'e}mi",
+        "Optimizing Language Models for Inference Time Objectives using Reinforcement Learning",
+    ),
+    "2503.20783": Paper(
+        "Liu, Zichen and others", "Understanding R1-Zero-Like Training: A Critical Perspective"
+    ),
+    "2505.15201": Paper(
+        "Walder, Christian and Karkhanis, Deep",
+        "Pass@K Policy Optimization: Solving Harder Reinforcement Learning Problems",
+    ),
+    "2508.10751": Paper(
+        "Chen, Zhipeng and others",
+        "Pass@k Training for Adaptively Balancing Exploration and Exploitation of Large Reasoning Models",
+    ),
+    "2510.23049": Paper(
+        "Thrampoulidis, Christos and Mahdavi, Sadegh and Deng, Wenlong",
+        "Advantage Shaping as Surrogate Reward Maximization: Unifying Pass@K Policy Gradients",
+    ),
+    "2510.23393": Paper(
+        "Bagirov, Farid and Arkhipov, Mikhail and Sycheva, Ksenia and Glukhov, Evgeniy and Bogomolov, Egor",
+        "The Best of N Worlds: Aligning Reinforcement Learning with Best-of-N Sampling via max@k "
+        "Optimisation",
+    ),
+    "2601.16175": Paper("Yuksekgonul, Mert and others", "Learning to Discover at Test Time"),
+    "2602.02710": Paper("Tajwar, Fahim and others", "Maximum Likelihood Reinforcement Learning"),
+    "2606.06080": Paper(
+        "Takashiro, Shota and Nishimori, Soichiro and Parmas, Paavo and others",
+        "On Advantage Estimates for Max@K Policy Gradients",
+    ),
+    "2606.06096": Paper(
+        "Parmas, Paavo and others",
+        "OrderGrad: Optimizing Beyond the Mean with Order-Statistic Policy Gradient Estimation",
+    ),
+}
+
+WILLIAMS = """@article{williams1992simple,
+  author  = {Williams, Ronald J.},
+  title   = {Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning},
+  journal = {Machine Learning},
+  volume  = {8},
+  pages   = {229--256},
+  year    = {1992}
+}"""
+
+
+def bibtex(rule: Estimator) -> str:
+    """BibTeX entries of everything a rule's citation names; of a repository alone, a ``@misc`` naming it."""
+    found = re.findall(r"\d{4}\.\d{5}", rule.citation)
+    entries = [_entry(identifier) for identifier in dict.fromkeys(found)]
+    if "Williams 1992" in rule.citation:
+        entries.append(WILLIAMS)
+    if not entries:
+        title, source = f"title        = {{{rule.title}}}", f"howpublished = {{{rule.citation}}}"
+        entries = [f"@misc{{{rule.name},\n  {title},\n  {source}\n}}"]
+    return "\n\n".join(entries)
+
+
+def _entry(identifier: str) -> str:
+    paper = PAPERS[identifier]
+    year = 2000 + int(identifier[:2])
+    return (
+        f"@misc{{{paper.surname.lower()}{year}_{identifier.replace('.', '')},\n"
+        f"  author        = {{{paper.authors}}},\n"
+        f"  title         = {{{paper.title}}},\n"
+        f"  year          = {{{year}}},\n"
+        f"  eprint        = {{{identifier}}},\n"
+        f"  archivePrefix = {{arXiv}},\n"
+        f"  url           = {{https://arxiv.org/abs/{identifier}}}\n"
+        f"}}"
+    )

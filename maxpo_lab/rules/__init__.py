@@ -1,0 +1,39 @@
+"""Rules of any origin behind one call: how they are called, what is observed of them, and whom they fail.
+
+A *rule* is any callable ``(rewards (B, n), k) -> (B, n)``; an *estimator* is a rule of the catalogue.
+"""
+
+from .behaviour import Behaviour, admit, equivariance, observe
+from .calling import Rule, describe, evaluate, per_group, resolve
+from .errors import (
+    BadShapeError,
+    CoupledRowsError,
+    NotFiniteError,
+    NotRealError,
+    RandomRuleError,
+    RuleError,
+    StatefulRuleError,
+)
+from .rounding import finest, precision_of, tolerance
+
+__all__ = [
+    "BadShapeError",
+    "Behaviour",
+    "CoupledRowsError",
+    "NotFiniteError",
+    "NotRealError",
+    "RandomRuleError",
+    "Rule",
+    "RuleError",
+    "StatefulRuleError",
+    "admit",
+    "describe",
+    "equivariance",
+    "evaluate",
+    "finest",
+    "observe",
+    "per_group",
+    "precision_of",
+    "resolve",
+    "tolerance",
+]

@@ -1,0 +1,94 @@
+"""Rules of any origin: names, estimators and users' own callables behind one call, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.arguments import as_k
+from ..core.precision import as_numpy
+from ..estimators import Estimator, get_estimator
+from .errors import BadShapeError, NotFiniteError, NotRealError
+
+Float = npt.NDArray[np.float64]
+
+
+Rule = Callable[[Any, int], Any]
+
+
+def per_group(rule: Rule) -> Rule:
+    """Lift a rule for one group, ``(rewards (n,), k) -> (n,)``, to batches ``(B, n)``, row by row."""
+
+    def lifted(rewards: Any, k: int) -> Float:
+        return np.stack([as_numpy(rule(row, k)) for row in np.asarray(rewards)])
+
+    lifted.__name__ = f"per_group({describe(rule)})"
+    return lifted
+
+
+def describe(rule: str | Rule) -> str:
+    """A name to call a rule by in messages."""
+    if isinstance(rule, str):
+        return rule
+    names = (getattr(rule, each, None) for each in ("name", "__name__"))
+    return next((name for name in names if isinstance(name, str) and name), repr(rule))
+
+
+def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
+    """The callable meant by a name, an Estimator or a callable, known to be defined at (n, k).
+
+    Raises
+    ------
+    TypeError
+        Neither a name nor callable.
+    ValueError
+        An unknown name, or an Estimator undefined at this n and k; another callable for ``k > n``.
+    """
+    rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if not callable(rule):
+        raise TypeError(
+            f"estimator={estimator!r} is a {type(estimator).__name__}: pass a name, an Estimator or a "
+            f"callable (rewards (B, n), k) -> (B, n)"
+        )
+    if not isinstance(rule, Estimator):
+        as_k(k, n=n)  # it does not say whether it uses k
+    elif reason := rule.why_not(n, k):
+        raise ValueError(reason)
+    return rule
+
+
+def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
+    """Advantages (B, n) in float64, checked to be one finite real number a rollout.
+
+    The rule gets a copy, so one that writes into its input harms nobody.
+    """
+    name = describe(rule)
+    result = _as_array(rule(rewards.copy(), k), name)
+    if result.shape != rewards.shape:
+        raise BadShapeError(
+            f"{name} returned shape {result.shape} for rewards of shape {rewards.shape}: a rule maps "
+            f"(B, n) to (B, n); lift one for a single group with maxpo_lab.per_group"
+        )
+    if result.dtype.kind not in "biuf":
+        raise NotRealError(f"{name} returned dtype {result.dtype}: advantages must be real numbers")
+    result = result.astype(np.float64)
+    if not np.isfinite(result).all():
+        row = int(np.argwhere(~np.isfinite(result))[0, 0])
+        raise NotFiniteError(
+            f"{name} returned {result[row].tolist()} for the group {rewards[row].tolist()} at k={k}: "
+            f"advantages must be finite"
+        )
+    return result
+
+
+def _as_array(answer: Any, name: str) -> npt.NDArray[Any]:
+    """What a rule returned as NumPy: tensors off their graph and device, masked advantages as NaN."""
+    if isinstance(answer, np.ma.MaskedArray) and answer.dtype.kind in "biuf":
+        answer = np.ma.filled(answer.astype(np.float64), np.nan)
+    try:
+        return as_numpy(answer)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadShapeError(f"{name} returned no array of shape (B, n): {error}") from error

@@ -1,0 +1,175 @@
+"""``advantages``: the front door for a training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+import array_api_compat
+import numpy as np
+
+from .core import ragged
+from .core.arguments import as_k
+from .core.arrays import Array, Namespace
+from .core.rewards import as_rewards
+from .core.sequences import on_host
+from .core.tracing import untraced
+from .estimators import Estimator, get_estimator
+from .rules import BadShapeError, NotFiniteError, NotRealError
+from .rules.calling import Rule, describe
+
+
+@untraced
+def advantages(
+    rewards: Any,
+    k: int,
+    *,
+    estimator: str | Rule = "maxpo",
+    group_ids: Any = None,
+    nan_policy: Literal["raise", "omit"] = "raise",
+    small_groups: Literal["raise", "zero"] = "raise",
+) -> Array:
+    """Advantages of groups of rewards.
+
+    Parameters
+    ----------
+    rewards
+        Shape (..., n): one group of n i.i.d. rollouts of one prompt along the last axis; or (B,) with
+        ``group_ids``. NumPy (masked arrays too), torch, any other Array API library, or nested sequences of
+        numbers.
+    k
+        The K of max@K, ``1 <= k <= n``. A rule that does not use it (``uses_k``: those for the mean reward
+        and for max@n) takes any ``k >= 1``.
+    estimator
+        A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"`` (see ``get_estimator``), an ``Estimator``, or any
+        callable ``(rewards (B, n), k) -> (B, n)``. A callable gets a copy of the rewards, in their own array
+        type; whatever real numbers it returns, of any array type, are cast back to it. Groups of
+        different sizes reach it size by size, so its rows must not depend on each other.
+    group_ids
+        One id a row, integers or strings (or bytes, UUIDs, booleans), all of one kind: rows of equal id
+        are a group, in any order, of any size.
+    nan_policy
+        ``"raise"``: a NaN or masked reward is an error. ``"omit"``: it marks an unscorable rollout, which is
+        left out of its group and gets advantage 0.
+    small_groups
+        What to do with a group that the rule is not defined on at this k: raise, naming it, or give its
+        members 0. A callable is asked by its ``why_not(n, k)``, as an ``Estimator`` is; one that has none
+        is called on every group, and ``"zero"`` is refused.
+
+    Returns
+    -------
+    array of the shape of ``rewards``
+        Same array type, dtype and device (a masked array comes back as a plain one), for the mean convention:
+        the gradient estimate is ``(1/n) sum_i A_i s_i``, as a loss averaged over rollouts computes it.
+        Advantages are constants of that loss: no gradient flows back through them to the rewards.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Rewards that are not finite real numbers, a bad k, id or policy, an unknown name, or a group on
+        which the rule is not defined; the message names a valid choice. A callable that returns another
+        shape, anything but real numbers, or a NaN or an infinity.
+    ragged.GroupIdError
+        A missing id, or ids of two kinds; ``row`` says where.
+
+    Notes
+    -----
+    Cost O(n log n) a group. Groups of different sizes are evaluated size by size, in one call each.
+    torch.compile calls this function as it is: the graph breaks before and after it.
+    """
+    rule = get_estimator(estimator) if isinstance(estimator, str) or not callable(estimator) else estimator
+    _check_choice("nan_policy", nan_policy, ("raise", "omit"))
+    _check_choice("small_groups", small_groups, ("raise", "zero"))
+    if group_ids is None and (nan_policy, small_groups) == ("raise", "raise") and isinstance(rule, Estimator):
+        return rule(rewards, k)
+
+    k = as_k(k)
+    xp, values = as_rewards(rewards, allow_nan=nan_policy == "omit")
+    flat = xp.reshape(values, (-1,))
+    scored = None
+    if nan_policy == "omit":
+        scored = ~on_host(xp.isnan(flat))
+    if group_ids is None:
+        ids = np.repeat(np.arange(flat.shape[0] // values.shape[-1]), values.shape[-1])
+    elif values.ndim == 1:
+        ids = group_ids
+    else:
+        raise ValueError(
+            f"rewards have shape {tuple(values.shape)}: with group_ids they must have shape (B,), one row a "
+            f"rollout"
+        )
+    groups = ragged.by_id(ids, flat.shape[0], scored)
+    groups = _without_small(groups, rule, k, drop=small_groups == "zero")
+    dense_rule = rule if isinstance(rule, Estimator) else _checked(rule, xp)
+    result = ragged.map_buckets(xp, flat, groups, lambda dense: dense_rule(dense, k))
+    return xp.reshape(result, values.shape)
+
+
+def _checked(rule: Rule, xp: Namespace) -> Rule:
+    """A callable whose answer is held to be one finite real number a rollout, cast to their array type."""
+    name = describe(rule)
+
+    def called(rewards: Array, k: int) -> Array:
+        device = array_api_compat.device(rewards)
+        found = rule(xp.asarray(rewards, copy=True), k)
+        if array_api_compat.is_torch_array(found):
+            found = found.detach() if array_api_compat.is_torch_array(rewards) else found.detach().cpu()
+        if isinstance(found, np.ma.MaskedArray) and found.dtype.kind in "biuf":
+            found = np.ma.filled(found.astype(np.float64), np.nan)
+        if not array_api_compat.is_array_api_obj(found) or array_api_compat.array_namespace(found) is not xp:
+            try:
+                found = np.asarray(found)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise BadShapeError(f"{name} returned no array of shape (B, n): {error}") from error
+            if found.dtype.kind not in "biuf":
+                raise NotRealError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
+            found = xp.asarray(found)
+        if tuple(found.shape) != tuple(rewards.shape):
+            raise BadShapeError(
+                f"{name} returned shape {tuple(found.shape)} for rewards of shape {tuple(rewards.shape)}: a "
+                f"rule maps (B, n) to (B, n)"
+            )
+        if not xp.isdtype(found.dtype, ("bool", "integral", "real floating")):
+            raise NotRealError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
+        found = xp.astype(array_api_compat.to_device(found, device), rewards.dtype)
+        finite = xp.isfinite(found)
+        if not bool(xp.all(finite)):
+            row = int(xp.argmax(xp.astype(~xp.all(finite, axis=-1), xp.int8)))
+            group, got = ([float(each) for each in values[row, ...]] for values in (rewards, found))
+            raise NotFiniteError(
+                f"{name} returned {got} for the group {group} at k={k}: advantages must be finite"
+            )
+        return found
+
+    return called
+
+
+def _without_small(groups: ragged.Groups, rule: Rule, k: int, *, drop: bool) -> ragged.Groups:
+    """Groups on which the rule is defined; an error that names the first other one, unless dropped."""
+    why_not = cast("Callable[[int, int], str | None] | None", getattr(rule, "why_not", None))
+    if why_not is None:
+        if drop:
+            raise ValueError(
+                f"small_groups='zero' with the callable {describe(rule)}: it does not say where it is "
+                f"defined; give it a method why_not(n, k), a reason or None, or pass small_groups='raise'"
+            )
+        return groups
+    reasons = {int(size): why_not(int(size), k) for size in np.unique(groups.sizes)}
+    too_small = [size for size, reason in reasons.items() if reason]
+    if not too_small:
+        return groups
+    defined = ~np.isin(groups.sizes, too_small)
+    if not drop:
+        first = int(np.argmin(defined))
+        raise ValueError(
+            f"group {ragged.shortened(str(groups.names[first]))} has {groups.sizes[first]} scored rollouts: "
+            f"{reasons[int(groups.sizes[first])]}; small_groups='zero' gives such groups advantage 0"
+        )
+    return ragged.Groups(
+        groups.names[defined], groups.sizes[defined], groups.order[np.repeat(defined, groups.sizes)]
+    )
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}={value!r}: must be {' or '.join(map(repr, choices))}")
