@@ -36,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(soft_wrap=True)
+
 Studies = Annotated[list[str] | None, typer.Argument(metavar="[STUDY]...", help="Default: all.")]
 Results = Annotated[
     Path | None, typer.Option(help="Folder of the results. Default: results/runs/PRESET; results for paper.")
