@@ -8,7 +8,6 @@ import os
 # even import. No command shows a window.
 os.environ.pop("MPLBACKEND", None)
 
-import errno
 import shutil
 import time
 from collections.abc import Iterator
@@ -26,11 +25,11 @@ from rich.table import Table
 from .output import gallery, manifest, report, rules_page, tracking
 from .output.wandb_session import Mode
 from .run import locks, runner
+from .run.endings import explained, shown
 from .run.engines import Engine
 from .run.presets import Preset
 from .run.registry import get_study, list_studies
 from .run.study import Study
-from .run.worker import WorkerDiedError
 
 app = typer.Typer(
     name="python -m analysis",
@@ -39,7 +38,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(soft_wrap=True)
-errors = Console(soft_wrap=True, stderr=True)
 
 Studies = Annotated[list[str] | None, typer.Argument(metavar="[STUDY]...", help="Default: all.")]
 Results = Annotated[
@@ -86,7 +84,7 @@ def run(
         if study.missing:
             console.print(f"{study.name} is left out: it needs {', '.join(study.missing)} (make setup)")
             continue
-        with _explained(results, store, study, preset), runner.terminable():
+        with explained(results, store, study, preset), runner.terminable():
             with _written_alone(study, results, wait=wait):
                 start = time.perf_counter()
                 finished = runner.run(
@@ -114,7 +112,7 @@ def run(
                 )
                 figures = report.write(study, finished.rows, facts, results)
             seconds = facts["wall_seconds"]
-            console.print(f"  {len(finished.rows)} rows, {seconds:.1f} s: {_shown(figures['figure'])}")
+            console.print(f"  {len(finished.rows)} rows, {seconds:.1f} s: {shown(figures['figure'])}")
             tracked = tracking.log_study(
                 study.name,
                 preset=preset,
@@ -135,10 +133,10 @@ def figures(
     """Redraw tables and figures from stored rows; nothing is measured."""
     results = _drawn(preset, results)
     for study in _finished(studies, results):
-        with _explained(results), _written_alone(study, results, wait=wait):
+        with explained(results), _written_alone(study, results, wait=wait):
             rows, facts = _stored(study, results)
             for path in report.write(study, rows, facts, results).values():
-                console.print(_shown(path))
+                console.print(shown(path))
 
 
 @app.command("report")
@@ -161,8 +159,8 @@ def report_(studies: Studies = None, preset: Drawn = None, results: Results = No
 def gallery_(results: PaperResults = None) -> None:
     """Draw the README's picture of the specimens, from their oracles."""
     results = results or report.place("paper")
-    with _explained(results):
-        console.print(_shown(gallery.write(results)))
+    with explained(results):
+        console.print(shown(gallery.write(results)))
 
 
 @app.command("rules")
@@ -174,48 +172,6 @@ def rules_(results: PaperResults = None) -> None:
 
 
 @contextmanager
-def _explained(
-    results: Path, store: Path | None = None, study: Study | None = None, preset: Preset = "standard"
-) -> Iterator[None]:
-    """Say what ended the block, what of the study's run is kept and how to go on; and set the exit status."""
-
-    def stop(status: int, *said: str) -> typer.Exit:
-        if study and store:
-            kept, cells = runner.count_stored(study, preset, store)
-            said += (f"{kept} of {cells} cells of {study.name} are kept in {_shown(store / study.name)}",)
-            said += ("run the same command again to go on from there",)
-        errors.print("; ".join(said), highlight=False)
-        return typer.Exit(status)
-
-    try:
-        yield
-    except KeyboardInterrupt as signal:
-        terminated = isinstance(signal, runner.Terminated)
-        raise stop(143 if terminated else 130, "terminated" if terminated else "interrupted") from None
-    except locks.HeldError as error:
-        errors.print(f"{error}: wait for it with --wait, or use other --results and --store", highlight=False)
-        raise typer.Exit(1) from error
-    except WorkerDiedError as error:
-        raise stop(1, str(error), "fewer --workers need less memory") from error
-    except ConnectionError as error:
-        raise stop(1, str(error)) from error
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            full = f"no space left on {error.filename}" if error.filename else "no space left on the disk"
-            raise stop(1, full, "free some") from error
-        options = [
-            name
-            for name, folder in (("--results", results), ("--store", store))
-            if folder and _on_the_way(error.filename, folder)
-        ]
-        if not options:
-            raise
-        refused = f"{error.filename} cannot be written ({error.strerror})"
-        errors.print(f"{refused}: give {' and '.join(options)} a folder that can", highlight=False)
-        raise typer.Exit(1) from error
-
-
-@contextmanager
 def _written_alone(study: Study, results: Path, *, wait: bool) -> Iterator[None]:
     """Hold the study's part of a results folder, and clear what a killed process left there."""
     with locks.hold(results / f".{study.name}.lock", wait=wait, say=console.print):
@@ -223,18 +179,6 @@ def _written_alone(study: Study, results: Path, *, wait: bool) -> Iterator[None]
         for left in results.glob(f".{study.name}-*"):
             shutil.rmtree(left)
         yield
-
-
-def _on_the_way(named: object, folder: Path) -> bool:
-    """Whether an error's file is in the folder, or is where the folder would be."""
-    if not isinstance(named, str):
-        return False
-    path, folder = Path(named).absolute(), folder.absolute()
-    return path.is_relative_to(folder) or folder.is_relative_to(path)
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _chosen(names: list[str] | None) -> list[Study]:

@@ -18,7 +18,7 @@ CELLS = 14
 INIT = '''
 """A study for tests."""
 
-from ...study import Study
+from ...run.study import Study
 from .figure import draw
 from .study import cells, measure
 
@@ -77,7 +77,7 @@ def measure(cell):
 '''
 FIGURE = """
 def draw(rows):
-    from ...figures import subplots
+    from ...output.style import subplots
 
     figure, axes = subplots(figsize=(1, 1))
     axes.plot(rows.value)

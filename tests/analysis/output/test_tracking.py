@@ -349,7 +349,7 @@ for _ in range(2):
 
 
 def test_a_crash_of_wandbs_service_costs_one_run(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(tracking.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(tracking.__file__).parents[2])}
     command = [sys.executable, "-c", CRASH, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     first, second = done.stdout.splitlines()

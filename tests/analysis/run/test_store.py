@@ -247,6 +247,7 @@ def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) ->
         "output/report",
         "output/rules_page",
         "run/runner",
+        "run/endings",
         "run/engines",
         "run/ray_engine",
         "run/worker",

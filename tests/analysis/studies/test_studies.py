@@ -123,7 +123,7 @@ def test_an_interrupted_write_leaves_the_old_results(
     written: tuple[Study, pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, rows, results = written
-    monkeypatch.setattr(report.figures, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(report.style, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         report.write(study, rows, {"run": 2}, results)
     assert json.loads((results / study.name / "manifest.json").read_text()) == {"run": 1}

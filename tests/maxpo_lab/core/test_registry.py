@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import analysis
 import maxpo_lab as ml
 from analysis.measure import specimens
 from analysis.run.imports import closure
@@ -105,10 +106,8 @@ def test_the_registry_and_the_tables_need_no_rules() -> None:
     """Estimators, studies and readers are built on them."""
     packages = {"maxpo_lab": Path(ml.__path__[0])}
     assert {*closure("maxpo_lab.core.registry", packages).modules} == {"maxpo_lab.core.registry"}
-    assert not [
-        name for name in closure("maxpo_lab.kernels.reference", packages).modules if "estimators" in name
-    ]
-    assert {"maxpo_lab.kernels.tables"} < {*closure("maxpo_lab.kernels.reference", packages).modules}
-    start = "analysis.run.registry"
-    reached = closure(start, packages | {"analysis": Path(specimens.__file__).parent}).modules
+    kernels = {*closure("maxpo_lab.kernels.reference", packages).modules}
+    assert not [name for name in kernels if "estimators" in name]
+    assert {"maxpo_lab.kernels.tables"} < kernels
+    reached = closure("analysis.run.registry", packages | {"analysis": Path(analysis.__path__[0])}).modules
     assert not [name for name in reached if "studies" in name]

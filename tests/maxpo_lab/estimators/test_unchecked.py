@@ -35,7 +35,7 @@ def test_unchecked_is_the_call_without_its_checks(
     xp = array_api_compat.array_namespace(rewards)
     ks = [k for k in range(1, 7) if rule.why_not(6, k) is None]
     called = [rule(rewards, k) for k in ks]
-    for place in ("estimators.base", "estimators.maxpo", "groups"):
+    for place in ("estimators.base", "estimators.families.maxpo", "core.rewards"):
         monkeypatch.setattr(f"maxpo_lab.{place}.as_rewards", refused)
     for check in ("why_not", "why_not_rewards", "_outside_domain", "__call__"):
         monkeypatch.setattr(ml.Estimator, check, refused)

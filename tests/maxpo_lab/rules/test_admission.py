@@ -249,7 +249,7 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     "maxpo_lab.monte_carlo.batched_rules.admit": lambda rule: admit_together(
         rule, N, K, device=torch.device("cpu"), batch=64, draw=lambda: torch.ones(64, N)
     ),
-    "maxpo_lab.rules.admit": lambda rule: rules.admit(rule, N, K),
+    "maxpo_lab.rules.behaviour.admit": lambda rule: rules.admit(rule, N, K),
     "analysis.trainer.trainer.train": trained,
     "analysis.trainer.arms.ArmRules.of": one_arm,
     "analysis.trainer.signals.signal": lambda rule: signal(BANDIT, BANDIT.theta, rule, n=N, k=K, groups=2),
@@ -259,25 +259,26 @@ BY_ARMS = {"analysis.trainer.trainer.train", "analysis.trainer.arms.ArmRules.of"
 
 NO_CONSUMERS = {
     "maxpo_lab.training.advantages": "hands a batch to its rule once and measures nothing",
-    "maxpo_lab.rules.per_group": "a lift: what comes out is admitted where it is used",
+    "maxpo_lab.rules.calling.per_group": "a lift: what comes out is admitted where it is used",
     "maxpo_lab.monte_carlo.batched_rules.on_numpy": "a lift",
     "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
     "maxpo_lab.theory.lift": "a lift",
-    "maxpo_lab.rules.describe": "calls nothing",
-    "maxpo_lab.rules.resolve": "calls nothing",
-    "maxpo_lab.rules.evaluate": "one call, of what was admitted",
-    "maxpo_lab.rules.rounding": "calls nothing",
-    "maxpo_lab.rules.finest": "calls nothing",
-    "maxpo_lab.rules.precision_of": "calls nothing",
-    "maxpo_lab.rules.observe": "says what admission asks, and more",
+    "analysis.studies.learning.setting.Setting.train": "hands its arms to the trainer",
+    "maxpo_lab.rules.calling.describe": "calls nothing",
+    "maxpo_lab.rules.calling.resolve": "calls nothing",
+    "maxpo_lab.rules.calling.evaluate": "one call, of what was admitted",
+    "maxpo_lab.rules.rounding.tolerance": "calls nothing",
+    "maxpo_lab.rules.rounding.finest": "calls nothing",
+    "maxpo_lab.rules.rounding.precision_of": "calls nothing",
+    "maxpo_lab.rules.behaviour.observe": "says what admission asks, and more",
     "maxpo_lab.moments.by_states.over_states": "exact_moments' own, and admits",
-    "maxpo_lab.rules.equivariance": "of a rule that was admitted",
+    "maxpo_lab.rules.behaviour.equivariance": "of a rule that was admitted",
 }
 
 
 #: Modules that call a rule and do not admit it.
 CALL_WHAT_IS_THEIRS = {
-    "maxpo_lab/rules/behaviour.py": "admission itself",
+    "maxpo_lab/rules/calling.py": "on behalf of admission",
     "maxpo_lab/core/precision.py": "on behalf of admission: in which type a rule computes",
     "maxpo_lab/theory.py": "lift",
     "maxpo_lab/integrations/conventions.py": "on behalf of the audit: which call fits",
@@ -360,7 +361,7 @@ def test_rules_are_called_where_they_are_admitted() -> None:
     assert {
         f"maxpo_lab/{each}.py" for each in ("moments/by_states", "spectrum", "monte_carlo/batched_rules")
     } <= admitting
-    assert "analysis/training/arms.py" in admitting
+    assert "analysis/trainer/arms.py" in admitting
 
 
 def test_the_audit_says_so() -> None:
