@@ -11,15 +11,13 @@ import numpy.typing as npt
 
 from . import rules
 from .core.arguments import as_group_size, as_k
+from .core.arrays import EPS, Float
 from .core.coefficients import Vector
 from .estimators import Estimator, RankLinear, definitions
 from .objectives import Objective, as_objective, increments, looks_at_k
 
-Float = npt.NDArray[np.float64]
-
 #: Largest group whose spectrum is taken in rationals: beyond it float64 says as much, faster.
 EXACT_UP_TO = 32
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +121,7 @@ def _from_increments(steps: Vector, size: float) -> Spectrum:
         weights.append(differences[0] * comb(n - 1, order - 1) / order)
         differences = differences[1:] - differences[:-1]
     growth = [2.0 ** (order - 1) * comb(n - 1, order - 1) / order for order in range(1, n + 1)]
-    return Spectrum(np.array(weights, dtype=steps.dtype), steps, 4 * _EPS * size * np.array(growth))
+    return Spectrum(np.array(weights, dtype=steps.dtype), steps, 4 * EPS * size * np.array(growth))
 
 
 def _exact_increments(rule: rules.Rule, n: int, k: int) -> Vector | None:

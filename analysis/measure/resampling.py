@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
+from maxpo_lab.core.arrays import Float, Int
 
 #: Resamples of an interval: its ends move by about 2 % of its width from one seed to another.
 RESAMPLES = 2000

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
+from maxpo_lab.core.arrays import Float
+
 from .resampling import (
     CONFIDENCE,
     RESAMPLES,
@@ -21,8 +23,6 @@ from .resampling import (
     multiplicities,
     percentile_interval,
 )
-
-Float = npt.NDArray[np.float64]
 
 
 def interquartile_mean(scores: npt.ArrayLike) -> Float:

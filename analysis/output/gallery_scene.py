@@ -10,8 +10,7 @@ import numpy.typing as npt
 import maxpo_lab as ml
 from envs import ChainSum, CombinationLock, GaussianBandit, Maze, PromptBandit, SparseBandit
 from envs.tabular.specimen import TabularSpecimen, softmax
-
-Float = npt.NDArray[np.float64]
+from maxpo_lab.core.arrays import Float
 
 #: The K at which values are shown.
 VALUED_K = (1, 4, 16)

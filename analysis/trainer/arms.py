@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from maxpo_lab import rules
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_numpy
 from maxpo_lab.integrations.schedules import KSteps
 from maxpo_lab.monte_carlo.one_sort import OneSort, from_one_sort, stacked
-
-Float = npt.NDArray[np.float64]
 
 #: In place of a rule: the exact gradient of J_K, without sampling.
 EXACT: Final = "exact"

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from envs.networks.next_token import NextToken
 from envs.networks.sequence import SequencePolicy
+from maxpo_lab.core.arrays import Float
 
 from .protocol import Spread, Uniforms
-
-Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,16 +15,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from envs.tabular.specimen import TabularSpecimen
 from envs.tabular.unrolling import Layer, Unrolled, unroll
+from maxpo_lab.core.arrays import Float, Int
 
 from .protocol import Spread, Uniforms
-
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,17 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from maxpo_lab.core.arguments import as_group_size, whole_number
+from maxpo_lab.core.arrays import Bool, Float
 
 from .arms import EXACT, Arm, ArmRules
 from .optimisers import Optimiser
 from .protocol import Uniforms, World, objective
-
-Float = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,8 +11,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from maxpo_lab.core.arguments import as_k, real_number, whole_number
+from maxpo_lab.core.arrays import Bool, Float
 
-from ..base.specimen import Float, Specimen, chosen_prompt
+from ..base.specimen import Specimen, chosen_prompt
 from .gaussian_oracle import GaussianObjective
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .gaussian_sampling import GaussianSampler
 
 Int = npt.NDArray[np.int64]
-Bool = npt.NDArray[np.bool_]
 
 
 class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):

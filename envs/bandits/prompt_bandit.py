@@ -11,11 +11,12 @@ import numpy.typing as npt
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.core.arguments import real_number, real_numbers, whole_number
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.policies.checks import CovarianceForm
 
 from ..tabular.oracle import MAX_NUMBERS
 from ..tabular.stepping import TabularEnv
-from .sparse_bandit import Float, Within, bandit, graded_arms, sparse_logits
+from .sparse_bandit import Within, bandit, graded_arms, sparse_logits
 
 if TYPE_CHECKING:
     import torch

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from maxpo_lab import RewardLevels
 from maxpo_lab.core.arguments import real_number, real_numbers, whole_number
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.policies.checks import CovarianceForm
 
 from ..tabular.mdp import TabularMDP
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from .categorical_sampling import CategoricalSampler
 
-Float = npt.NDArray[np.float64]
 Within = Literal["even", "zipf"]
 
 

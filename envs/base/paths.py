@@ -6,17 +6,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.core.arguments import real_number
+from maxpo_lab.core.arrays import Float
 
 from .specimen import ExactSpecimen
-
-Float = npt.NDArray[np.float64]
 
 #: Steps aim at this change of the success' log-odds, and move no further than this in the parameters.
 STEP, FURTHEST = 0.5, 2.0

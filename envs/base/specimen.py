@@ -12,6 +12,7 @@ import numpy.typing as npt
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.core.arguments import whole_number
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_real
 from maxpo_lab.policies.checks import CovarianceForm
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     import torch
 
     from maxpo_lab.policies.samplers import Sampler
-
-Float = npt.NDArray[np.float64]
 
 
 class Specimen(ABC):

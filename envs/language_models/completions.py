@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import transformers
 
+from maxpo_lab.core.arrays import Float
+
 from ..worlds.chain_sum import ChainSum
 from .questions import Questions
-
-Float = npt.NDArray[np.float64]
 
 #: Rows of a forward pass.
 _ROWS = 8192

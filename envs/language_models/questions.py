@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab.core.arguments import whole_number
+from maxpo_lab.core.arrays import Float
 
 from ..worlds.chain_sum import ChainSum
 
-Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
 

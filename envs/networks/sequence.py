@@ -12,6 +12,7 @@ import torch
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.core.arguments import as_k, whole_number
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.policies.checks import CovarianceForm
 
 from ..base.specimen import ExactSpecimen
@@ -21,7 +22,6 @@ from .next_token import NextToken
 from .sequence_sampler import SequenceSampler
 from .sequence_task import SequenceTask, read_first, verified
 
-Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
 #: Outputs of a prompt that are enumerated at most, unless told otherwise.

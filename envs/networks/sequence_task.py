@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
+from maxpo_lab.core.arrays import Float
+
 Int = npt.NDArray[np.int64]
 
 

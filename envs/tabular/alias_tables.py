@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
+from maxpo_lab.core.arrays import Float, Int
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.devices import as_device, check_generator
 
 from .alias_tables import AliasTable
 from .episode_scores import EpisodeScores
 from .mdp import TabularMDP
-
-Float = npt.NDArray[np.float64]
 
 #: Steps between two looks at whether every episode has ended.
 _CHECK = 8

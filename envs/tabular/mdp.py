@@ -8,19 +8,14 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from maxpo_lab.core.arguments import whole_number
+from maxpo_lab.core.arrays import EPS, Bool, Float, Int
 
 from .units import Units
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
-Bool = npt.NDArray[np.bool_]
-
 #: Steps at most: returns of 12 digits a step fit int64.
 MAX_HORIZON = 1_000_000
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +118,7 @@ class TabularMDP:
             entered[list(start)] = True
         # Errors of a row grow with the steps; 1e-12 in all is what reward levels allow.
         off = np.abs(total - 1)
-        bad = entered & (off > max(1e-12 / self.horizon, 32 * _EPS)).any(axis=1)
+        bad = entered & (off > max(1e-12 / self.horizon, 32 * EPS)).any(axis=1)
         if bad.any():
             state = int(bad.argmax())
             act = int(off[state].argmax())

@@ -22,18 +22,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
+from maxpo_lab.core.arrays import Float, Int
 from maxpo_lab.objectives import max_at
 from maxpo_lab.policies.objective import gradient_coefficients
 
-from .mdp import Int
 from .unrolling import Layer, Unrolled
-
-Float = npt.NDArray[np.float64]
 
 #: Numbers in the largest array of second moments: 2 GiB of float64.
 MAX_NUMBERS = 1 << 28

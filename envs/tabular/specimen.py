@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab import RewardLevels
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.policies.checks import CovarianceForm
 
 from ..base.specimen import ExactSpecimen
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import torch
 
     from maxpo_lab.policies.samplers import Sampler
-
-Float = npt.NDArray[np.float64]
 
 
 class TabularSpecimen(ExactSpecimen):

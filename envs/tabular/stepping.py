@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from maxpo_lab.core.arguments import whole_number
+from maxpo_lab.core.arrays import Bool, Float
 from maxpo_lab.core.precision import as_real
 
 from ..base.specimen import chosen_prompt
@@ -18,8 +19,6 @@ from .mdp import TabularMDP
 from .specimen import TabularSpecimen
 
 Int = npt.NDArray[np.int64]
-Float = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 
 class TabularEnv(gymnasium.Env[np.int64, np.int64], TabularSpecimen):

@@ -9,11 +9,12 @@ import numpy as np
 from gymnasium.envs.toy_text.taxi import TaxiEnv
 
 from maxpo_lab.core.arguments import whole_number
+from maxpo_lab.core.arrays import Float
 
 from .against_step import check_step
 from .fickle_taxi import fickle_taxi
 from .mdp import TabularMDP
-from .specimen import Float, TabularSpecimen
+from .specimen import TabularSpecimen
 
 
 class GymnasiumWorld(TabularSpecimen):

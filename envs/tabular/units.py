@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
+from maxpo_lab.core.arrays import Float
 
 #: Rewards are added up as whole numbers of units, this many digits of the largest: sums of floats in another
 #: order differ in their last bits, and would be reward levels of their own.

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .mdp import TabularMDP
+from maxpo_lab.core.arrays import Float, Int
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
+from .mdp import TabularMDP
 
 #: Edges of an unrolling at most: some GiB of memory.
 MAX_EDGES = 50_000_000

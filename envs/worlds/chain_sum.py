@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab.core.arguments import real_number, whole_number
+from maxpo_lab.core.arrays import Float
 
 from ..tabular.mdp import TabularMDP
 from ..tabular.stepping import TabularEnv
 from .words import as_words, draw_words
 
-Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
 #: Rewards that are equal in real numbers, of an answer and of right steps, must be equal in floats.

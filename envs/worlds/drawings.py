@@ -10,11 +10,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from maxpo_lab.core.arrays import Bool, Float, Int
 from maxpo_lab.core.registry import hint
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
-Bool = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.str_]
 
 WALL, FLOOR, START, BEST = "#.SG"

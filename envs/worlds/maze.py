@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from maxpo_lab.core.arguments import real_number, real_numbers, whole_number
+from maxpo_lab.core.arrays import Bool, Int
 
 from ..tabular.mdp import TabularMDP
 from ..tabular.stepping import TabularEnv
 from .drawings import LAYOUTS, Drawing, drawn, generate
-
-Int = npt.NDArray[np.intp]
-Bool = npt.NDArray[np.bool_]
 
 #: Of a generated maze: rooms a side, and what its goals are worth.
 SIZE, WORTH = 4, (0.3, 1.0)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import rules
+from ..core.arrays import Float
 from ..core.precision import FLOAT32
 from ..estimators import Estimator, list_estimators
 from ..integrations.conventions import Signature
@@ -28,8 +28,6 @@ from .preparation import Prepared, prepare
 from .report.audit_report import AuditReport
 from .report.failing_test import failing_test
 from .report.findings import Decision
-
-Float = npt.NDArray[np.float64]
 
 #: Without ties: what is added to the rewards of a group, from its first member to its last.
 _APART = 1e-9

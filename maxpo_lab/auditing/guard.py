@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import rules
+from ..core.arrays import Float
 from ..core.precision import FLOAT64, recognise
 from ..estimators import Estimator
 from ..integrations.conventions import Adapted, NoConventionError, Signature, adapt
 
-Float = npt.NDArray[np.float64]
 Kind = Literal[
     "raises", "hangs", "ends", "shape", "not real", "not finite", "random", "coupled rows", "mutates"
 ]

@@ -6,20 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from .. import rules
 from ..core import states
 from ..core.arguments import as_group_size, as_k, real_number
+from ..core.arrays import Float
 from ..estimators import Estimator, get_estimator
 from ..integrations.conventions import SIGNATURES, Signature
 from ..objectives import Objective, as_objective
 from .decide import claims as claims_of
 from .decide.claims import EQUALS, Setting
 from .guard import FAILURES, Guard, Misbehaviour, convention, guarded, misbehaviour, mutation, observe
-
-Float = npt.NDArray[np.float64]
 
 #: Kinds of rewards on which claims can be decided.
 REWARDS = ("auto", "binary", "graded", "continuous")

@@ -1,10 +1,19 @@
-"""What an array is here: of any library that follows the Array API."""
+"""What an array is here: of any library that follows the Array API, or NumPy's of these types."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+#: An array of any library, and its namespace.
 Array = Any
-
-
 Namespace = Any
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.intp]
+Bool = npt.NDArray[np.bool_]
+
+#: Distance from 1 to the next number in float64.
+EPS = float(np.finfo(np.float64).eps)

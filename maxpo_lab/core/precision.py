@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
+from .arrays import Float
 
 #: Groups on which a rule's type is looked for, and the share of them that a step must change.
 _GROUPS, _CHANGED = 32, 0.5

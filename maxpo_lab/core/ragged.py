@@ -11,10 +11,8 @@ import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Array, Namespace
+from .arrays import Array, Int, Namespace
 from .sequences import on_host
-
-Int = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

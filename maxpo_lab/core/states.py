@@ -8,12 +8,9 @@ from itertools import chain, combinations, islice, product
 from math import comb
 
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Float, Int
 from .binomial import binomial
-
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
 
 #: Entries (groups x n) evaluated at a time: 1 MiB an array of float64, so that an estimator that holds
 #: a dozen of them stays far below the promised 256 MiB and within the caches.

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..core.arrays import Int
 from ..core.precision import as_numpy
 from ..core.registry import Registry
 from ..estimators import Estimator
 from ..rules.calling import Rule, describe
 from .call_parameters import arguments_for, parameters_of, taken, takes_tensors
 
-Int = npt.NDArray[np.intp]
 Signature = Literal["auto", "group", "batch", "verl", "skyrl", "rllm"]
 
 #: Tokens of a response in a token-level call where nobody asks for other lengths; the reward is on the last.

@@ -27,11 +27,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..core.arrays import Float
 from ..policies.levels import RewardLevels
-
-Float = npt.NDArray[np.float64]
 
 #: Rounding of a sum of terms, compared with the sum of their sizes.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..core.arguments import as_group_size, as_k, whole_number
+from ..core.arrays import Float
 from ..objectives import Objective, as_objective, looks_at_k
 from ..policies.levels import RewardLevels
 from ..rules.calling import Rule, resolve
@@ -17,8 +17,6 @@ from .against_gradient import against_gradient, gradient_rounding, mean_rounding
 from .exact import MAX_STATES, exact_moments
 from .prompts import check_prompts
 from .result import Moments
-
-Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import rules
 from ..core import states
+from ..core.arrays import Float
 from ..policies.levels import RewardLevels
-
-Float = npt.NDArray[np.float64]
 
 
 class CountSums:

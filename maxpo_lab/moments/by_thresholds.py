@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from ..core.arrays import Float
 from ..core.coefficients import Coefficients
 from ..estimators import RankLinear
 from ..policies.levels import RewardLevels
 from .dead_groups import dead_probability
 from .thresholds import BinaryTable, Thresholds
-
-Float = npt.NDArray[np.float64]
 
 
 class ThresholdSums:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from ..core.arrays import Bool, Float
 from ..policies.levels import RewardLevels
 from .thresholds import BinaryTable, thinned
-
-Float = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 
 def dead_probability(table: BinaryTable, levels: RewardLevels, threshold: float) -> float:

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..core import states
 from ..core.arguments import as_group_size, as_k
+from ..core.arrays import Float, Int
 from ..core.coefficients import subset_share
 from ..policies.levels import RewardLevels
 from .least_variance import optimal_shift, trace_covariance
-
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
 
 #: Unknowns of the least-squares problem at most: a sparse solve of some minutes.
 MAX_UNKNOWNS = 200_000

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from ..core.arrays import Float
 from ..objectives import Objective
 from ..policies.levels import RewardLevels
 from ..policies.objective import gradient_coefficients
 from .against_gradient import AgainstGradient, against_gradient, gradient_rounding, mean_rounding
 from .result import Moments
-
-Float = npt.NDArray[np.float64]
 
 #: A group is dead when no advantage exceeds this share of the rule's root mean square advantage.
 DEAD = 1e-9

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from ..core.arrays import Float, Int
 from ..policies.levels import RewardLevels
-
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
 
 
 def optimal_shift(levels: RewardLevels, groups: Int, chance: Float, index: Int, gain: Float) -> Float:

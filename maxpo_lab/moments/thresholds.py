@@ -17,10 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..core.arrays import Float
 from ..core.binomial import binomial
 from ..core.coefficients import Coefficients
-
-Float = npt.NDArray[np.float64]
 
 # Entries recurred on at a time: 1 MiB an array, so that the three arrays of a step stay in the caches.
 _BLOCK_ENTRIES = 1 << 17

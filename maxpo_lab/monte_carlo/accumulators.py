@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
+from ..core.arrays import Float
+
 Int = npt.NDArray[np.int64]
 
 #: Bins of a ``largest``: 0, then one for each binary exponent of a positive float64.

@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from .. import rules
+from ..core.arrays import Float
 from ..core.precision import as_numpy
 from ..estimators import Estimator
 from .one_sort import OneSort, from_one_sort, stacked
-
-Float = npt.NDArray[np.float64]
 
 #: Levels of a first batch that a rule is tried on at most.
 _LEVELS = 8

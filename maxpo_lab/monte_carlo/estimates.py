@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaincc, gammainccinv, ndtri
 
+from ..core.arrays import Float
 from ..moments import DEAD
 from ..moments.against_gradient import ROUNDING, AgainstGradient, against_gradient, angle
-from .accumulators import Accumulator, Float, at_most
+from .accumulators import Accumulator, at_most
 from .shards import ALONG, COLUMNS
 
 #: Informative groups from which on 95% intervals of scale and trace covariance held 93 to 97% in trials.

@@ -11,10 +11,10 @@ import torch
 
 from ..core import devices
 from ..core.arguments import as_group_size, as_k, real_number, whole_number
+from ..core.arrays import Float
 from ..policies.samplers import Sampler
 from ..rules.calling import Rule
 from . import batched_rules
-from .accumulators import Float
 from .batched_rules import BatchedRules
 
 Estimators = str | Rule | Sequence[str | Rule] | Mapping[str, str | Rule]

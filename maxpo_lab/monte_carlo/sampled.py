@@ -13,8 +13,9 @@ import torch
 
 from ..core import devices
 from ..core.arguments import whole_number
+from ..core.arrays import Float
 from ..policies.samplers import Sampler
-from .accumulators import Accumulator, Float, ShardTree
+from .accumulators import Accumulator, ShardTree
 from .estimates import INFORMATIVE, Estimate, Figure, RuleMoments, estimate, rule_moments, smooth_figures
 from .experiments import FIGURES, Estimators, Experiment, Until, experiment, flat_gradient, shard_size
 from .shards import measure_shard

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from ..core import devices
+from ..core.arrays import Float
 from ..policies.samplers import Scores
-from .accumulators import Accumulator, Average, Comoments, Float, Scatter, exponents
+from .accumulators import Accumulator, Average, Comoments, Scatter, exponents
 from .experiments import Experiment
 
 #: What a group and rule leave behind, g being the estimate and m its mean in the shard:

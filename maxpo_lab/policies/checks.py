@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from ..core.arrays import Float
 from ..core.precision import as_real
 
-Float = npt.NDArray[np.float64]
 CovarianceForm = Literal["projected", "full"] | None
 
 #: Sums of probabilities and of mean scores are met to rounding, not to the user's good intentions:

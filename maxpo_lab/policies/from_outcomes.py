@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .checks import TOLERANCE, CovarianceForm, Float, check_distribution, check_form, real
+from ..core.arrays import Float
+from .checks import TOLERANCE, CovarianceForm, check_distribution, check_form, real
 
 
 class Summary(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from .checks import CovarianceForm, Float, check_covariances, check_levels, real
+from ..core.arrays import Float
+from .checks import CovarianceForm, check_covariances, check_levels, real
 from .from_outcomes import of_outcomes, of_softmax, of_sums
 
 

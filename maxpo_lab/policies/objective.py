@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..core.arguments import as_k
+from ..core.arrays import Float
 from ..core.binomial import binomial
 from ..objectives import Objective, max_at
 from .levels import RewardLevels
-
-Float = npt.NDArray[np.float64]
 
 
 def max_at_k(levels: RewardLevels, k: int) -> float:

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core import states
+from ..core.arrays import Float
 from ..core.precision import FLOAT32, Precision, recognise
 from ..estimators import Estimator
 from . import independence
-from .calling import Float, Rule, describe, evaluate, resolve
+from .calling import Rule, describe, evaluate, resolve
 from .errors import CoupledRowsError, RandomRuleError
 from .rounding import precision_of
 

@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.arguments import as_k
+from ..core.arrays import Float
 from ..core.precision import as_numpy
 from ..estimators import Estimator, get_estimator
 from .errors import BadShapeError, NotFiniteError, NotRealError
-
-Float = npt.NDArray[np.float64]
-
 
 Rule = Callable[[Any, int], Any]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..core.arrays import Float
 from .errors import BadShapeError, CoupledRowsError, RandomRuleError, StatefulRuleError
 
-Float = npt.NDArray[np.float64]
 Answer = Callable[[Float], Float]
 Same = Callable[[Float, Float], npt.NDArray[np.bool_]]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..core import precision
+from ..core.arrays import Float
 from ..core.precision import FLOAT64, Precision, allowed, ladder
-from .calling import Float, Rule
+from .calling import Rule
 
 
 def tolerance(rule: Rule, groups: Float, advantages: Float, k: int, made: Precision | None = None) -> Float:

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+
+from maxpo_lab.core.arrays import Float
 
 from ...measure.resampling import Interval
 from ...measure.statistics import difference_interval, improvement_interval
 from ...trainer import EXACT
 from .design import ALIKE, ANNEALING, BASE, CONDITIONS, RULES, SEED, TASKS
-
-Float = npt.NDArray[np.float64]
 
 #: The rules that every other one is compared with.
 REFERENCES = ("maxpo", "pkpo-loo1", "predictive")

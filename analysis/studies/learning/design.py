@@ -6,19 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit
 from envs.base.paths import TrainingPath
 from envs.base.specimen import ExactSpecimen
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.integrations.schedules import KSteps
 
 from ...measure.specimens import noisy_start
 from ...run.presets import Preset
 from ...trainer import SGD, Adam, Optimiser
-
-Float = npt.NDArray[np.float64]
 
 SEED = 260606080
 #: Groups in a step, whatever their size; prompts are drawn, one a group.

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from maxpo_lab.core.arrays import Float
+
 from ...output.style import COLOURS, PAGE, subplots
 from ...run.curves import Curves
 from ...trainer import EXACT
 from .comparison import CENTERED, POOLED, RIVALS, compare, in_order, places
 from .design import ANNEALING, BASE, RULES
-
-Float = npt.NDArray[np.float64]
 
 CHOICES = {"best": "best of the grid for each rule", "shared": "one shared step size"}
 #: What the signal is drawn between: below, a policy is solved or lost.

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from maxpo_lab.core.arrays import Float
+
 from ...measure.resampling import Interval
 from ...measure.statistics import interquartile_mean, interquartile_mean_interval
 from ...trainer import EXACT, Trace, World, signal
 from .design import GROUPS, SEED, step_sizes
 from .rows import Row
 from .setting import Setting
-
-Float = npt.NDArray[np.float64]
 
 
 def tuning_rows(setting: Setting, row: Row, tuned: Trace, place: int) -> Iterator[Row]:

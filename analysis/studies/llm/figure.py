@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,8 +16,6 @@ from ...measure.statistics import difference_interval, interquartile_mean_interv
 from ...output.style import COLOURS, PAGE, subplots
 from ...run.curves import Curves
 from .design import GRPO, HELD_OUT, OTHERS, REFERENCE, RULES, SEED, SHARED, STARTS, TITLES
-
-Float = npt.NDArray[np.float64]
 
 NOTHING = "-"
 #: The rule that the others are compared with.

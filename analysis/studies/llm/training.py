@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 import maxpo_lab as ml
+from maxpo_lab.core.arrays import Float
 
 from .design import GROUPS, HELD_OUT, ROLLOUTS, WARM_UP, K, N, Training
 from .rows import Row
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import transformers
 
     from envs.language_models.questions import Questions
-
-Float = npt.NDArray[np.float64]
 
 
 def train(model: transformers.PreTrainedModel, cell: Training) -> tuple[list[Row], Any]:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maxpo_lab import Moments, get_estimator
+from maxpo_lab.core.arrays import Float
 
 from ...measure import specimens
 from ...run.presets import Preset
 from .bounds import binomial_score, distance_score
 from .rows import Row
-from .sampling import Float, Setting, read, seed
+from .sampling import Setting, read, seed
 
 if TYPE_CHECKING:
     from maxpo_lab.monte_carlo import RuleMoments

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import bdtr, bdtrc, ndtri, polygamma
 
-Float = npt.NDArray[np.float64]
+from maxpo_lab.core.arrays import Float
 
 #: Chance that any statement of the study is rejected if all of them are true.
 ALARM = 1e-6

@@ -9,9 +9,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from maxpo_lab import Moments, RewardLevels, exact_moments, get_estimator, list_estimators
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.estimators import RankLinear
 from maxpo_lab.moments import MAX_STATES
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from maxpo_lab.monte_carlo import Estimate, RuleMoments, SampledMoments
     from maxpo_lab.policies.samplers import Sampler
 
-Float = npt.NDArray[np.float64]
 
 #: Root of the random streams.
 SEED = 20260606

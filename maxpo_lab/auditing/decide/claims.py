@@ -9,17 +9,15 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import rules
 from ...core import states
+from ...core.arrays import Float
 from ...estimators import get_estimator
 from ...objectives import Objective, as_objective, in_words
 from ..guard import HungError, RaisedError
 from .nearest import first_difference
 from .pairs import Pairs, on_levels, without_ties
-
-Float = npt.NDArray[np.float64]
 
 EQUALS = "equals:"
 #: Reward levels of the kinds of rewards; binary fractions, so that a flat group's mean is exact.

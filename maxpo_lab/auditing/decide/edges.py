@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import rules
+from ...core.arrays import Float
 from ..guard import RaisedError
-
-Float = npt.NDArray[np.float64]
 
 #: Rewards beyond float16; of squares beyond float32; of squares below float32.
 LARGE, HUGE, TINY = 1e5, 1e30, 1e-30

@@ -12,18 +12,16 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import rules
 from ...core import states
+from ...core.arrays import Float
 from ...estimators import get_estimator
 from ...integrations.conventions import Adapted
 from ..guard import Guard
 from .claims import EQUALS, Setting, plain
 from .nearest import positive_factor
 from .pairs import Pairs, from_rows, mean_advantages
-
-Float = npt.NDArray[np.float64]
 
 #: Tokens of a short and of a long response.
 SHORT, LONG = 1, 3

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import rules
+from ...core.arrays import Float
 from ...core.precision import FLOAT64, TYPES, Precision, finest
 from ...estimators import Estimator, get_estimator, list_estimators
 from ...estimators.families.standardised import grpo
 from ...estimators.registry import parameters
-
-Float = npt.NDArray[np.float64]
 
 #: Epsilons that frameworks ship, next to which one is fitted.
 _EPSILONS = (1e-4, 1e-5, 1e-6, 1e-8, 1e-9)

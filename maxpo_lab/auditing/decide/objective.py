@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
+from ...core.arrays import Float
 from ...core.precision import FLOAT64, Precision
 from ...objectives import PREFIX, Objective, as_objective, in_words, max_at
 from ...spectrum import Spectrum
 from .pairs import Pairs
-
-Float = npt.NDArray[np.float64]
 
 #: L-statistics that are tried next to mean and max@j.
 _PRESETS = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")

@@ -15,15 +15,13 @@ from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import rules
 from ...core import states
+from ...core.arrays import Float, Int
 from ...core.precision import Precision, allowed, finest, ladder
 from ...objectives import Objective, increments
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.intp]
 Counts = tuple[int, ...]
 
 #: Groups without ties that are drawn where rewards are continuous.

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import rules
+from ...core.arrays import Float
 from ...estimators import get_estimator
 from ...moments import Moments, exact_moments, variance_floor
 from ...moments.against_gradient import straight
 from ...objectives import Objective
 from ...policies.levels import RewardLevels
-
-Float = npt.NDArray[np.float64]
 
 #: Chance that a rollout gets the highest reward.
 SUCCESS: Mapping[str, float] = {"easy": 0.7, "medium": 0.2, "hard": 0.02}

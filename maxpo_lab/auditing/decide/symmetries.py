@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ... import rules
+from ...core.arrays import Float
 from ..guard import HungError, RaisedError
-
-Float = npt.NDArray[np.float64]
 
 ScaleLaw = Literal["linear", "invariant", "none"]
 

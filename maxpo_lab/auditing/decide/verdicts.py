@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ... import rules
+from ...core.arrays import Float
 from ...core.precision import FLOAT64
 from ...estimators import get_estimator
 from ..guard import Guard, RaisedError
@@ -70,7 +71,7 @@ def _where_lengths_differ(
     return (False, why) if why else None
 
 
-def _groups(setting: Setting) -> claims_of.Float:
+def _groups(setting: Setting) -> Float:
     return claims_of.with_flat(claims_of.groups_of(setting.rewards, setting.n), setting.rewards)
 
 

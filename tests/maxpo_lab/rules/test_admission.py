@@ -278,6 +278,7 @@ NO_CONSUMERS = {
 
 #: Modules that call a rule and do not admit it.
 CALL_WHAT_IS_THEIRS = {
+    "maxpo_lab/rules/behaviour.py": "admission itself",
     "maxpo_lab/rules/calling.py": "on behalf of admission",
     "maxpo_lab/core/precision.py": "on behalf of admission: in which type a rule computes",
     "maxpo_lab/theory.py": "lift",
