@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
-import array_api_compat
 import numpy as np
 
 from .core import ragged
 from .core.arguments import as_k
-from .core.arrays import Array, Namespace
+from .core.arrays import Array, on_host
 from .core.rewards import as_rewards
-from .core.sequences import on_host
 from .core.tracing import untraced
 from .estimators import Estimator, get_estimator
-from .rules import BadShapeError, NotFiniteError, NotRealError
+from .rules.answers import checked
 from .rules.calling import Rule, describe
 
 
@@ -85,6 +83,7 @@ def advantages(
 
     k = as_k(k)
     xp, values = as_rewards(rewards, allow_nan=nan_policy == "omit")
+    dense_rule = rule if isinstance(rule, Estimator) else checked(rule, xp)
     flat = xp.reshape(values, (-1,))
     scored = None
     if nan_policy == "omit":
@@ -100,48 +99,8 @@ def advantages(
         )
     groups = ragged.by_id(ids, flat.shape[0], scored)
     groups = _without_small(groups, rule, k, drop=small_groups == "zero")
-    dense_rule = rule if isinstance(rule, Estimator) else _checked(rule, xp)
     result = ragged.map_buckets(xp, flat, groups, lambda dense: dense_rule(dense, k))
     return xp.reshape(result, values.shape)
-
-
-def _checked(rule: Rule, xp: Namespace) -> Rule:
-    """A callable whose answer is held to be one finite real number a rollout, cast to their array type."""
-    name = describe(rule)
-
-    def called(rewards: Array, k: int) -> Array:
-        device = array_api_compat.device(rewards)
-        found = rule(xp.asarray(rewards, copy=True), k)
-        if array_api_compat.is_torch_array(found):
-            found = found.detach() if array_api_compat.is_torch_array(rewards) else found.detach().cpu()
-        if isinstance(found, np.ma.MaskedArray) and found.dtype.kind in "biuf":
-            found = np.ma.filled(found.astype(np.float64), np.nan)
-        if not array_api_compat.is_array_api_obj(found) or array_api_compat.array_namespace(found) is not xp:
-            try:
-                found = np.asarray(found)
-            except (TypeError, ValueError, RuntimeError) as error:
-                raise BadShapeError(f"{name} returned no array of shape (B, n): {error}") from error
-            if found.dtype.kind not in "biuf":
-                raise NotRealError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
-            found = xp.asarray(found)
-        if tuple(found.shape) != tuple(rewards.shape):
-            raise BadShapeError(
-                f"{name} returned shape {tuple(found.shape)} for rewards of shape {tuple(rewards.shape)}: a "
-                f"rule maps (B, n) to (B, n)"
-            )
-        if not xp.isdtype(found.dtype, ("bool", "integral", "real floating")):
-            raise NotRealError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
-        found = xp.astype(array_api_compat.to_device(found, device), rewards.dtype)
-        finite = xp.isfinite(found)
-        if not bool(xp.all(finite)):
-            row = int(xp.argmax(xp.astype(~xp.all(finite, axis=-1), xp.int8)))
-            group, got = ([float(each) for each in values[row, ...]] for values in (rewards, found))
-            raise NotFiniteError(
-                f"{name} returned {got} for the group {group} at k={k}: advantages must be finite"
-            )
-        return found
-
-    return called
 
 
 def _without_small(groups: ragged.Groups, rule: Rule, k: int, *, drop: bool) -> ragged.Groups:

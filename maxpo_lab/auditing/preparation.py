@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import rules
-from ..core import states
 from ..core.arguments import as_group_size, as_k, real_number
 from ..core.arrays import Float
 from ..estimators import Estimator, get_estimator
 from ..integrations.conventions import SIGNATURES, Signature
 from ..objectives import Objective, as_objective
+from ..rules.samples import sample_groups
 from .decide import claims as claims_of
 from .decide.claims import EQUALS, Setting
 from .guard import FAILURES, Guard, Misbehaviour, convention, guarded, misbehaviour, mutation, observe
@@ -106,7 +106,7 @@ def _behaviour(guard: Guard, rewards: str, *, n: int, k: int) -> tuple[str, rule
         if kind == "continuous":
             return observe(guard, claims_of.groups_of(kind, n), k)
         values = claims_of.levels_of(kind, n)
-        return observe(guard, values[states.sample_groups(n, len(values))], k)
+        return observe(guard, values[sample_groups(n, len(values))], k)
 
     kind = "graded" if rewards == "auto" else rewards
     seen = on(kind)

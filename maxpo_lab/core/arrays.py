@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
@@ -17,3 +18,12 @@ Bool = npt.NDArray[np.bool_]
 
 #: Distance from 1 to the next number in float64.
 EPS = float(np.finfo(np.float64).eps)
+
+
+def on_host(array: Any) -> npt.NDArray[Any]:
+    """An array of any library, on any device, as a NumPy array."""
+    if array_api_compat.is_torch_array(array):
+        return np.asarray(array.detach().cpu())
+    if array_api_compat.is_array_api_obj(array) and not isinstance(array, np.ndarray):
+        return np.from_dlpack(array)
+    return np.asarray(array)

@@ -11,8 +11,7 @@ import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Array, Int, Namespace
-from .sequences import on_host
+from .arrays import Array, Int, Namespace, on_host
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import array_api_compat
 import numpy as np
 
 from .arrays import Array, Namespace
+from .finite import not_finite
 from .sequences import as_array, why_object
 
 
@@ -66,7 +67,7 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
         )
     if masked is not None:
         if not allow_nan:
-            raise _not_finite(rewards, masked, "masked")
+            raise not_finite(rewards, masked, "masked")
         rewards = np.where(masked, np.nan, rewards if rewards.dtype.kind == "f" else rewards.astype(float))
     if not xp.isdtype(rewards.dtype, "real floating"):
         default = xp.zeros(1, device=array_api_compat.device(rewards)).dtype
@@ -75,17 +76,5 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
     if allow_nan:
         finite = finite | xp.isnan(rewards)
     if not bool(xp.all(finite)):
-        raise _not_finite(rewards, ~finite)
+        raise not_finite(rewards, ~finite)
     return xp, rewards
-
-
-def _not_finite(rewards: Array, bad: Array, what: str | None = None) -> ValueError:
-    """The error for the first of the entries marked as bad."""
-    xp = array_api_compat.array_namespace(rewards)
-    flat = int(xp.argmax(xp.astype(xp.reshape(bad, (-1,)), xp.int8)))
-    where = ", ".join(str(i) for i in np.unravel_index(flat, tuple(rewards.shape)))
-    found = what or float(xp.reshape(rewards, (-1,))[flat])
-    return ValueError(
-        f"rewards[{where}] is {found}: every reward must be finite; leave unscorable rollouts "
-        f"out of their group (advantages(..., nan_policy='omit') does), or give them a failure's reward"
-    )

@@ -56,15 +56,6 @@ def why_object(values: npt.NDArray[Any]) -> str:
     return ""
 
 
-def on_host(array: Any) -> npt.NDArray[Any]:
-    """An array of any library, on any device, as a NumPy array."""
-    if array_api_compat.is_torch_array(array):
-        return np.asarray(array.detach().cpu())
-    if array_api_compat.is_array_api_obj(array) and not isinstance(array, np.ndarray):
-        return np.from_dlpack(array)
-    return np.asarray(array)
-
-
 def _plain_tensor(rewards: Any) -> Any:
     """A tensor without its graph; a nested, sparse or masked one is refused."""
     if rewards.is_nested:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from .. import rules
-from ..core import states
 from ..core.arguments import as_group_size, as_k
 from ..estimators import RankLinear
 from ..objectives import Objective, as_objective, looks_at_k
 from ..policies.levels import RewardLevels
+from . import states
 from .by_states import over_states
 from .by_thresholds import in_closed_form
-from .from_sums import Sums, from_sums
+from .from_sums import from_sums
 from .result import Moments
+from .sums import Sums
 
 #: States evaluated at most unless told otherwise: about a minute for a fast rule at n = 16.
 MAX_STATES = 2_000_000

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core import states
 from ..core.arguments import as_group_size, as_k
 from ..core.arrays import Float, Int
 from ..core.coefficients import subset_share
 from ..policies.levels import RewardLevels
+from . import states
 from .least_variance import optimal_shift, trace_covariance
 
 #: Unknowns of the least-squares problem at most: a sparse solve of some minutes.

@@ -65,6 +65,19 @@ class BinaryTable:
         c = np.arange(self.n + 1)
         return np.asarray(c * self.success + (self.n - c) * self.failure)
 
+    def largest_sum(self, steps: Float, constant: float) -> float:
+        """Largest ``|sum_i A_i|`` of any group, over the chains n >= c_1 >= c_2 >= ... of counts.
+
+        ``steps`` (T,) are the differences of the levels' rewards, ``constant`` the part of every sum that the
+        lowest level alone decides.
+        """
+        total = self.total
+        most, least = np.zeros(self.n + 1), np.zeros(self.n + 1)
+        for step in steps:
+            most = step * total + np.maximum.accumulate(most[::-1])[::-1]
+            least = step * total + np.minimum.accumulate(least[::-1])[::-1]
+        return max(abs(constant + float(most.max())), abs(constant + float(least.min())))
+
 
 def thinned(values: Float, kept: Float | float, lost: Float | float) -> Float:
     r"""``E[values[Bin(c, kept)]]`` for c = 0..N, along the first axis: a Bernstein operator.
@@ -152,6 +165,36 @@ class Thresholds:
         )
         return np.stack([np.pad(f, (0, self.n + 1 - len(f))) for f in functions], axis=1)
 
+    def means(self, steps: Float, mean: float) -> Float:
+        """Mean of A given the level, (L,), from that of any rollout."""
+        above = mean + _from_below(steps * self.down * self.slope)
+        return above - _from_above(steps * self.up * self.slope)
+
+    def second_moments(self, steps: Float) -> tuple[Float, Float, float]:
+        """Variance of A given the level (L,), the form (T, T) on the u_m, and the variance of sum A.
+
+        ``steps`` (T,) are the differences of the levels' rewards.
+        """
+        count = len(steps)
+        low, high, mid = np.zeros(count), np.zeros(count), np.zeros(count + 1)
+        cross, total = np.zeros((count, count)), 0.0
+        for m in range(count):
+            pair = self.pairs(m)
+            scale = steps[m] * steps[m:]
+            twice = 2 * scale
+            twice[0] = scale[0]  # the threshold with itself comes once
+            low[m] = twice @ pair.below
+            high[m:] += twice * pair.above
+            # A level l between m < l <= m' sees the two from the middle.
+            mid[m + 1 : -1] += np.cumsum((twice * pair.between)[:0:-1])[::-1]
+            total += float(twice @ pair.total)
+            mixed = scale * (pair.high_low + pair.low_high)
+            cross[m, m:] += mixed
+            cross[m + 1 :, m] += mixed[1:]
+            cross[m, m] += twice @ pair.low_low
+            cross[np.arange(m, count), np.arange(m, count)] += twice * pair.high_high
+        return _from_above(low) + mid + _from_below(high), cross, total
+
     def pairs(self, m: int) -> PairMoments:
         """Moments of threshold m with m' = m..T-1. Cost O((T - m) n^2), memory three MiB or one pair."""
         higher = np.arange(m, len(self.up))
@@ -189,3 +232,13 @@ class Thresholds:
             high_high=(two * (table.success[2:] - self.centre[m])) @ curve[: n - 1],
             total=(self.all[m] * (table.total - self.total_mean[m])) @ total,
         )
+
+
+def _from_below(values: Float) -> Float:
+    """Sums over the thresholds below each level, (L,)."""
+    return np.concatenate([[0.0], np.cumsum(values)])
+
+
+def _from_above(values: Float) -> Float:
+    """Sums over the thresholds above each level, (L,)."""
+    return np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])

@@ -9,7 +9,6 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
-from ..core import states
 from ..core.arrays import Float
 from ..core.precision import FLOAT32, Precision, recognise
 from ..estimators import Estimator
@@ -17,6 +16,7 @@ from . import independence
 from .calling import Rule, describe, evaluate, resolve
 from .errors import CoupledRowsError, RandomRuleError
 from .rounding import precision_of
+from .samples import sample_groups
 
 #: Rewards that a rule is tried on where the consumer does not know which it will meet: 0 and 1, and graded
 #: ones of either sign. A rule may be defined on one kind alone.
@@ -107,7 +107,7 @@ def _of_catalogue(rule: Rule) -> bool:
 
 def _sample(n: int, size: int) -> npt.NDArray[np.intp]:
     """Level indices (B, n) of at most 64 groups, ordered by their levels, from the worst to the best."""
-    found = states.sample_groups(n, size)
+    found = sample_groups(n, size)
     places = np.unique(np.linspace(0, len(found) - 1, _SAMPLE).astype(int))
     return np.asarray(found[np.lexsort(found.T)[places]])
 

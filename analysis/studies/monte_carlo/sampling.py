@@ -12,9 +12,9 @@ import numpy as np
 
 from maxpo_lab import Moments, RewardLevels, exact_moments, get_estimator, list_estimators
 from maxpo_lab.core.arrays import Float
-from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.estimators import RankLinear
 from maxpo_lab.moments import MAX_STATES
+from maxpo_lab.moments.states import number_of_counts
 
 from ...measure import specimens
 

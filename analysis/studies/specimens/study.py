@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maxpo_lab import exact_moments, get_estimator, list_estimators, max_at_k
-from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.moments import MAX_STATES
+from maxpo_lab.moments.states import number_of_counts
 
 from ...measure import specimens
 from ...run.presets import Preset

@@ -18,8 +18,8 @@ from maxpo_lab import (
     get_estimator,
     list_estimators,
 )
-from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.moments import MAX_STATES
+from maxpo_lab.moments.states import number_of_counts
 
 from ...measure import specimens
 from ...run.presets import Preset

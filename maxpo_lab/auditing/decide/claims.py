@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ... import rules
-from ...core import states
 from ...core.arrays import Float
 from ...estimators import get_estimator
+from ...moments import states
 from ...objectives import Objective, as_objective, in_words
+from ...rules.samples import sample_groups
 from ..guard import HungError, RaisedError
 from .nearest import first_difference
 from .pairs import Pairs, on_levels, without_ties
@@ -103,7 +104,7 @@ def groups_of(rewards: str, n: int) -> Float:
         blocks = states.count_blocks(n, np.full(size, 1.0 / size))
         level = np.concatenate([block.level for block in blocks])
     else:
-        level = states.sample_groups(n, size)
+        level = sample_groups(n, size)
     level = level[np.argsort(level.sum(axis=1), kind="stable")]
     made = [values[level], values[rng.permuted(level, axis=1)]]
     return _read_only(np.concatenate(made if rewards == "binary" else [*made, free]))

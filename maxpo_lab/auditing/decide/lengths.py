@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from ... import rules
-from ...core import states
 from ...core.arrays import Float
 from ...estimators import get_estimator
 from ...integrations.conventions import Adapted
+from ...moments import states
+from ...rules.samples import sample_groups
 from ..guard import Guard
 from .claims import EQUALS, Setting, plain
 from .nearest import positive_factor
@@ -79,7 +80,7 @@ def lengths_matter(guard: Guard, setting: Setting) -> Lengths | None:
     rule, n, k = coded(guard), setting.n, setting.k
     if rule is None:
         return None
-    codes = states.sample_groups(n, len(_CODES))
+    codes = sample_groups(n, len(_CODES))
     rewards = _REWARD[codes]
     equal, unequal = rules.evaluate(guard, rewards, k), rules.evaluate(rule, codes.astype(float), k)
     off = np.abs(unequal - equal) > rules.tolerance(guard, rewards, equal, k)
@@ -107,7 +108,7 @@ def fault_with_lengths(rule: Guard, claim: str, setting: Setting) -> str | None:
     n, k = setting.n, setting.k
     if claim == "unbiased":
         return _wrongly_paid(_pairs(rule, setting), setting)
-    codes = states.sample_groups(n, len(_CODES))
+    codes = sample_groups(n, len(_CODES))
     rewards, advantages = _REWARD[codes], rules.evaluate(rule, codes.astype(float), k)
     allowed = rules.tolerance(rule, rewards, advantages, k)
     if claim == "centered":

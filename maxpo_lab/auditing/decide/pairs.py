@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from ... import rules
-from ...core import states
 from ...core.arrays import Float, Int
 from ...core.precision import Precision, allowed, finest, ladder
+from ...moments import states
+from ...moments.count_sums import sums_by_level
 from ...objectives import Objective, increments
 
 Counts = tuple[int, ...]
@@ -160,9 +161,11 @@ def mean_advantages(
     largest: dict[Counts, float] = {}
     for block in blocks:
         advantages = rules.evaluate(rule, values[block.level], k)
-        counts = block.sums(np.ones_like(advantages), size).astype(int)
+        counts = sums_by_level(block.level, np.ones_like(advantages), size).astype(int)
         keys = map(tuple, counts.tolist())
-        for key, row, given in zip(keys, block.sums(advantages, size), advantages, strict=True):
+        for key, row, given in zip(
+            keys, sums_by_level(block.level, advantages, size), advantages, strict=True
+        ):
             totals[key] = totals.get(key, 0.0) + row
             arranged[key] = arranged.get(key, 0) + 1
             largest[key] = max(largest.get(key, 0.0), float(np.abs(given).max()))

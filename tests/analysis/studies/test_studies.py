@@ -23,8 +23,8 @@ from analysis.run import locks, runner
 from analysis.run.registry import get_study, list_studies
 from analysis.run.study import Study
 from analysis.studies.unbiasedness.figure import verdicts
-from maxpo_lab.core.states import number_of_counts
 from maxpo_lab.moments import MAX_STATES
+from maxpo_lab.moments.states import number_of_counts
 
 ROOT = Path(__file__).parents[3]
 QUIET = Console(quiet=True)

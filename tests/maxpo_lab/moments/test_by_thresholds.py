@@ -16,12 +16,11 @@ from checks import EPS
 
 import maxpo_lab as ml
 from maxpo_lab import rules
-from maxpo_lab.core import states
 from maxpo_lab.core.binomial import binomial
 from maxpo_lab.core.coefficients import Coefficients
-from maxpo_lab.moments import DEAD, by_thresholds, exact
-from maxpo_lab.moments.by_states import CountSums
+from maxpo_lab.moments import DEAD, by_thresholds, exact, states
 from maxpo_lab.moments.by_thresholds import ThresholdSums
+from maxpo_lab.moments.count_sums import CountSums
 from maxpo_lab.moments.thresholds import BinaryTable, PairMoments, Thresholds, thinned
 
 RANK_LINEAR = [name for name in ml.list_estimators() if isinstance(ml.get_estimator(name), ml.RankLinear)]

@@ -23,8 +23,10 @@ from checks import (
 
 import maxpo_lab as ml
 from maxpo_lab import rules
-from maxpo_lab.core import states
 from maxpo_lab.moments import exact as moments_module
+from maxpo_lab.moments import states
+from maxpo_lab.moments.count_sums import sums_by_level
+from maxpo_lab.rules.samples import sample_groups
 
 MIB = 1 << 20
 
@@ -342,7 +344,7 @@ def test_why_counts_would_not_do_for_it() -> None:
     """The sums over counts, taken on sorted groups, give this unbiased rule a bias of some ten percent."""
     levels, total = POLICIES["three levels"].levels(), 0.0
     for block in states.count_blocks(4, levels.probabilities):
-        sums = block.sums(neighbour(levels.values[block.level], 1), 3)
+        sums = sums_by_level(block.level, neighbour(levels.values[block.level], 1), 3)
         total = total + block.probability @ sums @ levels.mean_scores / 4
     gradient = ml.max_at_k_gradient(levels, 1)
     assert np.linalg.norm(total - gradient) > 0.1 * np.linalg.norm(gradient)
@@ -350,7 +352,7 @@ def test_why_counts_would_not_do_for_it() -> None:
 
 def test_equivariance_is_seen_at_every_group_size() -> None:
     for n in (3, 6, 40):  # of two, each is the other's neighbour
-        level = states.sample_groups(n, 3)
+        level = sample_groups(n, 3)
         rewards = np.array([0.0, 0.5, 1.0])[level]
         seen = rules.observe(neighbour, rewards, level, 1)
         assert not seen.equivariant
@@ -525,7 +527,7 @@ def test_memory_stays_bounded() -> None:
         tracemalloc.reset_peak()
         # At n = 16384 the whole sum takes a minute: the equivariance check and a few blocks of it.
         n, rule = 16384, ml.get_estimator("maxpo")
-        level = states.sample_groups(n, 2)
+        level = sample_groups(n, 2)
         assert rules.observe(rule, levels.values[level], level, 8).equivariant
         for block in islice(states.count_blocks(n, levels.probabilities), 4):
             rules.evaluate(rule, levels.values[block.level], 8)

@@ -13,7 +13,6 @@ import pytest
 
 import maxpo_lab as ml
 from maxpo_lab import rules, theory
-from maxpo_lab.core import states
 from maxpo_lab.rules.errors import (
     BadShapeError,
     CoupledRowsError,
@@ -22,6 +21,7 @@ from maxpo_lab.rules.errors import (
     RandomRuleError,
     StatefulRuleError,
 )
+from maxpo_lab.rules.samples import sample_groups
 
 torch = pytest.importorskip("torch")
 
@@ -264,6 +264,7 @@ NO_CONSUMERS = {
     "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
     "maxpo_lab.theory.lift": "a lift",
     "analysis.studies.learning.setting.Setting.train": "hands its arms to the trainer",
+    "maxpo_lab.rules.answers.checked": "a lift: the call behind advantages",
     "maxpo_lab.rules.calling.describe": "calls nothing",
     "maxpo_lab.rules.calling.resolve": "calls nothing",
     "maxpo_lab.rules.calling.evaluate": "one call, of what was admitted",
@@ -279,6 +280,7 @@ NO_CONSUMERS = {
 #: Modules that call a rule and do not admit it.
 CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/rules/behaviour.py": "admission itself",
+    "maxpo_lab/rules/answers.py": "on behalf of advantages",
     "maxpo_lab/rules/calling.py": "on behalf of admission",
     "maxpo_lab/core/precision.py": "on behalf of admission: in which type a rule computes",
     "maxpo_lab/theory.py": "lift",
@@ -428,7 +430,7 @@ def test_the_catalogue_passes_unasked_and_deserves_it(name: str, monkeypatch: py
         # Asked all the same, as a callable: 0/1 and graded rewards where it is defined on them.
         rules.admit(rule.__call__, n, k, batch=500)
         values = np.array([0.0, 1.0]) if rule.domain == "binary" else np.array([0.0, 0.25, 0.5, 1.0])
-        level = states.sample_groups(n, len(values))
+        level = sample_groups(n, len(values))
         assert rules.observe(rule.__call__, values[level], level, k).equivariant
         monkeypatch.setattr(rules, "evaluate", None)
         assert rules.equivariance(rule, values[level], level, k).equivariant

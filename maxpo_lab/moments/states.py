@@ -9,8 +9,8 @@ from math import comb
 
 import numpy as np
 
-from .arrays import Float, Int
-from .binomial import binomial
+from ..core.arrays import Float, Int
+from ..core.binomial import binomial
 
 #: Entries (groups x n) evaluated at a time: 1 MiB an array of float64, so that an estimator that holds
 #: a dozen of them stays far below the promised 256 MiB and within the caches.
@@ -24,32 +24,10 @@ class Block:
     level: Int
     probability: Float
 
-    def sums(self, values: Float, size: int) -> Float:
-        """Sum of ``values`` (B, n) over the rollouts of each of ``size`` levels, shape (B, size)."""
-        rows = len(self.level)
-        cell = self.level + size * np.arange(rows)[:, None]
-        flat = np.bincount(cell.ravel(), weights=values.ravel(), minlength=rows * size)
-        return np.asarray(flat, dtype=np.float64).reshape(rows, size)
-
 
 def number_of_counts(n: int, levels: int) -> int:
     """``C(n+L-1, L-1)``: the ways in which n rollouts spread over L levels."""
     return comb(n + levels - 1, levels - 1)
-
-
-def sample_groups(n: int, size: int) -> Int:
-    """Level indices (B, n) of some groups, each sorted: every count state where they are few.
-
-    Otherwise at most 256 groups (fewer where n is large, 2 at the least) whose level
-    frequencies are uniform on the simplex, with a fixed seed.
-    """
-    rows = int(np.clip(BLOCK_ENTRIES // n, 2, 256))
-    if number_of_counts(n, size) <= rows:
-        even = np.full(size, 1.0 / size)
-        return np.concatenate([block.level for block in count_blocks(n, even)])
-    rng = np.random.default_rng(0)
-    share = np.cumsum(rng.dirichlet(np.ones(size), rows), axis=1)[:, :-1]
-    return np.sort((rng.random((rows, n, 1)) > share[:, None, :]).sum(axis=-1), axis=1)
 
 
 def counts(n: int, size: int) -> Int:

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from checks import EPS
 
-from maxpo_lab.core import states
+from maxpo_lab.moments import states
+from maxpo_lab.moments.count_sums import sums_by_level
+from maxpo_lab.rules.samples import sample_groups
 
 CASES = [
     (1, [1.0]),
@@ -116,17 +118,20 @@ def test_arrangements(n: int, size: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_sums_over_the_levels_of_a_block() -> None:
     block = states.Block(np.array([[0, 0, 2], [1, 2, 2]]), np.array([0.5, 0.5]))
-    assert block.sums(np.array([[1.0, 2, 3], [4, 5, 6]]), 3).tolist() == [[3, 0, 3], [0, 4, 11]]
+    assert sums_by_level(block.level, np.array([[1.0, 2, 3], [4, 5, 6]]), 3).tolist() == [
+        [3, 0, 3],
+        [0, 4, 11],
+    ]
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 1), (3, 2), (5, 4), (100, 3), (5000, 2), (40000, 3)])
 def test_sample_groups(n: int, size: int) -> None:
-    level = states.sample_groups(n, size)
+    level = sample_groups(n, size)
     assert 1 <= len(level) <= 256
     assert level.shape[1] == n
     assert level.min() >= 0
     assert level.max() < size
     assert (np.diff(level, axis=1) >= 0).all()
-    np.testing.assert_array_equal(level, states.sample_groups(n, size))
+    np.testing.assert_array_equal(level, sample_groups(n, size))
     if states.number_of_counts(n, size) <= 256 and n <= 512:
         assert len(set(map(tuple, level.tolist()))) == states.number_of_counts(n, size)

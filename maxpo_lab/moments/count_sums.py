@@ -1,0 +1,87 @@
+"""Running moments of a rule over weighted states."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.arrays import Float, Int
+from ..policies.levels import RewardLevels
+from . import states
+
+
+class CountSums:
+    """Running moments of ``x = sum_l T_l G_l`` and of the advantages, over weighted states.
+
+    All gradients lie in the span of the mean scores, so x is kept in an orthonormal basis of it: at most
+    L numbers, whatever d. Mean and co-moments are updated block by block with Chan's rule, so the
+    variance is a sum of squares of deviations, never a difference of large moments.
+    """
+
+    def __init__(self, levels: RewardLevels, n: int, *, by_counts: bool) -> None:
+        self.size, self.n = len(levels.values), n
+        self.basis, self.coordinates = levels.span()
+        self.weight = 0.0
+        self.mean = np.zeros(self.coordinates.shape[1])
+        self.comoment = np.zeros((len(self.mean), len(self.mean)))
+        self.squares = np.zeros(self.size)
+        self.sum_square = self.sum_max = 0.0
+        self.states = 0
+        self._largest: list[Float] = []
+        self._chance: list[Float] = []
+        self._per_count: dict[tuple[int, ...], Float] | None = {} if by_counts else None
+
+    def add(self, block: states.Block, advantages: Float) -> None:
+        """Take in a block of states and the rule's advantages (B, n) on them."""
+        chance = block.probability
+        x = sums_by_level(block.level, advantages, self.size) @ self.coordinates
+        self.squares += chance @ sums_by_level(block.level, advantages**2, self.size)
+        total = advantages.sum(axis=1)
+        self.sum_square += float(chance @ total**2)
+        self.sum_max = max(self.sum_max, float(np.abs(total).max()))
+        self._largest.append(np.abs(advantages).max(axis=1))
+        self._chance.append(chance)
+        self.states += len(chance)
+        if self._per_count is not None:
+            self._add_per_count(block, x, self._per_count)
+        self._merge(chance, x)
+
+    def _merge(self, chance: Float, x: Float) -> None:
+        weight = float(chance.sum())
+        if not weight:
+            return
+        mean = chance @ x / weight
+        deviation = x - mean
+        merged = self.weight + weight
+        step = mean - self.mean
+        self.comoment += (chance[:, None] * deviation).T @ deviation
+        self.comoment += np.outer(step, step) * (self.weight * weight / merged)
+        self.mean += step * (weight / merged)
+        self.weight = merged
+
+    def _add_per_count(self, block: states.Block, x: Float, per_count: dict[tuple[int, ...], Float]) -> None:
+        counts, inverse = np.unique(np.sort(block.level, axis=1), axis=0, return_inverse=True)
+        weighted = np.column_stack([block.probability, block.probability[:, None] * x])
+        for index, key in enumerate(map(tuple, counts.tolist())):
+            part = weighted[inverse.ravel() == index].sum(axis=0)
+            per_count[key] = per_count.get(key, 0.0) + part
+
+    def between_counts(self) -> float:
+        """Trace of the covariance of E[x | counts]."""
+        if self._per_count is None:
+            return float(np.trace(self.comoment))
+        rows = np.stack([row for row in self._per_count.values() if row[0]])
+        deviation = rows[:, 1:] / rows[:, :1] - self.mean
+        return float(rows[:, 0] @ np.sum(deviation**2, axis=1))
+
+    def dead_probability(self, threshold: float) -> float:
+        """Chance of a group whose largest |A| is at most the threshold."""
+        dead = np.concatenate(self._largest) <= threshold
+        return float(np.concatenate(self._chance)[dead].sum())
+
+
+def sums_by_level(level: Int, values: Float, size: int) -> Float:
+    """Sum of ``values`` (B, n) over the rollouts of each of ``size`` levels, (B, size)."""
+    rows = len(level)
+    cell = level + size * np.arange(rows)[:, None]
+    flat = np.bincount(cell.ravel(), weights=values.ravel(), minlength=rows * size)
+    return np.asarray(flat, dtype=np.float64).reshape(rows, size)

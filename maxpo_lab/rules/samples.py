@@ -1,0 +1,27 @@
+"""Groups that a rule is tried on, where not all that there are can be."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+from math import comb
+
+import numpy as np
+
+from ..core.arrays import Int
+
+#: Entries (groups x n) of a sample at most.
+_ENTRIES = 1 << 17
+
+
+def sample_groups(n: int, size: int) -> Int:
+    """Level indices (B, n) of some groups, each sorted: every multiset of ``size`` levels where they are few.
+
+    Otherwise at most 256 groups (fewer where n is large, 2 at the least) whose level
+    frequencies are uniform on the simplex, with a fixed seed.
+    """
+    rows = int(np.clip(_ENTRIES // n, 2, 256))
+    if comb(n + size - 1, size - 1) <= rows:
+        return np.array([*combinations_with_replacement(range(size), n)][::-1], dtype=np.intp)
+    rng = np.random.default_rng(0)
+    share = np.cumsum(rng.dirichlet(np.ones(size), rows), axis=1)[:, :-1]
+    return np.sort((rng.random((rows, n, 1)) > share[:, None, :]).sum(axis=-1), axis=1)
