@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from .core.ragged import GroupIdError
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
 from .evaluation import value_estimate
 from .moments import (
@@ -36,6 +37,7 @@ __all__ = [
     "BatchMoments",
     "Claims",
     "Estimator",
+    "GroupIdError",
     "Laws",
     "Moments",
     "RankLinear",

@@ -67,7 +67,7 @@ def advantages(
         Rewards that are not finite real numbers, a bad k, id or policy, an unknown name, or a group on
         which the rule is not defined; the message names a valid choice. A callable that returns another
         shape, anything but real numbers, or a NaN or an infinity.
-    ragged.GroupIdError
+    GroupIdError
         A missing id, or ids of two kinds; ``row`` says where.
 
     Notes

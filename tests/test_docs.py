@@ -118,7 +118,7 @@ def needing(needs: str) -> list[Any]:
 
 
 @pytest.mark.integration
-@pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|test_)")
+@pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|tests)")
 @pytest.mark.parametrize("code", needing("trl"))
 def test_code_that_needs_trl_runs(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")

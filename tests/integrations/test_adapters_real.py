@@ -19,7 +19,7 @@ import maxpo_lab as ml
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(find_spec("skyrl") is None, reason="SkyRL is not here: make test-integrations"),
-    pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|test_)"),  # SkyRL's own
+    pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|tests)"),  # SkyRL's own
 ]
 ADAPTER = Path(__file__).parents[2] / "examples" / "adapters" / "skyrl.py"
 

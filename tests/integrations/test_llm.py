@@ -12,7 +12,7 @@ from rich.console import Console
 # Warnings of this project stay errors; TRL gives some through how it calls what it depends on.
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|envs|analysis|test_)"),
+    pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|envs|analysis|tests)"),
 ]
 pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")
 

@@ -14,7 +14,7 @@ import pytest
 import maxpo_lab as ml
 
 # Warnings of this project stay errors; TRL gives some through how it calls what it depends on.
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|test_)")]
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|tests)")]
 trl = pytest.importorskip("trl", reason="TRL is not here: make setup")
 import torch  # noqa: E402 - it comes with TRL
 from tiny_trl import N, Recording, Rewards, tiny_trainer  # noqa: E402

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import pytest
 import maxpo_lab as ml
 
 # Warnings of this project stay errors; TRL gives some through how it calls what it depends on.
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|test_)")]
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|tests)")]
 trl = pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")
 import torch  # noqa: E402 - it comes with TRL
 from tiny_trl import (  # noqa: E402
@@ -555,8 +556,14 @@ def in_one_process(folder: Path) -> None:
 
 def test_a_group_split_over_two_processes(tmp_path: Path) -> None:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    helpers = {"PYTHONPATH": os.pathsep.join(sys.path)}  # tests/witnesses, which pytest put there
     done = subprocess.run(
-        [*launch, __file__, str(tmp_path)], capture_output=True, text=True, check=False, timeout=120
+        [*launch, __file__, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=os.environ | helpers,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))

@@ -224,10 +224,10 @@ def test_ids_reach_the_rule_as_they_are() -> None:
     """NumPy would write 1 as "1" in one array of both, and forget which ids a mask hides."""
     batch = ragged()
     rows = len(batch.uid)
-    with pytest.raises(ml.ragged.GroupIdError, match=r"group_ids\[1\] is '1', text, and group_ids\[0\] is 1"):
+    with pytest.raises(ml.GroupIdError, match=r"group_ids\[1\] is '1', text, and group_ids\[0\] is 1"):
         called("maxpo", batch._replace(uid=[1, "1"] * (rows // 2)), struct(k=2))
     masked = np.ma.masked_array(np.zeros(rows, dtype=int), mask=np.arange(rows) == 3)
-    with pytest.raises(ml.ragged.GroupIdError, match=r"group_ids\[3\] is missing \(masked\)"):
+    with pytest.raises(ml.GroupIdError, match=r"group_ids\[3\] is missing \(masked\)"):
         called("maxpo", batch._replace(uid=masked), struct(k=2))
     as_list = batch._replace(uid=batch.uid.tolist())
     assert torch.equal(called("maxpo", as_list, struct(k=2)), called("maxpo", batch, struct(k=2)))
