@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from maxpo_lab.core.arguments import as_k, real_number, whole_number
-from maxpo_lab.core.arrays import Bool, Float
+from maxpo_lab.core.arrays import Bool, Float, Int64
 
 from ..base.specimen import Specimen, chosen_prompt
 from .gaussian_oracle import GaussianObjective
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import torch
 
     from .gaussian_sampling import GaussianSampler
-
-Int = npt.NDArray[np.int64]
 
 
 class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
@@ -119,7 +117,7 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
         return GaussianObjective(float(self._parameters(theta)[0]), self.sigma)
 
 
-class GaussianVectorEnv(VectorEnv[Int, Float, Any]):
+class GaussianVectorEnv(VectorEnv[Int64, Float, Any]):
     """Many episodes of one ``GaussianBandit`` at a time; one that has ended starts anew at its next step."""
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 - as Gymnasium's
@@ -136,14 +134,14 @@ class GaussianVectorEnv(VectorEnv[Int, Float, Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Int, dict[str, Any]]:
+    ) -> tuple[Int64, dict[str, Any]]:
         """Start all episodes."""
         super().reset(seed=seed)
         chosen_prompt(self.specimen, options)
         self._over = False
         return self._observation(), self._started()
 
-    def step(self, actions: Float) -> tuple[Int, Float, Bool, Bool, dict[str, Any]]:
+    def step(self, actions: Float) -> tuple[Int64, Float, Bool, Bool, dict[str, Any]]:
         """Play a number in every episode, (num_envs, 1), or start them anew: they all end together."""
         if self._over is None:
             raise RuntimeError("no episode has begun: call reset() before step()")
@@ -155,7 +153,7 @@ class GaussianVectorEnv(VectorEnv[Int, Float, Any]):
         info = {} if self._over else self._started()
         return self._observation(), rewards, ended, np.zeros(self.num_envs, dtype=bool), info
 
-    def _observation(self) -> Int:
+    def _observation(self) -> Int64:
         return np.zeros(self.num_envs, dtype=np.int64)
 
     def _started(self) -> dict[str, Any]:

@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab.core.arguments import whole_number
-from maxpo_lab.core.arrays import Float
+from maxpo_lab.core.arrays import Float, Int64
 
 from ..worlds.chain_sum import ChainSum
-
-Int = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +28,7 @@ class Questions:
     """
 
     task: ChainSum
-    chosen: Int
+    chosen: Int64
 
     @classmethod
     def split(cls, task: ChainSum, *, held_out: int, seed: int = 0) -> tuple[Self, Self]:
@@ -54,12 +52,12 @@ class Questions:
         return self.task.length
 
     @property
-    def prompt_tokens(self) -> Int:
+    def prompt_tokens(self) -> Int64:
         """The digits of each prompt, (prompts, digits)."""
         return np.asarray(self.task.prompt_tokens[self.chosen])
 
     @property
-    def right(self) -> Int:
+    def right(self) -> Int64:
         """The right chain and answer of each prompt, (prompts, length)."""
         sums = self.task.sums[self.chosen]
         return np.concatenate([sums, sums[:, -1:]], axis=1)

@@ -12,7 +12,7 @@ import torch
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
 from maxpo_lab.core.arguments import as_k, whole_number
-from maxpo_lab.core.arrays import Float
+from maxpo_lab.core.arrays import Float, Int64
 from maxpo_lab.policies.checks import CovarianceForm
 
 from ..base.specimen import ExactSpecimen
@@ -21,8 +21,6 @@ from .autograd_scores import BLOCK, AutogradScores
 from .next_token import NextToken
 from .sequence_sampler import SequenceSampler
 from .sequence_task import SequenceTask, read_first, verified
-
-Int = npt.NDArray[np.int64]
 
 #: Outputs of a prompt that are enumerated at most, unless told otherwise.
 MAX_OUTPUTS = 100_000
@@ -167,7 +165,7 @@ class SequencePolicy(ExactSpecimen):
         point = torch.tensor(self._parameters(theta), device=policy.device)
         return SequenceSampler(policy, point, self.task, chosen)
 
-    def outputs(self) -> Int:
+    def outputs(self) -> Int64:
         """All outputs in lexicographic order, (V^T, T)."""
         return _words(self.task.vocabulary, self.task.length)
 
@@ -206,7 +204,7 @@ class SequencePolicy(ExactSpecimen):
             start += len(block)
         return total
 
-    def _scores(self, point: torch.Tensor, prompt: int, outputs: Int) -> AutogradScores:
+    def _scores(self, point: torch.Tensor, prompt: int, outputs: Int64) -> AutogradScores:
         """Scores of outputs (N, T), as groups of one."""
         tokens = torch.tensor(outputs[:, None], device=point.device)
         return self.policy.scores(point, self._context(prompt, len(outputs))[:, None], tokens)
@@ -235,7 +233,7 @@ def _make(name: str, task: SequenceTask, seed: int) -> torch.nn.Module:
     raise ValueError(f"network={name!r}: must be 'transformer', 'gru' or a torch module")
 
 
-def _words(vocabulary: int, length: int) -> Int:
+def _words(vocabulary: int, length: int) -> Int64:
     """All words of a length in lexicographic order, (V^length, length)."""
     number = np.arange(vocabulary**length)[:, None]
     return np.asarray(number // vocabulary ** np.arange(length)[::-1] % vocabulary, dtype=np.int64)

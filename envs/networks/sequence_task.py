@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from maxpo_lab.core.arrays import Float
-
-Int = npt.NDArray[np.int64]
+from maxpo_lab.core.arrays import Float, Int64
 
 
 class SequenceTask(Protocol):
@@ -24,14 +21,14 @@ class SequenceTask(Protocol):
     @property
     def length(self) -> int: ...  # noqa: D102
     @property
-    def prompt_tokens(self) -> Int: ...  # noqa: D102
+    def prompt_tokens(self) -> Int64: ...  # noqa: D102
 
-    def verify(self, prompt: int, tokens: Int, /) -> Float:
+    def verify(self, prompt: int, tokens: Int64, /) -> Float:
         """Rewards (N,) of the outputs ``tokens`` (N, T) to a prompt."""
         ...
 
 
-def read_first(task: SequenceTask) -> Int:
+def read_first(task: SequenceTask) -> Int64:
     """What a network reads before it writes, (prompts, C): the prompts, checked, or the start token."""
     prompts = np.asarray(task.prompt_tokens)
     if prompts.ndim != 2 or prompts.dtype.kind not in "iu" or not len(prompts):
@@ -46,7 +43,7 @@ def read_first(task: SequenceTask) -> Int:
     return prompts.astype(np.int64)
 
 
-def verified(task: SequenceTask, prompt: int, tokens: Int) -> Float:
+def verified(task: SequenceTask, prompt: int, tokens: Int64) -> Float:
     """The task's rewards of outputs (N, T), checked to be finite and one an output."""
     rewards = np.asarray(task.verify(prompt, tokens), dtype=np.float64)
     if rewards.shape != (len(tokens),) or not np.isfinite(rewards).all():

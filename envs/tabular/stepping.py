@@ -11,14 +11,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from maxpo_lab.core.arguments import whole_number
-from maxpo_lab.core.arrays import Bool, Float
+from maxpo_lab.core.arrays import Bool, Float, Int64
 from maxpo_lab.core.precision import as_real
 
 from ..base.specimen import chosen_prompt
 from .mdp import TabularMDP
 from .specimen import TabularSpecimen
-
-Int = npt.NDArray[np.int64]
 
 
 class TabularEnv(gymnasium.Env[np.int64, np.int64], TabularSpecimen):
@@ -85,7 +83,7 @@ class TabularEnv(gymnasium.Env[np.int64, np.int64], TabularSpecimen):
         return int(self._walk.state[0])
 
 
-class TabularVectorEnv(VectorEnv[Int, Int, npt.NDArray[Any]]):
+class TabularVectorEnv(VectorEnv[Int64, Int64, npt.NDArray[Any]]):
     """Many episodes of one specimen at a time; one that has ended starts anew at its next step.
 
     ``info["prompt"]`` (num_envs,) holds the prompts of those that start, which ``info["_prompt"]`` marks; a
@@ -121,14 +119,14 @@ class TabularVectorEnv(VectorEnv[Int, Int, npt.NDArray[Any]]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Int, dict[str, Any]]:
+    ) -> tuple[Int64, dict[str, Any]]:
         """Start all episodes, of ``options["prompt"]`` where that is given."""
         super().reset(seed=seed)
         everyone = np.ones(self.num_envs, dtype=bool)
         prompt = self._walk.start(self.np_random, everyone, chosen_prompt(self.specimen, options))
         return self._walk.observation, {"prompt": prompt, "_prompt": everyone}
 
-    def step(self, actions: Int) -> tuple[Int, Float, Bool, Bool, dict[str, Any]]:
+    def step(self, actions: Int64) -> tuple[Int64, Float, Bool, Bool, dict[str, Any]]:
         """Act once in every episode; the action of one that ended at the last step starts it anew."""
         actions = np.asarray(actions)
         if not self.action_space.contains(actions):
@@ -166,11 +164,11 @@ class Walk:
         self._upto = row + np.minimum(before[1:] - before[self._begin[row]], 1.0)
 
     @property
-    def observation(self) -> Int:
+    def observation(self) -> Int64:
         """What the policy sees of each episode."""
         return self.mdp.observation[self.state].astype(np.int64)
 
-    def start(self, rng: np.random.Generator, which: Bool, prompt: int | None) -> Int:
+    def start(self, rng: np.random.Generator, which: Bool, prompt: int | None) -> Int64:
         """Start these episodes; their prompts."""
         count = int(which.sum())
         starts = self.mdp.starts
@@ -184,7 +182,7 @@ class Walk:
         self.unstarted = False
         return chosen
 
-    def advance(self, rng: np.random.Generator, action: Int) -> tuple[Float, Bool, Bool]:
+    def advance(self, rng: np.random.Generator, action: Int64) -> tuple[Float, Bool, Bool]:
         """One step of every episode that is not over: rewards, terminated, truncated."""
         row = self.state * self.mdp.actions + action
         place = np.searchsorted(self._upto, row + rng.random(len(row)), side="right")

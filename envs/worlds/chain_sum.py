@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab.core.arguments import real_number, whole_number
-from maxpo_lab.core.arrays import Float
+from maxpo_lab.core.arrays import Float, Int64
 
 from ..tabular.mdp import TabularMDP
 from ..tabular.stepping import TabularEnv
 from .words import as_words, draw_words
-
-Int = npt.NDArray[np.int64]
 
 #: Rewards that are equal in real numbers, of an answer and of right steps, must be equal in floats.
 _DECIMALS = 12
@@ -93,7 +91,7 @@ class ChainSum(TabularEnv):
         self.prompt_tokens = chosen_prompts(prompts, self.digits, self.base, seed)
         self.prompt_tokens.setflags(write=False)
         #: The right chain of each prompt, (prompts, digits); the answer is its last step.
-        self.sums: Int = np.cumsum(self.prompt_tokens, axis=1) % self.base
+        self.sums: Int64 = np.cumsum(self.prompt_tokens, axis=1) % self.base
         self.sums.setflags(write=False)
         self.seen = observations(self.base, self.digits)
         self.seen.setflags(write=False)
@@ -122,10 +120,10 @@ class ChainSum(TabularEnv):
         kept = digits + 1 if self.credit else 1 + flag
         own = 1 + digits * base * kept  # states of a prompt
 
-        def state(prompt: Int, step: Int | int, token: Int, right: Int) -> Int:
+        def state(prompt: Int64, step: Int64 | int, token: Int64, right: Int64) -> Int64:
             return np.asarray(prompt * own + 1 + ((step - 1) * base + token) * kept + right)
 
-        def after(right: Int, correct: npt.NDArray[np.bool_]) -> Int:
+        def after(right: Int64, correct: npt.NDArray[np.bool_]) -> Int64:
             if self.credit:
                 return np.asarray(right + correct)
             return np.asarray(right * correct if flag else right)
@@ -166,7 +164,7 @@ class ChainSum(TabularEnv):
             actions=base,
         )
 
-    def _seen_in_states(self, kept: int) -> Int:
+    def _seen_in_states(self, kept: int) -> Int64:
         """The observation of each state, (states,), in the order of ``_process``."""
         base, digits = self.base, self.digits
         prompt, step, token, _ = np.indices((len(self.prompt_tokens), digits, base, kept))
@@ -177,7 +175,7 @@ class ChainSum(TabularEnv):
         return np.asarray(np.column_stack([first, index.reshape(len(first), -1)]).ravel())
 
 
-def observations(base: int, digits: int) -> Int:
+def observations(base: int, digits: int) -> Int64:
     """Step, digit and token before it of each observation, -1 where there is none: (observations, 3)."""
     none, token = np.full(base, -1), np.arange(base)
     step, digit, before = (index.ravel() for index in np.indices((digits - 1, base, base)))
@@ -190,7 +188,7 @@ def observations(base: int, digits: int) -> Int:
     )
 
 
-def chosen_prompts(prompts: int | None, digits: int, base: int, seed: int | None) -> Int:
+def chosen_prompts(prompts: int | None, digits: int, base: int, seed: int | None) -> Int64:
     """The prompts (prompts, digits) in lexicographic order: as many as asked for, drawn, or all; checked."""
     if prompts is None:
         if seed is not None:

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab.core.arguments import whole_number
-from maxpo_lab.core.arrays import Float
+from maxpo_lab.core.arrays import Float, Int64
 
 from ..tabular.mdp import TabularMDP
 from ..tabular.stepping import TabularEnv
 from .words import as_words, draw_words
 
-Int = npt.NDArray[np.int64]
 Node = tuple[int, ...] | float
 
 
@@ -64,7 +63,7 @@ class CombinationLock(TabularEnv):
         self,
         length: int = 4,
         choices: int = 4,
-        codes: int | Sequence[Sequence[int]] | Int = 1,
+        codes: int | Sequence[Sequence[int]] | Int64 = 1,
         credit: Literal["none", "prefix"] = "none",
         seed: int | None = None,
         render_mode: str | None = None,
@@ -79,7 +78,7 @@ class CombinationLock(TabularEnv):
         self.codes = accepted_codes(codes, self.length, self.vocabulary, seed)
         self.codes.setflags(write=False)
         self.credit = credit
-        self.prompt_tokens: Int = np.zeros((1, 0), dtype=np.int64)
+        self.prompt_tokens: Int64 = np.zeros((1, 0), dtype=np.int64)
         #: Reward of a word that is right up to its first j choices, j = 0 to length.
         self._worth = np.zeros(self.length + 1)
         if credit == "prefix":
@@ -99,8 +98,8 @@ class CombinationLock(TabularEnv):
 
 
 def accepted_codes(
-    codes: int | Sequence[Sequence[int]] | Int, length: int, choices: int, seed: int | None
-) -> Int:
+    codes: int | Sequence[Sequence[int]] | Int64, length: int, choices: int, seed: int | None
+) -> Int64:
     """The codes of a lock in lexicographic order, (codes, length): drawn, or as given; checked."""
     words = choices**length
     if isinstance(codes, (int, np.integer)):
@@ -130,7 +129,7 @@ def accepted_codes(
     return distinct
 
 
-def _lock(codes: Int, choices: int, worth: Float) -> TabularMDP:
+def _lock(codes: Int64, choices: int, worth: Float) -> TabularMDP:
     """The process of a lock; ``worth`` (length + 1,) of each number of first choices that are right.
 
     A state is a wheel with the beginning of a code, or with what a word that has gone wrong will be worth.

@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab.core.arguments import whole_number
+from maxpo_lab.core.arrays import Int64
 
-Int = npt.NDArray[np.int64]
 
-
-def draw_words(count: int, length: int, vocabulary: int, seed: int | None) -> Int:
+def draw_words(count: int, length: int, vocabulary: int, seed: int | None) -> Int64:
     """``count`` distinct words, all alike likely, in lexicographic order: (count, length).
 
     ``seed``: of the draw, 0 where None. Raises ValueError for a seed below 0.
@@ -26,7 +25,7 @@ def draw_words(count: int, length: int, vocabulary: int, seed: int | None) -> In
     return np.array(sorted(list(words)[:count]), dtype=np.int64)
 
 
-def as_words(words: npt.ArrayLike, length: int, vocabulary: int, name: str) -> Int:
+def as_words(words: npt.ArrayLike, length: int, vocabulary: int, name: str) -> Int64:
     """Words (N, length) as int64, checked to be of the length and of tokens 0 to ``vocabulary - 1``."""
     try:
         array = np.asarray(words)

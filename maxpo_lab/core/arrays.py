@@ -14,6 +14,7 @@ Namespace = Any
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
+Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
 #: Distance from 1 to the next number in float64.

@@ -28,11 +28,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.arrays import Float
+from ..core.arrays import EPS, Float
 from ..policies.levels import RewardLevels
 
 #: Rounding of a sum of terms, compared with the sum of their sizes.
-ROUNDING = 64 * float(np.finfo(np.float64).eps)
+ROUNDING = 64 * EPS
 #: An angle in radians that is none, whatever the resolution.
 STRAIGHT = 1e-6
 

@@ -9,11 +9,8 @@ from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from ..core.arrays import Float
-
-Int = npt.NDArray[np.int64]
+from ..core.arrays import Float, Int64
 
 #: Bins of a ``largest``: 0, then one for each binary exponent of a positive float64.
 BINS = 2100
@@ -75,14 +72,14 @@ class Average:
         return type(self)(weight, self.value + (other.value - self.value) * share)
 
 
-def exponents(values: Float) -> Int:
+def exponents(values: Float) -> Int64:
     """Histogram (R, BINS) of non-negative values (R, count) by binary exponent, 0 in a bin of its own."""
     rules = len(values)
     bins = np.where(values > 0, np.frexp(values)[1] - _SMALLEST, 0) + BINS * np.arange(rules)[:, None]
     return np.bincount(bins.ravel(), minlength=rules * BINS).reshape(rules, BINS)
 
 
-def at_most(histogram: Int, threshold: Float) -> Int:
+def at_most(histogram: Int64, threshold: Float) -> Int64:
     """How many values (R,) of a histogram (R, BINS) are at most the threshold (R,) down to a power of 2."""
     last = np.where(threshold > 0, np.frexp(threshold)[1] - 1 - _SMALLEST, 0)
     return np.asarray(np.where(np.arange(BINS) <= last[:, None], histogram, 0).sum(axis=1))
@@ -123,7 +120,7 @@ class Accumulator:
     scalars: Comoments
     pull: Average
     spread: Average
-    largest: Int
+    largest: Int64
     sum_max: Float
 
     @property

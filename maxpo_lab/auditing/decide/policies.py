@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ... import rules
-from ...core.arrays import Float
+from ...core.arrays import EPS, Float
 from ...estimators import get_estimator
 from ...moments import Moments, exact_moments, variance_floor
 from ...moments.against_gradient import straight
@@ -66,7 +66,7 @@ def under_policies(
         for difficulty, success in SUCCESS.items():
             levels = reference_policy(success, answers, values)
             moments = exact_moments(rule, levels, n=n, k=k, target=target)
-            resolution = moments.bias_resolution * eps / float(np.finfo(np.float64).eps)
+            resolution = moments.bias_resolution * eps / EPS
             noise = _noise(moments, resolution)
             maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, target.maximum_of)
             found.append(
