@@ -44,7 +44,7 @@ def log_study(
 ) -> Tracked:
     """Log the rows, figures and manifest of a finished study as one run of the W&B project maxpo-lab.
 
-    Learning curves go to runs of their own, one a contestant and seed group, in the study's group.
+    Learning curves go to runs of their own, one per contestant and seed group, in the study's group.
 
     No other W&B run may be active in this process.
 

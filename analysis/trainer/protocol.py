@@ -41,7 +41,7 @@ class Spread:
 
 
 class Uniforms:
-    """Uniform numbers in [0, 1), a stream a seed, the same for every arm.
+    """Uniform numbers in [0, 1), one stream per seed, the same for every arm.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def train(
     Raises
     ------
     ValueError
-        No arms, no seeds or two equal ones; points out of order or range, or ``keep`` beside them; a rule
+        No arms, no seeds or two equal ones; points out of order or range, or ``keep`` not among them; a rule
         that is not defined at n and its K, or on the world's rewards, with the reason; one that is random,
         remembers earlier calls, or couples groups, and with them seeds and arms.
     """
@@ -150,7 +150,7 @@ class _Ascent:
         }
 
     def gradient(self, theta: torch.Tensor, step: int) -> torch.Tensor:
-        """One gradient a policy, (arms, seeds, d)."""
+        """One gradient per policy, (arms, seeds, d)."""
         gradient = torch.empty_like(theta)
         if self.sampled:
             whole = len(self.sampled) == len(self.arms)

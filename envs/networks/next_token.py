@@ -77,7 +77,7 @@ class NextToken:
     def write(
         self, theta: torch.Tensor, contexts: torch.Tensor, *, generator: torch.Generator
     ) -> torch.Tensor:
-        """One output for each context, (B, C) to tokens (B, T), by inversion, one uniform number a token."""
+        """One output for each context, (B, C) to tokens (B, T), by inversion, a uniform number per token."""
         shape = (len(contexts), self.length)
         uniform = torch.rand(shape, dtype=torch.float64, device=self.device, generator=generator)
         rows = self.rows(theta)

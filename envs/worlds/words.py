@@ -13,7 +13,7 @@ Int = npt.NDArray[np.int64]
 def draw_words(count: int, length: int, vocabulary: int, seed: int | None) -> Int:
     """``count`` distinct words, all alike likely, in lexicographic order: (count, length).
 
-    ``seed``: of the draw, 0 where None. Raises ValueError for a seed below 0.
+    ``seed`` is that of the draw, 0 where None. Raises ValueError for a seed below 0.
     """
     seed = 0 if seed is None else whole_number(seed, "seed")
     if seed < 0:

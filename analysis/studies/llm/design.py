@@ -22,7 +22,7 @@ ROLLOUTS = 32
 GRPO = "grpo:eps=1e-4,ddof=1"
 REFERENCE = "pkpo-loo1"
 RULES = (GRPO, REFERENCE, "predictive", "maxpo")
-#: The step size of Adam that all rules are compared at, and those tried beside it.
+#: The step size of Adam that all rules are compared at, and those tried besides.
 SHARED, OTHERS = 3e-4, (1e-4, 1e-3)
 #: Steps over which the step size rises from 0: Adam's first ones have nothing to average.
 WARM_UP = 10
