@@ -143,7 +143,7 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
 
 
 def _save_png(figure: Figure, path: Path) -> None:
-    """As PNG of at most 256 colours: a third of the size, and nothing a reader could see."""
+    """Save as PNG of at most 256 colours: a third of the size, with no loss that a reader could see."""
     full = BytesIO()
     figure.savefig(full, format="png", metadata={"Software": None})
     with Image.open(full) as picture:

@@ -95,7 +95,7 @@ def _ray_cluster(workers: int | None) -> Iterator[Any]:
 
 
 def _check_ray_answers(address: str) -> None:
-    """ConnectionError where nothing listens at ``[ray://]host:port``; Ray itself would try for minutes."""
+    """ConnectionError where nothing listens at ``[ray://]host:port``; Ray itself would go on trying."""
     host, _, port = address.rpartition("/")[2].partition(":")
     if not port.isdecimal():
         return

@@ -141,7 +141,7 @@ class _Ascent:
         self.world, self.arms, self.n, self.groups, self.uniforms = world, arms, n, groups, uniforms
         self.exact = [i for i, arm in enumerate(arms) if arm.rule == EXACT]
         self.sampled = [i for i, arm in enumerate(arms) if arm.rule != EXACT]
-        # Of all phases before the first step: a rule is refused before anything is trained.
+        # The rules of all phases, before the first step: one is refused before anything is trained.
         starts = {first for arm in arms for first in arm.schedule.starts}
         values, batch = world.values.numpy(), groups * uniforms.seeds
         self._rules = {

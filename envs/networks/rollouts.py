@@ -157,7 +157,7 @@ class RolloutSampler:
         return gymnasium.make_vec(self.env_id, num_envs=copies, **self.settings)
 
     def _check(self, env: VectorEnv[Any, Any, Any]) -> None:
-        """That the environment and the policy are of the kinds that are handled, and fit each other."""
+        """Refuse an environment or a policy of a kind that is not handled, and two that do not fit."""
         seen, acts = env.single_observation_space, env.single_action_space
         if not isinstance(acts, Discrete):
             raise TypeError(f"{self.env_id} has actions {acts}: a policy of logits needs Discrete actions")

@@ -49,7 +49,8 @@ def check_step(
     Parameters
     ----------
     env
-        The environment, with its wrappers. Of several prompts its reset says in ``info["prompt"]`` which one.
+        The environment, with its wrappers. Where there are several prompts its reset says which one in
+        ``info["prompt"]``.
     mdp
         What it is said to be. To be put into a state of it, its states must be its observations, or copies
         of these with another hidden state, which ``s`` leaves alone: ``h * observations + o`` is seen as o.

@@ -39,7 +39,7 @@ RULES = (
     "pkpo-mean-centered",
     "rloo-reweighted",
 )
-#: A network costs a hundred tabular policies: its cell has fewer rules.
+#: A network costs far more than a table of logits: its cell has fewer rules.
 NETWORK_RULES = ("rloo", "grpo", "maxrl", "pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo")
 SMOKE_RULES = ("maxrl", "pkpo-s", "pkpo-loo1", "maxpo")
 ANNEALED_RULES = ("pkpo-loo", "maxpo")

@@ -13,7 +13,7 @@ BASE, DIGITS = 5, 4
 #: Prompts that no model is trained on, of 625; the start is chosen and every curve evaluated on them.
 HELD_OUT = 48
 K, N = 4, 16
-#: Prompts of a step, a group each.
+#: Prompts per step, one group each.
 GROUPS = 16
 #: Rollouts of a held-out prompt that check the last evaluation.
 ROLLOUTS = 32
