@@ -63,7 +63,7 @@ def run(
     studies: Studies = None,
     preset: Annotated[Preset, typer.Option(help="How much to compute.")] = "standard",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Cells measured at once. Default: one a core, or a Ray CPU.")
+        int | None, typer.Option(min=1, help="Cells measured at once. Default: one per core, or per Ray CPU.")
     ] = None,
     engine: Annotated[
         Engine, typer.Option(help="Processes of this machine, or the Ray cluster at RAY_ADDRESS.")

@@ -1,4 +1,4 @@
-"""The specimens: policies whose objective and its gradient are known, to hold every estimator against.
+"""The specimens: policies whose objective and its gradient are known, to hold every rule against.
 
 Importing this package registers, for ``gymnasium.make`` and ``gymnasium.make_vec``,
 

@@ -1,9 +1,9 @@
 """Which rule estimates the gradient of the best of K episodes, on an environment that has no exact oracle?
 
 CartPole-v1, at most 50 steps, a random policy of two layers: the reward of a rollout is the return of its
-episode, 8 to 50. Every rule of the catalogue that takes such rewards meets the same sampled groups, and every
-figure comes with its standard error. Variances compare between rules that are unbiased for one objective; the
-signal-to-noise ratio does not care about scale. Run it from the checkout, in under a minute on one core:
+episode, 8 to 50. Every rule of the catalogue that takes such rewards meets the same 2,000 sampled groups, and
+every quantity comes with its standard error. Variances compare between rules that are unbiased for one
+objective; the signal-to-noise ratio does not care about scale. Run it from the checkout:
 
     python -m examples.cartpole
 """
@@ -35,9 +35,9 @@ def sampler() -> RolloutSampler:
     return RolloutSampler("CartPole-v1", policy, horizon=50)
 
 
-def shown(figure: Estimate) -> str:
-    """A figure and its standard error, to two digits of the latter."""
-    return f"{figure.value:.4g} ± {figure.standard_error:.2g}"
+def shown(quantity: Estimate) -> str:
+    """A quantity and its standard error, to two digits of the latter."""
+    return f"{quantity.value:.4g} ± {quantity.standard_error:.2g}"
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 """Post-train a small language model with TRL on the rule of your choice, and see exactly what it gained.
 
-A random Qwen2 of 21,000 parameters learns running sums in base 5, four digits a prompt, from right chains,
+A random Qwen2 of 21,000 parameters learns running sums in base 5, four digits per prompt, from right chains,
 until one completion in twenty is right; then TRL's trainer takes over with MaxPO in place of GRPO's
 advantages. One completion of 3125 is right, so pass@1 is its probability and pass@K follows from it:
 nothing in the table is sampled.
-Nothing is downloaded. Needs TRL (pip install 'maxpo-lab[trl]'); run it from the checkout, in half a minute:
+Nothing is downloaded. Needs TRL (pip install 'maxpo-lab[trl]'); run it from the checkout:
 
     python -m examples.post_train
 """

@@ -44,7 +44,7 @@ class Subject:
 
 
 def _transformer() -> ExactSpecimen:
-    from envs.networks.sequence import SequencePolicy  # noqa: PLC0415 - torch takes a second to import
+    from envs.networks.sequence import SequencePolicy  # noqa: PLC0415 - torch is heavy to import
 
     return SequencePolicy(ChainSum(base=4, digits=2, prompts=1, verifier="chain"), "transformer")
 

@@ -1,6 +1,6 @@
 """Comparing training runs: interquartile means, probabilities of improvement and differences, with intervals.
 
-Scores come in strata, one a task, with the runs of a task in each. Only runs are resampled, inside their
+Scores come in strata, one per task, with the runs of a task in each. Only runs are resampled, inside their
 stratum: the tasks are the ones that were chosen, and the intervals are about other seeds. Source: Agarwal et
 al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, arXiv 2108.13264.
 """

@@ -1,6 +1,6 @@
 """The gallery: one picture of the specimens.
 
-Not a study: nothing is measured of an estimator. ``python -m analysis gallery`` writes it.
+Not a study: no rule is measured. ``python -m analysis gallery`` writes it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OF_K = dict(zip(VALUED_K, ("#9ecae8", "#0072b2", "#332288"), strict=True))
 
 
 def draw(shown: Scene) -> Figure:
-    """The picture, one panel a specimen."""
+    """The picture, one panel per specimen."""
     figure, axes = style.subplots(2, 3, figsize=(style.PAGE, 4.55), height_ratios=(1.1, 1.0))
     draw_maze(axes[0, 0], shown)
     draw_lock(axes[0, 1], shown)

@@ -57,7 +57,7 @@ class Scene:
 
 
 def scene() -> Scene:
-    """Compute all that is shown. Takes some seconds."""
+    """Compute all that is shown."""
     maze = Maze(size=5, seed=1, loops=3, goals=(0.3, 1.0))
     found = part_trained(maze, 0.35)
     levels = maze.levels(found, covariances=None)

@@ -79,7 +79,7 @@ def is_there(study: str, results: Path) -> bool:
 
 
 def absent(results: Path, study: str = "") -> str:
-    """That the folder holds no finished run, of any study or of one, and the command that makes it."""
+    """The message that the folder holds no finished run, of any study or of one, and what makes it."""
     presets = {place(preset): preset for preset in get_args(Preset)}
     option = f"--preset {presets[results]}" if results in presets else f"--results {results}"
     command = " ".join(filter(None, ["python -m analysis run", study, option]))

@@ -1,4 +1,4 @@
-"""The look of every figure: one style, one colour an estimator, PNG and PDF."""
+"""The look of every figure: one style, one colour per estimator, PNG and PDF."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: One colour an estimator in all figures: Okabe and Ito's palette, safe for colour-blind readers, for the
+#: One colour per estimator in all figures: Okabe and Ito's palette, safe for colour-blind readers, for the
 #: rules most often drawn together, Tol's muted tones for the rest.
 COLOURS: Mapping[str, str] = {
     "reinforce": "#7f7f7f",
@@ -143,7 +143,7 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
 
 
 def _save_png(figure: Figure, path: Path) -> None:
-    """As PNG of at most 256 colours: a third of the size, and nothing a reader could see."""
+    """Save as PNG of at most 256 colours: a third of the size, with no loss that a reader could see."""
     full = BytesIO()
     figure.savefig(full, format="png", metadata={"Software": None})
     with Image.open(full) as picture:

@@ -44,7 +44,7 @@ def log_study(
 ) -> Tracked:
     """Log the rows, figures and manifest of a finished study as one run of the W&B project maxpo-lab.
 
-    Learning curves go to runs of their own, one a contestant and seed group, in the study's group.
+    Learning curves go to runs of their own, one per contestant and seed group, in the study's group.
 
     No other W&B run may be active in this process.
 
@@ -53,8 +53,8 @@ def log_study(
     study, preset
         Group and job type of the run, which is named ``<study>-<preset>``.
     rows
-        The table ``rows``, cell by cell, as Python scalars; a missing value (None, NaN) is null. Of a table
-        W&B shows 10 000 rows and drops the others in silence: more rows are tables of so many at most,
+        The table ``rows``, cell by cell, as Python scalars; a missing value (None, NaN) is null. W&B
+        shows 10 000 rows of a table and drops the others in silence: more rows are tables of so many at most,
         ``rows/1``, ``rows/2`` and so on, in order.
     figures
         PNG files, logged as ``figures/<name>``.

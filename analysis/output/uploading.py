@@ -18,7 +18,7 @@ def upload(run: Path, directory: Path) -> str:
     """Upload a run on disk and return its URL; an OSError says why that failed."""
     environment = defaults(directory) | {k: v for k, v in os.environ.items() if k not in OF_ONE_RUN}
     environment |= {"WANDB_DIR": str(directory), "WANDB_SILENT": "false"}
-    # Without this limit W&B retries without end and never says why; three attempts take 7 s.
+    # Without this limit W&B retries without end and never says why.
     environment["WANDB__GRAPHQL_RETRY_MAX"] = "2"
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments

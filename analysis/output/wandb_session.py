@@ -42,7 +42,7 @@ def defaults(directory: Path) -> dict[str, str]:
     return {
         "WANDB_DATA_DIR": str(directory / "wandb"),
         "WANDB_CACHE_DIR": str(directory / "wandb" / "cache"),
-        # Sent from offline runs too, and waited for at exit: 10 s and more where the server is silent.
+        # Sent from offline runs too, and waited for at exit, long where the server is silent.
         "WANDB_ERROR_REPORTING": "false",
     }
 
@@ -50,7 +50,7 @@ def defaults(directory: Path) -> dict[str, str]:
 @contextmanager
 def session(directory: Path) -> Iterator[Settings]:
     """W&B in this process, silent; yields the user's settings, and leaves nothing running."""
-    import wandb  # noqa: PLC0415 - takes a second
+    import wandb  # noqa: PLC0415 - heavy to import
 
     before = dict(os.environ)
     hidden = {name: before[name] for name in OF_ONE_RUN if name in before}

@@ -1,4 +1,4 @@
-"""What of a study is tracked step by step."""
+"""The part of a study that is tracked step by step."""
 
 from __future__ import annotations
 

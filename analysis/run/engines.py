@@ -1,4 +1,4 @@
-"""Where cells are measured: in this process, in processes beside it (loky), or on a Ray cluster."""
+"""Where cells are measured: in this process, in others of this machine (loky), or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Measuring = Callable[[str, Mapping[str, Any], dict[str, str], int | None], Itera
 def measure_locally(
     study: str, cells: Mapping[str, Any], made_from: dict[str, str], workers: int | None
 ) -> Iterator[tuple[str, str]]:
-    """Measure in ``workers`` processes of this machine (None: one a core); with 1, in this process."""
+    """Measure in ``workers`` processes of this machine (None: one per core); with 1, in this process."""
     start = {"initializer": worker.begin, "initargs": (os.getpid(),)}
     with (
         warnings.catch_warnings(),
         joblib.parallel_config(backend="loky", inner_max_num_threads=1, **start),
     ):
-        # One cell a batch: an interruption loses the cells in flight and no others.
+        # One cell per batch: an interruption loses the cells in flight and no others.
         parallel = joblib.Parallel(
             workers or joblib.cpu_count(), return_as="generator_unordered", batch_size=1
         )

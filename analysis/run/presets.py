@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal
 
-#: Seconds; what ``make reproduce`` runs; what the repository's results are of.
+#: The fewest cells; what ``make reproduce`` runs; what the repository's results are of.
 Preset = Literal["smoke", "standard", "paper"]

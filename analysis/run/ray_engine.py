@@ -22,7 +22,7 @@ _ROOT = Path(analysis.__path__[0]).resolve().parent
 def measure_on_ray(
     study: str, cells: Mapping[str, Any], made_from: dict[str, str], workers: int | None
 ) -> Iterator[tuple[str, str]]:
-    """Measure in ``workers`` processes of a Ray cluster (None: one a CPU).
+    """Measure in ``workers`` processes of a Ray cluster (None: one per CPU).
 
     The cluster is the one at RAY_ADDRESS, or one of this machine alone, started here. Ray's joblib backend is
     not used: it hands results over at the end alone, deals cells in turn whatever they take, and never
@@ -95,7 +95,7 @@ def _ray_cluster(workers: int | None) -> Iterator[Any]:
 
 
 def _check_ray_answers(address: str) -> None:
-    """ConnectionError where nothing listens at ``[ray://]host:port``; Ray itself would try for minutes."""
+    """ConnectionError where nothing listens at ``[ray://]host:port``; Ray itself would go on trying."""
     host, _, port = address.rpartition("/")[2].partition(":")
     if not port.isdecimal():
         return

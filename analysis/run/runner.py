@@ -58,7 +58,7 @@ def run(
     Parameters
     ----------
     workers
-        Cells measured at once. None: one a core of this machine, or of the Ray cluster.
+        Cells measured at once. None: one per core of this machine, or of the Ray cluster.
     engine
         ``"local"``, or ``"ray"``: the cluster at RAY_ADDRESS, or else one on this machine.
     store

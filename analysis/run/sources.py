@@ -35,8 +35,8 @@ def describe(study: str) -> dict[str, str]:
     The sources are the import closure of the module that the study's ``measure`` is in, over this project's
     three packages: not what draws, tracks or reads commands, which measuring does not reach. The digest holds
     their names and what they do: neither comments, docstrings and layout, nor where the checkout is. The
-    versions are those of the distributions that the closure imports. Made once a process, which measures with
-    what it has imported.
+    versions are those of the distributions that the closure imports. Made once per process, which measures
+    with what it has imported.
     """
     reached = measuring(study)
     python = ".".join(platform.python_version_tuple()[:2])
@@ -58,7 +58,7 @@ def digest(reached: Closure) -> str:
 
 
 def versions(imported: Iterable[str]) -> dict[str, str]:
-    """Versions by distribution of what is imported beside the standard library; ``"none"``: not installed."""
+    """Versions by distribution of the imports outside the standard library; ``"none"``: not installed."""
     outside = {*imported} - sys.stdlib_module_names
     outside |= {beneath for name in outside for beneath in _BENEATH.get(name, ())}
     found = {each for name in outside for each in _distributions().get(name, [name])}

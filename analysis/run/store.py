@@ -29,7 +29,7 @@ class Store:
     """The stored cells of one study: ``<folder>/<fingerprint of the sources>/<key>.json``.
 
     A file holds three lines: the SHA-256 of what follows, what the cell is, and its rows. It is written
-    beside its final place, flushed to the disk and moved there, so that whatever ends the process leaves it
+    next to its final place, flushed to the disk and moved there, so that whatever ends the process leaves it
     whole or absent. One process writes at a time (``locks.hold``).
     """
 

@@ -38,7 +38,7 @@ class Study:
     draw
         The study's figures by file name, from its rows alone; ``"figure"`` is the headline.
     curves
-        What is tracked step by step beside the rows, from the rows alone; None where nothing is.
+        What is tracked step by step besides the rows, from the rows alone; None where nothing is.
     needs
         Packages, by the names they are imported by, without which the study is left out, in one line that
         says so.

@@ -1,1 +1,1 @@
-"""The studies: one folder a question."""
+"""The studies: one folder per question."""

@@ -60,7 +60,7 @@ class ArmRules:
     ) -> ArmRules:
         """The arms' rules at these K, admitted.
 
-        ``values`` are the rewards that they will meet, None for any; ``batch`` the groups of an arm in a
+        ``values`` are the rewards that they will meet, None for any; ``batch`` the groups of an arm per
         call, those of all seeds. Raises as ``maxpo_lab.rules.admit``: a rule that couples the groups of a
         call would couple the seeds, and the arms that share it.
         """

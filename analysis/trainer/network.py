@@ -75,7 +75,7 @@ class NetworkWorld:
         return Spread(entropy.reshape(theta.shape[:2]), among.reshape(theta.shape[:2]))
 
     def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Outputs:
-        """Groups of outputs: a number for the prompt of each group, then one a rollout."""
+        """Groups of outputs: a number for the prompt of each group, then one per rollout."""
         arms, seeds = theta.shape[:2]
         leaf = theta.detach().requires_grad_()
         logs = self._logs(leaf)
@@ -110,7 +110,7 @@ class Outputs:
     logs: torch.Tensor
 
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
-        """One backward pass, from the advantages added up by prompt and output. Once a batch."""
+        """One backward pass, from the advantages added up by prompt and output. Once per batch."""
         weights = advantages.reshape(len(self.place), -1) / advantages[0, 0].numel()
         pull = torch.zeros_like(self.logs).flatten(1).scatter_add_(1, self.place, weights)
         return torch.autograd.grad(self.logs, self.theta, pull.reshape(self.logs.shape))[0]

@@ -30,7 +30,7 @@ class Spread:
     Attributes
     ----------
     entropy
-        Of the distribution of the outcomes (arms, words, trajectories), in nats.
+        Entropy of the distribution of the outcomes (arms, words, trajectories), in nats.
     diversity
         exp of the entropy of the outcome given that it is correct: an effective number of correct outcomes.
         Correct is what earns the highest reward of its prompt.
@@ -41,7 +41,7 @@ class Spread:
 
 
 class Uniforms:
-    """Uniform numbers in [0, 1), a stream a seed, the same for every arm.
+    """Uniform numbers in [0, 1), one stream per seed, the same for every arm.
 
     Parameters
     ----------

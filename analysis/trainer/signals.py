@@ -14,7 +14,7 @@ from maxpo_lab.rules.calling import Rule
 
 @dataclass(frozen=True)
 class Signal:
-    """Of the gradient that a step is made of.
+    """Signal and noise of the gradient that a step is made of.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ from .protocol import Spread, Uniforms
 class Step:
     """One step of the graph: edges sorted by node and action.
 
-    ``target`` counts the ends first, an end a prompt and reward, then the nodes of the next step. ``first``
+    ``target`` counts the ends first, one per prompt and reward, then the nodes of the next step. ``first``
     is the first edge of each node and action, ``chances`` the cumulative probabilities of the edges of each
     node and action, row i from i to i + 1; None where every action has one edge.
     """
@@ -56,7 +56,7 @@ class TabularWorld:
     beginning
         Probability of each node of the first step, by prompt, (nodes,).
     begins
-        The same as cumulative rows, a prompt a row, as ``Step.chances``; None where every prompt begins in
+        The same as cumulative rows, one per prompt, as ``Step.chances``; None where every prompt begins in
         one node.
     steps
         The graph.
@@ -102,12 +102,12 @@ class TabularWorld:
         return len(self.best)
 
     def masses(self, theta: torch.Tensor) -> torch.Tensor:
-        """Probabilities of the rewards, (arms, seeds, prompts, L). Cost O(edges) a policy."""
+        """Probabilities of the rewards, (arms, seeds, prompts, L). Cost O(edges) per policy."""
         ends, _ = self._walk(theta, entropy=False)
         return ends.reshape(*theta.shape[:2], self.prompts, len(self.values))
 
     def spread(self, theta: torch.Tensor) -> Spread:
-        """Entropy and diversity of the trajectories, (arms, seeds) each. Cost O(edges) a policy."""
+        """Entropy and diversity of the trajectories, (arms, seeds) each. Cost O(edges) per policy."""
         mass, surprise = self._walk(theta, entropy=True)
         best, own = mass[:, self.best], surprise[:, self.best]
         spread = -surprise.sum(dim=-1) / self.prompts
@@ -116,7 +116,7 @@ class TabularWorld:
         return Spread(spread.reshape(theta.shape[:2]), among.reshape(theta.shape[:2]))
 
     def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Episodes:
-        """Groups of episodes: a number for the prompt of each group, then one a rollout and choice."""
+        """Groups of episodes: a number for the prompt of each group, then one per rollout and choice."""
         arms, seeds = theta.shape[:2]
         policy = torch.softmax(self._table(theta), dim=-1)
         edges = policy.cumsum(dim=-1)

@@ -101,7 +101,7 @@ def train(
     Raises
     ------
     ValueError
-        No arms, no seeds or two equal ones; points out of order or range, or ``keep`` beside them; a rule
+        No arms, no seeds or two equal ones; points out of order or range, or ``keep`` not among them; a rule
         that is not defined at n and its K, or on the world's rewards, with the reason; one that is random,
         remembers earlier calls, or couples groups, and with them seeds and arms.
     """
@@ -141,7 +141,7 @@ class _Ascent:
         self.world, self.arms, self.n, self.groups, self.uniforms = world, arms, n, groups, uniforms
         self.exact = [i for i, arm in enumerate(arms) if arm.rule == EXACT]
         self.sampled = [i for i, arm in enumerate(arms) if arm.rule != EXACT]
-        # Of all phases before the first step: a rule is refused before anything is trained.
+        # The rules of all phases, before the first step: one is refused before anything is trained.
         starts = {first for arm in arms for first in arm.schedule.starts}
         values, batch = world.values.numpy(), groups * uniforms.seeds
         self._rules = {
@@ -150,7 +150,7 @@ class _Ascent:
         }
 
     def gradient(self, theta: torch.Tensor, step: int) -> torch.Tensor:
-        """One gradient a policy, (arms, seeds, d)."""
+        """One gradient per policy, (arms, seeds, d)."""
         gradient = torch.empty_like(theta)
         if self.sampled:
             whole = len(self.sampled) == len(self.arms)

@@ -16,7 +16,7 @@ from maxpo_lab.core.devices import as_device, check_generator
 class CategoricalScores:
     """Scores of a softmax policy per prompt: ``e_a - pi(.|x)`` in the parameters of prompt x, 0 elsewhere.
 
-    Advantages A may have leading axes, one a rule: shape (..., groups, n). What depends on the outcomes
+    Advantages A may have leading axes, one per rule: shape (..., groups, n). What depends on the outcomes
     alone is done once for all of them.
 
     Attributes
@@ -43,7 +43,7 @@ class CategoricalScores:
         return sums
 
     def squared_norm(self, advantages: torch.Tensor) -> torch.Tensor:
-        """``|sum_i A_i s_i|^2`` of each group, (..., groups). Cost O(groups n log n), and O(groups n) a rule.
+        """``|sum_i A_i s_i|^2`` of each group, (..., groups). O(groups n log n), and O(groups n) per rule.
 
         Advantages of equal outcomes are added up inside the group, so nothing of size M is made.
         """
@@ -66,7 +66,7 @@ class CategoricalScores:
         return _inner(advantages, _at(component.flatten(), self.outcomes))
 
     def total(self, advantages: torch.Tensor) -> torch.Tensor:
-        """``sum_i A_i s_i`` over all groups, (..., d). Cost O(groups n + d) a rule."""
+        """``sum_i A_i s_i`` over all groups, (..., d). Cost O(groups n + d) per rule."""
         flat = advantages.flatten(-2)
         sums = flat.new_zeros(*flat.shape[:-1], self.policy.numel())
         sums.scatter_add_(-1, self.outcomes.flatten().expand(flat.shape), flat)
@@ -88,9 +88,9 @@ class CategoricalSampler:
     edges
         Prompt plus cumulated probability of its outcomes, ascending, shape (P M,).
     rewards
-        Of each outcome, on all prompts, float64, shape (M,).
+        Reward of each outcome, on all prompts, float64, shape (M,).
     prompts
-        Those that are drawn from, int64.
+        The prompts that are drawn from, int64.
     """
 
     policy: torch.Tensor
@@ -107,7 +107,7 @@ class CategoricalSampler:
         *,
         device: torch.device | str,
     ) -> Self:
-        """Sampler of ``softmax(logits)``, logits (P, M) finite, with one reward an outcome, (M,)."""
+        """Sampler of ``softmax(logits)``, logits (P, M) finite, with one reward per outcome, (M,)."""
         device = as_device(device)
         # On the CPU, where the order of summation, and so the draws, are the same every time.
         policy = torch.softmax(torch.tensor(logits, dtype=torch.float64), dim=1)
@@ -150,7 +150,7 @@ class CategoricalSampler:
 
 
 def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """``values[index]``, which takes twice as long."""
+    """``values[index]``, as one ``index_select``."""
     return values.index_select(0, index.flatten()).view(index.shape)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
-    """One real number a rollout, paid by its square until it goes too far.
+    """One real number per rollout, paid by its square until it goes too far.
 
     ## Description
     A continuous bandit with one prompt. The reward grows up to 1 and drops to 0 beyond it: how much risk a
@@ -46,7 +46,7 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
     A Gaussian policy of standard deviation ``sigma`` whose mean is the parameter, ``theta`` (1,).
     ``max_at_k`` and ``max_at_k_gradient`` are one-dimensional integrals, each computed to a relative error
     of 1e-10; the gradient is the difference of two of them. Rewards take infinitely many values: moments of
-    estimators are sampled (``sampler``), not exact.
+    rules are sampled (``sampler``), not exact.
 
     ## Arguments
     ``gymnasium.make("maxpo/GaussianBandit-v0", sigma=0.1, mean=0.5)``
@@ -95,7 +95,7 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
         self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
     ) -> GaussianSampler:
         """Batched groups of rollouts under mean ``theta`` (1,), in torch on ``device``."""
-        import torch  # noqa: PLC0415 - takes a second to import
+        import torch  # noqa: PLC0415 - heavy to import
 
         from maxpo_lab.core.devices import as_device  # noqa: PLC0415
 

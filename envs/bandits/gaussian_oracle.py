@@ -29,7 +29,7 @@ _FROM_ENDS = 2.0 ** np.arange(-8, 4)
 
 @dataclass(frozen=True)
 class GaussianObjective:
-    """Of rollouts with this mean and standard deviation."""
+    """The objective for rollouts with this mean and standard deviation."""
 
     mean: float
     sigma: float
@@ -67,7 +67,7 @@ class GaussianObjective:
         return float(np.logaddexp(special.log_ndtr(low), special.log_ndtr(-high)))
 
     def _integral(self, function: Callable[[float], float]) -> float:
-        """Over [0, 1], of a function that is nowhere negative."""
+        """The integral over [0, 1] of a function that is nowhere negative."""
         ends = np.concatenate([self.sigma * _FROM_ENDS, 1.0 - self.sigma * _FROM_ENDS])
         breaks = np.concatenate([self.mean + self.sigma * _AROUND_MEAN, ends])
         edges = np.unique(np.clip(np.concatenate([breaks, [0.0, 1.0]]), 0.0, 1.0))

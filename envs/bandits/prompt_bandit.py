@@ -40,8 +40,8 @@ class PromptBandit(TabularEnv):
     drawn uniformly.
 
     ## Rewards
-    0 for a bad arm. The good arms are split into equal runs, one a grade of ``grades`` (default: 1
-    for all), earlier runs one arm longer where they do not divide. All prompts alike.
+    0 for a bad arm. The good arms are split into equal runs, one per grade of ``grades`` (default:
+    1 for all), earlier runs one arm longer where they do not divide. All prompts alike.
 
     ## Episode End
     After one step.
@@ -118,7 +118,7 @@ class PromptBandit(TabularEnv):
         self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
     ) -> CategoricalSampler:
         """Batched groups of pulls under logits ``theta``; each draws its prompt where ``prompt`` is None."""
-        from .categorical_sampling import CategoricalSampler  # noqa: PLC0415 - torch takes a second to import
+        from .categorical_sampling import CategoricalSampler  # noqa: PLC0415 - torch is heavy to import
 
         prompts = range(self.prompts) if prompt is None else (self._one_prompt(prompt),)
         return CategoricalSampler.of(self._parameters(theta), self.rewards, prompts, device=device)

@@ -38,8 +38,8 @@ class SparseBandit(TabularEnv):
     ``Discrete(1)``: always 0. There is one prompt.
 
     ## Rewards
-    0 for a bad arm. The good arms are split into equal runs, one a grade of ``grades`` (default: 1
-    for all), earlier runs one arm longer where they do not divide.
+    0 for a bad arm. The good arms are split into equal runs, one per grade of ``grades`` (default:
+    1 for all), earlier runs one arm longer where they do not divide.
 
     ## Episode End
     After one step.
@@ -48,7 +48,7 @@ class SparseBandit(TabularEnv):
     A softmax policy over the arms with logits ``theta`` (arms,). At the initial ``theta`` the good arms have
     total probability ``success`` and the bad ones the rest; inside each class the arms are alike
     (``within="even"``) or have probability proportional to 1/rank (``"zipf"``). ``levels(theta)`` is exact
-    in closed form for any ``theta``, without an arms x arms matrix: a million arms take under a second.
+    in closed form for any ``theta``, without an arms x arms matrix, so for a million arms too.
 
     ## Arguments
     ``gymnasium.make("maxpo/SparseBandit-v0", arms=100, good=10, success=0.05, grades=(1.0,), within="even")``
@@ -86,7 +86,7 @@ class SparseBandit(TabularEnv):
         self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
     ) -> CategoricalSampler:
         """Batched groups of pulls under logits ``theta`` (arms,), in torch on ``device``."""
-        from .categorical_sampling import CategoricalSampler  # noqa: PLC0415 - torch takes a second to import
+        from .categorical_sampling import CategoricalSampler  # noqa: PLC0415 - torch is heavy to import
 
         self._one_prompt(prompt)
         return CategoricalSampler.of(self._parameters(theta)[None], self.rewards, device=device)

@@ -42,7 +42,7 @@ def causal_lm(
 
 
 def digit_tokenizer(task: ChainSum) -> transformers.PreTrainedTokenizerFast:
-    """A word a digit, between spaces; token d is digit d, and ``END`` has the number after the last."""
+    """One word per digit, between spaces; token d is digit d, and ``END`` has the number after the last."""
     vocabulary = {str(digit): digit for digit in range(task.base)} | {END: task.base}
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token=END))
     words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()

@@ -25,7 +25,7 @@ def success(model: transformers.PreTrainedModel, questions: Questions) -> Float:
     all base^digits chains, each with the right answer after it.
 
     The forward pass has the model's precision, the rest is float64. Raises ValueError for a task with credit
-    for right steps, whose rewards are not 0 or 1. Cost: a row of ``digits + length`` tokens a prompt, or
+    for right steps, whose rewards are not 0 or 1. Cost: a row of ``digits + length`` tokens per prompt, or
     base^digits rows of one token and as many keys and values.
     """
     task = questions.task
@@ -54,7 +54,7 @@ def _evaluating(model: torch.nn.Module) -> Iterator[None]:
 def _over_chains(
     model: transformers.PreTrainedModel, prompts: torch.Tensor, answers: torch.Tensor, task: ChainSum
 ) -> Float:
-    """Probability (B,) of each prompt's answer: the tree of all chains, a level in one pass."""
+    """Probability (B,) of each prompt's answer: the tree of all chains, one level per pass."""
     cache = transformers.DynamicCache(config=model.config)
     read, logs = prompts, torch.zeros(len(prompts), dtype=torch.float64)
     digits = torch.arange(task.base)

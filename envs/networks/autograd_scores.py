@@ -25,10 +25,10 @@ class AutogradScores:
     r"""Scores ``s_i = grad log pi(rollout i)`` of a torch policy.
 
     The sums of single groups need the scores themselves: a block of rollouts' scores is formed at a time, by
-    vectorised reverse mode, and all rules share it. A rule more then costs a matrix product (1, n) x (n, d) a
-    group, where a backward pass a rule would repeat the policy's whole arithmetic for each. ``total`` and
-    ``dot`` of few rules form no score where those are larger than what a backward pass keeps anyway: they are
-    a backward pass a rule, and that pass differentiated once more in its weights (forward mode would be
+    vectorised reverse mode, and all rules share it. One more rule then costs a matrix product (1, n) x (n, d)
+    per group, where a backward pass per rule would repeat the policy's whole arithmetic for each. ``total``
+    and ``dot`` of few rules form no score where those are larger than what a backward pass keeps anyway: they
+    are a backward pass per rule, and that pass differentiated once more in its weights (forward mode would be
     quicker, but torch's is not safe in threads). Else they take the scores, which are then the cheaper way.
 
     Attributes

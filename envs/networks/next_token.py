@@ -77,7 +77,7 @@ class NextToken:
     def write(
         self, theta: torch.Tensor, contexts: torch.Tensor, *, generator: torch.Generator
     ) -> torch.Tensor:
-        """One output for each context, (B, C) to tokens (B, T), by inversion, one uniform number a token."""
+        """One output for each context, (B, C) to tokens (B, T), by inversion, a uniform number per token."""
         shape = (len(contexts), self.length)
         uniform = torch.rand(shape, dtype=torch.float64, device=self.device, generator=generator)
         rows = self.rows(theta)
@@ -105,7 +105,7 @@ class NextToken:
         return torch.log_softmax(logits[:, contexts.shape[1] - 1 :], dim=-1)
 
     def _check_network(self) -> None:
-        """Shape of the logits, and that changing a token leaves all earlier logits alone."""
+        """Refuse logits of another shape, and a network where changing a token changes earlier logits."""
         theta, size = self.function.theta(), self.contexts.shape[1] + self.length - 1
         # Row t differs from the last row in token t alone.
         tokens = torch.zeros(size + 1, size, dtype=torch.int64, device=self.device)

@@ -29,7 +29,7 @@ class RolloutSampler:
     Called as ``sampler(groups, n, generator=...)``; returns returns, float64 (groups, n), and their
     ``AutogradScores``. Every rollout starts from a state of its own, so the one prompt is the distribution of
     starts. All that is random comes from the generator, which must live on the sampler's device: the
-    actions, and the seeds of the environments, one an episode, or one for ``copies`` episodes where the
+    actions, and the seeds of the environments, one per episode, or one for ``copies`` episodes where the
     environment has a vector form of its own.
 
     Attributes
@@ -56,11 +56,11 @@ class RolloutSampler:
     copies
         Episodes that step together.
     settings
-        Of the environment, for ``gymnasium.make_vec``.
+        Settings of the environment, for ``gymnasium.make_vec``.
 
     Notes
     -----
-    Memory: horizon x observation numbers a rollout, kept for the scores.
+    Memory: horizon x observation numbers per rollout, kept for the scores.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class RolloutSampler:
         return gymnasium.make_vec(self.env_id, num_envs=copies, **self.settings)
 
     def _check(self, env: VectorEnv[Any, Any, Any]) -> None:
-        """That the environment and the policy are of the kinds that are handled, and fit each other."""
+        """Refuse an environment or a policy of a kind that is not handled, and two that do not fit."""
         seen, acts = env.single_observation_space, env.single_action_space
         if not isinstance(acts, Discrete):
             raise TypeError(f"{self.env_id} has actions {acts}: a policy of logits needs Discrete actions")

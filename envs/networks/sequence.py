@@ -52,7 +52,7 @@ class SequencePolicy(ExactSpecimen):
         then the tokens written so far. ``"transformer"`` and ``"gru"`` make one of this package's, of about
         18,000 and 11,000 parameters for ten tokens.
     seed
-        Of the parameters of a network that is made here, default 0.
+        Seed of the parameters of a network that is made here, default 0.
     max_outputs
         Refuse to enumerate more outputs.
     device
@@ -107,8 +107,7 @@ class SequencePolicy(ExactSpecimen):
 
         Notes
         -----
-        Cost O(V^T d) and two vectorised backward passes over V^T outputs: with 18,000 parameters about 8 s of
-        one core for 10^4 outputs, 3 s for 3,125.
+        Cost O(V^T d) and two vectorised backward passes over V^T outputs.
         """
         if covariances not in ("projected", "full", None):
             raise ValueError(f'covariances={covariances!r}: must be "projected", "full" or None')
@@ -137,7 +136,7 @@ class SequencePolicy(ExactSpecimen):
         return dataclasses.replace(levels, score_covariances=np.stack(full))
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
-        """``J_K``, averaged over the prompts. Cost: one forward pass over V^(T-1) prefixes a prompt."""
+        """``J_K``, averaged over the prompts. Cost: one forward pass over V^(T-1) prefixes per prompt."""
         values = []
         for prompt in range(self.prompts):
             chance = self.probabilities(theta, prompt)
@@ -150,7 +149,7 @@ class SequencePolicy(ExactSpecimen):
     def max_at_k_gradient(self, theta: npt.ArrayLike, k: int) -> Float:
         """Gradient of ``max_at_k``, (d,), by automatic differentiation through all outputs' probabilities.
 
-        Cost: a forward and a backward pass over V^(T-1) prefixes a prompt, far less than ``levels``.
+        Cost: a forward and a backward pass over V^(T-1) prefixes per prompt, far less than ``levels``.
         """
         point, k = self._point(theta), as_k(k)
         gradients = [self._gradient(point, prompt, k) for prompt in range(self.prompts)]

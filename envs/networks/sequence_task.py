@@ -44,11 +44,11 @@ def read_first(task: SequenceTask) -> Int64:
 
 
 def verified(task: SequenceTask, prompt: int, tokens: Int64) -> Float:
-    """The task's rewards of outputs (N, T), checked to be finite and one an output."""
+    """The task's rewards of outputs (N, T), checked to be finite and one per output."""
     rewards = np.asarray(task.verify(prompt, tokens), dtype=np.float64)
     if rewards.shape != (len(tokens),) or not np.isfinite(rewards).all():
         raise ValueError(
-            f"verify gave rewards of shape {rewards.shape} for {len(tokens)} outputs: one finite reward an "
+            f"verify gave rewards of shape {rewards.shape} for {len(tokens)} outputs: one finite reward per "
             f"output is needed"
         )
     return rewards

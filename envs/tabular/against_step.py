@@ -49,14 +49,15 @@ def check_step(
     Parameters
     ----------
     env
-        The environment, with its wrappers. Of several prompts its reset says in ``info["prompt"]`` which one.
+        The environment, with its wrappers. Where there are several prompts its reset says which one in
+        ``info["prompt"]``.
     mdp
         What it is said to be. To be put into a state of it, its states must be its observations, or copies
         of these with another hidden state, which ``s`` leaves alone: ``h * observations + o`` is seen as o.
     visits, steps
-        Tries a state and action, steps a try.
+        Tries per state and action, steps per try.
     seed
-        Of the environment and of the actions.
+        Seed of the environment and of the actions.
     false_alarm
         The chance that a true table is refused.
 
@@ -99,7 +100,7 @@ class _Tries:
         self.env, self.mdp, self.rows = env, mdp, rows_of(mdp)
         self.rng = np.random.default_rng(seed)
         self.tried = np.zeros((mdp.observations, mdp.actions), dtype=np.int64)
-        # Of each prompt: the states behind each first observation, and how often that was seen.
+        # For each prompt the states behind each first observation, and how often that was seen.
         self.starts = [by_observation(start, mdp) for start in mdp.starts]
         self.started: list[Counter[int]] = [Counter() for _ in mdp.starts]
         self.surprises: Surprises[Counted] = Surprises()

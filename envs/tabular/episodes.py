@@ -25,7 +25,7 @@ class EpisodeSampler:
     """Groups of i.i.d. episodes of a tabular process under a softmax policy.
 
     Called as ``sampler(groups, n, generator=...)``; returns returns, float64 (groups, n), and their
-    ``EpisodeScores``. The generator must live on the sampler's device. Memory: 8 bytes a step.
+    ``EpisodeScores``. The generator must live on the sampler's device. Memory: 8 bytes per step.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from maxpo_lab.core.arrays import EPS, Bool, Float, Int
 
 from .units import Units
 
-#: Steps at most: returns of 12 digits a step fit int64.
+#: Steps at most: returns of 12 digits per step fit int64.
 MAX_HORIZON = 1_000_000
 
 
@@ -63,7 +63,7 @@ class TabularMDP:
         edges, states = (len(self.source),), len(self.observation)
         for name in ("source", "action", "target", "probability", "reward", "terminated"):
             if (shape := np.shape(getattr(self, name))) != edges:
-                raise ValueError(f"{name} has shape {shape}: expected {edges}, one entry a transition")
+                raise ValueError(f"{name} has shape {shape}: expected {edges}, one entry per transition")
         for name, index, size in (
             ("source", self.source, states),
             ("target", self.target, states),

@@ -95,7 +95,7 @@ class TabularSpecimen(ExactSpecimen):
         self, theta: npt.ArrayLike, device: torch.device | str = "cpu", prompt: int | None = None
     ) -> Sampler:
         """Batched groups of episodes under logits ``theta`` (observations, actions)."""
-        from .episodes import EpisodeSampler  # noqa: PLC0415 - torch takes a second to import
+        from .episodes import EpisodeSampler  # noqa: PLC0415 - torch is heavy to import
 
         prompts = range(self.prompts) if prompt is None else (self._one_prompt(prompt),)
         return EpisodeSampler.of(self.mdp, self._policy(theta), prompts, device=device)

@@ -11,7 +11,7 @@ Counted = TypeVar("Counted", bound=Hashable)
 
 
 class Surprises(Generic[Counted]):
-    r"""By what is counted, the sum of ``1{it happens} - p`` and the variance predicted of that sum.
+    r"""For each thing counted, the sum of ``1{it happens} - p`` and the predicted variance of that sum.
 
     The sums are martingales, and Freedman's inequality bounds each,
 

@@ -25,8 +25,8 @@ class ChainSum(TabularEnv):
 
     ## Description
     The prompt has ``digits`` digits in base ``base``. A rollout writes after each digit the sum so far modulo
-    base, then the answer, the sum of all: ``digits + 1`` tokens. Of prompt 3 4 2 in base 5 the right chain is
-    3 2 4 with answer 4. It is also a sequence task: ``vocabulary``, ``length`` (tokens written),
+    base, then the answer, the sum of all: ``digits + 1`` tokens. The right chain of prompt 3 4 2 in base 5
+    is 3 2 4 with answer 4. It is also a sequence task: ``vocabulary``, ``length`` (tokens written),
     ``prompt_tokens`` and ``verify`` give it to a network.
 
     ## Action Space
@@ -113,7 +113,7 @@ class ChainSum(TabularEnv):
     def _process(self) -> TabularMDP:
         """States are a prompt at its first step, or with a later step, the token before and what was right.
 
-        Of what was right no more is kept than the reward needs: how many steps, whether all, or nothing.
+        What was right is kept no further than the reward needs: how many steps, whether all, or nothing.
         """
         base, digits, prompts = self.base, self.digits, len(self.prompt_tokens)
         flag = self.verifier == "chain" and not self.credit

@@ -177,7 +177,7 @@ def generate(size: int, *, seed: int, loops: int, goals: Sequence[float]) -> str
     size
         At least 2.
     seed
-        Of the ways, the openings and the places of goals.
+        Seed of the ways, the openings and the places of goals.
     loops
         0 to ``(size - 1)**2``.
     goals
@@ -189,7 +189,7 @@ def generate(size: int, *, seed: int, loops: int, goals: Sequence[float]) -> str
         Arguments out of these bounds; more goals than 100 mazes have room for.
     """
     if size < 2:
-        raise ValueError(f"size={size}: a maze has at least 2 rooms a side")
+        raise ValueError(f"size={size}: a maze has at least 2 rooms per side")
     if not 0 <= loops <= (size - 1) ** 2:
         raise ValueError(
             f"loops={loops}: {size} x {size} rooms joined by one way each leave 0 to (size - 1)^2 = "

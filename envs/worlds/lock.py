@@ -42,7 +42,7 @@ class CombinationLock(TabularEnv):
     ## Exact Oracle
     A softmax policy over the choices at each wheel, with logits ``theta`` (length, choices), zeros at the
     start: a code is found with probability ``codes / choices**length``. States are the nodes of the codes'
-    trie and, beside it, where a word has left it.
+    trie and, next to these, where a word has left it.
 
     ## Arguments
     ``gymnasium.make("maxpo/CombinationLock-v0", length=4, choices=4, codes=1, credit="none", seed=None)``

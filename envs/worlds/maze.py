@@ -14,7 +14,7 @@ from ..tabular.mdp import TabularMDP
 from ..tabular.stepping import TabularEnv
 from .drawings import LAYOUTS, Drawing, drawn, generate
 
-#: Of a generated maze: rooms a side, and what its goals are worth.
+#: Rooms per side of a generated maze, and what its goals are worth.
 SIZE, WORTH = 4, (0.3, 1.0)
 #: Steps for each step of the way to the farthest goal, unless a horizon is given.
 PATIENCE = 4
@@ -57,7 +57,7 @@ class Maze(TabularEnv):
     floor, ``S`` start (of several, each is as likely), ``G`` a goal worth 1, ``1`` to ``9`` goals worth 0.1
     to 0.9. Without one, a maze of ``size`` x ``size`` rooms is generated, on a grid of 2 size + 1 rows: one
     way leads from each room to each other, ``loops`` of its walls are opened for as many ways round, and
-    ``goals``, near to far, are placed; beside a layout these four are refused. ``drawing`` is the maze as a
+    ``goals``, near to far, are placed; with a layout these four are refused. ``drawing`` is the maze as a
     drawing. ``render_mode="ansi"`` shows it with the agent as ``@``.
 
     ## References
@@ -149,7 +149,7 @@ def _horizon(maze: Drawing, horizon: int | None) -> int:
 
 
 def _process(maze: Drawing, slip: float, horizon: int) -> TabularMDP:
-    """The process of a maze: a state a cell; goals are left by no action."""
+    """The process of a maze: one state per cell; goals are left by no action."""
     moves = maze.moves()
     worth = np.zeros(len(moves))
     worth[list(maze.goals)] = list(maze.goals.values())

@@ -12,7 +12,7 @@ from maxpo_lab.core.arrays import Int64
 def draw_words(count: int, length: int, vocabulary: int, seed: int | None) -> Int64:
     """``count`` distinct words, all alike likely, in lexicographic order: (count, length).
 
-    ``seed``: of the draw, 0 where None. Raises ValueError for a seed below 0.
+    ``seed`` is that of the draw, 0 where None. Raises ValueError for a seed below 0.
     """
     seed = 0 if seed is None else whole_number(seed, "seed")
     if seed < 0:

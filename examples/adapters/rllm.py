@@ -8,7 +8,7 @@ Import this module where the trainer is built, and name the estimator for each r
 
 The map keeps the name as it is; ``rllm.algorithm.adv_estimator`` passes through an enumeration, which turns
 every name that it does not know into ``"other"``. rLLM calls an estimator with keywords: ``rewards``, one
-array (n,) a group, ``algorithm_config`` and ``traj_groups``, which a rule on rewards has no use for.
+array (n,) per group, ``algorithm_config`` and ``traj_groups``, which a rule on rewards has no use for.
 
 A rollout whose reward is None or NaN is left out of its group and gets 0; so does every rollout of a group
 with too few scored ones for the rule. An estimator cannot add to rLLM's metrics: such rollouts are part of

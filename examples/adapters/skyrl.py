@@ -6,8 +6,8 @@ actors::
     python -m examples.adapters.skyrl trainer.algorithm.advantage_estimator=maxpo \
         generator.n_samples_per_prompt=16 ...
 
-SkyRL calls an estimator with keywords: ``token_level_rewards`` and ``response_mask`` (bs, T), ``index``, a
-uid a row, and others (``values``, ``config``, ``gamma``, ``lambd``, ``grpo_norm_by_std``) that a rule on
+SkyRL calls an estimator with keywords: ``token_level_rewards`` and ``response_mask`` (bs, T), ``index``, one
+uid per row, and others (``values``, ``config``, ``gamma``, ``lambd``, ``grpo_norm_by_std``) that a rule on
 rewards has no use for. Leave ``trainer.algorithm.advantage_batch_normalize`` False: it would normalise once
 more.
 

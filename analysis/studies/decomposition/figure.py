@@ -36,7 +36,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """One row of panels an outcome space: within/between, share along the gradient, dead groups."""
+    """One row of panels per outcome space: within/between, share along the gradient, dead groups."""
     spaces = list(rows.space.unique())
     figure, grid = subplots(len(spaces), 3, figsize=(PAGE, 4.2), sharex=True, squeeze=False)
     for line, space in zip(grid, spaces, strict=True):

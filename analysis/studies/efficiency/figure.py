@@ -1,4 +1,4 @@
-"""Efficiency curves beside the floor, from stored rows."""
+"""Efficiency curves next to the floor, from stored rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Efficiency of every unbiased max@K rule beside the floor, against success probability, K and n."""
+"""Efficiency of every unbiased max@K rule compared with the floor, against success probability, K and n."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defects of published code, kept as specimens for the audit; no estimators of the catalogue."""
+"""Defects of published code, kept as specimens for the audit; the catalogue is without them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ ZERO = 1e-6
 
 
 def matrix(rows: pd.DataFrame) -> list[tuple[str, str, dict[str, Verdict]]]:
-    """Of each row the rule, what it is measured against, and its properties."""
+    """For each row the rule, what it is measured against, and its properties."""
     return [(f"{row.framework}: {row.rule}", str(row.target), _judged(row)) for _, row in rows.iterrows()]
 
 
@@ -98,7 +98,7 @@ _WIDTHS = (2.3, 0.85, 1.0, 0.75, 0.75, 0.75, 0.9, 1.15)
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a rule and group size."""
+    """One line per rule and group size."""
     lines = []
     for (_, row), (name, target, cells) in zip(rows.iterrows(), matrix(rows), strict=True):
         package = row["version"]

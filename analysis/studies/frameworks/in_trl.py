@@ -33,7 +33,7 @@ def advantages(rewards: npt.NDArray[Any], scale_rewards: str) -> npt.NDArray[np.
 
 @cache
 def _trainer(scale_rewards: str) -> Any:
-    from datasets import Dataset  # noqa: PLC0415 - seconds
+    from datasets import Dataset  # noqa: PLC0415 - heavy to import
     from trl import GRPOConfig, GRPOTrainer  # noqa: PLC0415
 
     from envs.language_models.causal_lm import causal_lm, digit_tokenizer  # noqa: PLC0415

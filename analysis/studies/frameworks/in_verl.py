@@ -34,7 +34,7 @@ def audited(rule: str, **arguments: Any) -> dict[str, Any]:
     python = HOME / "bin" / "python"
     if "verl" not in installed():
         raise RuntimeError(f"{HOME} holds no verl: `make .venv-verl/.installed` makes it")
-    # -P: the modules beside this file are none of verl's.
+    # -P: the modules next to this file are none of verl's.
     command = [str(python), "-P", __file__, rule, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:

@@ -1,4 +1,4 @@
-"""The audit of what public frameworks compute: one cell a rule."""
+"""The audit of what public frameworks compute: one cell per rule."""
 
 from __future__ import annotations
 

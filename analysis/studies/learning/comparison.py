@@ -26,12 +26,12 @@ POOLED = "all"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of the areas under max@K of two rules at one choice of step size.
+    """Two rules compared by the areas under max@K, at one choice of step size.
 
     Attributes
     ----------
     probability
-        That the first has the larger area in two independent runs, half of the ties counted.
+        The chance that the first has the larger area in two independent runs, half of the ties counted.
     difference
         Mean of first minus second over the seeds that they share; all rewards lie between 0 and 1.
     """

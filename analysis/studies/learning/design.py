@@ -17,7 +17,7 @@ from ...run.presets import Preset
 from ...trainer import SGD, Adam, Optimiser
 
 SEED = 260606080
-#: Groups in a step, whatever their size; prompts are drawn, one a group.
+#: Groups in a step, whatever their size; prompts are drawn, one per group.
 GROUPS = 8
 #: Areas that differ by less are alike: where a policy is solved, rounding tells step sizes and rules apart.
 ALIKE = 1e-9
@@ -39,7 +39,7 @@ RULES = (
     "pkpo-mean-centered",
     "rloo-reweighted",
 )
-#: A network costs a hundred tabular policies: its cell has fewer rules.
+#: A network costs far more than a table of logits: its cell has fewer rules.
 NETWORK_RULES = ("rloo", "grpo", "maxrl", "pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo")
 SMOKE_RULES = ("maxrl", "pkpo-s", "pkpo-loo1", "maxpo")
 ANNEALED_RULES = ("pkpo-loo", "maxpo")
@@ -79,7 +79,7 @@ class Task:
 
 
 def _transformer() -> ExactSpecimen:
-    import torch  # noqa: PLC0415 - takes a second to import
+    import torch  # noqa: PLC0415 - heavy to import
 
     from envs.networks.architectures import Transformer, TransformerConfig  # noqa: PLC0415
     from envs.networks.sequence import SequencePolicy  # noqa: PLC0415

@@ -70,7 +70,7 @@ def curves(rows: pd.DataFrame) -> list[Curves]:
 
 
 def _panels(names: list[str], height: float = 1.7) -> tuple[Figure, list[Axes], Axes]:
-    """A panel a specimen, four in a row, and one more for the legend."""
+    """One panel per specimen, four in a row, and one more for the legend."""
     lines = (len(names) + 4) // 4
     figure, grid = subplots(lines, 4, figsize=(PAGE, height * lines + 0.35), squeeze=False)
     axes = list(grid.ravel())
@@ -214,7 +214,7 @@ def _signal(rows: pd.DataFrame, quantity: str, label: str) -> Figure:
 
 
 def _annealing(rows: pd.DataFrame) -> Figure:
-    """A column a rule and choice of step size, two lines a specimen."""
+    """One column per rule and choice of step size, two lines per specimen."""
     names = [str(name) for name in rows.specimen.unique()]
     schedules = list(rows.schedule.unique())
     columns = [(rule, choice) for rule in rows.rule.unique() for choice in ("shared", "best")]
@@ -254,7 +254,7 @@ def _annealing(rows: pd.DataFrame) -> Figure:
 
 
 def _improvements(runs: pd.DataFrame) -> Figure:
-    """MaxPO against its rivals: probability of the larger area, and beside it the difference of the areas."""
+    """MaxPO against its rivals: probability of the larger area, next to it the difference of the areas."""
     known = [each for each in places(runs) if not each[1].startswith(ANNEALING)]
     rules = [rule for rule in RIVALS if rule in set(runs.rule)]
     lines = (len(rules) + 1) // 2

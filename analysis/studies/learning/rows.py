@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of one contestant, a rule with a schedule of K; ``kind`` says what it is.
+    """One result of one contestant, a rule with a schedule of K; ``kind`` says what it is.
 
     - ``run``: the end of one seed's run, its area under the curve of max@K and its steps to 90 % of the
       optimum, None where it does not get there.

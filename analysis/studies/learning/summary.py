@@ -18,7 +18,7 @@ NOTHING = "-"
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line a specimen, condition, rule and choice of step size; first those pooled over the base design.
+    """One line per specimen, condition, rule and choice of step size; first those pooled over the base.
 
     Interquartile means with stratified bootstrap intervals; the share of runs that reached 90 % of the
     optimum with Wilson's, and the median of their steps with that of its order statistics, never pooled; for
@@ -29,7 +29,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = in_order(rows)
     tuned, runs = rows[rows.kind == "tuning"], rows[rows.kind == "run"]
     lines = []
-    # Runs of both kinds are grouped together, so that a contestant finds its tuning beside it.
+    # Runs of both kinds are grouped together, so that a contestant finds its tuning with it.
     for specimen, condition, own in places(rows[rows.kind.isin(("run", "tuning"))]):
         shown = own.loc[own.index.intersection(runs.index, sort=False)]
         tuning = own.loc[own.index.intersection(tuned.index, sort=False)]

@@ -17,7 +17,7 @@ from .training import train
 
 
 def variances(cell: Variance) -> list[Row]:
-    """Rows of a checkpoint and of each of its prompts: exact moments of every rule, beside sampled ones."""
+    """Rows of a checkpoint and of each of its prompts: exact moments of every rule, next to sampled ones."""
     from envs.language_models.exact_lm import exact_policy  # noqa: PLC0415
     from envs.language_models.questions import Questions  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ BASE, DIGITS = 5, 4
 #: Prompts that no model is trained on, of 625; the start is chosen and every curve evaluated on them.
 HELD_OUT = 48
 K, N = 4, 16
-#: Prompts of a step, a group each.
+#: Prompts per step, one group each.
 GROUPS = 16
 #: Rollouts of a held-out prompt that check the last evaluation.
 ROLLOUTS = 32
@@ -22,7 +22,7 @@ ROLLOUTS = 32
 GRPO = "grpo:eps=1e-4,ddof=1"
 REFERENCE = "pkpo-loo1"
 RULES = (GRPO, REFERENCE, "predictive", "maxpo")
-#: The step size of Adam that all rules are compared at, and those tried beside it.
+#: The step size of Adam that all rules are compared at, and those tried besides.
 SHARED, OTHERS = 3e-4, (1e-4, 1e-3)
 #: Steps over which the step size rises from 0: Adam's first ones have nothing to average.
 WARM_UP = 10

@@ -35,7 +35,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line a setting and rule: the ends of its runs, MaxPO's lead, and its variance at each checkpoint."""
+    """One line per setting and rule: its runs' ends, MaxPO's lead, and its variance at each checkpoint."""
     lines = []
     for verifier, rule in _contestants(rows):
         own = rows[(rows.verifier == verifier) & (rows.rule == rule)]
@@ -120,7 +120,7 @@ def _name(rule: str) -> str:
 
 
 def _overview(rows: pd.DataFrame) -> Figure:
-    """A line of panels a setting: pass@1 and pass@4 by step, and the variance of each prompt's gradient."""
+    """One line of panels per setting: pass@1 and pass@4 by step, the variance of each prompt's gradient."""
     settings = [verifier for verifier in STARTS if verifier in set(rows.verifier)]
     figure, grid = subplots(
         len(settings), 3, figsize=(PAGE, 1.95 * len(settings) + 0.45), squeeze=False, width_ratios=(1, 1, 1.1)

@@ -8,17 +8,17 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure; ``kind`` says what it is.
+    """One result; ``kind`` says what it is.
 
     - ``curve``: held-out prompts after ``step`` steps of a run, exact: mean pass@1, mean pass@K, and the mean
       probability of the right chain with its answer.
-    - ``sample``: the end of a run, exact, beside the unbiased estimate of pass@K from rollouts that TRL drew
+    - ``sample``: the end of a run, exact, next to the unbiased estimate of pass@K from rollouts that TRL drew
       and its standard error.
     - ``prompt``: a training prompt at a checkpoint, exact: pass@1, the trace covariance of one group's
       gradient and its ratio to the reference rule's; ``prompt`` is its place in the task.
     - ``variance``: a checkpoint. ``trace_covariance`` is the mean of its prompts, and ``efficiency`` the
       floor's share of that, for rules without bias. ``total_trace`` is of a group whose prompt is drawn
-      among them, beside which a sample is put; the ratio of two rules in it is paired. ``snr`` is the
+      among them, which a sample is compared with; the ratio of two rules in it is paired. ``snr`` is the
       squared norm of such a group's mean gradient over its trace.
     """
 

@@ -22,7 +22,7 @@ _BETWEEN, _AT_MOST = 5, 1000
 @cache
 def questions(verifier: Verifier) -> tuple[Questions, Questions]:
     """Prompts to train on, and the held-out ones: the same for both verifiers."""
-    from envs.language_models.questions import Questions  # noqa: PLC0415 - transformers takes seconds to import
+    from envs.language_models.questions import Questions  # noqa: PLC0415 - transformers is heavy to import
 
     return Questions.split(ChainSum(BASE, DIGITS, verifier=verifier), held_out=HELD_OUT)
 

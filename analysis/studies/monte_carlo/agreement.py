@@ -21,10 +21,10 @@ from .sampling import Setting, read, seed
 if TYPE_CHECKING:
     from maxpo_lab.monte_carlo import RuleMoments
 
-#: Exact figure, sampled figure, standard error and z-score.
+#: Exact value, sampled value, standard error and z-score.
 Compared = tuple[float, float, float, float]
 
-#: Figures that are compared as they are.
+#: Quantities that are compared as they are.
 FIGURES = (
     "scale",
     "trace_covariance",
@@ -34,13 +34,13 @@ FIGURES = (
     "advantage_sum_rms",
 )
 SMOKE = ("bandit, many correct", "bandit, graded")
-#: Scores of a network take a backward pass a group and rule: fewer rules, fewer groups.
+#: Scores of a network take a backward pass per group and rule: fewer rules, fewer groups.
 NETWORKS = ("transformer", "gru, credit")
 FEW_RULES = ("rloo", "grpo", "pkpo-s", "pkpo-loo1", "maxpo", "leader")
 #: Groups that an interval takes to be honest: of those that are not dead in general; of the dead ones too for
 #: the advantages of a rule that divides by the spread of its group, as nothing else varies between groups.
 ENOUGH = 50
-#: A figure below this share of the root mean square advantage is 0, of a sum that cancels.
+#: A quantity below this share of the root mean square advantage is 0, of a sum that cancels.
 ZERO = 1e-12
 
 
@@ -52,7 +52,7 @@ class Agreement:
     groups: int
 
     def rows(self) -> list[Row]:
-        """Every figure of every rule."""
+        """Every quantity of every rule."""
         rules = self.at.usable()
         if self.at.specimen in NETWORKS:
             rules = [name for name in rules if name in FEW_RULES]
@@ -100,7 +100,7 @@ class Devices:
     device: str
 
     def rows(self) -> list[Row]:
-        """Differences of the figures of a few rules."""
+        """Differences of the quantities of a few rules."""
         gradient = self.at.exact(FEW_RULES[0]).gradient
         here, there = (
             self.at.sample(
@@ -156,7 +156,7 @@ def _mean(mean: Float, truth: Moments, covariance: Float, groups: int) -> dict[s
 
 
 def z_score(value: float, error: float, exact: float, *, positive: bool = False, zero: float = 0.0) -> float:
-    """Standard errors between a sampled and an exact figure, in the logarithm where both are ``positive``.
+    """Standard errors between a sampled and an exact value, in the logarithm where both are ``positive``.
 
     0 where both are 0, to ``zero``; infinite where they differ without a standard error, or one is NaN.
     """
@@ -182,6 +182,6 @@ def cells(preset: Preset) -> list[Agreement | Devices]:
 
 
 def _accelerators() -> list[str]:
-    from maxpo_lab.core import devices  # noqa: PLC0415 - torch takes a second to import
+    from maxpo_lab.core import devices  # noqa: PLC0415 - torch is heavy to import
 
     return [name for name in devices.present() if name != "cpu"]

@@ -68,7 +68,7 @@ def slope(groups: Sequence[int], error: Sequence[float], repetitions: int) -> tu
 
 
 def slopes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Slope of the error with its standard error, by specimen, rule and figure."""
+    """Slope of the error with its standard error, by specimen, rule and quantity."""
     errors = rows[rows.part == "error"]
     found = []
     for key, one in errors.groupby(["specimen", "estimator", "figure"], sort=False):
@@ -78,7 +78,7 @@ def slopes(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def coverage(rows: pd.DataFrame) -> pd.DataFrame:
-    """Repetitions, missed intervals and their share, by specimen, rule and figure."""
+    """Repetitions, missed intervals and their share, by specimen, rule and quantity."""
     part = rows[rows.part == "coverage"]
     keys = ["specimen", "estimator", "figure"]
     cells = part.groupby(keys, sort=False)[["repetitions", "below", "above"]].sum().reset_index()
@@ -90,7 +90,7 @@ def coverage(rows: pd.DataFrame) -> pd.DataFrame:
 def pooled_coverage(rows: pd.DataFrame) -> tuple[float, float]:
     """Coverage of all intervals together, and at most its standard error if it is 95%.
 
-    The rules of a specimen share their samples: the error is that of one rule and figure a specimen.
+    The rules of a specimen share their samples: the error is that of one rule and quantity per specimen.
     """
     cells = coverage(rows)
     samples = cells.groupby("specimen").repetitions.first().sum()
@@ -99,9 +99,9 @@ def pooled_coverage(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def statements(rows: pd.DataFrame) -> pd.DataFrame:
-    """All that the samples could contradict: part, specimen, estimator, figure and z-score.
+    """All that the samples could contradict: part, specimen, estimator, quantity and z-score.
 
-    A figure of the agreement that rests on too few groups to be judged (``agreement.ENOUGH``) is none of it.
+    A quantity of the agreement that rests on too few groups (``agreement.ENOUGH``) is none of it.
     """
     keys = ["part", "specimen", "estimator", "figure", "z"]
     direct = rows[rows.part.isin(["agreement", "devices", "detection"]) & rows.repetitions.gt(0)][keys]

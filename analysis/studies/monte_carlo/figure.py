@@ -15,7 +15,7 @@ from ...output.style import COLOURS, PAGE, subplots
 from . import agreement, bounds, detection, intervals
 from .sampling import SUCCESS
 
-#: Figures of the first panel with a colour each: Tol's bright tones.
+#: Quantities of the first panel with a colour each: Tol's bright tones.
 FIGURES = {
     "scale": ("scale", "#4477aa"),
     "mean_along_itself": ("mean", "#66ccee"),

@@ -39,7 +39,7 @@ class Repeated:
     block: int = 0
 
     def rows(self) -> list[Row]:
-        """Errors and missed intervals of every rule and figure."""
+        """Errors and missed intervals of every rule and quantity."""
         usable = self.at.usable()
         rules = [name for name in self._rules() if name in usable]
         gradient = self.at.exact(rules[0]).gradient

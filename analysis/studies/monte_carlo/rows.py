@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One figure of one rule under one policy; what a part does not use is NaN or 0.
+    """One quantity of one rule under one policy; what a part does not use is NaN or 0.
 
     Attributes
     ----------
@@ -17,15 +17,15 @@ class Row:
     groups, repetitions
         Groups of a sample, and samples; 0 where nothing was sampled.
     exact, sampled, standard_error, z
-        The figure, its estimate, the estimate's standard error, and how many of them lie between the two.
-        No z-score where the figure rests on too few groups to be judged. Of several samples their mean; of
-        ``devices`` the figure on ``device`` less that on the CPU.
+        The quantity, its estimate, the estimate's standard error, and how many of them lie between the two.
+        No z-score where the quantity rests on too few groups to be judged. For several samples their mean;
+        for ``devices`` the quantity on ``device`` less that on the CPU.
     error, error_expected
         Root mean square relative error of the samples, and what it should be.
     below, above
-        Samples whose 95% interval lies wholly below or above the exact figure.
+        Samples whose 95% interval lies wholly below or above the exact value.
     needed, seen
-        Groups at which the scale is 3 standard errors from 1, and how many samples of so many had it so. Of
+        Groups at which the scale is 3 standard errors from 1, and how many samples of so many had it so. For
         ``scale_one_percent`` the groups for a bias of 1 %, which the rule does not have.
     """
 

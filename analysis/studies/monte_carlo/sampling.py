@@ -69,7 +69,7 @@ class Setting:
         self, rules: Sequence[str], *, groups: int, seed: int, gradient: Float, device: str = "cpu"
     ) -> SampledMoments:
         """Moments of the rules from one sample."""
-        from maxpo_lab.monte_carlo import monte_carlo_moments  # noqa: PLC0415 - torch takes a second
+        from maxpo_lab.monte_carlo import monte_carlo_moments  # noqa: PLC0415 - torch is heavy
 
         return monte_carlo_moments(
             rules,
@@ -91,7 +91,7 @@ def seed(cell: Any, repetition: int = 0) -> int:
 
 
 def read(moments: RuleMoments, figure: str) -> Estimate:
-    """A figure as the instrument gives it."""
+    """A quantity as the instrument gives it."""
     found: Estimate = getattr(moments, figure)
     return found
 

@@ -13,7 +13,7 @@ CURVES = ("maxpo", "rloo", "grpo", "maxrl", "passk-training", "maxrl-pkpo", "ver
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a rule and setting: scale on the hardest and easiest prompt, direction, noise to signal."""
+    """One line per rule and setting: scale on the hardest and easiest prompt, direction, noise to signal."""
     lines = []
     for _, group in rows.groupby(["n", "k", "estimator"], sort=False):
         ordered = group.sort_values("success")

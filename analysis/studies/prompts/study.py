@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One rule on one prompt, with the batch's figures repeated on every row of the rule.
+    """One rule on one prompt, with the batch's numbers repeated on every row of the rule.
 
     ``scale`` is the weight that the rule gives the prompt's gradient of pass@K (1 for an unbiased one).
     ``within`` and ``between`` are the traces of the batch covariance over ``|c grad J|^2``, c the batch's

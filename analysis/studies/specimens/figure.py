@@ -16,7 +16,7 @@ _LEFT = 1e-17
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a specimen: its size, how far its moments are exact, and the worst relative bias."""
+    """One line per specimen: its size, how far its moments are exact, and the worst relative bias."""
     lines = []
     for name, group in rows.groupby("specimen", sort=False):
         exact = group[group.black_box == "exact"]

@@ -26,7 +26,7 @@ NOTABLE = (
     "nemo-grpo",
     "grpo",
 )
-#: Rules whose weight function is drawn beside pass@K's.
+#: Rules whose weight function is drawn next to pass@K's.
 CURVES = (
     "maxpo",
     "rloo",
@@ -57,7 +57,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure``: lambda_k as a matrix, and f(p) beside the weight of pass@K, at K = 4."""
+    """``figure``: lambda_k as a matrix, and f(p) next to the weight of pass@K, at K = 4."""
     n = int(rows.n.min())
     at = rows[(rows.n == n) & (rows.k == 4)]
     figure, (left, right) = subplots(1, 2, figsize=(PAGE, 3.6), width_ratios=(1.25, 1.0))
@@ -68,7 +68,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 
 def _matrix(axes: Axes, rows: pd.DataFrame, n: int) -> None:
     wide = rows.pivot_table(index="estimator", columns="at", values="value").reindex(NOTABLE)
-    # Signed, on a square-root scale: a weight of 0.05 is visible beside one of 20.
+    # Signed, on a square-root scale: a weight of 0.05 is visible next to one of 20.
     shown = np.sign(wide) * np.sqrt(wide.abs().clip(upper=4))
     axes.imshow(shown, cmap="RdBu", vmin=-2, vmax=2, aspect="auto")
     for y, (_, line) in enumerate(wide.iterrows()):

@@ -75,7 +75,7 @@ MEANING = {
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """The truth table: one line a rule, the worst case over all cells in each column."""
+    """The truth table: one line per rule, the worst case over all cells in each column."""
     lines = []
     for name, decided in verdicts(rows).items():
         rule = get_estimator(name)

@@ -91,7 +91,7 @@ def _ks(n: int, preset: Preset) -> tuple[int, ...]:
 def measure(cell: Cell) -> list[Row]:
     """Exact moments of every rule at every K of the cell, against the rule's own objective."""
     levels = specimens.levels(cell.specimen, cell.success)
-    # A rule that does not use k has the same moments at every k: measured once a cell.
+    # A rule that does not use k has the same moments at every k: measured once per cell.
     moments = cache(lambda rule, k: exact_moments(rule, levels, n=cell.n, k=k, target=rule.objective))
     rules = [get_estimator(name) for name in list_estimators()]
     return [_row(cell, levels, rule, k, moments) for k in cell.ks for rule in rules]

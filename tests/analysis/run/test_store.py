@@ -1,4 +1,4 @@
-"""Stored cells: rows come back to the bit, keys change with all that a figure depends on and nothing else."""
+"""Stored cells: rows come back to the bit, keys change with all that a number depends on and nothing else."""
 
 from __future__ import annotations
 

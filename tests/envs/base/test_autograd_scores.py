@@ -1,4 +1,4 @@
-"""Scores by vectorised autograd, against closed forms and one plain backward pass a rollout."""
+"""Scores by vectorised autograd, against closed forms and one plain backward pass per rollout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rewards of very different sizes: a small one beside a large negative one is not lost."""
+"""Rewards of very different sizes: a small one next to a large negative one is not lost."""
 
 from __future__ import annotations
 
