@@ -72,9 +72,7 @@ PAPERS: Mapping[str, Paper] = {
         "Parmas, Paavo and others",
         "OrderGrad: Optimizing Beyond the Mean with Order-Statistic Policy Gradient Estimation",
     ),
-    "2609.02987": Paper(
-        "Ramasubramanian, Shrinivas and others", "Tail-Likelihood Reinforcement Learning"
-    ),
+    "2609.02987": Paper("Ramasubramanian, Shrinivas and others", "Tail-Likelihood Reinforcement Learning"),
 }
 
 #: Other works, by what citations call them.
