@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -134,6 +135,40 @@ def test_no_module_is_hidden_by_a_name_of_its_package(folder: Path) -> None:
         for alias in node.names
     }
     assert not modules & given
+
+
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+LAYOUT = dict(re.findall(r"^`(\w+)`, the .*:\n\n((?:- .*\n)+)", GUIDE, re.MULTILINE))
+ANSWERS = re.findall(r"^\| ([^`|]+) \| `(\S+)` \| `(\w+)` \|$", GUIDE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_guide_lists_the_folders_of_a_package_downhill(package: str) -> None:
+    listed = re.findall(r"^- `(\w+)`: ", LAYOUT[package], re.MULTILINE)
+    assert set(listed) == {path.name for path in FOLDERS if path.parent == ROOT / package}
+    below = rooms(package, {name: targets for name, targets in GRAPH.items() if name != package})
+    for place, folder in enumerate(listed):
+        assert not below[folder] & {*listed[place:]}, folder
+
+
+def test_the_guide_answers_ten_questions() -> None:
+    assert len({question for question, _, _ in ANSWERS}) == len(ANSWERS) == 10
+
+
+@pytest.mark.parametrize(("path", "name"), [answer[1:] for answer in ANSWERS])
+def test_a_path_that_the_guide_gives_defines_what_is_asked_for(path: str, name: str) -> None:
+    found: set[str] = set()
+    for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    assert name in found
+
+
+def test_every_path_that_the_guide_names_exists() -> None:
+    for path in set(re.findall(r"`((?:maxpo_lab|envs|analysis|tests|docs|findings)/[\w/.]*)`", GUIDE)):
+        assert (ROOT / path).exists(), path
 
 
 def test_the_library_brings_nothing_heavy() -> None:

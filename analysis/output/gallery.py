@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from . import style
+from .colours import colour_of
 from .gallery_scene import VALUED_K, K, Scene, scene
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def draw_batch(axes: Axes, shown: Scene) -> None:
     """Success rate and pass@K of every prompt."""
     prompts = np.arange(1, shown.batch.prompts + 1)
     axes.bar(prompts, shown.batch.success_rates, width=0.8, color=GOOD, linewidth=0, label="success rate")
-    axes.plot(prompts, shown.pass_at_k, "o", color=style.COLOURS["maxpo"], label=f"pass@{K}")
+    axes.plot(prompts, shown.pass_at_k, "o", color=colour_of("maxpo"), label=f"pass@{K}")
     axes.set(yscale="log", xlabel="prompt, hardest first", ylabel="probability", ylim=(5e-4, 9))
     axes.set_yticks([1e-3, 1e-2, 1e-1, 1])
     axes.grid(visible=False, axis="x")

@@ -1,4 +1,4 @@
-"""The look of every figure: one style, one colour per estimator, PNG and PDF."""
+"""The look of every figure: one style, the colours of verdicts, PNG and PDF."""
 
 from __future__ import annotations
 
@@ -17,41 +17,6 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-#: One colour per estimator in all figures: Okabe and Ito's palette, safe for colour-blind readers, for the
-#: rules most often drawn together, Tol's muted tones for the rest.
-COLOURS: Mapping[str, str] = {
-    "reinforce": "#7f7f7f",
-    "rloo": "#56b4e9",
-    "batch-mean": "#8c6d31",
-    "grpo": "#e69f00",
-    "nemo-grpo": "#b8860b",
-    "maxrl": "#117733",
-    "maxrl-keep-failures": "#999933",
-    "tailrl": "#44aa99",
-    "maxrl-pkpo": "#88ccee",
-    "rloo-reweighted": "#882255",
-    "pkpo-s": "#cc79a7",
-    "pkpo-loo": "#009e73",
-    "pkpo-loo1": "#d55e00",
-    "maxpo": "#0072b2",
-    "canonical": "#332288",
-    "predictive": "#7b3294",
-    "l-statistic:TopM:2": "#5f6b9a",
-    "l-statistic:BotM:2": "#7e84a8",
-    "l-statistic:LowerTailMean:0.25": "#9a9fb9",
-    "l-statistic:Median": "#a8a8c8",
-    "l-statistic:TrimM:1": "#b9b9d4",
-    "l-statistic:ReMin": "#cacae0",
-    "max-minus-second": "#aa4499",
-    "verl-grpo-passk": "#cc6677",
-    "verl-grpo-passk-nostd": "#ddaabb",
-    "leader": "#661100",
-    "entropic": "#6699cc",
-    "pkpo-mean-centered": "#555555",
-    "pkpo-sum-scale": "#aa8866",
-    "passk-training": "#000000",
-}
 
 #: What a measurement says of a property, as fill colours of a verdict matrix.
 VERDICTS: Mapping[str, str] = {

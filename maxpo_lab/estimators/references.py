@@ -1,4 +1,9 @@
-"""BibTeX of the papers that the catalogue cites."""
+"""BibTeX of what the catalogue cites, found by what a rule's citation names.
+
+An arXiv number is looked up in ``PAPERS``, ``Williams 1992`` or ``this laboratory`` in ``WORKS``; where a
+citation names none of these, its repository is the reference, as ``owner/name`` or by a short name of
+``REPOSITORIES``.
+"""
 
 from __future__ import annotations
 
@@ -68,31 +73,63 @@ PAPERS: Mapping[str, Paper] = {
         "Parmas, Paavo and others",
         "OrderGrad: Optimizing Beyond the Mean with Order-Statistic Policy Gradient Estimation",
     ),
+    "2609.02987": Paper("Ramasubramanian, Shrinivas and others", "Tail-Likelihood Reinforcement Learning"),
 }
 
-WILLIAMS = """@article{williams1992simple,
+#: Other works, by what citations call them.
+WORKS: Mapping[str, str] = {
+    "Williams 1992": """@article{williams1992simple,
   author  = {Williams, Ronald J.},
   title   = {Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning},
   journal = {Machine Learning},
   volume  = {8},
   pages   = {229--256},
   year    = {1992}
-}"""
+}""",
+    "this laboratory": """@software{maxpo_lab,
+  author = {{The maxpo-lab developers}},
+  title  = {maxpo-lab: the exact laboratory for max@K / pass@K policy-gradient estimators},
+  year   = {2026}
+}""",
+}
+
+#: Repositories that citations call by a short name.
+REPOSITORIES: Mapping[str, str] = {
+    "NeMo-RL": "NVIDIA-NeMo/RL",
+    "rllm": "rllm-org/rllm",
+    "verl": "verl-project/verl",
+}
+_ARXIV = re.compile(r"arXiv (\d{4}\.\d{5})")
+_REPOSITORY = re.compile(rf"[\w-]+/[\w-]+|\b(?:{'|'.join(REPOSITORIES)})\b")
 
 
 def bibtex(rule: Estimator) -> str:
-    """BibTeX entries of everything a rule's citation names; of a repository alone, a ``@misc`` naming it."""
-    found = re.findall(r"\d{4}\.\d{5}", rule.citation)
-    entries = [_entry(identifier) for identifier in dict.fromkeys(found)]
-    if "Williams 1992" in rule.citation:
-        entries.append(WILLIAMS)
-    if not entries:
-        title, source = f"title        = {{{rule.title}}}", f"howpublished = {{{rule.citation}}}"
-        entries = [f"@misc{{{rule.name},\n  {title},\n  {source}\n}}"]
+    """BibTeX entries of the works that a rule's citation names; of a repository where it names none.
+
+    Raises ValueError for a citation that names nothing known.
+    """
+    papers = dict.fromkeys(_ARXIV.findall(rule.citation))
+    entries = [_paper(identifier) for identifier in papers if identifier in PAPERS]
+    entries += [entry for name, entry in WORKS.items() if name in rule.citation]
+    repository = _REPOSITORY.search(rule.citation)
+    if not papers and not entries and repository:
+        entries = [_repository(rule, repository[0])]
+    if not entries or not papers.keys() <= PAPERS.keys():
+        raise ValueError(f"{rule.name}: citation {rule.citation!r} names what references.py has no entry of")
     return "\n\n".join(entries)
 
 
-def _entry(identifier: str) -> str:
+def _repository(rule: Estimator, name: str) -> str:
+    return (
+        f"@misc{{{rule.name},\n"
+        f"  title        = {{{rule.title}}},\n"
+        f"  howpublished = {{{rule.citation}}},\n"
+        f"  url          = {{https://github.com/{REPOSITORIES.get(name, name)}}}\n"
+        f"}}"
+    )
+
+
+def _paper(identifier: str) -> str:
     paper = PAPERS[identifier]
     year = 2000 + int(identifier[:2])
     return (

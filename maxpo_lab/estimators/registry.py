@@ -8,38 +8,11 @@ from typing import Any
 from ..core.registry import Registry
 from ..objectives import PREFIX
 from .base import Estimator
-from .families import (
-    as_coded,
-    l_statistic,
-    maxpo,
-    maxrl,
-    mean_reward,
-    passk_training,
-    pkpo,
-    predictive,
-    reweighted,
-    standardised,
-    tailrl,
-    winner,
-)
+from .families import FAMILIES, l_statistic, maxrl, standardised, winner
 
-_MODULES = (
-    mean_reward,
-    standardised,
-    maxrl,
-    tailrl,
-    reweighted,
-    pkpo,
-    maxpo,
-    predictive,
-    l_statistic,
-    winner,
-    as_coded,
-    passk_training,
-)
 _CATALOGUE: Registry[Estimator] = Registry(
     "estimator",
-    ((rule.name, rule) for module in _MODULES for rule in module.RULES),
+    ((rule.name, rule) for family in FAMILIES for rule in family.RULES),
     families={
         "grpo": standardised.grpo,
         "maxrl": maxrl.maxrl,

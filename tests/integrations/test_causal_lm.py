@@ -12,7 +12,8 @@ pytestmark = pytest.mark.integration
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers", reason="transformers comes with TRL")
 
-from analysis.output.style import COLOURS, drawing  # noqa: E402
+from analysis.output.colours import colour_of  # noqa: E402
+from analysis.output.style import drawing  # noqa: E402
 from analysis.studies.llm import STUDY  # noqa: E402
 from analysis.studies.llm.design import (  # noqa: E402
     GRPO,
@@ -138,7 +139,7 @@ def test_making_a_model_leaves_the_global_random_numbers_alone() -> None:
 def test_the_design() -> None:
     for rule in RULES:
         assert get_estimator(rule).why_not(N, K) is None
-        assert ("grpo" if rule == GRPO else rule) in COLOURS
+    assert len({*map(colour_of, RULES)}) == len(RULES)
     for preset in ("smoke", "standard", "paper"):
         cells = STUDY.cells(preset)
         assert len(set(cells)) == len(cells)
@@ -234,8 +235,8 @@ def test_the_figures_show_what_is_in_the_rows(rows: pd.DataFrame) -> None:
         assert set(figures) == {"figure", "variance", "learning_rate"}
         first, _, scatter = figures["figure"].axes[:3]
         by_colour = {line.get_color(): line.get_ydata()[-1] for line in first.lines}
-        assert by_colour[COLOURS["maxpo"]] == pytest.approx(0.4, rel=1e-15)
-        assert by_colour[COLOURS["grpo"]] == pytest.approx(0.2, rel=1e-15)
+        assert by_colour[colour_of("maxpo")] == pytest.approx(0.4, rel=1e-15)
+        assert by_colour[colour_of("grpo")] == pytest.approx(0.2, rel=1e-15)
         drawn = [float(line.get_ydata()[0]) for line in scatter.lines if len(line.get_ydata()) == 1]
         assert sorted(drawn) == pytest.approx([1.2, 1.3])
         bars = figures["variance"].axes[0].patches

@@ -8,7 +8,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...output.style import COLOURS, PAGE, subplots
+from ...output.colours import colour_of
+from ...output.style import PAGE, subplots
 from .study import K, N
 
 SUCCESS_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9)
@@ -70,8 +71,8 @@ def _split(axes: Axes, rows: pd.DataFrame) -> None:
     reference = rows[rows.estimator == "pkpo-loo1"].set_index("success").trace_covariance
     for name in SPLIT:
         curve = rows[rows.estimator == name].set_index("success")
-        axes.plot(curve.index, curve.within / reference, "-", color=COLOURS[name], label=name)
-        axes.plot(curve.index, curve.between / reference, ":", color=COLOURS[name])
+        axes.plot(curve.index, curve.within / reference, "-", color=colour_of(name), label=name)
+        axes.plot(curve.index, curve.between / reference, ":", color=colour_of(name))
     axes.set_yscale("log")
     axes.set_ylim(1e-3, 50)
 
@@ -80,5 +81,5 @@ def _shares(axes: Axes, rows: pd.DataFrame, quantity: str, names: tuple[str, ...
     for name in names:
         curve = rows[rows.estimator == name]
         dashes = "--" if name == "pkpo-loo1" else "-"
-        axes.plot(curve.success, curve[quantity], dashes, color=COLOURS[name], label=name)
+        axes.plot(curve.success, curve[quantity], dashes, color=colour_of(name), label=name)
     axes.set_ylim(-0.03, 1.03)

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...output.style import COLOURS, COLUMN, PAGE, subplots
+from ...output.colours import colour_of
+from ...output.style import COLUMN, PAGE, subplots
 
 SUCCESS_TICKS = (0.001, 0.1, 0.5, 0.9)
 
@@ -39,7 +40,7 @@ def _curves(rows: pd.DataFrame) -> Figure:
             axes.axhline(1.0, color="0.3", lw=0.8)
             for name, curve in panel.groupby("estimator", sort=False):
                 dashes = "--" if name == "pkpo-loo1" else "-"
-                axes.plot(curve.success, curve.efficiency, dashes, color=COLOURS[str(name)], label=name)
+                axes.plot(curve.success, curve.efficiency, dashes, color=colour_of(str(name)), label=name)
             axes.set_xscale("logit")
             axes.set_xticks(SUCCESS_TICKS, [f"{p:g}" for p in SUCCESS_TICKS])
             axes.set_xticks([], minor=True)
@@ -58,7 +59,7 @@ def _rare(rows: pd.DataFrame) -> Figure:
     figure, axes = subplots(figsize=(COLUMN, 2.4))
     for name in ("pkpo-loo", "maxpo", "predictive"):
         curve = rows[rows.estimator == name]
-        axes.plot(curve.n, 1 - curve.efficiency, "o-", color=COLOURS[name], label=name)
+        axes.plot(curve.n, 1 - curve.efficiency, "o-", color=colour_of(name), label=name)
     sizes = np.sort(rows.n.unique())
     axes.plot(sizes, 1 / sizes, ":", color="0.3", label="1/n")
     axes.set_xscale("log", base=2)

@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 
 from maxpo_lab.core.arrays import Float
 
-from ...output.style import COLOURS, PAGE, subplots
+from ...output.colours import colour_of
+from ...output.style import PAGE, subplots
 from ...run.curves import Curves
 from ...trainer import EXACT
 from .comparison import CENTERED, POOLED, RIVALS, compare, in_order, places
@@ -92,7 +93,7 @@ def _style(rule: str) -> dict[str, Any]:
     if rule == EXACT:
         star = {"marker": "*", "ms": 4, "markevery": 4, "mew": 0.3}
         return {"color": "0.25", "ls": "--", "lw": 1.0, "zorder": 3, **star}
-    return {"color": COLOURS[rule], "lw": 2.2 if rule == CENTERED else 1.0}
+    return {"color": colour_of(rule), "lw": 2.2 if rule == CENTERED else 1.0}
 
 
 def _rules(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -127,7 +128,7 @@ def _curves(rows: pd.DataFrame, title: str) -> Figure:
             axes.plot(line.step, line.max_at_k, **_style(rule))
             if rule != EXACT:
                 axes.fill_between(
-                    line.step, line.max_at_k_low, line.max_at_k_high, color=COLOURS[rule], alpha=0.1, lw=0
+                    line.step, line.max_at_k_low, line.max_at_k_high, color=colour_of(rule), alpha=0.1, lw=0
                 )
         _root_steps(axes, own.step.max())
         axes.set_ylim(-0.02, 1.02)
@@ -274,7 +275,7 @@ def _improvements(runs: pd.DataFrame) -> Figure:
                     style: dict[str, Any] = {"fmt": marker, "ms": 2.6, "elinewidth": 0.9, "mew": 0.8}
                     style |= {"mfc": "white"} if fill == "white" else {}
                     ends = _away([each.estimate], [each.low], [each.high])
-                    axes.errorbar(each.estimate, place + shift, xerr=ends, color=COLOURS[rule], **style)
+                    axes.errorbar(each.estimate, place + shift, xerr=ends, color=colour_of(rule), **style)
         for axes, middle in ((chance, 0.5), (apart, 0.0)):
             axes.axvline(middle, color="0.3", lw=0.8, ls="--", zorder=0)
             axes.axhline(0.5, color="0.3", lw=0.5, zorder=0)

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 
 from ...measure.resampling import Interval
 from ...measure.statistics import difference_interval, interquartile_mean_interval
-from ...output.style import COLOURS, PAGE, subplots
+from ...output.colours import colour_of
+from ...output.style import PAGE, subplots
 from ...run.curves import Curves
 from .design import GRPO, HELD_OUT, OTHERS, REFERENCE, RULES, SEED, SHARED, STARTS, TITLES
 
@@ -111,10 +112,6 @@ def _text(found: Interval) -> str:
     return f"{float(found.estimate):.3f} [{float(found.low):.3f}, {float(found.high):.3f}]"
 
 
-def _colour(rule: str) -> str:
-    return COLOURS["grpo" if rule == GRPO else rule]
-
-
 def _name(rule: str) -> str:
     return "grpo (TRL's)" if rule == GRPO else rule
 
@@ -137,7 +134,7 @@ def _overview(rows: pd.DataFrame) -> Figure:
         line[2].set_title("gradient variance, prompt by prompt", fontsize=7.5)
     rules = [rule for rule in RULES if rule in set(rows.rule)]
     figure.legend(
-        [Line2D([], [], color=_colour(rule), lw=2) for rule in rules]
+        [Line2D([], [], color=colour_of(rule), lw=2) for rule in rules]
         + [_dot(at) for at in _CHECKPOINTS if at in set(rows.checkpoint)],
         [_name(rule) for rule in rules] + [at for at in _CHECKPOINTS if at in set(rows.checkpoint)],
         loc="outside upper center",
@@ -152,9 +149,9 @@ def _curves(axes: Axes, runs: pd.DataFrame, name: str) -> None:
     for rule in (each for each in RULES if each in set(runs.rule)):
         scores = runs[runs.rule == rule].pivot_table(index="step", columns="seed", values=name)
         found = interquartile_mean_interval(scores.to_numpy()[:, None, :], seed=SEED)
-        style: dict[str, Any] = {"color": _colour(rule), "lw": 2.0 if rule == CENTERED else 1.1}
+        style: dict[str, Any] = {"color": colour_of(rule), "lw": 2.0 if rule == CENTERED else 1.1}
         axes.plot(scores.index, found.estimate, **style)
-        axes.fill_between(scores.index, found.low, found.high, color=_colour(rule), alpha=0.13, lw=0)
+        axes.fill_between(scores.index, found.low, found.high, color=colour_of(rule), alpha=0.13, lw=0)
     if len(runs):
         axes.set_xlim(0, runs.step.max())
 
@@ -164,11 +161,11 @@ def _scatter(axes: Axes, prompts: pd.DataFrame) -> None:
     for at, (marker, filled) in _CHECKPOINTS.items():
         for rule in (each for each in RULES if each not in {GRPO, REFERENCE}):
             own = prompts[(prompts.checkpoint == at) & (prompts.rule == rule)]
-            fill = _colour(rule) if filled else "none"
+            fill = colour_of(rule) if filled else "none"
             axes.plot(
-                own.pass_at_1, own.ratio, marker, ms=3.2, mew=0.8, mec=_colour(rule), mfc=fill, alpha=0.9
+                own.pass_at_1, own.ratio, marker, ms=3.2, mew=0.8, mec=colour_of(rule), mfc=fill, alpha=0.9
             )
-    axes.axhline(1.0, color=_colour(REFERENCE), lw=1.1)
+    axes.axhline(1.0, color=colour_of(REFERENCE), lw=1.1)
     axes.set_xscale("log")
     axes.set_yscale("log")
     shown = prompts[~prompts.rule.isin((GRPO, REFERENCE))].ratio
@@ -201,7 +198,7 @@ def _ratios(rows: pd.DataFrame) -> Figure:
     height = np.arange(len(rules))
     for axes, (verifier, at) in zip(grid[0], places, strict=True):
         own = rows[(rows.verifier == verifier) & (rows.checkpoint == at)].set_index("rule").loc[rules]
-        colours = [_colour(rule) for rule in rules]
+        colours = [colour_of(rule) for rule in rules]
         axes.barh(height + 0.2, own.ratio, color=colours, height=0.3)
         axes.barh(height - 0.15, own.total_ratio, color=colours, height=0.3, alpha=0.45)
         reach = np.exp(1.96 * own.sampled_ratio_error / own.sampled_ratio)
@@ -209,7 +206,7 @@ def _ratios(rows: pd.DataFrame) -> Figure:
         axes.errorbar(
             own.sampled_ratio, height - 0.15, xerr=ends, fmt="o", color="0.15", ms=2.5, elinewidth=0.9
         )
-        axes.axvline(1.0, color=_colour(REFERENCE), lw=1.1)
+        axes.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
         axes.set_yticks(height, [_name(rule) for rule in rules])
         axes.grid(visible=False, axis="y")
         axes.set_title(f"{TITLES[verifier]},\n{at}: pass@1 {own.pass_at_1.iloc[0]:.2f}", fontsize=7)
@@ -231,7 +228,7 @@ def _search(rows: pd.DataFrame) -> Figure:
         for rule in RULES:
             own = first[(first.verifier == verifier) & (first.rule == rule)].sort_values("learning_rate")
             places = [sizes.index(size) for size in own.learning_rate]
-            axes.plot(places, own.pass_at_k, marker="o", color=_colour(rule), label=_name(rule))
+            axes.plot(places, own.pass_at_k, marker="o", color=colour_of(rule), label=_name(rule))
         axes.set_xticks(range(len(sizes)), [f"{size:g}" for size in sizes])
         axes.set_title(TITLES[verifier])
         axes.set_xlabel("step size of Adam")

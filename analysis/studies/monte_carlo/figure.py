@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...output.style import COLOURS, PAGE, subplots
+from ...output.colours import colour_of
+from ...output.style import PAGE, subplots
 from . import agreement, bounds, detection, intervals
 from .sampling import SUCCESS
 
@@ -72,7 +73,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     _errors(upper, rows)
     _coverage(lower, rows)
     rules = [name for name in intervals.COVERAGE_RULES if name in set(rows.estimator)]
-    handles = [Line2D([], [], color=COLOURS[name], marker="o", ms=3, label=name) for name in rules]
+    handles = [Line2D([], [], color=colour_of(name), marker="o", ms=3, label=name) for name in rules]
     spacing = {"handlelength": 1.0, "columnspacing": 0.8, "handletextpad": 0.4}
     right.legend(handles=handles, fontsize=6.5, loc="outside upper center", ncols=4, **spacing)
     return {"figure": figure, "bias": _bias(rows[rows.part == "detection"])}
@@ -101,7 +102,7 @@ def _errors(axes: Axes, rows: pd.DataFrame) -> None:
     for key, of in part.groupby(["estimator", "figure"], sort=False):
         estimator, figure = map(str, key)
         line = of.sort_values("groups")
-        colour = COLOURS[estimator]
+        colour = colour_of(estimator)
         axes.plot(line.groups, line.error_expected, lw=0.7, color=colour)
         spread = 1.96 / np.sqrt(2 * line.repetitions)
         ends = line.error * (1 - np.exp(-spread)), line.error * (np.exp(spread) - 1)
@@ -134,7 +135,7 @@ def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
     rules = list(dict.fromkeys(cells.estimator))
     for row in cells.to_dict("records"):
         shift = np.linspace(-0.32, 0.32, len(rules))[rules.index(row["estimator"])]
-        colour, marker = COLOURS[row["estimator"]], MARKERS[row["figure"]]
+        colour, marker = colour_of(row["estimator"]), MARKERS[row["figure"]]
         filled = colour if row["figure"] == "scale" else "white"
         place = names.index(row["specimen"]) + shift
         axes.plot(100 * row["coverage"], place, marker, ms=2.8, mew=0.7, mfc=filled, color=colour)
@@ -175,11 +176,11 @@ def _bias(rows: pd.DataFrame) -> Figure:
 def _needed(axes: Axes, rows: pd.DataFrame, factor: str) -> None:
     for name in DRAWN:
         line = rows[(rows.estimator == name) & (rows.figure == "scale")].sort_values(factor)
-        axes.plot(line[factor], line.needed, color=COLOURS[name], label=name)
+        axes.plot(line[factor], line.needed, color=colour_of(name), label=name)
         checked = line[line.repetitions > 0]
-        axes.plot(checked[factor], checked.groups, "o", ms=4.5, mfc="white", color=COLOURS[name])
+        axes.plot(checked[factor], checked.groups, "o", ms=4.5, mfc="white", color=colour_of(name))
     line = rows[(rows.estimator == "maxpo") & (rows.figure == "scale_one_percent")].sort_values(factor)
-    axes.plot(line[factor], line.needed, "--", color=COLOURS["maxpo"], label="maxpo, were it\n1 % off")
+    axes.plot(line[factor], line.needed, "--", color=colour_of("maxpo"), label="maxpo, were it\n1 % off")
 
 
 def _why_no_devices(rows: pd.DataFrame) -> str:

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...output.style import COLOURS, PAGE, subplots
+from ...output.colours import colour_of
+from ...output.style import PAGE, subplots
 
 CURVES = ("maxpo", "rloo", "grpo", "maxrl", "passk-training", "maxrl-pkpo", "verl-grpo-passk")
 
@@ -53,7 +54,7 @@ def _weights(axes: Axes, rows: pd.DataFrame) -> None:
         label = "maxpo, every unbiased rule" if name == "maxpo" else name
         # Over the hardest prompt's weight: a common factor is a matter of the step size.
         weight = curve.scale / curve.scale.iloc[0]
-        axes.plot(curve.success, weight, "o-", color=COLOURS[name], label=label)
+        axes.plot(curve.success, weight, "o-", color=colour_of(name), label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(1e-3, 2e3)

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...output.style import COLOURS, PAGE, subplots
+from ...output.colours import colour_of
+from ...output.style import PAGE, subplots
 
 #: Rules whose spectrum is drawn; the table has all.
 NOTABLE = (
@@ -90,7 +91,7 @@ def _weight_functions(axes: Axes, rows: pd.DataFrame, n: int) -> None:
         curve = rows[rows.estimator == name]
         label = "maxpo: $K(1-p)^{K-1}$" if name == "maxpo" else name
         width = 2.4 if name == "maxpo" else 1.2
-        axes.plot(curve["at"], curve["value"], color=COLOURS[name], lw=width, label=label)
+        axes.plot(curve["at"], curve["value"], color=colour_of(name), lw=width, label=label)
     axes.set_xscale("logit")
     axes.set_yscale("log")
     axes.set_ylim(1e-3, 30)

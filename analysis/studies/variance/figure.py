@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, ScalarFormatter
 
-from ...output.style import COLOURS, PAGE, subplots
+from ...output.colours import colour_of
+from ...output.style import PAGE, subplots
 from .study import BASE_K, BASE_N, BASE_SUCCESS, REFERENCE, SPECIMENS, TRAINED
 
 #: ``canonical`` has MaxPO's numbers: it is measured, and drawn with it.
@@ -86,7 +87,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, factor: str, quantity: str) -> None:
         curve = rows[rows.estimator == name].sort_values(factor)
         marker = "" if factor == "success" else "o"
         dashes = "--" if name == REFERENCE else "-"
-        axes.plot(curve[factor], curve[quantity], dashes, marker=marker, color=COLOURS[name], label=label)
+        axes.plot(curve[factor], curve[quantity], dashes, marker=marker, color=colour_of(name), label=label)
     if factor == "success":
         axes.set_xscale("logit")
         axes.set_xticks(SUCCESS_TICKS, [f"{p:g}" for p in SUCCESS_TICKS])

@@ -1,1 +1,32 @@
-"""The rules of the catalogue: one family, one file."""
+"""The rules of the catalogue: one family, one file. A new family is a line in ``FAMILIES``."""
+
+from . import (
+    as_coded,
+    l_statistic,
+    maxpo,
+    maxrl,
+    mean_reward,
+    passk_training,
+    pkpo,
+    predictive,
+    reweighted,
+    standardised,
+    tailrl,
+    winner,
+)
+
+#: The families, in the order of the catalogue.
+FAMILIES = (
+    mean_reward,
+    standardised,
+    maxrl,
+    tailrl,
+    reweighted,
+    pkpo,
+    maxpo,
+    predictive,
+    l_statistic,
+    winner,
+    as_coded,
+    passk_training,
+)

@@ -17,7 +17,7 @@ from wandb_files import read_items, read_records
 import maxpo_lab as ml
 from analysis.measure.statistics import difference_interval, improvement, interquartile_mean
 from analysis.output import tracking
-from analysis.output.style import COLOURS
+from analysis.output.colours import colour_of
 from analysis.studies.learning import STUDY, design, reporting, setting, study
 from analysis.studies.learning.comparison import POOLED, compare
 from analysis.studies.learning.design import ANNEALING, BASE, CONDITIONS, TASKS, Cell
@@ -61,7 +61,7 @@ def test_the_design_is_one_factor_at_a_time() -> None:
             grid, shared = design.step_sizes(name, condition)
             assert shared in grid
             assert list(grid) == sorted(grid)
-    assert set(design.RULES) <= set(COLOURS)
+    assert len({*map(colour_of, design.RULES)}) == len(design.RULES)
     for preset in ("smoke", "standard", "paper"):
         cells = STUDY.cells(preset)
         assert len(set(cells)) == len(cells)

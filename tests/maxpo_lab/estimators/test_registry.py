@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -14,7 +15,7 @@ import pytest
 from checks import OBJECTIVE_SIZE, OF_A_MAXIMUM, check_claims_by_coefficients
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators import definitions, references
 
 NAMES = ml.list_estimators()
 ITEM_2 = (
@@ -40,6 +41,25 @@ def test_entry_is_complete(name: str) -> None:
     assert isinstance(rule.uses_k, bool)
     assert isinstance(rule.claims, ml.Claims)
     assert name in definitions.BY_NAME or name == "grpo"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_has_the_references_that_its_citation_names(name: str) -> None:
+    rule = ml.get_estimator(name)
+    entries = references.bibtex(rule)
+    assert entries.startswith("@")
+    for identifier in re.findall(r"\d{4}\.\d{5}", rule.citation):
+        assert f"https://arxiv.org/abs/{identifier}" in entries
+
+
+def test_a_citation_of_what_is_known_is_enough_and_another_is_refused() -> None:
+    mine = replace(ml.get_estimator("rloo"), citation="arXiv 2606.06080 eq. 7; somebody/else")
+    assert references.bibtex(mine) == references.bibtex(ml.get_estimator("maxpo"))
+    mine = replace(mine, citation="somebody/else, its default")
+    assert "https://github.com/somebody/else" in references.bibtex(mine)
+    for citation in ("arXiv 9999.99999", "arXiv 2606.06080; arXiv 9999.99999", "a conversation"):
+        with pytest.raises(ValueError, match=r"rloo: .*references\.py"):
+            references.bibtex(replace(mine, citation=citation))
 
 
 def test_nothing_is_defined_that_is_not_in_the_catalogue() -> None:

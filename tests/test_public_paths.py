@@ -1,0 +1,140 @@
+"""What others import, run and read by name: all of it is listed here, and what is added is added here too."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import gymnasium
+import pandas as pd
+import pytest
+from gymnasium.envs.registration import load_env_creator
+from typer.main import get_command
+
+import envs
+import maxpo_lab as ml
+from analysis.__main__ import app as analysis
+from analysis.output import report
+from analysis.run.registry import get_study, list_studies
+from maxpo_lab.cli import app as maxpo_lab
+
+ROOT = Path(__file__).parents[1]
+#: Names by module: where the module has an ``__all__``, it is this.
+PUBLIC = {
+    "maxpo_lab": """
+        BatchMoments Claims Estimator GroupIdError Laws Moments RankLinear RewardLevels Spectrum VarianceFloor
+        advantages
+        batch_moments exact_moments get_estimator list_estimators max_at_k max_at_k_gradient
+        objective_spectrum pass_at_k_spectrum per_group side_by_side value_estimate variance_floor
+    """,
+    "maxpo_lab.auditing": "AuditReport adapt audit",
+    "maxpo_lab.estimators": """
+        Claims Coefficients Estimator Laws RankLinear get_estimator list_estimators
+    """,
+    "maxpo_lab.moments": """
+        DEAD MAX_STATES BatchMoments Moments VarianceFloor batch_moments exact_moments side_by_side
+        variance_floor
+    """,
+    "maxpo_lab.monte_carlo": """
+        FIGURES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment finish
+        measure_shard merge monte_carlo_moments on_numpy shard_sizes
+    """,
+    "maxpo_lab.samplers": "Sampler Scores",
+    "maxpo_lab.spectrum": "Spectrum objective_spectrum pass_at_k_spectrum",
+    "maxpo_lab.testing": "assert_centered assert_equivariant assert_matches assert_unbiased",
+    "maxpo_lab.theory": """
+        Decision LinearSystem Proof canonical_baseline completeness_rank decide decide_by_moments lift
+        multisets prove solve unbiased_and_centered
+    """,
+    "envs": """
+        ChainSum CombinationLock ExactSpecimen GaussianBandit Maze PromptBandit SparseBandit Specimen
+        check_step from_gymnasium
+    """,
+    "envs.networks": "GRU GRUConfig Transformer TransformerConfig initialise",
+    "envs.rollouts": "RolloutSampler",
+    "envs.sequence": "SequencePolicy SequenceTask",
+}
+#: Names of ``maxpo_lab`` that are imported when they are asked for.
+LATER = "AuditReport Estimate SampledMoments Until audit monte_carlo_moments on_numpy"
+GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
+COMMANDS = {
+    "maxpo-lab": "list show advantages audit",
+    "python -m analysis": "list run figures report gallery rules",
+}
+TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"
+STUDIES = """
+    decomposition efficiency frameworks learning llm monte-carlo phase-diagram prompts specimens spectrum
+    unbiasedness variance
+"""
+RESULTS = "rows.parquet manifest.json table.csv table.md table.tex figure.png figure.pdf"
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_a_module_has_its_public_names(module: str) -> None:
+    found, names = import_module(module), set(PUBLIC[module].split())
+    assert all(hasattr(found, name) for name in names)
+    assert set(getattr(found, "__all__", names)) == names
+
+
+def test_names_that_are_imported_later_are_there() -> None:
+    assert set(ml._LATER) == set(LATER.split()) <= set(dir(ml))
+    assert all(callable(getattr(ml, name)) for name in ml._LATER)
+
+
+def test_no_module_hides_a_name() -> None:
+    import_module("maxpo_lab.training")
+    assert inspect.isfunction(ml.advantages)
+    assert find_spec("maxpo_lab.advantages") is None
+    assert not [name for name in (*ml.__all__, *ml._LATER) if isinstance(getattr(ml, name), ModuleType)]
+
+
+@pytest.mark.integration  # TRL takes ten seconds to import
+@pytest.mark.filterwarnings("ignore")
+def test_the_trainer_for_trl() -> None:
+    pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")
+    assert inspect.isclass(import_module("maxpo_lab.integrations.trl").MaxPOTrainer)
+
+
+def test_the_estimators_for_verl(monkeypatch: pytest.MonkeyPatch) -> None:
+    stub = SimpleNamespace(ADV_ESTIMATOR_REGISTRY={}, register_adv_est=lambda _: lambda function: function)
+    monkeypatch.setitem(sys.modules, "verl.trainer.ppo.core_algos", stub)
+    sys.modules.pop("maxpo_lab.integrations.verl", None)
+    found = import_module("maxpo_lab.integrations.verl")
+    sys.modules.pop("maxpo_lab.integrations.verl")
+    assert all(callable(getattr(found, name)) for name in ("advantages_for_verl", "register", "verl_name"))
+
+
+def test_gymnasium_knows_the_specimens() -> None:
+    ids = {f"maxpo/{name}-v0" for name in GYMNASIUM.split()}
+    assert {each for each in gymnasium.registry if each.startswith("maxpo/")} == ids
+    for each in map(gymnasium.spec, ids):
+        assert load_env_creator(str(each.entry_point)) is getattr(envs, each.name)
+        assert callable(load_env_creator(str(each.vector_entry_point)))
+
+
+def test_the_commands() -> None:
+    for program, app in (("maxpo-lab", maxpo_lab), ("python -m analysis", analysis)):
+        assert set(get_command(app).commands) == set(COMMANDS[program].split())  # type: ignore[attr-defined]
+    scripts = entry_points(group="console_scripts", name="maxpo-lab")
+    assert {script.value for script in scripts} == {"maxpo_lab.cli:main"}
+
+
+def test_the_targets_of_make() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*) \$\(STUDIES\)$", makefile, re.MULTILINE)
+    assert phony.split() == TARGETS.split()
+    assert set(TARGETS.split()) <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert list(list_studies()) == STUDIES.split()
+
+
+def test_the_files_of_a_study(tmp_path: Path) -> None:
+    rows = pd.read_parquet(ROOT / "results/prompts/rows.parquet")
+    report.write(get_study("prompts"), rows, {}, tmp_path)
+    for results in (tmp_path / "prompts", *(ROOT / "results" / study for study in list_studies())):
+        assert set(RESULTS.split()) <= {path.name for path in results.iterdir()}, results
