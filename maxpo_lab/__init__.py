@@ -59,7 +59,7 @@ __all__ = [
     "variance_floor",
 ]
 
-#: Imported when first asked for: what a training loop need not pay for, and torch, which takes a second;
+#: Imported when first asked for: what a training loop need not pay for, torch above all;
 #: ``import *`` would ask, so not in ``__all__``.
 _SAMPLING = ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy")
 _LATER = {"AuditReport": ".auditing", "audit": ".auditing"} | dict.fromkeys(_SAMPLING, ".monte_carlo")

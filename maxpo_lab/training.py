@@ -44,7 +44,7 @@ def advantages(
         type; whatever real numbers it returns, of any array type, are cast back to it. Groups of
         different sizes reach it size by size, so its rows must not depend on each other.
     group_ids
-        One id a row, integers or strings (or bytes, UUIDs, booleans), all of one kind: rows of equal id
+        One id per row, integers or strings (or bytes, UUIDs, booleans), all of one kind: rows of equal id
         are a group, in any order, of any size.
     nan_policy
         ``"raise"``: a NaN or masked reward is an error. ``"omit"``: it marks an unscorable rollout, which is
@@ -72,7 +72,7 @@ def advantages(
 
     Notes
     -----
-    Cost O(n log n) a group. Groups of different sizes are evaluated size by size, in one call each.
+    Cost O(n log n) per group. Groups of different sizes are evaluated size by size, in one call each.
     torch.compile calls this function as it is: the graph breaks before and after it.
     """
     rule = get_estimator(estimator) if isinstance(estimator, str) or not callable(estimator) else estimator

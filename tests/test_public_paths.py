@@ -42,8 +42,8 @@ PUBLIC = {
         variance_floor
     """,
     "maxpo_lab.monte_carlo": """
-        FIGURES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment finish
-        measure_shard merge monte_carlo_moments on_numpy shard_sizes
+        QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment
+        finish measure_shard merge monte_carlo_moments on_numpy shard_sizes
     """,
     "maxpo_lab.samplers": "Sampler Scores",
     "maxpo_lab.spectrum": "Spectrum objective_spectrum pass_at_k_spectrum",

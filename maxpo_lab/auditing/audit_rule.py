@@ -88,7 +88,7 @@ def audit(
 
     Notes
     -----
-    Cost: some thousand groups, seconds at n = 16. Claims are decided on the levels of the rewards' kind,
+    Cost: some thousand groups. Claims are decided on the levels of the rewards' kind,
     which the report names: a rule that treats other rewards in another way needs another audit. Continuous
     rewards are pairs of groups drawn with a fixed seed.
     """

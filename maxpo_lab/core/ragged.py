@@ -67,8 +67,8 @@ def by_id(group_ids: Any, rows: int, kept: npt.NDArray[np.bool_] | None = None) 
     Parameters
     ----------
     group_ids
-        One id a row: integers of any size, text, bytes, UUIDs or booleans, all of one kind, in any array (on
-        any device) or sequence of length ``rows``.
+        One id per row: integers of any size, text, bytes, UUIDs or booleans, all of one kind, in any array
+        (on any device) or sequence of length ``rows``.
     rows
         Rows of the batch.
     kept
@@ -129,7 +129,7 @@ def _coded(group_ids: Any, rows: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any
         shape = ids.shape
     if shape != (rows,):
         raise ValueError(
-            f"group_ids have shape {shape}: expected ({rows},), one id a row of rewards (rewards of "
+            f"group_ids have shape {shape}: expected ({rows},), one id per row of rewards (rewards of "
             f"shape (B,))"
         )
     if masked is not None and masked.any():
@@ -226,7 +226,7 @@ def _stable_argsort(ids: npt.NDArray[Any]) -> Int:
 def map_buckets(xp: Namespace, rewards: Array, groups: Groups, rule: Callable[[Array], Array]) -> Array:
     """Apply a rule for dense groups (g, size) to every bucket; rows in no group get 0.
 
-    Rewards (B,) to advantages (B,): one gather, one call a size, one gather back.
+    Rewards (B,) to advantages (B,): one gather, one call per size, one gather back.
     """
     device = array_api_compat.device(rewards)
     total = rewards.shape[0]

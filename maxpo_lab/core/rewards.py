@@ -42,7 +42,7 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
     if isinstance(rewards, np.ndarray) and rewards.dtype.kind not in "biufc":
         raise TypeError(
             f"rewards have dtype {rewards.dtype}{why_object(rewards)}: they must be real numbers, in an "
-            f"array of shape (..., n) with one row a group; pass floats, e.g. np.asarray(rewards, "
+            f"array of shape (..., n) with one row per group; pass floats, e.g. np.asarray(rewards, "
             f"dtype=float)"
         )
     xp = array_api_compat.array_namespace(rewards)
@@ -58,7 +58,7 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
         )
     if rewards.ndim == 0:
         raise ValueError(
-            "rewards are a scalar: they must have shape (..., n), one entry a rollout of the group"
+            "rewards are a scalar: they must have shape (..., n), one entry per rollout of the group"
         )
     if array_api_compat.size(rewards) == 0:
         raise ValueError(

@@ -39,7 +39,7 @@ class Estimator(ABC):
         Paper and equation, or repository and function.
     objective
         The objective whose gradient the rule is measured against: ``max@k``, ``mean``, ``max@n`` or an
-        ``l-statistic:`` spec (see ``objectives.as_objective``). Of a rule that climbs a
+        ``l-statistic:`` spec (see ``objectives.as_objective``). For a rule that climbs a
         mixture of its own, the nearest of these.
     uses_k
         Whether k changes anything. A rule that says no takes any ``k >= 1``, larger than n too.
@@ -184,6 +184,6 @@ class RankLinear(Estimator):
         return super()._undefined(n, k) or self.undefined(n, k)
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
-        """The coefficients, multiplied with the gaps of the sorted rewards. Cost O(n log n) a group."""
+        """The coefficients, multiplied with the gaps of the sorted rewards. Cost O(n log n) per group."""
         device = array_api_compat.device(rewards)
         return from_tables(xp, rewards, tables_on(self.coefficients, rewards.shape[-1], k, xp, device))

@@ -38,7 +38,7 @@ def get_estimator(name: str) -> Estimator:
     """The estimator of this name, or of a name with parameters.
 
     ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"maxrl:eps=1e-6"``, ``"entropic:beta=2"``,
-    ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``. One object a rule, however its parameters are
+    ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``. One object per rule, however its parameters are
     spelled, here and after pickling.
 
     Raises

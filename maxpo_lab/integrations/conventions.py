@@ -65,7 +65,7 @@ def adapt(
         - ``"group"``: ``(rewards (n,), k) -> (n,)``, or without k. A group size goes to a parameter of a
           usual name (``n``, ``group_size``, ``num_generations``);
         - ``"verl"``, ``"skyrl"``: keywords ``token_level_rewards (bs, T)``, ``response_mask (bs, T)``,
-          ``index`` (a group id a row) and ``config``, of which it gets those it takes; the first of
+          ``index`` (a group id per row) and ``config``, of which it gets those it takes; the first of
           ``(advantages, returns)``, both (bs, T), is read. The two differ in their settings alone;
         - ``"rllm"``: ``(list of arrays (n,), config) -> (list of arrays, ...)``;
         - ``"auto"``: the first of these that fits, found out by small calls.
@@ -169,7 +169,7 @@ def _group(function: Callable[..., Any], settings: Settings, rewards: Any, k: in
 def _token_level(
     function: Callable[..., Any], settings: Settings, rewards: Any, k: int, lengths: Int | None = None
 ) -> Any:
-    import torch  # noqa: PLC0415 - a second, and only these conventions need it
+    import torch  # noqa: PLC0415 - heavy, and only these conventions need it
 
     groups, n = rewards.shape
     rows = np.arange(groups * n)
@@ -196,7 +196,7 @@ def _token_level(
     if not np.array_equal(advantages[inside], first[inside], equal_nan=True):
         raise ValueError(
             f"{describe(function)} gave the tokens of one response different advantages: only rules with one "
-            f"advantage a rollout are audited"
+            f"advantage per rollout are audited"
         )
     return advantages[:, 0].reshape(groups, n)
 

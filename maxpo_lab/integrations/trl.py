@@ -239,7 +239,7 @@ class _Scored:
         shape = None if gathered is None else tuple(gathered.shape)
         if gathered is None or shape != (rows, len(weights)) or rows % n:
             raise TRLChangedError(
-                f"rewards of shape {shape}, expected ({rows}, {len(weights)}): a row a rollout of all "
+                f"rewards of shape {shape}, expected ({rows}, {len(weights)}): a row per rollout of all "
                 f"processes, in groups of {n}, and a column a reward function"
             )
         parts = gathered * weights.cpu().double()

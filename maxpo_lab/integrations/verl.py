@@ -85,7 +85,7 @@ def advantages_for_verl(
     response_mask
         Shape (bs, T); 1 on the tokens that the policy wrote.
     index
-        verl's ``uid``, one a row: rows of equal uid are a group, in any order, of any size.
+        verl's ``uid``, one per row: rows of equal uid are a group, in any order, of any size.
     config
         verl's ``algorithm`` config, a mapping or an object with attributes: ``k``, ``small_groups`` and
         ``nan_policy``, see the module.

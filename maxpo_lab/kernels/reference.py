@@ -44,7 +44,7 @@ def rank_linear(
     Ties have gap 0 and need no rule: tied rewards get equal advantages. Sums run in float64 whatever
     the dtype, and no two large numbers are subtracted (the gaps of float32 rewards are exact), so
     a float32 result is the float64 one rounded once. Where the level of the rewards counts, see ``Tables``.
-    Cost O(n log n) a group, and O(n) a further rule.
+    Cost O(n log n) per group, and O(n) per further rule.
     """
     made = tables(xp, offset=offset, above=above, below=below, penalties=penalties)
     return from_tables(xp, rewards, made)

@@ -26,7 +26,7 @@ class Tables:
     up, down
         What each gap pays to those above and below it, (..., n): with a 0 for the gap that is not there.
     from_zero
-        Of a rule with an offset: the sums are counted from reward 0, not from the lowest, so that
+        For a rule with an offset: its sums are counted from reward 0, not from the lowest, so that
         ``offset R_(1)`` is not there to cancel. A gap around 0 is two gaps, and 0 itself is a level: what
         rises above it takes ``above`` and ``below``, what falls below it ``above - offset`` and
         ``below - offset``. Rewards [-1e16, 1] have gaps 1e16 and 1, and the 1 survives wherever the rule
@@ -151,7 +151,7 @@ def _common(xp: Namespace, coefficients: Array) -> Array:
 
 
 def _like(xp: Namespace, value: float | Array, coefficients: Array) -> Array:
-    """A number, or an array (..., 1), as an array (..., 1) beside coefficients (..., n-1)."""
+    """A number, or an array (..., 1), as an array (..., 1) next to coefficients (..., n-1)."""
     shape = (*coefficients.shape[:-1], 1)
     if isinstance(value, (int, float)):
         device = array_api_compat.device(coefficients)

@@ -120,7 +120,7 @@ def batch_moments(
     against = against_gradient(
         mean,
         gradient,
-        # By the length last, and not by the direction: the last bit of a stored figure depends on it.
+        # By the length last, and not by the direction: the last bit of stored numbers depends on it.
         along=float(mean @ gradient) / (float(np.linalg.norm(gradient)) or float("nan")),
         rounding=float(np.mean([gradient_rounding(x, objective.size) for x in prompts])),
         vanishing=float(np.mean([mean_rounding(x, rms) for x, rms in zip(prompts, rms_of, strict=True)])),

@@ -14,10 +14,10 @@ from .from_sums import from_sums
 from .result import Moments
 from .sums import Sums
 
-#: States evaluated at most unless told otherwise: about a minute for a fast rule at n = 16.
+#: States evaluated at most unless told otherwise.
 MAX_STATES = 2_000_000
 #: Entries (states x n, or x levels where these are more) beyond which a rank-linear rule is summed in closed
-#: form: half a second of them.
+#: form.
 MAX_ENTRIES = 1 << 21
 
 
@@ -45,7 +45,7 @@ def exact_moments(
 
     A rank-linear rule is a sum over the thresholds between levels, so its second moments need two thresholds
     at a time, and no groups: beyond ``max_states`` states, or 2^21 entries in them, its coefficients are
-    summed in closed form. Hundreds of levels take seconds.
+    summed in closed form.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def exact_moments(
     ------
     TypeError, ValueError
         Bad arguments; a rule that is undefined at (n, k), random, returns anything but one finite real
-        advantage a rollout, or whose rows influence each other; more than ``max_states`` states of a rule
+        advantage per rollout, or whose rows influence each other; more than ``max_states`` states of a rule
         that is not rank-linear.
 
     Notes

@@ -14,7 +14,7 @@ from ..policies.levels import RewardLevels
 from . import states
 from .least_variance import optimal_shift, trace_covariance
 
-#: Unknowns of the least-squares problem at most: a sparse solve of some minutes.
+#: Unknowns of the least-squares problem at most.
 MAX_UNKNOWNS = 200_000
 #: A floor below this share of pkpo-loo1's trace covariance is 0 to rounding.
 DEGENERATE = 1e-12
@@ -146,7 +146,7 @@ def variance_floor(
 
 
 def _contributions(others: Int, values: Float, n: int, k: int) -> tuple[Float, Float]:
-    """``K h`` of a rollout at each level beside each multiset of others, (U, L), and ``K v(K-1)``, (U,).
+    """``K h`` of a rollout at each level next to each multiset of others, (U, L), and ``K v(K-1)``, (U,).
 
     Marginal contributions, not inclusion values: they vanish with the variance, so that nothing large is
     subtracted where success is frequent. Their sum is ``K q``.

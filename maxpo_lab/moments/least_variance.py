@@ -10,7 +10,7 @@ from ..policies.levels import RewardLevels
 
 def optimal_shift(levels: RewardLevels, groups: Int, chance: Float, index: Int, gain: Float) -> Float:
     """What to add to pkpo-loo1's baseline for least variance: normal equations, scaled to unit diagonal."""
-    from scipy import sparse  # noqa: PLC0415 - a tenth of a second that a training loop need not pay
+    from scipy import sparse  # noqa: PLC0415 - a training loop need not pay for it
     from scipy.sparse.linalg import spsolve  # noqa: PLC0415
 
     size, unknowns = len(levels.values), int(index.max()) + 1

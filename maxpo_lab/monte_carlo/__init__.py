@@ -1,19 +1,19 @@
 """Moments of a gradient estimate by sampling, where no exact oracle exists, or to check one.
 
 ``experiments`` checks what is asked for, ``shards`` measures one shard of the sample, ``accumulators`` merges
-shards along a fixed tree, ``estimates`` gives every figure its standard error, ``sampled`` is the front door.
+shards along a fixed tree, ``estimates`` says how well each quantity is known, ``sampled`` is the front door.
 Needs torch.
 """
 
 from .accumulators import Accumulator, ShardTree, merge
 from .batched_rules import on_numpy
 from .estimates import Estimate, RuleMoments
-from .experiments import FIGURES, Experiment, Until, experiment, shard_sizes
+from .experiments import QUANTITIES, Experiment, Until, experiment, shard_sizes
 from .sampled import SampledMoments, finish, monte_carlo_moments
 from .shards import measure_shard
 
 __all__ = [
-    "FIGURES",
+    "QUANTITIES",
     "Accumulator",
     "Estimate",
     "Experiment",

@@ -34,7 +34,7 @@ class Scatter:
 
 @dataclass(frozen=True, eq=False)
 class Comoments:
-    """Means (C,) of C numbers a group over ``count`` groups, and ``sum (x - mean)(x - mean)^T`` (C, C)."""
+    """Means (C,) of C numbers per group over ``count`` groups, and ``sum (x - mean)(x - mean)^T`` (C, C)."""
 
     count: int
     mean: Float
@@ -98,7 +98,7 @@ class Accumulator:
     estimates
         The gradient estimates g of each rule.
     scalars
-        What each group and rule gave besides, figure by figure: see ``shards.measure_shard``.
+        What each group and rule gave besides, quantity by quantity: see ``shards.measure_shard``.
     pull
         ``Sigma E[g]`` and ``Sigma grad`` (R, 2, d), Sigma = Cov(g), from means of batches; the gradient's
         direction only (0 where none was given).

@@ -53,7 +53,7 @@ class BatchedRules:
     def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
         """Advantages (rules, groups, n), float64, of rewards (groups, n).
 
-        Raises TypeError or ValueError for a rule that gives anything but one finite real number a rollout.
+        Raises TypeError or ValueError for a rule that gives anything but one finite real number per rollout.
         """
         if len(self.together) == 1 and len(self.together[0].places) == len(self.rules):
             return self.together[0](rewards)

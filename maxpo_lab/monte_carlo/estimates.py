@@ -1,4 +1,4 @@
-"""What a sample says of a rule: every figure with its standard error."""
+"""What a sample says of a rule: every quantity with its standard error."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ INFORMATIVE = 50
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure from a sample.
+    """A quantity from a sample.
 
-    ``positive``: the figure cannot be negative, and its interval is taken on its logarithm: samples that give
-    too little of a variance give too little of its standard error as well.
+    ``positive``: the quantity cannot be negative, and its interval is taken on its logarithm: samples that
+    give too little of a variance give too little of its standard error as well.
     """
 
     value: float
@@ -77,7 +77,7 @@ class RuleMoments:
     advantage_sum_max
         The largest ``|sum_i A_i|`` that came up: no more than a lower bound of the maximum.
     advantage_rms
-        Root mean square advantage. Of a rule that divides by its group's spread it varies with the number of
+        Root mean square advantage. For a rule that divides by its group's spread it varies with the number of
         dead groups and with little else: where few came up, its standard error is too small.
     dead_group_probability
         Share of groups in which every advantage is 0, to 1e-9 of ``advantage_rms`` rounded down to a power
@@ -107,8 +107,8 @@ class RuleMoments:
 
 
 @dataclass(frozen=True, eq=False)
-class Figure:
-    """A figure that is a smooth function of means over groups: its value and its influence function.
+class Smooth:
+    """A quantity that is a smooth function of means over groups: its value and its influence function.
 
     ``influence`` (C,) are its derivatives by the mean of each column of ``Accumulator.scalars``; the
     standard error is ``sqrt(influence Cov influence / groups)``.
@@ -119,8 +119,8 @@ class Figure:
     positive: bool = True
 
 
-def smooth_figures(total: Accumulator, rule: int, gradient: Float | None) -> dict[str, Figure]:
-    """The figures of rule number ``rule`` that have an influence function, by name."""
+def smooth_quantities(total: Accumulator, rule: int, gradient: Float | None) -> dict[str, Smooth]:
+    """The quantities of rule number ``rule`` that have an influence function, by name."""
     groups, size = total.groups, len(total.names)
     mean = total.estimates.mean[rule]
     at = {name: position * size + rule for position, name in enumerate(_columns(gradient))}
@@ -138,18 +138,18 @@ def smooth_figures(total: Accumulator, rule: int, gradient: Float | None) -> dic
     rms = float(np.sqrt(averages["square_sum"] / total.n))
     snr, by_mean, by_trace = np.array([power, 2.0, -power / (trace or np.nan)]) / (trace or np.nan)
     found = {
-        "trace_covariance": Figure(trace, weights(deviation=1.0)),
-        "advantage_sum_rms": Figure(sum_rms, weights(sum_square=0.5 / sum_rms if sum_rms else 0.0)),
-        "advantage_rms": Figure(rms, weights(square_sum=0.5 / (total.n * rms) if rms else 0.0)),
-        "snr": Figure(float(snr), weights(projection=by_mean, deviation=by_trace), positive=False),
+        "trace_covariance": Smooth(trace, weights(deviation=1.0)),
+        "advantage_sum_rms": Smooth(sum_rms, weights(sum_square=0.5 / sum_rms if sum_rms else 0.0)),
+        "advantage_rms": Smooth(rms, weights(square_sum=0.5 / (total.n * rms) if rms else 0.0)),
+        "snr": Smooth(float(snr), weights(projection=by_mean, deviation=by_trace), positive=False),
     }
     if gradient is not None:
         against = _against(total, rule, gradient)
-        # Of a gradient that is 0 the column is 0 throughout: there is no direction to vary along.
+        # With a gradient that is 0 the column is 0 throughout: there is no direction to vary along.
         per_length, defined = against.relative(1.0), against.relative(against.length)
         variance = float(total.scalars.comoment[at["along"], at["along"]]) / (groups - 1)
-        found["scale"] = Figure(against.scale, weights(along=per_length), positive=False)
-        found["along_gradient_variance"] = Figure(variance * defined, weights(along_deviation=defined))
+        found["scale"] = Smooth(against.scale, weights(along=per_length), positive=False)
+        found["along_gradient_variance"] = Smooth(variance * defined, weights(along_deviation=defined))
     return found
 
 
@@ -159,17 +159,17 @@ def _against(total: Accumulator, rule: int, gradient: Float) -> AgainstGradient:
     return against_gradient(total.estimates.mean[rule], gradient, along=float(total.scalars.mean[column]))
 
 
-def estimate(total: Accumulator, figure: Figure) -> Estimate:
-    """A figure with its standard error."""
-    variance = float(figure.influence @ total.scalars.covariance() @ figure.influence) / total.groups
+def estimate(total: Accumulator, quantity: Smooth) -> Estimate:
+    """A quantity with its standard error."""
+    variance = float(quantity.influence @ total.scalars.covariance() @ quantity.influence) / total.groups
     # A quadratic form in a covariance matrix is negative by rounding alone.
-    return Estimate(figure.value, float(np.sqrt(np.maximum(variance, 0.0))), figure.positive)
+    return Estimate(quantity.value, float(np.sqrt(np.maximum(variance, 0.0))), quantity.positive)
 
 
 def rule_moments(total: Accumulator, rule: int, gradient: Float | None) -> RuleMoments:
-    """All figures of rule number ``rule``."""
-    smooth = smooth_figures(total, rule, gradient)
-    found = {name: estimate(total, figure) for name, figure in smooth.items()}
+    """All quantities of rule number ``rule``."""
+    smooth = smooth_quantities(total, rule, gradient)
+    found = {name: estimate(total, quantity) for name, quantity in smooth.items()}
     found["snr"] = _snr(total, rule, smooth["snr"], found["trace_covariance"].value)
     threshold = np.full(len(total.names), DEAD * found["advantage_rms"].value)
     dead = int(at_most(total.largest, threshold)[rule])
@@ -216,9 +216,9 @@ def _second_order(total: Accumulator, rule: int, quadratic: float) -> float:
     return float(4 * quadratic / total.groups + 2 * spread / total.groups**2)
 
 
-def _snr(total: Accumulator, rule: int, figure: Figure, trace: float) -> Estimate:
+def _snr(total: Accumulator, rule: int, quantity: Smooth, trace: float) -> Estimate:
     """The signal-to-noise ratio; its numerator's variance to second order, which is all where it is noise."""
-    rough = estimate(total, figure)
+    rough = estimate(total, quantity)
     if not total.spread.weight or not trace:
         return rough
     # Each shard projects on its own mean, whose noise adds tr Sigma^2 over the shard's groups.

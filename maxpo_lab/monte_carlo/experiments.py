@@ -19,8 +19,8 @@ from .batched_rules import BatchedRules
 
 Estimators = str | Rule | Sequence[str | Rule] | Mapping[str, str | Rule]
 
-#: Figures that a sample can be drawn until it knows, and that rules can be compared by.
-FIGURES = (
+#: Quantities that a sample can be drawn until it knows, and that rules can be compared by.
+QUANTITIES = (
     "trace_covariance",
     "along_gradient_variance",
     "scale",
@@ -36,21 +36,21 @@ ROLLOUTS = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Until:
-    """Sample until a figure of every rule has this relative standard error, or ``at_most`` groups are drawn.
+    """Sample until a quantity of every rule has this relative standard error, or ``at_most`` groups.
 
     A rule with fewer than 50 informative groups is not known yet, whatever its standard error. Looked at
     after 4 shards (an eighth of ``at_most`` or less) and then whenever there are a quarter more of them, so
-    where it stops depends on the seed alone. A figure that stops its own sampling is a little likelier to be
-    caught when its standard error is too small: for rare successes prefer a fixed number of groups.
+    where it stops depends on the seed alone. A quantity that stops its own sampling is a little likelier to
+    be caught when its standard error is too small: for rare successes prefer a fixed number of groups.
     """
 
-    figure: str = "trace_covariance"
+    quantity: str = "trace_covariance"
     relative_error: float = 0.01
     at_most: int = 10**7
 
     def __post_init__(self) -> None:
-        if self.figure not in FIGURES:
-            raise ValueError(f"figure={self.figure!r}: must be one of {', '.join(FIGURES)}")
+        if self.quantity not in QUANTITIES:
+            raise ValueError(f"quantity={self.quantity!r}: must be one of {', '.join(QUANTITIES)}")
         if not 0 < real_number(self.relative_error, "relative_error") < 1:
             raise ValueError(f"relative_error={self.relative_error}: must be between 0 and 1, e.g. 0.01")
         _at_least_two(self.at_most, "at_most")
@@ -126,7 +126,7 @@ def experiment(
     seed = whole_number(seed, "seed")
     if seed < 0:
         raise ValueError(f"seed={seed}: must be 0 or more")
-    along = isinstance(groups, Until) and groups.figure in ("scale", "along_gradient_variance")
+    along = isinstance(groups, Until) and groups.quantity in ("scale", "along_gradient_variance")
     if along and gradient is None:
         raise ValueError(f"groups={groups} is measured against a gradient: pass gradient=")
     flat = None if gradient is None else flat_gradient(gradient, sampler.parameters)
@@ -156,7 +156,7 @@ def _as_groups(groups: int) -> int:
     if isinstance(groups, bool) or not hasattr(groups, "__index__"):
         raise TypeError(
             f"groups={groups!r} is a {type(groups).__name__}: it must be an int, e.g. groups=10_000, or "
-            f"maxpo_lab.monte_carlo.Until(relative_error=0.01) to stop where a figure is known"
+            f"maxpo_lab.monte_carlo.Until(relative_error=0.01) to stop where a quantity is known"
         )
     return _at_least_two(groups, "groups")
 

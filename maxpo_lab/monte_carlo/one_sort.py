@@ -25,7 +25,7 @@ class OneSort:
     places
         Which ones, by their numbers among all.
     tables
-        Theirs, with one leading row a rule and one axis for the groups: (rules, 1, n).
+        Theirs, with one leading row per rule and one axis for the groups: (rules, 1, n).
     """
 
     places: list[int]

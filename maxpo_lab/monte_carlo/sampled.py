@@ -16,8 +16,8 @@ from ..core.arguments import whole_number
 from ..core.arrays import Float
 from ..policies.samplers import Sampler
 from .accumulators import Accumulator, ShardTree
-from .estimates import INFORMATIVE, Estimate, Figure, RuleMoments, estimate, rule_moments, smooth_figures
-from .experiments import FIGURES, Estimators, Experiment, Until, experiment, flat_gradient, shard_size
+from .estimates import INFORMATIVE, Estimate, RuleMoments, Smooth, estimate, rule_moments, smooth_quantities
+from .experiments import QUANTITIES, Estimators, Experiment, Until, experiment, flat_gradient, shard_size
 from .shards import measure_shard
 
 #: Shards between looks, where sampling may stop early: a quarter more each time.
@@ -75,33 +75,35 @@ class SampledMoments:
     def __len__(self) -> int:
         return len(self.names)
 
-    def difference(self, first: str, second: str, figure: str = "trace_covariance") -> Estimate:
-        """A figure of the first rule less that of the second.
+    def difference(self, first: str, second: str, quantity: str = "trace_covariance") -> Estimate:
+        """A quantity of the first rule less that of the second.
 
         The rules met the same groups, so what these have in common cancels: the standard error is that of the
         paired difference, mostly far below the two rules' own. It knows no groups but those that came up:
         rules that differ on rare groups alone (two successes, where one is rare already) need many more.
 
-        Raises KeyError for a rule, ValueError for a figure that is not here.
+        Raises KeyError for a rule, ValueError for a quantity that is not here.
         """
-        a, b = self._pair(first, second, figure)
-        return estimate(self.total, Figure(a.value - b.value, a.influence - b.influence, positive=False))
+        a, b = self._pair(first, second, quantity)
+        return estimate(self.total, Smooth(a.value - b.value, a.influence - b.influence, positive=False))
 
-    def ratio(self, first: str, second: str, figure: str = "trace_covariance") -> Estimate:
-        """A figure of the first rule over that of the second, paired like ``difference``; NaN over 0."""
-        a, b = self._pair(first, second, figure)
+    def ratio(self, first: str, second: str, quantity: str = "trace_covariance") -> Estimate:
+        """A quantity of the first rule over that of the second, paired like ``difference``; NaN over 0."""
+        a, b = self._pair(first, second, quantity)
         if not b.value:
             return Estimate(math.nan, math.nan)
         value = a.value / b.value
         influence = (a.influence - value * b.influence) / b.value
-        return estimate(self.total, Figure(value, influence, positive=a.positive and b.positive))
+        return estimate(self.total, Smooth(value, influence, positive=a.positive and b.positive))
 
-    def _pair(self, first: str, second: str, figure: str) -> tuple[Figure, Figure]:
-        a, b = (smooth_figures(self.total, self._index(name), self.gradient) for name in (first, second))
-        if figure not in a:
-            needs = " (scale and along_gradient_variance need a gradient)" if figure in FIGURES else ""
-            raise ValueError(f"figure={figure!r} cannot be compared here: choose from {', '.join(a)}{needs}")
-        return a[figure], b[figure]
+    def _pair(self, first: str, second: str, quantity: str) -> tuple[Smooth, Smooth]:
+        a, b = (smooth_quantities(self.total, self._index(name), self.gradient) for name in (first, second))
+        if quantity not in a:
+            needs = " (scale and along_gradient_variance need a gradient)" if quantity in QUANTITIES else ""
+            raise ValueError(
+                f"quantity={quantity!r} cannot be compared here: choose from {', '.join(a)}{needs}"
+            )
+        return a[quantity], b[quantity]
 
     def _index(self, name: str) -> int:
         if name not in self.names:
@@ -133,7 +135,7 @@ def monte_carlo_moments(
     n, k
         Group size and K, ``1 <= k <= n``; any ``k >= 1`` where no rule uses it.
     groups
-        How many groups to draw, at least 2; or ``Until`` a figure is known.
+        How many groups to draw, at least 2; or ``Until`` a quantity is known.
     seed
         Root of the random streams, a whole number from 0 on.
     device
@@ -208,7 +210,7 @@ def _checks(settings: Experiment, groups: int | Until, cap: int) -> Iterator[int
 
 def _known(result: SampledMoments, until: Until) -> bool:
     found = [result[name] for name in result]
-    estimates = [getattr(each, until.figure) for each in found]
+    estimates = [getattr(each, until.quantity) for each in found]
     small = (each.standard_error <= until.relative_error * abs(each.value) for each in estimates)
     return all(each.informative_groups >= INFORMATIVE for each in found) and all(small)
 

@@ -31,7 +31,7 @@ def real(
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name} have {array.ndim} dimensions (shape {array.shape}): expected {ndim}")
     if length is not None and len(array) != length:
-        raise ValueError(f"{name} have {len(array)} rows: expected {length}, one a level or outcome")
+        raise ValueError(f"{name} have {len(array)} rows: expected {length}, one per level or outcome")
     if not array.size:
         raise ValueError(f"{name} are empty: at least one level is needed")
     if not np.isfinite(array).all():
@@ -94,7 +94,7 @@ def check_covariances(covariances: Float, probabilities: Float, second: Float, m
     """Refuse matrices that are not symmetric, or whose traces are not the spread of the scores."""
     traces = np.trace(covariances, axis1=1, axis2=2)
     if not np.allclose(covariances, covariances.transpose(0, 2, 1), rtol=0, atol=1e-9 * second.max()):
-        raise ValueError("score_covariances must be symmetric matrices, one a level")
+        raise ValueError("score_covariances must be symmetric matrices, one per level")
     expected = second - np.sum(mean_scores**2, axis=1)
     if (abs(traces - expected) > 1e-9 * np.maximum(second, probabilities @ second)).any():
         level = int(abs(traces - expected).argmax())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class Scores(Protocol):
     """Scores ``s_i`` in R^d of a batch of groups, kept implicit: no (groups, n, d) array is made.
 
-    Advantages A may have leading axes, one a rule: shape (..., groups, n).
+    Advantages A may have leading axes, one per rule: shape (..., groups, n).
     """
 
     def weighted_sum(self, advantages: torch.Tensor) -> torch.Tensor:

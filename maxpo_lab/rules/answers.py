@@ -11,7 +11,7 @@ from .errors import BadShapeError, NotFiniteError, NotRealError
 
 
 def checked(rule: Rule, xp: Namespace) -> Rule:
-    """A callable whose answer is held to be one finite real number a rollout, cast to their array type."""
+    """A callable whose answer is held to be one finite real number per rollout, cast to their array type."""
     name = describe(rule)
 
     def called(rewards: Array, k: int) -> Array:

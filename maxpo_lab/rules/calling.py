@@ -59,7 +59,7 @@ def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
 
 
 def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
-    """Advantages (B, n) in float64, checked to be one finite real number a rollout.
+    """Advantages (B, n) in float64, checked to be one finite real number per rollout.
 
     The rule gets a copy, so one that writes into its input harms nobody.
     """

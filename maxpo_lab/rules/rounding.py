@@ -11,7 +11,7 @@ from .calling import Rule
 
 
 def tolerance(rule: Rule, groups: Float, advantages: Float, k: int, made: Precision | None = None) -> Float:
-    """What rounding may do to the advantages of groups, both (B, n): an absolute error a group, (B, 1).
+    """What rounding may do to the advantages of groups, both (B, n): an absolute error per group, (B, 1).
 
     In the coarsest type that the rule may compute in, or in ``made``; relative to the group's own advantages
     or to ``K max|R|`` over all groups, the larger (``precision``).

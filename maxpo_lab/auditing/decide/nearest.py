@@ -51,7 +51,7 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     """The estimator that is nearest on some groups (B, n), up to a factor.
 
     At this K, or at another where only that is exact; of equals one of scale 1, then a preferred one, then
-    the first. Of rules with an epsilon those that frameworks ship are tried, and one fitted. None where the
+    the first. For rules with an epsilon, those that frameworks ship are tried, and one fitted. None where the
     rule gives 0 everywhere.
     """
     n = groups.shape[1]

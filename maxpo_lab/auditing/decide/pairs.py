@@ -104,7 +104,7 @@ class Fit:
 def on_levels(rule: rules.Rule, values: Float, *, n: int, k: int, equivariant: bool) -> Pairs:
     """Pairs on some reward levels, from ``C(n+L-1, L-1)`` groups, or ``L^n`` if not equivariant.
 
-    Of neighbouring levels; of all levels where the rule computes in a narrow type.
+    Neighbouring levels alone; all levels where the rule computes in a narrow type.
     """
     mean, largest = mean_advantages(rule, values, n=n, k=k, equivariant=equivariant)
     size, made = len(values), rules.precision_of(rule)

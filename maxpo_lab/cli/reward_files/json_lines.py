@@ -28,7 +28,7 @@ _NAMES = {
 
 
 def read_json_lines(path: Path, reward: str, group: str | None) -> RewardFile:
-    """Read one JSON object a line; empty lines are passed over. Objects may have different other keys.
+    """Read one JSON object per line; empty lines are passed over. Objects may have different other keys.
 
     The literals NaN and Infinity are read, as Python writes them; a NaN is a missing reward.
     """

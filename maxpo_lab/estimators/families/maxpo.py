@@ -81,7 +81,7 @@ def maxpo(rewards: Any, k: int) -> Array:
               - K \sum_{m \ge r} \text{gap}_m
                 \frac{\binom{m-1}{K-1}}{\binom{n-1}{K-1}} \frac{n-m}{n-K} .
 
-    Rewards (..., n) to advantages (..., n); ``1 <= k <= n-1``. Cost O(n log n) a group.
+    Rewards (..., n) to advantages (..., n); ``1 <= k <= n-1``. Cost O(n log n) per group.
     """
     return MAXPO(rewards, k)
 
@@ -108,7 +108,7 @@ def maxpo_quadratic(rewards: Any, k: int) -> Array:
 
     Notes
     -----
-    Cost O(n^2) time and memory a group: a witness for the gap form, not a replacement.
+    Cost O(n^2) time and memory per group: a witness for the gap form, not a replacement.
     """
     xp, rewards = as_rewards(rewards)
     n = rewards.shape[-1]

@@ -42,7 +42,7 @@ GRADED = {"arms": 30, "good": 7, "success": 0.2, "grades": (0.25, 0.5, 1.0)}
 #: One false alarm in a million runs of each test that has one.
 ALARM = 1e-6
 #: Figures of ``RuleMoments`` that ``Moments`` has too, as functions of the mean of some number a group.
-FIGURES = (
+QUANTITIES = (
     "scale",
     "trace_covariance",
     "along_gradient_variance",
@@ -53,7 +53,7 @@ FIGURES = (
 
 
 def bound(comparisons: int) -> float:
-    """Standard errors that one of this many normal figures exceeds with chance ``ALARM``."""
+    """Standard errors that one of this many normal quantities exceeds with chance ``ALARM``."""
     return float(-ndtri(ALARM / comparisons / 2))
 
 
@@ -96,12 +96,12 @@ def draws(result: SampledMoments) -> Any:
 def test_the_catalogue_agrees_with_exact_moments(graded: bool, device: str) -> None:
     names = usable(graded)
     result = sample(names, groups=20_000, seed=2, graded=graded, device=device)
-    reach = bound(len(names) * (len(FIGURES) + 1))
+    reach = bound(len(names) * (len(QUANTITIES) + 1))
     for name in names:
         found, truth = result[name], exact(name, graded=graded)
-        for figure in FIGURES:
-            got, expected = getattr(found, figure), getattr(truth, figure)
-            assert abs(got.value - expected) <= reach * got.standard_error, (name, figure, got, expected)
+        for quantity in QUANTITIES:
+            got, expected = getattr(found, quantity), getattr(truth, quantity)
+            assert abs(got.value - expected) <= reach * got.standard_error, (name, quantity, got, expected)
         error = found.bias_squared.standard_error
         # Weighted chi-squares have a heavier right tail than the normal: 1.6 times as far at this rate
         # for four and more degrees of freedom, by Laurent and Massart's bound.
@@ -142,10 +142,12 @@ def replicates(groups: int, seeds: int) -> list[SampledMoments]:
     return [sample(["maxpo", "pkpo-loo1"], groups=groups, seed=seed) for seed in range(seeds)]
 
 
-def deviations(figure: str, groups: int, seeds: int) -> np.ndarray:
-    """Errors of a figure over its standard errors, one a seed."""
-    found = [getattr(result["maxpo"], figure) for result in replicates(groups, seeds)]
-    return np.array([(each.value - getattr(exact("maxpo"), figure)) / each.standard_error for each in found])
+def deviations(quantity: str, groups: int, seeds: int) -> np.ndarray:
+    """Errors of a quantity over its standard errors, one a seed."""
+    found = [getattr(result["maxpo"], quantity) for result in replicates(groups, seeds)]
+    return np.array(
+        [(each.value - getattr(exact("maxpo"), quantity)) / each.standard_error for each in found]
+    )
 
 
 def check_standard_error(z: np.ndarray) -> None:
@@ -155,22 +157,22 @@ def check_standard_error(z: np.ndarray) -> None:
     assert abs(inside - 0.95) <= bound(1) * np.sqrt(0.05 * 0.95 / len(z))
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_standard_errors_are_honest(figure: str) -> None:
-    check_standard_error(deviations(figure, 1000, 300))
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_standard_errors_are_honest(quantity: str) -> None:
+    check_standard_error(deviations(quantity, 1000, 300))
 
 
 @pytest.mark.parametrize("factor", [2**0.5, 0.5**0.5], ids=["too small by sqrt 2", "too large by sqrt 2"])
-@pytest.mark.parametrize("figure", ["scale", "trace_covariance"])
-def test_a_wrong_standard_error_is_caught(figure: str, factor: float) -> None:
+@pytest.mark.parametrize("quantity", ["scale", "trace_covariance"])
+def test_a_wrong_standard_error_is_caught(quantity: str, factor: float) -> None:
     with pytest.raises(AssertionError):
-        check_standard_error(factor * deviations(figure, 1000, 300))
+        check_standard_error(factor * deviations(quantity, 1000, 300))
 
 
-@pytest.mark.parametrize("figure", ["scale", "trace_covariance"])
-def test_intervals_cover_what_they_say(figure: str) -> None:
-    truth = getattr(exact("maxpo"), figure)
-    intervals = [getattr(result["maxpo"], figure).interval() for result in replicates(1000, 300)]
+@pytest.mark.parametrize("quantity", ["scale", "trace_covariance"])
+def test_intervals_cover_what_they_say(quantity: str) -> None:
+    truth = getattr(exact("maxpo"), quantity)
+    intervals = [getattr(result["maxpo"], quantity).interval() for result in replicates(1000, 300)]
     covered = np.mean([low <= truth <= high for low, high in intervals])
     assert abs(covered - 0.95) <= bound(1) * np.sqrt(0.05 * 0.95 / 300)
 
@@ -195,13 +197,13 @@ def test_the_p_value_of_an_unbiased_rule_is_uniform() -> None:
         assert abs(np.mean(p < level) - level) <= bound(2) * np.sqrt(level * (1 - level) / len(p))
 
 
-@pytest.mark.parametrize("figure", ["scale", "trace_covariance"])
-def test_errors_fall_with_the_root_of_the_groups(figure: str) -> None:
+@pytest.mark.parametrize("quantity", ["scale", "trace_covariance"])
+def test_errors_fall_with_the_root_of_the_groups(quantity: str) -> None:
     sizes, seeds = np.array([128, 512, 2048, 8192]), 40
-    truth = getattr(exact("maxpo"), figure)
+    truth = getattr(exact("maxpo"), quantity)
     errors = [
         [
-            getattr(sample("maxpo", groups=int(size), seed=1000 + s)["maxpo"], figure).value - truth
+            getattr(sample("maxpo", groups=int(size), seed=1000 + s)["maxpo"], quantity).value - truth
             for s in range(seeds)
         ]
         for size in sizes
@@ -418,13 +420,13 @@ def test_until_does_not_take_silence_for_knowledge() -> None:
     rare = SparseBandit(arms=100, good=10, success=1e-6)
     until = Until(relative_error=0.5, at_most=20_000)
     result = monte_carlo_moments("maxpo", rare.sampler(rare.theta), n=2, k=1, groups=until, seed=0)
-    # No group succeeds: the figure is 0 +- 0.
+    # No group succeeds: the quantity is 0 +- 0.
     assert result["maxpo"].trace_covariance == Estimate(0.0, 0.0, positive=True)
     assert result.groups == 20_000
 
 
 def test_until_ends_at_its_cap() -> None:
-    until = Until(figure="scale", relative_error=1e-6, at_most=70_001)
+    until = Until(quantity="scale", relative_error=1e-6, at_most=70_001)
     assert sample("maxpo", groups=until, seed=0, n=2, k=1).groups == 70_001
 
 
@@ -502,7 +504,7 @@ def test_without_a_gradient_nothing_is_made_up() -> None:
                "direction_error", "along_gradient_variance")  # fmt: skip
     assert all(getattr(found, name) is None for name in against)
     assert found.trace_covariance == other.trace_covariance
-    with pytest.raises(ValueError, match=r"figure='scale' cannot be compared here: .*need a gradient"):
+    with pytest.raises(ValueError, match=r"quantity='scale' cannot be compared here: .*need a gradient"):
         result.difference("maxpo", "maxpo", "scale")
 
 
@@ -648,7 +650,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"estimators": infinite}, ValueError, "infinite returned .*advantages must be finite"),
     ({"estimators": lambda r, k: r[0]}, ValueError, r"returned shape \(8,\)"),
     ({"estimators": lambda r, k: r * 1j}, TypeError, "must be real numbers"),
-    ({"groups": Until(figure="scale")}, ValueError, "is measured against a gradient: pass gradient="),
+    ({"groups": Until(quantity="scale")}, ValueError, "is measured against a gradient: pass gradient="),
 ]
 
 
@@ -663,7 +665,7 @@ def test_bad_arguments_are_refused(change: dict[str, Any], error: type[Exception
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"figure": "trace"}, ValueError, "figure='trace': must be one of trace_covariance"),
+        ({"quantity": "trace"}, ValueError, "quantity='trace': must be one of trace_covariance"),
         ({"relative_error": 0.0}, ValueError, "relative_error=0.0: must be between 0 and 1"),
         ({"relative_error": "a"}, TypeError, "relative_error='a' is a str: it must be a real number"),
         ({"at_most": 1}, ValueError, "at_most=1"),
@@ -679,7 +681,7 @@ def test_results_go_by_name() -> None:
     result = sample(["maxpo", "rloo"], groups=100, seed=0)
     with pytest.raises(KeyError, match="'grpo' was not measured: choose from maxpo, rloo"):
         result["grpo"]
-    with pytest.raises(ValueError, match="figure='bias' cannot be compared here: choose from trace_cov"):
+    with pytest.raises(ValueError, match="quantity='bias' cannot be compared here: choose from trace_cov"):
         result.ratio("maxpo", "rloo", "bias")
     with pytest.raises(ValueError, match="the shards were measured with one"):
         finish(result.total)
