@@ -30,7 +30,7 @@ DRAWN: Mapping[str, str] = {
     "pkpo-mean-centered": "#555555",
     "passk-training": "#000000",
 }
-#: Hues of the families none of whose rules is drawn, in the order of the catalogue: the rest of Tol's palette.
+#: Hues of families none of whose rules is drawn, in the order of the catalogue: the rest of Tol's palette.
 _HUES = ("#44aa99", "#332288", "#999933", "#aa4499", "#ddcc77")
 #: How much of its hue a shade has, of that before it; the rest is white.
 _PALER = 0.85
@@ -39,8 +39,8 @@ _PALER = 0.85
 def colour_of(rule: str) -> str:
     """The colour of a rule of the catalogue, by name; its own parameters change nothing.
 
-    That of ``DRAWN``, else the hue of the rule's family (its first rule's that is drawn) in a shade that is
-    paler, and so lighter to every eye, the later the rule stands in its family.
+    It is the one in ``DRAWN``, else a shade of the hue of the rule's family, which is that of its first rule
+    that is drawn; the later the rule stands in its family, the paler the shade, and so lighter to every eye.
     """
     name = get_estimator(rule).name
     base = name.partition(":")[0]
@@ -53,4 +53,5 @@ def colour_of(rule: str) -> str:
     hue = drawn[0] if drawn else _HUES[spare.index(own) % len(_HUES)]
     rank = next((own.index(each) for each in (name, base) if each in own), len(own))
     share = _PALER ** (rank + 1)
-    return to_hex([share * part + 1 - share for part in to_rgb(hue)])
+    red, green, blue = (share * part + 1 - share for part in to_rgb(hue))
+    return to_hex((red, green, blue))

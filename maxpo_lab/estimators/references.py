@@ -1,7 +1,8 @@
 """BibTeX of what the catalogue cites, found by what a rule's citation names.
 
-An arXiv number is looked up in ``PAPERS``, ``Williams 1992`` or ``this laboratory`` in ``WORKS``; where a citation
-names none of these, its repository is the reference, as ``owner/name`` or by a short name of ``REPOSITORIES``.
+An arXiv number is looked up in ``PAPERS``, ``Williams 1992`` or ``this laboratory`` in ``WORKS``; where a
+citation names none of these, the reference is its repository, called ``owner/name`` or by a short name of
+``REPOSITORIES``.
 """
 
 from __future__ import annotations
