@@ -1,7 +1,7 @@
 """BibTeX of what the catalogue cites, found by what a rule's citation names.
 
-An arXiv number is looked up in ``PAPERS``, ``Williams 1992`` or ``this laboratory`` in ``WORKS``; where a
-citation names none of these, its repository is the reference, as ``owner/name`` or by a short name of
+An arXiv number, or a name of ``BY_NAME``, is looked up in ``PAPERS``, other works in ``WORKS``; where a
+citation names none of these, the reference is its repository, called ``owner/name`` or by a short name of
 ``REPOSITORIES``.
 """
 
@@ -76,6 +76,8 @@ PAPERS: Mapping[str, Paper] = {
     "2609.02987": Paper("Ramasubramanian, Shrinivas and others", "Tail-Likelihood Reinforcement Learning"),
 }
 
+#: Papers that citations call by a name alone.
+BY_NAME: Mapping[str, str] = {"TailRL": "2609.02987"}
 #: Other works, by what citations call them.
 WORKS: Mapping[str, str] = {
     "Williams 1992": """@article{williams1992simple,
@@ -108,7 +110,8 @@ def bibtex(rule: Estimator) -> str:
 
     Raises ValueError for a citation that names nothing known.
     """
-    papers = dict.fromkeys(_ARXIV.findall(rule.citation))
+    named = (identifier for name, identifier in BY_NAME.items() if name in rule.citation)
+    papers = dict.fromkeys([*_ARXIV.findall(rule.citation), *named])
     entries = [_paper(identifier) for identifier in papers if identifier in PAPERS]
     entries += [entry for name, entry in WORKS.items() if name in rule.citation]
     repository = _REPOSITORY.search(rule.citation)

@@ -16,7 +16,7 @@ TAILRL = RankLinear(
     name="tailrl",
     title="TailRL",
     equation="A_(r) = B_(r) - mean B, B_(r) = n sum over j <= r of (R_(j) - R_(j-1)) / (n-j+1), R_(0) = 0",
-    citation="arXiv 2609.02987 (TailRL); on 0/1 rewards the numbers of maxrl",
+    citation="TailRL; on 0/1 rewards the numbers of maxrl",
     objective="mean",
     uses_k=False,
     claims=Claims(unbiased=False, centered=True),

@@ -1,4 +1,4 @@
-"""The colours of the rules: one each, drawn ones as they were, the rest shades of a family's hue."""
+"""The colours of the rules: one each; a rule that no figure draws yet has a shade of its family's hue."""
 
 from __future__ import annotations
 
