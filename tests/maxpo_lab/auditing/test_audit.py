@@ -347,7 +347,7 @@ def test_torch_conventions_are_found() -> None:
 
     kinds = [found.kind for found in ml.audit(uneven, n=4, k=2).misbehaviours]
     assert kinds == ["raises"]
-    assert "one advantage a rollout" in ml.audit(uneven, n=4, k=2).misbehaviours[0].detail
+    assert "one advantage per rollout" in ml.audit(uneven, n=4, k=2).misbehaviours[0].detail
     assert torch.get_default_dtype() == torch.float32
     assert ml.audit(writes, n=4, k=2, seconds=20).misbehaviours
 
