@@ -109,6 +109,7 @@ def test_a_handful_of_groups_judges_nothing() -> None:
         assert bounds.contradictions(rows).empty
 
 
+@pytest.mark.integration
 @pytest.mark.usefixtures("kept_samples")
 def test_honest_intervals_hold_and_too_small_errors_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not far(covered(monkeypatch, 1.0))

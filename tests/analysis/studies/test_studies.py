@@ -31,7 +31,7 @@ QUIET = Console(quiet=True)
 
 
 #: Studies that take their time at the smoke preset too.
-SLOW = ("frameworks", "learning", "llm", "phase-diagram")
+SLOW = ("efficiency", "frameworks", "learning", "llm", "monte-carlo", "phase-diagram", "unbiasedness")
 PARAMETERS = [
     pytest.param(name, marks=pytest.mark.integration if name in SLOW else ()) for name in list_studies()
 ]
