@@ -63,7 +63,7 @@ class Decision:
 class Proof:
     """Both sides of the equations that decide a rank-linear rule at one (n, k), in exact rationals.
 
-    Of 0/1 rewards, which decide for all: ``wanted[m]`` is what the objective wants a success to get over a
+    On 0/1 rewards, which decide for all, ``wanted[m]`` is what the objective wants a success to get over a
     failure in its place, m of the others failing, and ``got[m]`` what the rule gives; ``sums[m]`` is the sum
     of the advantages of a group with m failures. Each is (n,), for m = 0..n-1.
     """

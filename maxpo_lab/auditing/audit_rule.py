@@ -60,7 +60,7 @@ def audit(
     n, k
         Group size and K.
     claims
-        Of ``"unbiased"`` (for the target), ``"centered"``, ``"equivariant"`` and ``"equals:<name>"``.
+        Any of ``"unbiased"`` (for the target), ``"centered"``, ``"equivariant"`` and ``"equals:<name>"``.
     target
         The objective: ``"max@k"``, ``"max@n"``, ``"mean"`` or an L-statistic, as in ``exact_moments``.
     rewards

@@ -99,7 +99,7 @@ def _range(rule: Estimator, n: int) -> str:
 
 
 def _bars(spectrum: Spectrum) -> Table:
-    """One bar a weight, to the left of the axis where it is negative."""
+    """One bar per weight, to the left of the axis where it is negative."""
     weights = spectrum.weights.astype(float)
     weights[np.abs(weights) <= spectrum.resolution] = 0.0
     largest = max(np.abs(weights).max(), np.finfo(float).tiny)

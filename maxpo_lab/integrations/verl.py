@@ -25,7 +25,7 @@ installed on every machine of the cluster. The settings, all under ``algorithm``
 
 A reward is the sum of a row's ``token_level_rewards``, masked tokens too, as in verl's own estimators; with
 ``algorithm.use_kl_in_reward=True`` that includes the penalty. Every row counts as one rollout, also where an
-agent loop returns several rows a session. A group without a token in the response mask gets 0, whatever its
+agent loop returns several rows per session. A group without a token in the response mask gets 0, whatever its
 size: verl fills up a batch with such rows. The rules are for a loss that averages over rollouts,
 ``actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-sum``; verl's default, ``token-mean``, divides by the
 batch's tokens instead.

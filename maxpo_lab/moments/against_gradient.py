@@ -9,13 +9,13 @@ The angle is taken from both parts: a cosine tells no angle below ``sqrt(2 eps) 
 
 Both vectors are sums ``sum_l a_l G_l`` over the reward levels, and rounding moves such a sum by at most
 ``u sum_l |a_l| |G_l|``, u the rounding of a term relative to its size. ``ROUNDING = 64 eps`` leaves room for
-some tens of operations in a term. The sizes:
+some tens of operations in a term. The sizes of the two:
 
-- Of the gradient, ``|a_l| <= p_l K max|R|``: the gains from reward 0 to level l, each times K and a mean of
+- The gradient: ``|a_l| <= p_l K max|R|``: the gains from reward 0 to level l, each times K and a mean of
   the objective's weights, which are at most 1. The sum is at most ``K max|R| max|G|``
   (``gradient_rounding``). A relative bias below ``64 eps K max|R| max|G| / |grad J|``, its *resolution*, is
   none to rounding.
-- Of the mean, ``a_l = p_l E[A_i | level l]``, and ``sum_l |a_l| <= E|A| <= rms A``: the sum is at most
+- The mean: ``a_l = p_l E[A_i | level l]``, and ``sum_l |a_l| <= E|A| <= rms A``: the sum is at most
   ``rms(A) max|G|`` (``mean_rounding``). A mean no longer than 64 eps of that is 0 to rounding.
 
 A direction is defined where neither vector is 0 so far. The mean over prompts of such vectors rounds by no

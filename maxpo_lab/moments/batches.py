@@ -28,7 +28,7 @@ class BatchMoments:
     mean, gradient
         Expected batch gradient, and the exact gradient of the objective averaged over prompts, shape (d,).
     relative_bias, bias_resolution, scale, direction_error
-        Of ``mean`` against ``gradient``, as in ``Moments``. Where the gradients of the prompts cancel, the
+        ``mean`` compared with ``gradient``, as in ``Moments``. Where the gradients of the prompts cancel, the
         resolution says so.
     within_prompt_trace
         Variance from the rollouts, ``(1/m) E_x tr Cov(g | x)``.
@@ -90,7 +90,7 @@ def batch_moments(
 
     Notes
     -----
-    Cost: ``exact_moments`` once a prompt.
+    Cost: ``exact_moments`` once per prompt.
     """
     batch = whole_number(batch, "batch")
     if batch < 1:

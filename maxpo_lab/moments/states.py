@@ -12,7 +12,7 @@ import numpy as np
 from ..core.arrays import Float, Int
 from ..core.binomial import binomial
 
-#: Entries (groups x n) evaluated at a time: 1 MiB an array of float64, so that an estimator that holds
+#: Entries (groups x n) evaluated at a time: 1 MiB per array of float64, so that a rule that holds
 #: a dozen of them stays far below the promised 256 MiB and within the caches.
 BLOCK_ENTRIES = 1 << 17
 

@@ -21,7 +21,7 @@ from ..core.arrays import Float
 from ..core.binomial import binomial
 from ..core.coefficients import Coefficients
 
-# Entries recurred on at a time: 1 MiB an array, so that the three arrays of a step stay in the caches.
+# Entries recurred on at a time: 1 MiB per array, so that the three arrays of a step stay in the caches.
 _BLOCK_ENTRIES = 1 << 17
 
 

@@ -87,7 +87,7 @@ def at_most(histogram: Int64, threshold: Float) -> Int64:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Accumulator:
-    """What a range of shards leaves behind: a few vectors a rule, whatever the number of rollouts.
+    """What a range of shards leaves behind: a few vectors per rule, whatever the number of rollouts.
 
     Attributes
     ----------

@@ -28,9 +28,9 @@ QUANTITIES = (
     "advantage_sum_rms",
     "snr",
 )
-#: Batches a shard: enough for ``tr Sigma^2`` from their means.
+#: Batches per shard: enough for ``tr Sigma^2`` from their means.
 BATCHES = 16
-#: Rollouts a batch, about: enough to outweigh the calls, few enough for a cache with some rules.
+#: Rollouts per batch, about: enough to outweigh the calls, few enough for a cache with some rules.
 ROLLOUTS = 8192
 
 
@@ -71,7 +71,7 @@ class Experiment:
     gradient
         The exact gradient (d,), or None.
     batch
-        Groups a call of the sampler.
+        Groups per call of the sampler.
     """
 
     rules: BatchedRules
@@ -87,7 +87,7 @@ class Experiment:
 
 
 def batch_size(n: int, groups: int) -> int:
-    """Groups a batch: 8192 rollouts for n from 8 to 1024, and a sixteenth of a small sample."""
+    """Groups per batch: 8192 rollouts for n from 8 to 1024, and a sixteenth of a small sample."""
     return min(max(8, min(1024, ROLLOUTS // n)), -(-groups // BATCHES))
 
 

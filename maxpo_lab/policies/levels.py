@@ -1,4 +1,4 @@
-"""``RewardLevels``: all that a reward-only estimator's exact moments need to know of a policy."""
+"""``RewardLevels``: all that a reward-only rule's exact moments need to know of a policy."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _records(path: Path, lines: list[str], delimiter: str) -> Iterator[_Record]:
 
 @contextmanager
 def _cells_of_any_size() -> Iterator[None]:
-    """Lift the csv module's limit of 131,072 characters a cell, which is global, and set it again."""
+    """Lift the csv module's limit of 131,072 characters per cell, which is global, and set it again."""
     limit = csv.field_size_limit(2**31 - 1)
     try:
         yield
