@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
 from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit, from_gymnasium
 from envs.base.paths import TrainingPath
 from envs.base.specimen import ExactSpecimen
 from maxpo_lab import RewardLevels
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.registry import Registry
 
 #: Root of the random policies.
@@ -86,7 +86,7 @@ def path(name: str) -> TrainingPath:
     return TrainingPath(specimen, theta, subject.prompt)
 
 
-def noisy_start(specimen: ExactSpecimen, noise: float, place: int) -> npt.NDArray[np.float64]:
+def noisy_start(specimen: ExactSpecimen, noise: float, place: int) -> Float:
     """Initial parameters plus Gaussian logits of this deviation, from the random stream of this place."""
     stream = np.random.SeedSequence(SEED, spawn_key=(place,))
     drawn = np.random.default_rng(stream).normal(scale=noise, size=specimen.theta.shape)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 import maxpo_lab as ml
 from envs import ChainSum, CombinationLock, GaussianBandit, Maze, PromptBandit, SparseBandit
 from envs.tabular.specimen import TabularSpecimen, softmax
-from maxpo_lab.core.arrays import Float
+from maxpo_lab.core.arrays import Float, Int64
 
 #: The K at which values are shown.
 VALUED_K = (1, 4, 16)
@@ -45,7 +44,7 @@ class Scene:
     lock: CombinationLock
     turned: Float
     chain: ChainSum
-    answers: npt.NDArray[np.int64]
+    answers: Int64
     verdicts: Float
     bandit: SparseBandit
     pulled: Float

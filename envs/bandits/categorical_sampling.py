@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
+from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.devices import as_device, check_generator
 
 
@@ -101,8 +100,8 @@ class CategoricalSampler:
     @classmethod
     def of(
         cls,
-        logits: npt.NDArray[np.float64],
-        rewards: npt.NDArray[np.float64],
+        logits: Float,
+        rewards: Float,
         prompts: range | tuple[int, ...] = (0,),
         *,
         device: torch.device | str,

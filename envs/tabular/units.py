@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from maxpo_lab.core.arrays import Float
+from maxpo_lab.core.arrays import Float, Int64
 
 #: Rewards are added up as whole numbers of units, this many digits of the largest: sums of floats in another
 #: order differ in their last bits, and would be reward levels of their own.
@@ -31,9 +30,9 @@ class Units:
         that reward to the last bit, 1/3 say.
     """
 
-    amounts: npt.NDArray[np.int64]
+    amounts: Int64
     scale: float
-    singles: npt.NDArray[np.int64]
+    singles: Int64
     rewards: Float
 
     @classmethod
@@ -52,7 +51,7 @@ class Units:
         singles, first = np.unique(amounts, return_index=True)
         return cls(amounts, scale, singles, rewards[first] + 0.0)  # no -0.0
 
-    def value(self, sums: npt.NDArray[np.int64]) -> Float:
+    def value(self, sums: Int64) -> Float:
         """Returns, in rewards, of sums of amounts."""
         place = np.minimum(np.searchsorted(self.singles, sums), len(self.singles) - 1)
         return np.where(self.singles[place] == sums, self.rewards[place], sums / self.scale)

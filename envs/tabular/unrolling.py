@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from maxpo_lab.core.arrays import Float, Int
+from maxpo_lab.core.arrays import Float, Int, Int64
 
 from .mdp import TabularMDP
 
@@ -52,7 +51,7 @@ def unroll(mdp: TabularMDP, prompt: int) -> Unrolled:
     start = mdp.starts[prompt]
     state, chance = np.array(list(start), dtype=np.intp), np.array(list(start.values()), dtype=np.float64)
     gained = np.zeros(len(state), dtype=np.int64)
-    steps: list[tuple[Int, Int, Int, Int, npt.NDArray[np.int64]]] = []
+    steps: list[tuple[Int, Int, Int, Int, Int64]] = []
     total, begin = 0, mdp.edges[1]
     for step in range(mdp.horizon):
         total += int((begin[state + 1] - begin[state]).sum())

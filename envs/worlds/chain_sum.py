@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maxpo_lab.core.arguments import real_number, whole_number
-from maxpo_lab.core.arrays import Float, Int64
+from maxpo_lab.core.arrays import Bool, Float, Int64
 
 from ..tabular.mdp import TabularMDP
 from ..tabular.stepping import TabularEnv
@@ -123,7 +123,7 @@ class ChainSum(TabularEnv):
         def state(prompt: Int64, step: Int64 | int, token: Int64, right: Int64) -> Int64:
             return np.asarray(prompt * own + 1 + ((step - 1) * base + token) * kept + right)
 
-        def after(right: Int64, correct: npt.NDArray[np.bool_]) -> Int64:
+        def after(right: Int64, correct: Bool) -> Int64:
             if self.credit:
                 return np.asarray(right + correct)
             return np.asarray(right * correct if flag else right)

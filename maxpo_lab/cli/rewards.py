@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 import typer
 
 from ..core.arguments import as_k
+from ..core.arrays import Int
 from ..estimators import Estimator, get_estimator
 from ..training import advantages as compute
 from .outputs import STANDARD
@@ -67,7 +67,7 @@ def advantages(
     deliver(output or STANDARD, rendered)
 
 
-def _codes(content: RewardFile) -> npt.NDArray[np.intp]:
+def _codes(content: RewardFile) -> Int:
     """The number of each row's group: all 0 where the file is one group."""
     return np.zeros(len(content.rewards), dtype=np.intp) if content.groups is None else content.groups.codes
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from .arrays import Float
 
 
-def binomial(trials: int, here: float, elsewhere: float) -> npt.NDArray[np.float64]:
+def binomial(trials: int, here: float, elsewhere: float) -> Float:
     r"""Binomial probabilities P(c), c = 0..trials, for odds ``here : elsewhere`` of one trial.
 
     Ratio recurrences from the mode outwards, divided by their sum: relative error about

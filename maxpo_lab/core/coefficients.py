@@ -17,12 +17,9 @@ import numpy.typing as npt
 #: float64, or object arrays of ``fractions.Fraction`` where ``exact=True`` was asked for.
 Vector = npt.NDArray[Any]
 
-
 # Rounding grows with the number of factors: 2k of them this way, 2n the other, and k = 1 loses
 # 2e-13 at n = 16384 the long way round.
 _LONGEST_SUBSET_PRODUCT = 32
-
-
 # Far above the rounding of a table, far below another table.
 _SAME = 1e-9
 

@@ -11,7 +11,7 @@ import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Array, Int, Namespace, on_host
+from .arrays import Array, Bool, Int, Namespace, on_host
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class GroupIdError(ValueError):
         return type(self), (self.row, self.reason)
 
 
-def by_id(group_ids: Any, rows: int, kept: npt.NDArray[np.bool_] | None = None) -> Groups:
+def by_id(group_ids: Any, rows: int, kept: Bool | None = None) -> Groups:
     """Sort rows into groups by id.
 
     Parameters

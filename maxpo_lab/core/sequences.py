@@ -10,12 +10,14 @@ import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import Bool
+
 _GROUPS = (
     "groups of different sizes go into one row, rewards of shape (B,), with group_ids=... of one id an entry"
 )
 
 
-def as_array(rewards: Any) -> tuple[Any, npt.NDArray[np.bool_] | None]:
+def as_array(rewards: Any) -> tuple[Any, Bool | None]:
     """Rewards as one array of their library, and which entries are masked (None where none is).
 
     Sequences become NumPy arrays, masked arrays and matrices plain ones. Tensors lose their graph.

@@ -136,7 +136,7 @@ class Estimator(ABC):
         Raises
         ------
         TypeError, ValueError
-            See ``groups.as_rewards`` and ``groups.whole_number``; ValueError also where the rule is not
+            See ``as_rewards`` and ``why_not``; ValueError also where the rule is not
             defined at this n and k, with the reason that ``why_not`` gives.
         """
         xp, rewards = as_rewards(rewards)

@@ -40,8 +40,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..core.arrays import Int
 from ..core.ragged import by_id
 from ..estimators import get_estimator, list_estimators
 from ..training import advantages
@@ -139,7 +139,7 @@ def advantages_for_verl(
     return spread, spread
 
 
-def _rows_with_a_group_to_train(index: Any, response_mask: torch.Tensor) -> npt.NDArray[np.intp]:
+def _rows_with_a_group_to_train(index: Any, response_mask: torch.Tensor) -> Int:
     """Rows whose group has a token in the response mask; verl's padding is a group that has none."""
     groups = by_id(index, len(response_mask))
     written = np.asarray(response_mask.bool().any(dim=-1).cpu())[groups.order]

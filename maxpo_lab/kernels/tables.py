@@ -85,6 +85,12 @@ def vector_on(vector: Callable[[int, int], Vector], n: int, k: int, xp: Namespac
     return _kept(vector, n, k, xp, _hashable(device))
 
 
+def look_up(vector: Callable[[int, int], Vector], places: Array, n: int, k: int, xp: Namespace) -> Array:
+    """Entries of ``vector_on`` at whole numbers ``places``, in their shape and on their device."""
+    column = vector_on(vector, n, k, xp, array_api_compat.device(places))
+    return xp.reshape(xp.take(column, xp.reshape(places, (-1,)), axis=0), places.shape)
+
+
 def stacked(xp: Namespace, made: Mapping[int, Tables]) -> tuple[tuple[list[int], Tables], ...]:
     """Tables (n,) of rules by their places, as at most two stacks (rules, 1, n), with the places of each.
 

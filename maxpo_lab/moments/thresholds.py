@@ -15,9 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from ..core.arrays import Float
+from ..core.arrays import Float, Int
 from ..core.binomial import binomial
 from ..core.coefficients import Coefficients
 
@@ -205,7 +204,7 @@ class Thresholds:
         fields = PairMoments.__dataclass_fields__
         return PairMoments(**{f: np.concatenate([getattr(block, f) for block in blocks]) for f in fields})
 
-    def _pair_block(self, m: int, higher: npt.NDArray[np.intp], between: Float) -> PairMoments:
+    def _pair_block(self, m: int, higher: Int, between: Float) -> PairMoments:
         table, n = self.table, self.n
         values = self._functions[:, :, None] - self._means[:, higher]
         lower_count = self.up[higher] + between

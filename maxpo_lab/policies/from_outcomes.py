@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ..core.arrays import Float
+from ..core.arrays import Float, Int
 from .checks import TOLERANCE, CovarianceForm, check_distribution, check_form, real
 
 
@@ -40,7 +39,7 @@ def of_outcomes(probabilities: Any, scores: Any, rewards: Any, covariances: Cova
     ]
     second = np.sum(mean_scores**2, axis=1) + spread
 
-    def covariance(w: Float, i: npt.NDArray[np.intp], directions: Float | None) -> Float:
+    def covariance(w: Float, i: Int, directions: Float | None) -> Float:
         seen = scores[i] if directions is None else scores[i] @ directions.T
         seen = seen - w @ seen
         return np.asarray((w[:, None] * seen).T @ seen)
@@ -120,7 +119,7 @@ def of_softmax(logits: Any, rewards: Any, covariances: CovarianceForm) -> Summar
     return Summary(values, mass, mean_scores, second, full, projected)
 
 
-def _split(rewards: Float, probabilities: Float) -> tuple[Float, Float, list[npt.NDArray[np.intp]]]:
+def _split(rewards: Float, probabilities: Float) -> tuple[Float, Float, list[Int]]:
     """Distinct rewards that can occur, ascending, their probabilities, and their outcomes."""
     possible = np.flatnonzero(probabilities > 0)
     values, level = np.unique(rewards[possible], return_inverse=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-import numpy.typing as npt
 
-from ..core.arrays import Float
+from ..core.arrays import Bool, Float, Int
 from ..core.precision import FLOAT32, Precision, recognise
 from ..estimators import Estimator
 from . import independence
@@ -21,12 +20,8 @@ from .samples import sample_groups
 #: Rewards that a rule is tried on where the consumer does not know which it will meet: 0 and 1, and graded
 #: ones of either sign. A rule may be defined on one kind alone.
 _KINDS = (np.array([0.0, 1.0]), np.array([0.0, 0.25, 0.5, 1.0]), np.array([-1.5, -0.3, 0.1, 0.8, 2.0]))
-
-
 #: Groups that a user's rule is tried on at most.
 _SAMPLE = 64
-
-
 #: Advantages that differ by less than this share of the largest one count as equal: far above any
 #: rounding in float64, far below any dependence worth the name.
 _SAME = 1e-9
@@ -105,7 +100,7 @@ def _of_catalogue(rule: Rule) -> bool:
     return isinstance(rule, Estimator) and type(rule).__module__.startswith(home + ".")
 
 
-def _sample(n: int, size: int) -> npt.NDArray[np.intp]:
+def _sample(n: int, size: int) -> Int:
     """Level indices (B, n) of at most 64 groups, ordered by their levels, from the worst to the best."""
     found = sample_groups(n, size)
     places = np.unique(np.linspace(0, len(found) - 1, _SAMPLE).astype(int))
@@ -127,7 +122,7 @@ class Behaviour:
         return self.counterexample is None
 
 
-def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> Behaviour:
+def observe(rule: Rule, rewards: Float, level: Int, k: int) -> Behaviour:
     """Check, on sample groups (B, n), what exact moments by counts take for granted.
 
     Raises
@@ -139,7 +134,7 @@ def observe(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> 
     return _equivariance(rule, rewards, level, k, advantages=advantages, same=same)
 
 
-def equivariance(rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int) -> Behaviour:
+def equivariance(rule: Rule, rewards: Float, level: Int, k: int) -> Behaviour:
     """Permutation equivariance of an admitted rule, on sample groups (B, n).
 
     It is up to ties: within a level the advantages may change places, so a rule that breaks ties by index
@@ -173,7 +168,7 @@ class _Likeness:
     made: Precision
     scale: float
 
-    def __call__(self, a: Float, b: Float, made: Precision | None = None) -> npt.NDArray[np.bool_]:
+    def __call__(self, a: Float, b: Float, made: Precision | None = None) -> Bool:
         allowed = max(_SAME, (made or self.made).share(a.shape[-1])) * self.scale
         return np.asarray((np.abs(a - b) <= allowed).all(axis=-1))
 
@@ -186,7 +181,7 @@ def _likeness(rule: Rule, rewards: Float, advantages: Float, k: int) -> _Likenes
 
 
 def _equivariance(
-    rule: Rule, rewards: Float, level: npt.NDArray[np.intp], k: int, *, advantages: Float, same: _Likeness
+    rule: Rule, rewards: Float, level: Int, k: int, *, advantages: Float, same: _Likeness
 ) -> Behaviour:
     expected = _by_level(advantages, level)
     example = None
@@ -204,7 +199,7 @@ def _equivariance(
     return Behaviour(counterexample=example)
 
 
-def _orders(rows: int, n: int) -> Iterator[npt.NDArray[np.intp]]:
+def _orders(rows: int, n: int) -> Iterator[Int]:
     """Permutations (rows, n) to try: all of them for n <= 4, else three regular and six random ones."""
     start = np.arange(n)
     if n <= 4:
@@ -218,7 +213,7 @@ def _orders(rows: int, n: int) -> Iterator[npt.NDArray[np.intp]]:
         yield rng.permuted(np.broadcast_to(start, (rows, n)), axis=1)
 
 
-def _by_level(advantages: Float, level: npt.NDArray[np.intp]) -> Float:
+def _by_level(advantages: Float, level: Int) -> Float:
     """Each group's advantages sorted by level, and inside a level by size."""
     order = np.lexsort((advantages, level), axis=-1)
     return np.take_along_axis(advantages, order, axis=-1)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from ..core.arrays import Float
+from ..core.arrays import Bool, Float, Int
 from .errors import BadShapeError, CoupledRowsError, RandomRuleError, StatefulRuleError
 
 Answer = Callable[[Float], Float]
-Same = Callable[[Float, Float], npt.NDArray[np.bool_]]
+Same = Callable[[Float, Float], Bool]
 
 #: Groups that are evaluated alone, and in companies of their own.
 _FEW = 8
@@ -117,7 +116,7 @@ def _first_different(
     return None
 
 
-def _companies(few: Float, batch: int) -> Iterator[npt.NDArray[np.intp]]:
+def _companies(few: Float, batch: int) -> Iterator[Int]:
     """Batches of the groups, by number: in another order, in pairs, alike, and very many."""
     every = np.arange(len(few))
     middle = len(few) // 2

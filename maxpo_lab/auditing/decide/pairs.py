@@ -163,9 +163,8 @@ def mean_advantages(
         advantages = rules.evaluate(rule, values[block.level], k)
         counts = sums_by_level(block.level, np.ones_like(advantages), size).astype(int)
         keys = map(tuple, counts.tolist())
-        for key, row, given in zip(
-            keys, sums_by_level(block.level, advantages, size), advantages, strict=True
-        ):
+        sums = sums_by_level(block.level, advantages, size)
+        for key, row, given in zip(keys, sums, advantages, strict=True):
             totals[key] = totals.get(key, 0.0) + row
             arranged[key] = arranged.get(key, 0) + 1
             largest[key] = max(largest.get(key, 0.0), float(np.abs(given).max()))

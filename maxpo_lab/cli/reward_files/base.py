@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+from ...core.arrays import Float, Int
 
 #: Malformed rows named in one message.
 _SHOWN = 5
@@ -25,7 +24,7 @@ class RewardFileError(ValueError):
 class Groups:
     """Groups of a file's rows: ``codes`` (B,), the number of each row's group, and ``ids`` of the groups."""
 
-    codes: npt.NDArray[np.intp]
+    codes: Int
     ids: list[Any]
 
 
@@ -38,11 +37,11 @@ class RewardFile:
     ``groups`` is None where the whole file is one group.
     """
 
-    rewards: npt.NDArray[np.float64]
+    rewards: Float
     numbers: list[int]
     place: Literal["line", "row"]
     groups: Groups | None
-    render: Callable[[str, npt.NDArray[np.float64]], bytes]
+    render: Callable[[str, Float], bytes]
 
 
 def refuse(path: Path, place: str, faults: list[Fault]) -> None:

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...core.arrays import Float
 from .base import Fault, Groups
 
 _TRUTH = {"true": 1.0, "false": 0.0}
@@ -17,7 +17,7 @@ _TRUTH = {"true": 1.0, "false": 0.0}
 _WIDTH = 40
 
 
-def as_rewards(cells: Sequence[Any], numbers: Sequence[int], faults: list[Fault]) -> npt.NDArray[np.float64]:
+def as_rewards(cells: Sequence[Any], numbers: Sequence[int], faults: list[Fault]) -> Float:
     """Rewards (B,) of the cells of a column: NaN where one is missing.
 
     Missing is a null, a blank text and NaN in any spelling. Numbers may be text; booleans, and the texts true

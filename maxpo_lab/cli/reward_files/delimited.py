@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from ...core.arrays import Float
 from .base import Fault, RewardFile, RewardFileError, check_columns, check_new, refuse
 from .cells import as_groups, as_rewards
 from .text import read_text, split_end
@@ -51,7 +49,7 @@ def read_delimited(path: Path, reward: str, group: str | None) -> RewardFile:
         groups = as_groups([_id(row.fields[place]) for row in rows], numbers, group, faults)
     refuse(path, "line", faults)
 
-    def render(column: str, values: npt.NDArray[np.float64]) -> bytes:
+    def render(column: str, values: Float) -> bytes:
         check_new(path, column, set(head.fields))
         cells = iter([_quoted(column, delimiter), *(repr(float(value)) for value in values)])
         parts = [text.mark]

@@ -7,9 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from ...core.arrays import Float
 from .base import Fault, RewardFile, check_new, refuse
 from .cells import as_groups, as_rewards
 from .text import read_text, split_end
@@ -53,7 +51,7 @@ def read_json_lines(path: Path, reward: str, group: str | None) -> RewardFile:
         groups = as_groups([row[group] for row in rows.values()], numbers, group, faults)
     refuse(path, "line", faults)
 
-    def render(column: str, values: npt.NDArray[np.float64]) -> bytes:
+    def render(column: str, values: Float) -> bytes:
         check_new(path, column, {key for row in rows.values() for key in row})
         key, given = json.dumps(column, ensure_ascii=False), iter(values)
         parts = [text.mark]

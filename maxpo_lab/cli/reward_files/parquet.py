@@ -6,9 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from ...core.arrays import Float
 from .base import Fault, RewardFile, RewardFileError, check_columns, check_new, refuse
 from .cells import as_groups, as_rewards
 
@@ -37,7 +35,7 @@ def read_parquet(path: Path, reward: str, group: str | None) -> RewardFile:
     groups = None if group is None else as_groups(_cells(path, table, group), numbers, group, faults)
     refuse(path, "row", faults)
 
-    def render(column: str, values: npt.NDArray[np.float64]) -> bytes:
+    def render(column: str, values: Float) -> bytes:
         check_new(path, column, set(names))
         wider = table.append_column(column, pa.array(values))
         codecs = _codecs(file.metadata)

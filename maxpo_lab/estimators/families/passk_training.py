@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import array_api_compat
 import numpy as np
 
 from ...core.arrays import Array, Namespace
 from ...core.coefficients import Vector, subset_share
-from ...kernels.tables import vector_on
+from ...kernels.tables import look_up
 from ..base import Estimator
 from ..claims import Claims, Laws
 
@@ -40,13 +38,10 @@ class PassAtKTraining(Estimator):
         values = xp.astype(rewards, xp.float64)
         failures = n - xp.astype(xp.sum(values, axis=-1, keepdims=True), xp.int64)
 
-        def look_up(table: Callable[[int, int], Vector]) -> Array:
-            column = vector_on(table, n, k, xp, array_api_compat.device(values))
-            return xp.reshape(xp.take(column, xp.reshape(failures, (-1,)), axis=0), failures.shape)
-
-        miss = look_up(_all_fail)
+        miss = look_up(_all_fail, failures, n, k, xp)
+        alone = look_up(_all_fail_beside_one, failures, n, k, xp)
         scale = xp.sqrt((1 - miss) * miss) + self.eps
-        advantages = xp.where(values == 1, miss, miss - look_up(_all_fail_beside_one)) / scale
+        advantages = xp.where(values == 1, miss, miss - alone) / scale
         return xp.astype(advantages, rewards.dtype)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import array_api_compat
-
 from ...core.arrays import Array, Namespace
 from ...core.coefficients import Vector, subset_share
-from ...kernels.tables import vector_on
+from ...kernels.tables import look_up
 from ..base import Estimator
 from ..claims import Claims, Laws
 from .standardised import deviations
@@ -32,12 +30,9 @@ class MaxrlPkpo(Estimator):
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
         values = xp.astype(rewards, xp.float64)
-        share = vector_on(_others_fail, n, k, xp, array_api_compat.device(values))
         failures = n - xp.astype(xp.sum(values, axis=-1, keepdims=True), xp.int64)
         # With no success every a_i is 0; the index then only has to be a valid one.
-        index = xp.reshape(xp.clip(failures, None, n - 1), (-1,))
-        weight = xp.reshape(xp.take(share, index, axis=0), failures.shape)
-        weighted = values * weight
+        weighted = values * look_up(_others_fail, xp.clip(failures, None, n - 1), n, k, xp)
         advantages = (n * weighted - xp.sum(weighted, axis=-1, keepdims=True)) / (n - 1)
         return xp.astype(advantages, rewards.dtype)
 
