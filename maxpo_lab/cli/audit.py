@@ -31,7 +31,7 @@ def audit(
         Literal["auto", "group", "batch", "verl", "skyrl", "rllm"], typer.Option(help="How it is called.")
     ] = "auto",
     setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What its config holds beside k.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What its config holds besides k.")
     ] = None,
     allow_scale: Annotated[bool, typer.Option("--allow-scale", help="Let a constant factor pass.")] = False,
     seconds: Annotated[float, typer.Option(help="What one call may take.")] = 10.0,

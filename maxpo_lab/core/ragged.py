@@ -187,8 +187,8 @@ def _misfit(ids: list[Any], kinds: dict[type, str | None]) -> GroupIdError:
     first = kinds[type(ids[0])]
     row = next(row for row, each in enumerate(ids) if first is None or kinds[type(each)] != first)
     kind = kinds[type(ids[row])] or f"a {type(ids[row]).__name__}"
-    beside = f", and group_ids[0] is {shortened(repr(ids[0]))}, {first}" if row else ""
-    return GroupIdError(row, f"is {shortened(repr(ids[row]))}, {kind}{beside}: ids must be {_ALLOWED}")
+    first_id = f", and group_ids[0] is {shortened(repr(ids[0]))}, {first}" if row else ""
+    return GroupIdError(row, f"is {shortened(repr(ids[row]))}, {kind}{first_id}: ids must be {_ALLOWED}")
 
 
 def _is_missing(value: Any) -> bool:

@@ -240,7 +240,7 @@ class _Scored:
         if gathered is None or shape != (rows, len(weights)) or rows % n:
             raise TRLChangedError(
                 f"rewards of shape {shape}, expected ({rows}, {len(weights)}): a row per rollout of all "
-                f"processes, in groups of {n}, and a column a reward function"
+                f"processes, in groups of {n}, and a column per reward function"
             )
         parts = gathered * weights.cpu().double()
         rewards = parts.nansum(dim=1).masked_fill(gathered.isnan().all(dim=1), float("nan"))

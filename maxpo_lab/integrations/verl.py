@@ -105,7 +105,7 @@ def advantages_for_verl(
     if index is None:
         raise ValueError(
             f"adv_estimator={verl_name(name)} got no index: a rollout is compared with its group, so verl's "
-            f"batch must have a uid a row (non_tensor_batch['uid'])"
+            f"batch must have a uid per row (non_tensor_batch['uid'])"
         )
     k, small_groups, nan_policy = (_setting(config, key) for key in _SETTINGS)
     if k is None:

@@ -172,7 +172,7 @@ def flat_gradient(gradient: npt.ArrayLike, parameters: int) -> Float:
     """A gradient as a vector, checked."""
     flat = np.array(gradient, dtype=np.float64).ravel()
     if flat.size != parameters:
-        raise ValueError(f"gradient has {flat.size} entries: expected {parameters}, one a parameter")
+        raise ValueError(f"gradient has {flat.size} entries: expected {parameters}, one per parameter")
     if not np.isfinite(flat).all():
         raise ValueError("gradient must be finite")
     return flat
