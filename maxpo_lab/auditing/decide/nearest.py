@@ -20,7 +20,7 @@ _FITTED, _DIGITS = (-12.0, 0.0), (1, 2, 3, 6)
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class Nearest:
     """How near a rule is to an estimator at ``k``: ``A = scale A_name``, off by ``distance |A|``.
 
     ``exact``: by rounding alone, that of the type ``precision``. ``alike``: other names with the same numbers
@@ -47,7 +47,7 @@ class Difference:
     expected: tuple[float, ...]
 
 
-def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] = ()) -> Likeness | None:
+def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] = ()) -> Nearest | None:
     """The estimator that is nearest on some groups (B, n), up to a factor.
 
     At this K, or at another where only that is exact; of equals one of scale 1, then a preferred one, then
@@ -81,7 +81,7 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     return replace(best, alike=tuple(dict.fromkeys(name for name in alike if name != best.name)))
 
 
-def _by_nearness(each: Likeness) -> tuple[int, float, float]:
+def _by_nearness(each: Nearest) -> tuple[int, float, float]:
     """To the finest rounding, then to two digits of the distance; of equals scale 1, or the nearest to it."""
     if each.exact:
         return -next(made.bits for made in TYPES if made.name == each.precision), 0.0, float(each.scale != 1)
@@ -113,7 +113,7 @@ def _fitted(ours: Float, groups: Float, k: int, ddof: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_named(float(f"{eps:.{digits - 1}e}"), ddof) for digits in _DIGITS))
 
 
-def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int, made: Precision) -> list[Likeness]:
+def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int, made: Precision) -> list[Nearest]:
     """How near each rule of these names comes, those that are defined and not 0 on these groups."""
     size = np.abs(ours).max(axis=1)
     scale_of = (made, size, float(size.max()), ours.shape[1])
@@ -127,7 +127,7 @@ def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int, made: 
         scale = 1.0 if same or not fitted else fitted
         exact = same or finest(ours - scale * theirs, *scale_of)
         off = 0.0 if exact else float(np.linalg.norm(ours - scale * theirs) / np.linalg.norm(ours))
-        found.append(Likeness(name, k, scale, off, exact is not None, exact.name if exact else None))
+        found.append(Nearest(name, k, scale, off, exact is not None, exact.name if exact else None))
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..decide.claims import Verdict
 from ..decide.edges import Edges
 from ..decide.lengths import Lengths
-from ..decide.nearest import Likeness
+from ..decide.nearest import Nearest
 from ..decide.objective import Ascent
 from ..decide.policies import UnderPolicy
 from ..decide.symmetries import Symmetries
@@ -77,7 +77,7 @@ class Findings(Decision):
     lengths: Lengths | None
     policies: tuple[UnderPolicy, ...] | None
     edges: Edges | None
-    nearest: Likeness | None
+    nearest: Nearest | None
     failing_test: str | None
 
     def as_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ...objectives import as_objective, in_words
 from ..decide.claims import Verdict
 from ..decide.edges import Case
 from ..decide.lengths import Lengths
-from ..decide.nearest import Likeness
+from ..decide.nearest import Nearest
 from ..decide.objective import scale_in_symbols
 from ..decide.policies import UnderPolicy
 from ..decide.symmetries import FACTORS, Symmetries
@@ -63,7 +63,7 @@ def facts(report: Findings) -> list[tuple[str, str]]:
     if report.lengths is not None:
         found.append(("lengths", _lengths(report.lengths)))
     if report.nearest is not None:
-        found.append(("nearest rule", _likeness(report.nearest, report.n, report.k)))
+        found.append(("nearest rule", _nearest(report.nearest, report.n, report.k)))
     if report.edges is not None and report.edges.float32_error is not None:
         found.append(("float32", f"moves advantages by {report.edges.float32_error:.1e} of the largest"))
     return found
@@ -118,7 +118,7 @@ def _up_to(seen: Symmetries) -> str:
     return f", up to c = {seen.scale_up_to:g} and no further" if ends else ""
 
 
-def _likeness(near: Likeness, n: int, k: int) -> str:
+def _nearest(near: Nearest, n: int, k: int) -> str:
     alike = f" (here the same as {', '.join(near.alike)})" if near.alike else ""
     known = None if near.scale == 1 else scale_in_symbols(near.scale, n, k)
     factor = "" if near.scale == 1 else f"{near.scale:.4g}{f' = {known}' if known else ''} x "
