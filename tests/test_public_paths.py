@@ -65,7 +65,7 @@ PUBLIC = {
 LATER = "AuditReport Estimate SampledMoments Until audit monte_carlo_moments on_numpy"
 GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
 COMMANDS = {
-    "maxpo-lab": "list show advantages audit",
+    "maxpo-lab": "list show advantages audit pass-at-k",
     "python -m analysis": "list run figures report gallery rules",
 }
 TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"

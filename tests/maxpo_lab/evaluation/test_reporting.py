@@ -222,7 +222,7 @@ def test_measures_of_successes_need_successes() -> None:
         ({"nan_policy": "drop"}, ValueError, "'raise' or 'omit'"),
         ({"small_groups": "zero"}, ValueError, "'raise' or 'leave-out'"),
         ({"measure": "majority@k", "answers": [1, *"abcdefghijk"]}, ValueError, r"answers\[1\] is 'a'"),
-        ({"clusters": [0.5, 1.0, 2.0]}, TypeError, "clusters"),
+        ({"clusters": [0.5, 1.0, 2.0]}, ml.GroupIdError, r"clusters\[0\] is 0.5"),
         ({"confidence": 95}, ValueError, "below 1"),
         ({"confidence": "high"}, TypeError, "confidence='high'"),
         ({"threshold": float("nan")}, ValueError, "threshold=nan"),
