@@ -87,6 +87,9 @@ def comparisons() -> list[tuple[str, Call, str, Call]]:
     ids = rng.permutation(np.repeat(np.arange(10_000), sizes))
     ragged = rng.random(len(ids))
     dense = ragged[: len(ids) // 16 * 16].reshape(-1, 16)
+    million = rng.random((1_000_000, 16))
+    solved = (million < 0.2) * 1.0
+    ks = (1, 2, 4, 8, 16)
 
     def drawn(sampler: Any, groups: int) -> Any:
         return sampler(groups, 16, generator=torch.Generator().manual_seed(0))
@@ -104,6 +107,18 @@ def comparisons() -> list[tuple[str, Call, str, Call]]:
             lambda: ml.advantages(ragged, 4, group_ids=ids),
             "as many rewards in groups of 16",
             lambda: ml.advantages(dense, 4),
+        ),
+        (
+            "pass_at_k, 1,000,000 prompts x 16, graded, 5 k's with intervals",
+            lambda: ml.pass_at_k(million, ks),
+            "sort",
+            lambda: np.sort(million),
+        ),
+        (
+            "pass_at_k, the same, 0/1 rewards",
+            lambda: ml.pass_at_k(solved, ks),
+            "sort",
+            lambda: np.sort(solved),
         ),
         (
             "maxpo, 64 groups of 256",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 from itertools import combinations, permutations
 from statistics import mean
@@ -247,3 +248,14 @@ def test_it_prints_as_lines() -> None:
     assert first.startswith("pass@1  0.4167 +- 0.2205  [")
     assert second.startswith("pass@4  0.6667 +- ")
     assert note == found.notes[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_memory_beyond_the_rewards_is_the_prompts_own_numbers(dtype: type) -> None:
+    rewards = np.random.default_rng(0).random((100_000, 16)).astype(dtype)
+    ml.pass_at_k(rewards[:100], (1, 2, 4, 8, 16))  # imports and tables
+    tracemalloc.start()
+    ml.pass_at_k(rewards, (1, 2, 4, 8, 16))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 1.2 * rewards.nbytes
