@@ -1,4 +1,4 @@
-"""pass@k and max@k with their intervals among the metrics of a trainer of TRL.
+"""pass@k with its interval among the metrics of a trainer of TRL.
 
 ::
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from ..core.arrays import Float
 from .trl_tested import TRLChangedError, check_methods, total_rewards
-from .value_metrics import Measure, ValueMetrics
+from .value_metrics import as_ks, as_threshold, numbers_by_k
 
 #: What is overridden of TRL's trainer, with the first parameters it is known by, and what is read of it.
 _METHODS = {
@@ -55,10 +55,9 @@ class PassAtKMetrics:
     report_ks
         The k's to report; by default none, and nothing is computed. A k may exceed the groups of the training
         or of the evaluation, and is then not reported there, but not of both.
-    report_measure
-        ``"pass@k"``, or ``"max@k"``, the expected largest of k rewards, for graded ones.
     report_threshold
-        For pass@k: a reward of at least this is a success. None: rewards are 0/1, and others are an error.
+        A reward of at least this is a success. None takes rewards as they are: of 0/1 rewards it is pass@k,
+        of graded ones max@k, the expected largest of k.
     report_prompt
         The column of the dataset that says which prompt a row is. By default it is the text of ``prompt``;
         name a column where prompts differ in more than their text, such as in an image.
@@ -66,8 +65,8 @@ class PassAtKMetrics:
     Raises
     ------
     TypeError, ValueError
-        An argument that cannot be honoured; a reward that is infinite, or not 0 or 1 where pass@k has no
-        threshold; rows of the dataset without ``report_prompt``.
+        An argument that cannot be honoured; an infinite reward; a dataset without the column
+        ``report_prompt``.
     TRLChangedError
         A method or attribute that this class needs is not in the installed TRL, or its groups are not
         ``num_generations`` consecutive rows of one prompt.
@@ -77,8 +76,8 @@ class PassAtKMetrics:
     *Metrics*, for each k, next to TRL's own under its prefixes (``eval_``, or ``eval_<name>_`` for one of
     several evaluation sets; in W&B ``train/`` and ``eval/``): ``pass@k/<k>``, the unbiased estimate, and with
     that name before them ``/standard_error``, ``/low`` and ``/high`` of the 95% interval, and ``/prompts``,
-    the number of groups that were counted. ``max@k/<k>`` and so on for max@k. What a sample does not
-    determine, such as the error over one prompt, is not logged.
+    the number of groups that were counted. What a sample does not determine, such as the error over one
+    prompt, is not logged.
 
     *Rewards* are the weighted sums over the reward functions, of all processes. A rollout that none scored
     is left out of its group; a group with fewer than k scored rollouts is left out of that k.
@@ -99,22 +98,21 @@ class PassAtKMetrics:
         self,
         *arguments: Any,
         report_ks: Sequence[int] | None = None,
-        report_measure: Measure = "pass@k",
         report_threshold: float | None = None,
         report_prompt: str | None = None,
         **settings: Any,
     ) -> None:
-        self._report: ValueMetrics | None = None
-        self._report_prompt = report_prompt or "prompt"
+        self._report_ks = () if report_ks is None else as_ks(report_ks, "report_ks")
+        self._report_threshold = as_threshold(report_threshold, "report_threshold")
+        self._report_prompt = "prompt" if report_prompt is None else report_prompt
         self._since_log: dict[str, list[_Scored]] = {"train": [], "eval": []}
-        if report_ks is None:
-            _check_unused(measure=report_measure != "pass@k", threshold=report_threshold, prompt=report_prompt)
-        else:
-            self._report = ValueMetrics(report_ks, report_measure, report_threshold, prefix="report_")
+        if self._report_ks:
             check_methods(_trainer_below(type(self)), _METHODS, _USER)
+        else:
+            _check_unused(report_threshold=report_threshold, report_prompt=report_prompt)
         super().__init__(*arguments, **settings)
-        if self._report is not None:
-            self._check_built(max(self._report.ks))
+        if self._report_ks:
+            self._check_built(max(self._report_ks))
 
     def _check_built(self, k: int) -> None:
         """That what is needed of the trainer is there, and groups of k in training or in evaluation."""
@@ -130,16 +128,16 @@ class PassAtKMetrics:
 
     def _calculate_rewards(self, inputs: Any, *others: Any, **named: Any) -> Any:
         gathered = super()._calculate_rewards(inputs, *others, **named)  # type: ignore[misc]
-        if self._report is not None:
-            self._since_log[self._mode].append(self._scored(inputs, gathered, self._report))
+        if self._report_ks:
+            self._since_log[self._mode].append(self._scored(inputs, gathered))
         return gathered
 
     def log(self, logs: dict[str, float], *others: Any, **named: Any) -> None:
         """Log as TRL does, with the numbers of the rewards since the last log among them."""
         since, self._since_log[self._mode] = self._since_log[self._mode], []
-        if self._report is not None and since:
+        if since:
             prefix = _prefix(logs, self._mode)
-            logs.update({prefix + name: value for name, value in self._numbers(since, self._report)})
+            logs.update({prefix + name: value for name, value in self._numbers(since)})
         super().log(logs, *others, **named)  # type: ignore[misc]
 
     def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
@@ -157,7 +155,7 @@ class PassAtKMetrics:
         size: int = getattr(self, "num_generations" if mode == "train" else "num_generations_eval")
         return size
 
-    def _scored(self, inputs: Any, gathered: Any, report: ValueMetrics) -> _Scored:
+    def _scored(self, inputs: Any, gathered: Any) -> _Scored:
         """The groups of a generation, of all processes."""
         from accelerate.utils import gather_object  # noqa: PLC0415 - it comes with TRL
 
@@ -175,7 +173,8 @@ class PassAtKMetrics:
             if prompt != prompts[row - row % n]:
                 raise TRLChangedError(f"row {row} has another prompt than its group of {n}", _USER)
         rewards = total_rewards(gathered, weights).numpy().reshape(-1, n)
-        report.check(rewards)
+        if np.isinf(rewards).any():
+            raise ValueError("a reward is infinite: rewards must be finite, or NaN where none could be given")
         return _Scored(rewards, prompts[::n])
 
     def _prompt_of(self, row: dict[str, Any]) -> str:
@@ -188,22 +187,25 @@ class PassAtKMetrics:
         text = json.dumps(row[self._report_prompt], sort_keys=True, default=lambda part: type(part).__name__)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def _numbers(self, since: list[_Scored], report: ValueMetrics) -> Iterator[tuple[str, float]]:
+    def _numbers(self, since: list[_Scored]) -> Iterator[tuple[str, float]]:
         """Names, without a prefix, and values of one sample of groups."""
         rewards = np.concatenate([each.rewards for each in since])
         prompts = [prompt for each in since for prompt in each.prompts]
         codes = {prompt: code for code, prompt in enumerate(dict.fromkeys(prompts))}
         clusters = np.array([codes[prompt] for prompt in prompts])
-        for k, numbers in report.of(rewards, clusters=clusters).items():
+        found = numbers_by_k(rewards, self._report_ks, threshold=self._report_threshold, clusters=clusters)
+        for k, numbers in found.items():
             for name, value in numbers.items():
-                yield f"{report.measure}/{k}" + ("" if name == "estimate" else f"/{name}"), value
+                yield f"pass@k/{k}" + ("" if name == "estimate" else f"/{name}"), value
 
 
 def _check_unused(**given: Any) -> None:
     """ValueError where a setting of the report is given and no report is asked for."""
     for name, value in given.items():
-        if value not in {None, False}:
-            raise ValueError(f"report_{name} says nothing without report_ks, e.g. report_ks=(1, 2, 4, 8)")
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} changes nothing without report_ks: give that too, e.g. report_ks=(1, 4, 8)"
+            )
 
 
 def _trainer_below(trainer: type) -> type:

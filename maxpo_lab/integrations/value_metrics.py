@@ -1,132 +1,102 @@
-"""max@k and pass@k of the rewards that a trainer has seen, with their intervals, as numbers to log."""
+"""pass@k of the rewards that a trainer has seen, with its interval, as numbers to log."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
-from ..core.arguments import as_k
-from ..core.arrays import Float
+from ..core.arguments import as_k, real_number
 from ..evaluation import pass_at_k
-
-Measure = Literal["pass@k", "max@k"]
 
 #: What is logged of each k: fields of ``PassAtK``.
 _FIELDS = ("estimate", "standard_error", "low", "high", "prompts")
 
 
-@dataclass(frozen=True)
-class ValueMetrics:
-    """What is to be logged: the k's, and of what.
+def numbers_by_k(
+    rewards: Any,
+    ks: Sequence[int],
+    *,
+    threshold: float | None = None,
+    group_ids: Any = None,
+    clusters: Any = None,
+) -> dict[int, dict[str, float]]:
+    """pass@k and what is known of it, for each k that some group has scored rollouts for.
 
     Parameters
     ----------
-    ks
-        The k's, each an integer of at least 1; kept in rising order.
-    measure
-        ``"max@k"``: the expected largest of k rewards. ``"pass@k"``: the probability that one of k succeeds,
-        which for 0/1 rewards is the same.
-    threshold
-        For pass@k: a reward of at least this is a success; None where rewards are 0/1.
-    prefix
-        How the caller's users know the arguments, for messages: ``"report_"`` in a trainer of TRL.
+    rewards
+        Shape (P, n), or (B,) with ``group_ids``; NaN for a rollout that could not be scored, which is left out
+        of its group.
+    ks, threshold
+        As ``as_ks`` and ``as_threshold`` give them.
+    group_ids, clusters
+        As in ``pass_at_k``.
+
+    Returns
+    -------
+    dict
+        By k: ``estimate``, ``standard_error``, ``low`` and ``high`` of the 95% interval, and ``prompts``, the
+        number of groups with k scored rollouts, which alone count. A number that the sample does not
+        determine, such as the standard error over one prompt, is absent.
+    """
+    largest = max(_scored_sizes(rewards, group_ids), default=0)
+    ks = [k for k in ks if k <= largest]
+    if not ks:
+        return {}
+    found = pass_at_k(
+        rewards,
+        ks,
+        threshold=threshold,
+        group_ids=group_ids,
+        nan_policy="omit",
+        small_groups="leave-out",
+        clusters=clusters,
+    )
+    columns = {field: np.asarray(getattr(found, field), dtype=np.float64) for field in _FIELDS}
+    return {
+        k: {field: float(column[at]) for field, column in columns.items() if not math.isnan(column[at])}
+        for at, k in enumerate(ks)
+    }
+
+
+def as_ks(ks: Any, name: str) -> tuple[int, ...]:
+    """Check an argument that is a sequence of k's, and put them in order.
 
     Raises
     ------
     TypeError
-        ks are no sequence of integers, or the threshold is no number.
+        No sequence, or a k that is no integer.
     ValueError
-        No k, a k below 1 or given twice, another measure, a threshold that is not finite or that max@k has no
-        use for.
+        No k at all, one below 1, or one given twice.
     """
-
-    ks: Sequence[int]
-    measure: Measure = "pass@k"
-    threshold: float | None = None
-    prefix: str = ""
-
-    def __post_init__(self) -> None:
-        ks = self.ks
-        if isinstance(ks, str) or not isinstance(ks, Sequence):
-            raise TypeError(
-                f"{self.prefix}ks={ks!r} is a {type(ks).__name__}: it must be a sequence of k's, e.g. (1, 4, 8)"
-            )
-        checked = tuple(sorted(map(as_k, ks)))
-        if not checked or len(set(checked)) < len(checked):
-            raise ValueError(f"{self.prefix}ks={ks!r}: must hold at least one k, and each once, e.g. (1, 4, 8)")
-        object.__setattr__(self, "ks", checked)
-        if self.measure not in get_args(Measure):
-            raise ValueError(f"{self.prefix}measure={self.measure!r}: must be 'pass@k' or 'max@k'")
-        if self.threshold is not None:
-            self._check_threshold(self.threshold)
-
-    def _check_threshold(self, threshold: Any) -> None:
-        said = f"{self.prefix}threshold={threshold!r}"
-        if isinstance(threshold, (bool, str)) or not hasattr(threshold, "__float__"):
-            raise TypeError(f"{said} is a {type(threshold).__name__}: it must be a number, e.g. 1.0")
-        if not math.isfinite(threshold):
-            raise ValueError(f"{said}: must be finite, e.g. 1.0")
-        if self.measure == "max@k":
-            raise ValueError(
-                f"{said}: max@k is of the rewards themselves; leave it out, or say {self.prefix}measure='pass@k'"
-            )
-
-    def check(self, rewards: Float) -> None:
-        """ValueError where these rewards, NaN for unscored, are not what the measure is defined on."""
-        if np.isinf(rewards).any():
-            raise ValueError("rewards must be finite, or NaN where a rollout could not be scored; found inf")
-        if self.measure == "max@k" or self.threshold is not None:
-            return
-        graded = ~(np.isnan(rewards) | (rewards == 0) | (rewards == 1))
-        if graded.any():
-            raise ValueError(
-                f"a reward is {float(rewards[graded][0])!r}: pass@k of rewards other than 0 and 1 needs to know "
-                f"what a success is: give {self.prefix}threshold, e.g. 1.0, or {self.prefix}measure='max@k'"
-            )
-
-    def of(self, rewards: Any, *, group_ids: Any = None, clusters: Any = None) -> dict[int, dict[str, float]]:
-        """The numbers of each k that some group has scored rollouts for.
-
-        Parameters
-        ----------
-        rewards
-            Shape (P, n), or (B,) with ``group_ids``; NaN for a rollout that could not be scored, which is
-            left out of its group.
-        group_ids, clusters
-            As in ``pass_at_k``.
-
-        Returns
-        -------
-        dict
-            By k: ``estimate``, ``standard_error``, ``low``, ``high`` of the 95% interval, and ``prompts``, the
-            number of groups that have k scored rollouts, which alone count. A number that the sample does not
-            determine, such as the standard error over one prompt, is absent.
-        """
-        sizes = _scored_sizes(rewards, group_ids)
-        ks = [k for k in self.ks if k <= max(sizes, default=0)]
-        if not ks:
-            return {}
-        found = pass_at_k(
-            rewards,
-            ks,
-            measure=self.measure,
-            threshold=self.threshold,
-            group_ids=group_ids,
-            nan_policy="omit",
-            small_groups="leave-out",
-            clusters=clusters,
+    try:
+        given = list(ks)
+    except TypeError:
+        given = [None]
+    if isinstance(ks, str) or given == [None]:
+        raise TypeError(
+            f"{name}={ks!r} is a {type(ks).__name__}: it must be a sequence of k's, e.g. {name}=(1, 4, 8)"
         )
-        numbers = {
-            k: {field: float(getattr(found, field)[at]) for field in _FIELDS} for at, k in enumerate(ks)
-        }
-        return {
-            k: {field: value for field, value in each.items() if not math.isnan(value)}
-            for k, each in numbers.items()
-        }
+    checked = tuple(sorted(map(as_k, given)))
+    if not checked or len(set(checked)) < len(checked):
+        raise ValueError(f"{name}={ks!r}: must hold at least one k, and each once, e.g. {name}=(1, 4, 8)")
+    return checked
+
+
+def as_threshold(threshold: Any, name: str) -> float | None:
+    """Check the reward from which on a rollout is a success; None where rewards are taken as they are.
+
+    TypeError where it is no real number, ValueError where it is not finite.
+    """
+    if threshold is None:
+        return None
+    number = real_number(threshold, name)
+    if not math.isfinite(number):
+        raise ValueError(f"{name}={threshold!r}: must be finite, e.g. {name}=1.0")
+    return number
 
 
 def powers_of_two(largest: int) -> tuple[int, ...]:
