@@ -1,4 +1,4 @@
-"""TRL's ``GRPOTrainer`` on any advantage rule of the catalogue.
+"""TRL's ``GRPOTrainer`` on any advantage rule of the catalogue, and pass@k in what it logs.
 
 ::
 
@@ -81,6 +81,8 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
     small_groups
         In training, a group that unscored rollouts leave too small for the rule gets 0, or is an error. One
         without any scored rollout gets 0 either way, as in ``advantages``.
+    report_ks, report_threshold, report_prompt
+        The k's whose pass@k is logged with its interval, by default none: see ``PassAtKMetrics``.
 
     Raises
     ------

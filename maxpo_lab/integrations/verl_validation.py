@@ -113,7 +113,9 @@ def pass_at_k_metrics(
     for source, variables in values.items():
         for variable, prompts in variables.items():
             try:
-                rewards = [[_number(value) for value in each] for each in prompts.values() if not _is_text(each)]
+                rewards = [
+                    [_number(value) for value in each] for each in prompts.values() if not _is_text(each)
+                ]
             except (TypeError, ValueError) as error:
                 _log.warning("no pass@k of %s of data source %s: %s", variable, source, error)
                 continue
@@ -202,7 +204,7 @@ def install() -> None:
     VerlChangedError
         verl has no such function, or it takes other parameters.
     """
-    theirs = getattr(_metric_utils, _FUNCTION, None)
+    theirs: Any = getattr(_metric_utils, _FUNCTION, None)
     if getattr(theirs, "with_pass_at_k", False):
         return
     found = () if theirs is None else tuple(inspect.signature(theirs).parameters)
