@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .core.ragged import GroupIdError
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
-from .evaluation import value_estimate
+from .evaluation import PassAtK, pass_at_k, value_estimate
 from .moments import (
     BatchMoments,
     Moments,
@@ -40,6 +40,7 @@ __all__ = [
     "GroupIdError",
     "Laws",
     "Moments",
+    "PassAtK",
     "RankLinear",
     "RewardLevels",
     "Spectrum",
@@ -52,6 +53,7 @@ __all__ = [
     "max_at_k",
     "max_at_k_gradient",
     "objective_spectrum",
+    "pass_at_k",
     "pass_at_k_spectrum",
     "per_group",
     "side_by_side",

@@ -28,12 +28,13 @@ ROOT = Path(__file__).parents[1]
 #: Names by module: where the module has an ``__all__``, it is this.
 PUBLIC = {
     "maxpo_lab": """
-        BatchMoments Claims Estimator GroupIdError Laws Moments RankLinear RewardLevels Spectrum VarianceFloor
+        BatchMoments Claims Estimator GroupIdError Laws Moments PassAtK RankLinear RewardLevels Spectrum VarianceFloor
         advantages
         batch_moments exact_moments get_estimator list_estimators max_at_k max_at_k_gradient
-        objective_spectrum pass_at_k_spectrum per_group side_by_side value_estimate variance_floor
+        objective_spectrum pass_at_k pass_at_k_spectrum per_group side_by_side value_estimate variance_floor
     """,
     "maxpo_lab.auditing": "AuditReport adapt audit",
+    "maxpo_lab.evaluation": "Comparison PassAtK list_measures pass_at_k value_estimate",
     "maxpo_lab.estimators": """
         Claims Coefficients Estimator Laws RankLinear get_estimator list_estimators
     """,

@@ -16,5 +16,6 @@ def not_finite(rewards: Array, bad: Array, what: str | None = None) -> ValueErro
     found = what or float(xp.reshape(rewards, (-1,))[flat])
     return ValueError(
         f"rewards[{where}] is {found}: every reward must be finite; leave unscorable rollouts "
-        f"out of their group (advantages(..., nan_policy='omit') does), or give them a failure's reward"
+        f"out of their group (nan_policy='omit' of advantages and pass_at_k does), or give them a failure's "
+        f"reward"
     )

@@ -182,7 +182,7 @@ def _kind(kind: type) -> str | None:
 def _misfit(ids: list[Any], kinds: dict[type, str | None]) -> GroupIdError:
     """The error for ids that are not all of one kind: the first missing one, else the first other one."""
     for row, each in enumerate(ids):
-        if kinds[type(each)] is None and _is_missing(each):
+        if kinds[type(each)] is None and is_missing(each):
             return GroupIdError(row, f"is missing ({each}): {_ONE_EACH}")
     first = kinds[type(ids[0])]
     row = next(row for row, each in enumerate(ids) if first is None or kinds[type(each)] != first)
@@ -191,7 +191,7 @@ def _misfit(ids: list[Any], kinds: dict[type, str | None]) -> GroupIdError:
     return GroupIdError(row, f"is {shortened(repr(ids[row]))}, {kind}{first_id}: ids must be {_ALLOWED}")
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """None, a NaN or NaT of any library, pandas' NA, or masked."""
     if value is None or value is np.ma.masked:
         return True

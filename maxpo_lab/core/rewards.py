@@ -38,6 +38,21 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
     ValueError
         A scalar, an empty array, rows of different lengths, a masked entry, a NaN or an infinity.
     """
+    xp, rewards = as_real(rewards, allow_nan=allow_nan)
+    finite = xp.isfinite(rewards)
+    if allow_nan:
+        finite = finite | xp.isnan(rewards)
+    if not bool(xp.all(finite)):
+        raise not_finite(rewards, ~finite)
+    return xp, rewards
+
+
+def as_real(rewards: Any, *, allow_nan: bool = False, double: bool = False) -> tuple[Namespace, Array]:
+    """As ``as_rewards``, but whether rewards are finite is left to the caller to see.
+
+    ``double`` promotes booleans and integers to float64 whatever the library's default: torch's float32 does
+    not hold integers beyond 2^24.
+    """
     rewards, masked = as_array(rewards)
     if isinstance(rewards, np.ndarray) and rewards.dtype.kind not in "biufc":
         raise TypeError(
@@ -71,10 +86,5 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
         rewards = np.where(masked, np.nan, rewards if rewards.dtype.kind == "f" else rewards.astype(float))
     if not xp.isdtype(rewards.dtype, "real floating"):
         default = xp.zeros(1, device=array_api_compat.device(rewards)).dtype
-        return xp, xp.astype(rewards, default)
-    finite = xp.isfinite(rewards)
-    if allow_nan:
-        finite = finite | xp.isnan(rewards)
-    if not bool(xp.all(finite)):
-        raise not_finite(rewards, ~finite)
+        return xp, xp.astype(rewards, xp.float64 if double else default)
     return xp, rewards

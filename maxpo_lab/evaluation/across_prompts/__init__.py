@@ -1,0 +1,1 @@
+"""Prompts as a sample: means, errors and intervals."""

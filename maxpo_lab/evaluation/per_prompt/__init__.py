@@ -1,0 +1,1 @@
+"""Unbiased estimates of one prompt: of maxima, of successes, of majorities."""

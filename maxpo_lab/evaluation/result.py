@@ -1,0 +1,97 @@
+"""What ``pass_at_k`` gives: numbers for every k, what they rest on, and what must be said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+from ..core.arrays import Float, Int
+from .per_prompt.measures import label_of
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """Differences of two models on the same prompts, the first less the second, in arrays over the k's.
+
+    Attributes
+    ----------
+    difference, standard_error
+        Mean over prompts, and its error: prompts, or clusters of them, as a sample, both models on each.
+    low, high
+        Confidence interval, see ``intervals.difference_interval``.
+    prompts
+        Prompts on which both have k rollouts.
+    other
+        The second model by itself.
+    """
+
+    difference: Float
+    standard_error: Float
+    low: Float
+    high: Float
+    prompts: Int
+    other: PassAtK = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PassAtK:
+    """Estimates of pass@k, max@k or another measure, in arrays over the k's.
+
+    Attributes
+    ----------
+    measure, k
+        What was estimated.
+    estimate
+        Mean over prompts of the unbiased estimate of each.
+    standard_error
+        Its error with the prompts as a sample of all there could be, unbiased for any n >= k; NaN for a
+        single prompt or cluster.
+    low, high, confidence
+        Interval for the mean over all prompts there could be, see ``intervals.mean_interval``.
+    fixed_prompts_error
+        Error with these very prompts: what other rollouts would change. NaN where a prompt has fewer than 2k
+        rollouts, as no unbiased estimate exists then; ``notes`` say so.
+    prompts, left_out
+        Prompts that the number is about, and those with too few rollouts.
+    clusters
+        Clusters of the prompts; None where prompts stand for themselves.
+    bounds
+        The lowest and the highest reward that there can be, given or taken from the rewards.
+    per_prompt
+        The estimate of each prompt, (P, K); NaN where it is left out.
+    prompt_ids, rollouts
+        Id and scored rollouts of each prompt, (P,).
+    comparison
+        The difference to a second model, where one was given.
+    notes
+        What must be known of the numbers: what is left out, what does not exist and why.
+    """
+
+    measure: str
+    k: Int
+    estimate: Float
+    standard_error: Float
+    low: Float
+    high: Float
+    confidence: float
+    fixed_prompts_error: Float
+    prompts: Int
+    left_out: Int
+    clusters: int | None
+    bounds: tuple[float, float]
+    per_prompt: Float = field(repr=False)
+    prompt_ids: npt.NDArray[Any] = field(repr=False)
+    rollouts: Int = field(repr=False)
+    comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line a k: estimate, error, interval and prompts; then the notes."""
+        columns = (self.estimate, self.standard_error, self.low, self.high, self.prompts)
+        lines = [
+            f"{label_of(self.measure, k)}  {mean:.4f} +- {error:.4f}  [{low:.4f}, {high:.4f}]  {used} prompts"
+            for k, mean, error, low, high, used in zip(self.k.tolist(), *columns, strict=True)
+        ]
+        return "\n".join([*lines, *self.notes])
