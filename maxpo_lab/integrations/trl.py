@@ -34,7 +34,7 @@ from ..estimators import Estimator, get_estimator
 from ..training import advantages
 from .schedules import KSteps
 from .trl_metrics import PassAtKMetrics
-from .trl_tested import TESTED, TRLChangedError, check_methods, total_rewards
+from .trl_tested import TESTED, TRLChangedError, check_methods
 
 try:
     import torch
@@ -81,7 +81,7 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
     small_groups
         In training, a group that unscored rollouts leave too small for the rule gets 0, or is an error. One
         without any scored rollout gets 0 either way, as in ``advantages``.
-    report_ks, report_threshold, report_prompt
+    report_ks, report_threshold, report_bounds, report_prompt
         The k's whose pass@k is logged with its interval, by default none: see ``PassAtKMetrics``.
 
     Raises
@@ -233,7 +233,7 @@ class _Scored:
                 f"processes, in groups of {n}, and a column per reward function"
             )
         parts = gathered * weights.cpu().double()
-        rewards = total_rewards(gathered, weights)
+        rewards = parts.nansum(dim=1).masked_fill(gathered.isnan().all(dim=1), float("nan"))
         size = parts.abs().nansum(dim=1).reshape(-1, n).amax(dim=1, keepdim=True)
         return cls(rewards.reshape(-1, n), size, len(weights))
 

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.arrays import Float
-from .trl_tested import TRLChangedError, check_methods, total_rewards
-from .value_metrics import as_ks, as_threshold, numbers_by_k
+from .trl_tested import TRLChangedError, check_methods
+from .value_metrics import as_bounds, as_ks, as_threshold, numbers_by_k
 
 #: What is overridden of TRL's trainer, with the first parameters it is known by, and what is read of it.
 _METHODS = {
@@ -58,6 +58,9 @@ class PassAtKMetrics:
     report_threshold
         A reward of at least this is a success. None takes rewards as they are: of 0/1 rewards it is pass@k,
         of graded ones max@k, the expected largest of k.
+    report_bounds
+        Without a threshold: the lowest and the highest reward there can be, which the intervals of graded
+        rewards rest on. By default the range of those in the sample.
     report_prompt
         The column of the dataset that says which prompt a row is. By default it is the text of ``prompt``;
         name a column where prompts differ in more than their text, such as in an image.
@@ -65,8 +68,8 @@ class PassAtKMetrics:
     Raises
     ------
     TypeError, ValueError
-        An argument that cannot be honoured; an infinite reward; a dataset without the column
-        ``report_prompt``.
+        An argument that cannot be honoured; an infinite reward, or one out of bounds; a dataset without the
+        column ``report_prompt``.
     TRLChangedError
         A method or attribute that this class needs is not in the installed TRL, or its groups are not
         ``num_generations`` consecutive rows of one prompt.
@@ -79,7 +82,8 @@ class PassAtKMetrics:
     the number of groups that were counted. What a sample does not determine, such as the error over one
     prompt, is not logged.
 
-    *Rewards* are the weighted sums over the reward functions, of all processes. A rollout that none scored
+    *Rewards* are TRL's: weighted sums over the reward functions in float32, to which threshold and bounds are
+    rounded, of all processes. A rollout that none scored
     is left out of its group; a group with fewer than k scored rollouts is left out of that k.
 
     *One log, one sample.* All groups since the last log are one sample: intervals are computed from it, not
@@ -99,17 +103,26 @@ class PassAtKMetrics:
         *arguments: Any,
         report_ks: Sequence[int] | None = None,
         report_threshold: float | None = None,
+        report_bounds: tuple[float, float] | None = None,
         report_prompt: str | None = None,
         **settings: Any,
     ) -> None:
         self._report_ks = () if report_ks is None else as_ks(report_ks, "report_ks")
         self._report_threshold = as_threshold(report_threshold, "report_threshold")
+        self._report_bounds = as_bounds(report_bounds, "report_bounds")
         self._report_prompt = "prompt" if report_prompt is None else report_prompt
         self._since_log: dict[str, list[_Scored]] = {"train": [], "eval": []}
         if self._report_ks:
             check_methods(_trainer_below(type(self)), _METHODS, _USER)
         else:
-            _check_unused(report_threshold=report_threshold, report_prompt=report_prompt)
+            _check_unused(
+                report_threshold=report_threshold, report_bounds=report_bounds, report_prompt=report_prompt
+            )
+        if report_bounds is not None and report_threshold is not None:
+            raise ValueError(
+                f"report_bounds={report_bounds!r} changes nothing beside report_threshold, which makes every "
+                f"reward 0 or 1: give one of the two"
+            )
         super().__init__(*arguments, **settings)
         if self._report_ks:
             self._check_built(max(self._report_ks))
@@ -165,16 +178,24 @@ class PassAtKMetrics:
         rows, functions = len(prompts), len(weights)
         if tuple(gathered.shape) != (rows, functions) or rows % n:
             raise TRLChangedError(
-                f"rewards of shape {tuple(gathered.shape)}, expected ({rows}, {functions}): a row per rollout of "
-                f"all processes, in groups of {n}, and a column per reward function",
+                f"rewards of shape {tuple(gathered.shape)}, expected ({rows}, {functions}): a row per "
+                f"rollout of all processes, in groups of {n}, and a column per reward function",
                 _USER,
             )
         for row, prompt in enumerate(prompts):
             if prompt != prompts[row - row % n]:
                 raise TRLChangedError(f"row {row} has another prompt than its group of {n}", _USER)
-        rewards = total_rewards(gathered, weights).numpy().reshape(-1, n)
+        total = (gathered * weights.to(gathered.device)).nansum(dim=1)  # as TRL, so that sums round as its do
+        total = total.masked_fill(gathered.isnan().all(dim=1), float("nan"))
+        rewards = total.detach().cpu().double().numpy().reshape(-1, n)
         if np.isinf(rewards).any():
             raise ValueError("a reward is infinite: rewards must be finite, or NaN where none could be given")
+        low, high = self._report_bounds or (-np.inf, np.inf)
+        if (outside := (rewards < low) | (rewards > high)).any():
+            raise ValueError(
+                f"a reward is {float(rewards[outside][0])!r}, outside of "
+                f"report_bounds={self._report_bounds}: they must be the lowest and the highest weighted sum of rewards that there can be"
+            )
         return _Scored(rewards, prompts[::n])
 
     def _prompt_of(self, row: dict[str, Any]) -> str:
@@ -191,9 +212,13 @@ class PassAtKMetrics:
         """Names, without a prefix, and values of one sample of groups."""
         rewards = np.concatenate([each.rewards for each in since])
         prompts = [prompt for each in since for prompt in each.prompts]
-        codes = {prompt: code for code, prompt in enumerate(dict.fromkeys(prompts))}
-        clusters = np.array([codes[prompt] for prompt in prompts])
-        found = numbers_by_k(rewards, self._report_ks, threshold=self._report_threshold, clusters=clusters)
+        found = numbers_by_k(
+            rewards,
+            self._report_ks,
+            threshold=self._report_threshold,
+            bounds=self._report_bounds,
+            clusters=prompts,
+        )
         for k, numbers in found.items():
             for name, value in numbers.items():
                 yield f"pass@k/{k}" + ("" if name == "estimate" else f"/{name}"), value

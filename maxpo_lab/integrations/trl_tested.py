@@ -5,10 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
 
 TESTED = "1.16"
 
@@ -34,13 +30,3 @@ def check_methods(trainer: type, methods: Mapping[str, tuple[str, ...]], user: s
             raise TRLChangedError(
                 f"{trainer.__name__}.{name} takes ({', '.join(found)}), not ({', '.join(known)})", user
             )
-
-
-def total_rewards(gathered: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The weighted sum over the reward functions that scored a rollout, NaN where none did.
-
-    Shape (rows,) in float64, of rewards (rows, functions).
-    """
-    wide = gathered.cpu().double()
-    total = (wide * weights.cpu().double()).nansum(dim=1)
-    return total.masked_fill(wide.isnan().all(dim=1), float("nan"))

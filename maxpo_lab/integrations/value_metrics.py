@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.arguments import as_k, real_number
+from ..core.arguments import as_k, real_number, real_numbers
 from ..evaluation import pass_at_k
 
 #: What is logged of each k: fields of ``PassAtK``.
@@ -20,6 +20,7 @@ def numbers_by_k(
     ks: Sequence[int],
     *,
     threshold: float | None = None,
+    bounds: tuple[float, float] | None = None,
     group_ids: Any = None,
     clusters: Any = None,
 ) -> dict[int, dict[str, float]]:
@@ -28,10 +29,10 @@ def numbers_by_k(
     Parameters
     ----------
     rewards
-        Shape (P, n), or (B,) with ``group_ids``; NaN for a rollout that could not be scored, which is left out
-        of its group.
-    ks, threshold
-        As ``as_ks`` and ``as_threshold`` give them.
+        Shape (P, n), or (B,) with ``group_ids``; NaN for a rollout that could not be scored, which is left
+        out of its group.
+    ks, threshold, bounds
+        As ``as_ks``, ``as_threshold`` and ``as_bounds`` give them.
     group_ids, clusters
         As in ``pass_at_k``.
 
@@ -50,6 +51,7 @@ def numbers_by_k(
         rewards,
         ks,
         threshold=threshold,
+        bounds=bounds,
         group_ids=group_ids,
         nan_policy="omit",
         small_groups="leave-out",
@@ -89,6 +91,7 @@ def as_ks(ks: Any, name: str) -> tuple[int, ...]:
 def as_threshold(threshold: Any, name: str) -> float | None:
     """Check the reward from which on a rollout is a success; None where rewards are taken as they are.
 
+    It is rounded to float32, in which trainers hold rewards: there 0.7 lies below the 0.7 of float64.
     TypeError where it is no real number, ValueError where it is not finite.
     """
     if threshold is None:
@@ -96,7 +99,26 @@ def as_threshold(threshold: Any, name: str) -> float | None:
     number = real_number(threshold, name)
     if not math.isfinite(number):
         raise ValueError(f"{name}={threshold!r}: must be finite, e.g. {name}=1.0")
-    return number
+    return in_float32(number)
+
+
+def as_bounds(bounds: Any, name: str) -> tuple[float, float] | None:
+    """Check the lowest and the highest reward that there can be; None where they are not known.
+
+    They are rounded as a threshold is. TypeError where they are no real numbers, ValueError where they are not
+    two, finite and in order.
+    """
+    if bounds is None:
+        return None
+    numbers = real_numbers(bounds, name)
+    if len(numbers) != 2 or not (math.isfinite(numbers[0]) and numbers[0] < numbers[1] < math.inf):
+        raise ValueError(f"{name}={bounds!r}: must be two finite numbers in order, e.g. {name}=(0, 1)")
+    return in_float32(numbers[0]), in_float32(numbers[1])
+
+
+def in_float32(number: float) -> float:
+    """A number rounded as trainers round rewards."""
+    return float(np.float32(number))
 
 
 def powers_of_two(largest: int) -> tuple[int, ...]:

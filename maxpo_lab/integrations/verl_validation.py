@@ -6,7 +6,8 @@ responses with one success best@8 is 0.66, and pass@8 is 1), and no error of it.
 which trackers such as W&B show under ``val-aux/<data source>/<variable>/``:
 
 - ``pass@<k>/unbiased``: the counterpart of ``best@<k>/mean``; of graded values the expected largest of k;
-- ``pass@<k>/standard_error``, ``pass@<k>/low``, ``pass@<k>/high``: its error, and the 95% interval, over prompts;
+- ``pass@<k>/standard_error``, ``pass@<k>/low``, ``pass@<k>/high``: its error and 95% interval over prompts;
+  values that are not all 0 or 1 are taken to be bounded by the range that was seen;
 - ``pass@<k>/prompts``: the number of prompts with k scored responses, which alone count.
 
 The module must be imported where verl's trainer runs. ``VERL_USE_EXTERNAL_MODULES`` takes several, separated
@@ -22,10 +23,11 @@ verl hands its configuration to no metric, so the settings are environment varia
 
 - ``MAXPO_LAB_KS=1,4,16``: the k's. Groups too small for one are left out of it, and a k that all groups of a
   data source are too small for is not reported. Default: powers of two up to its smallest group.
-- ``MAXPO_LAB_THRESHOLD=1.0``: a value of at least this is a success. Default: values are taken as they are.
+- ``MAXPO_LAB_THRESHOLD=1.0``: a value of at least this, both rounded to float32, in which verl sums rewards,
+  is a success. Default: values are taken as they are.
 
-A value of None or NaN is a response without a score: it is left out of its group. A variable with a value that
-is neither a finite number nor such is left out, with a warning.
+A value of None or NaN is a response without a score: it is left out of its group. A variable with a value
+that is neither a finite number nor such is left out, with a warning.
 
 Checked with verl 0.9.1.
 """
@@ -44,7 +46,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from .value_metrics import as_ks, as_threshold, numbers_by_k, powers_of_two
+from .value_metrics import as_ks, as_threshold, in_float32, numbers_by_k, powers_of_two
 
 try:
     _metric_utils: Any = import_module("verl.trainer.ppo.metric_utils")
@@ -101,8 +103,8 @@ def pass_at_k_metrics(
 
     Notes
     -----
-    Responses of one uid are one prompt. verl makes the uids anew for every row of its dataset, so a prompt that
-    the dataset holds twice counts as two.
+    Responses of one uid are one prompt. verl makes the uids anew for every row of its dataset, so a prompt
+    that the dataset holds twice counts as two.
 
     Cost O(B log B) for B responses of a source and variable.
     """
@@ -155,7 +157,7 @@ def _numbers(
     if not sizes:
         return {}
     found = numbers_by_k(
-        [value for each in prompts for value in each],
+        [value if threshold is None else in_float32(value) for each in prompts for value in each],
         powers_of_two(min(sizes)) if ks is None else ks,
         threshold=threshold,
         group_ids=[number for number, each in enumerate(prompts) for _ in each],
@@ -225,7 +227,7 @@ def install() -> None:
 def _with_pass_at_k(
     theirs: Callable[..., Metrics], ks: tuple[int, ...] | None, threshold: float | None
 ) -> Callable[..., Metrics]:
-    """verl's function, whose result holds ours too."""
+    """The function of verl, whose result holds ours too."""
 
     @functools.wraps(theirs)
     def process_validation_metrics(*arguments: Any, **named: Any) -> Metrics:

@@ -80,8 +80,8 @@ def made(kind: type, folder: Path, *rules: Any, extra: dict[str, Any], **setting
     if kind is OfRLOO:
         names = set(trl.RLOOConfig.__dataclass_fields__)
         args = trl.RLOOConfig(
-            output_dir=str(folder), use_cpu=True, bf16=False, num_generations=N, disable_tqdm=True,
-            per_device_train_batch_size=N * GROUPS, max_completion_length=8, report_to="none", save_strategy="no", beta=0.0,
+            output_dir=str(folder), use_cpu=True, bf16=False, num_generations=N, disable_tqdm=True, beta=0.0,
+            per_device_train_batch_size=N * GROUPS, max_completion_length=8, report_to="none",
             **{"max_steps": 1} | {name: value for name, value in settings.items() if name in names},
         )  # fmt: skip
     evaluation = extra.pop("eval_dataset", dataset())
@@ -111,7 +111,7 @@ def totals(kept: list[np.ndarray], n: int = N) -> np.ndarray:
     rows = np.concatenate(kept)
     total = np.nansum(rows, axis=1)
     total[np.isnan(rows).all(axis=1)] = np.nan
-    return total.reshape(-1, n)
+    return total.astype(np.float64).reshape(-1, n)
 
 
 def clusters(prompts: list[list[str]], n: int = N) -> list[str]:
@@ -122,9 +122,7 @@ def check(
     found: dict[str, float], groups: np.ndarray, prompts: list[str], prefix: str = "", **more: Any
 ) -> None:
     """The numbers of a log against enumeration, and against ``ml.pass_at_k`` of the whole sample."""
-    table = ml.pass_at_k(
-        groups, KS, nan_policy="omit", small_groups="leave-out", clusters=np.unique(prompts, return_inverse=True)[1], **more
-    )  # fmt: skip
+    table = ml.pass_at_k(groups, KS, clusters=prompts, nan_policy="omit", small_groups="leave-out", **more)
     for at, k in enumerate(KS):
         name = f"{prefix}pass@k/{k}"
         assert found[name] == pytest.approx(by_enumeration(groups, k), **NEAR)
@@ -194,7 +192,7 @@ def test_unscored_rollouts_leave_their_group_and_small_groups_the_mean(tmp_path:
     trainer = made(OfGRPO, tmp_path, patchy, second, extra={"report_ks": KS}, **weights, **STEPS)
     trainer.train()
     (found,) = logs(trainer, "pass@k/1")
-    rows = trainer.kept["train"][0] * [1.0, 2.0]
+    rows = (trainer.kept["train"][0] * [1.0, 2.0]).astype(np.float32)  # both exact: TRL adds them in float32
     groups = totals([rows])
     assert np.isnan(groups).sum(1).tolist() == [7, 6, 2]
     assert [found[f"pass@k/{k}/prompts"] for k in (1, 2, 4)] == [3, 2, 1]
@@ -223,7 +221,7 @@ def test_a_prompt_drawn_twice_is_no_second_prompt(tmp_path: Path) -> None:
         OfGRPO, tmp_path, early, extra={"report_ks": KS, "report_prompt": "pair", "eval_dataset": pairs}
     )
     metrics = trainer.evaluate()
-    of = {text: pair for text, pair in zip(pairs["prompt"], pairs["pair"], strict=True)}
+    of = dict(zip(pairs["prompt"], pairs["pair"], strict=True))
     check(
         metrics,
         totals(trainer.kept["eval"]),
@@ -239,6 +237,35 @@ def test_a_threshold(tmp_path: Path) -> None:
     successes = (groups >= 5 / 7).astype(float)
     assert 0 < successes.mean() < 1
     assert logs(trainer, "pass@k/2")[0]["pass@k/2"] == pytest.approx(by_enumeration(successes, 2), **NEAR)
+
+
+def test_thresholds_and_bounds_mean_what_float32_makes_of_them(tmp_path: Path) -> None:
+    """A reward of 0.7 is one of at least 0.7, and 0.6 and 0.4 together are no more than 1."""
+
+    def seven(completion_ids: list[list[int]], **others: Any) -> Rewards:
+        return [0.7] * len(completion_ids)
+
+    def full(completion_ids: list[list[int]], **others: Any) -> Rewards:
+        return [1.0] * len(completion_ids)
+
+    trainer = made(OfGRPO, tmp_path, seven, extra={"report_ks": KS, "report_threshold": 0.7})
+    assert trainer.evaluate()["eval_pass@k/1"] == 1
+    weights = {"reward_weights": [0.6, 0.4]}
+    trainer = made(OfGRPO, tmp_path, full, full, extra={"report_ks": KS, "report_bounds": (0, 1)}, **weights)
+    assert trainer.evaluate()["eval_pass@k/1"] == 1
+
+
+def test_bounds_of_graded_rewards(tmp_path: Path) -> None:
+    trainer = made(OfGRPO, tmp_path, graded, extra={"report_ks": KS, "report_bounds": (0, 2)}, **STEPS)
+    trainer.train()
+    (found,) = logs(trainer, "pass@k/2")
+    groups, names = totals(trainer.kept["train"]), clusters(trainer.prompts["train"])
+    check(found, groups, names, bounds=(0, 2))
+    assert found["pass@k/2/high"] > float(ml.pass_at_k(groups, [2]).high[0])
+
+    trainer = made(OfGRPO, tmp_path, graded, extra={"report_ks": KS, "report_bounds": (0, 0.5)})
+    with pytest.raises(ValueError, match=r"a reward is .*outside of report_bounds=\(0.0, 0.5\)"):
+        trainer.train()
 
 
 def test_nothing_is_reported_unless_asked_for(tmp_path: Path) -> None:
@@ -257,6 +284,10 @@ def test_nothing_is_reported_unless_asked_for(tmp_path: Path) -> None:
         ({"report_ks": "1,4"}, TypeError, "report_ks='1,4' is a str"),
         ({"report_ks": (0,)}, ValueError, "k >= 1"),
         ({"report_threshold": 1.0}, ValueError, "report_threshold=1.0 changes nothing without report_ks"),
+        ({"report_bounds": (0, 1)}, ValueError, r"report_bounds=\(0, 1\) changes nothing without report_ks"),
+        ({"report_ks": KS, "report_bounds": (1, 0)}, ValueError, "report_bounds=.*in order"),
+        ({"report_ks": KS, "report_bounds": 1}, TypeError, "report_bounds=1 is a int"),
+        ({"report_ks": KS, "report_bounds": (0, 1), "report_threshold": 1}, ValueError, "one of the two"),
         ({"report_prompt": "id"}, ValueError, "report_prompt='id' changes nothing without report_ks"),
         ({"report_ks": KS, "report_threshold": "1"}, TypeError, "report_threshold='1' is a str"),
         (
@@ -389,7 +420,8 @@ def test_several_processes_log_one_sample(tmp_path: Path) -> None:
         prefix = "" if mode == "train" else "eval_"
         name = f"{prefix}pass@k/{k}"
         both = [[entry for entry in each["history"] if name in entry] for each in (first, second)]
-        assert [[entry[name] for entry in each] for each in both][0] == [entry[name] for entry in both[1]]
+        assert both[0]
+        assert [entry[name] for entry in both[0]] == [entry[name] for entry in both[1]]
         batches = [np.array(batch) for batch in first["kept"][mode]]
         samples = [[batch] for batch in batches] if mode == "train" else [batches]
         for entry, sample in zip(both[0], samples, strict=True):

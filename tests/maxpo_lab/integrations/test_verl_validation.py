@@ -8,6 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 MODULE = "maxpo_lab.integrations.verl_validation"
@@ -74,6 +75,9 @@ def test_settings_of_the_environment(imported: Any) -> None:
     assert unbiased == pytest.approx({"pass@1/unbiased": 1 / 3, "pass@3/unbiased": 1.0}, rel=1e-12)
     assert found["code"]["score"]["pass@1/unbiased"] == 0.5
     assert not [name for name in found["code"]["score"] if "pass@3" in name]
+    infos = {"score": [float(np.float32(0.7))] * 8}  # a reward of 0.7, as verl sums it
+    _, theirs = imported(MAXPO_LAB_KS="1", MAXPO_LAB_THRESHOLD="0.7")
+    assert theirs.process_validation_metrics(SOURCES, UIDS, infos)["math"]["score"]["pass@1/unbiased"] == 1
 
 
 @pytest.mark.parametrize(
