@@ -194,7 +194,8 @@ class PassAtKMetrics:
         if (outside := (rewards < low) | (rewards > high)).any():
             raise ValueError(
                 f"a reward is {float(rewards[outside][0])!r}, outside of "
-                f"report_bounds={self._report_bounds}: they must be the lowest and the highest weighted sum of rewards that there can be"
+                f"report_bounds={self._report_bounds}: they must be the lowest and the highest weighted sum "
+                f"of rewards that there can be"
             )
         return _Scored(rewards, prompts[::n])
 

@@ -105,8 +105,8 @@ def as_threshold(threshold: Any, name: str) -> float | None:
 def as_bounds(bounds: Any, name: str) -> tuple[float, float] | None:
     """Check the lowest and the highest reward that there can be; None where they are not known.
 
-    They are rounded as a threshold is. TypeError where they are no real numbers, ValueError where they are not
-    two, finite and in order.
+    They are rounded as a threshold is. TypeError where they are no real numbers, ValueError where they are
+    not two, finite and in order.
     """
     if bounds is None:
         return None
