@@ -75,9 +75,22 @@ def test_settings_of_the_environment(imported: Any) -> None:
     assert unbiased == pytest.approx({"pass@1/unbiased": 1 / 3, "pass@3/unbiased": 1.0}, rel=1e-12)
     assert found["code"]["score"]["pass@1/unbiased"] == 0.5
     assert not [name for name in found["code"]["score"] if "pass@3" in name]
-    infos = {"score": [float(np.float32(0.7))] * 8}  # a reward of 0.7, as verl sums it
-    _, theirs = imported(MAXPO_LAB_KS="1", MAXPO_LAB_THRESHOLD="0.7")
+
+
+@pytest.mark.parametrize("reward", [0.1, 0.7])
+@pytest.mark.parametrize("held", [float, np.float32])
+def test_a_reward_reaches_a_threshold_of_its_own_value(imported: Any, reward: float, held: type) -> None:
+    """Rewards that verl sums are float32, other values are as the reward function gave them."""
+    _, theirs = imported(MAXPO_LAB_THRESHOLD=str(reward))
+    infos = {"score": [float(held(reward))] * 8}
     assert theirs.process_validation_metrics(SOURCES, UIDS, infos)["math"]["score"]["pass@1/unbiased"] == 1
+
+
+def test_by_default_every_k_is_of_all_prompts(imported: Any) -> None:
+    ours, _ = imported()
+    found = ours.pass_at_k_metrics(["math"] * 7, list("aaaabbb"), {"acc": [1, 0, 0, 0, 0, 1, 0]})
+    assert {name.partition("/")[0] for name in found["math"]["acc"]} == {"pass@1", "pass@2"}
+    assert found["math"]["acc"]["pass@2/prompts"] == 2
 
 
 @pytest.mark.parametrize(
