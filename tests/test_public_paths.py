@@ -28,13 +28,13 @@ ROOT = Path(__file__).parents[1]
 #: Names by module: where the module has an ``__all__``, it is this.
 PUBLIC = {
     "maxpo_lab": """
-        BatchMoments Claims Estimator GroupIdError Laws Moments PassAtK RankLinear RewardLevels Spectrum VarianceFloor
-        advantages
+        BatchMoments Claims Estimator GroupIdError Laws Moments PassAtK RankLinear RewardLevels Spectrum
+        VarianceFloor advantages
         batch_moments exact_moments get_estimator list_estimators max_at_k max_at_k_gradient
         objective_spectrum pass_at_k pass_at_k_spectrum per_group side_by_side value_estimate variance_floor
     """,
     "maxpo_lab.auditing": "AuditReport adapt audit",
-    "maxpo_lab.evaluation": "Comparison PassAtK list_measures pass_at_k value_estimate",
+    "maxpo_lab.evaluation": "Comparison Design PassAtK Plan list_measures pass_at_k plan value_estimate",
     "maxpo_lab.estimators": """
         Claims Coefficients Estimator Laws RankLinear get_estimator list_estimators
     """,
@@ -65,7 +65,7 @@ PUBLIC = {
 LATER = "AuditReport Estimate SampledMoments Until audit monte_carlo_moments on_numpy"
 GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
 COMMANDS = {
-    "maxpo-lab": "list show advantages audit",
+    "maxpo-lab": "list show advantages audit pass-at-k",
     "python -m analysis": "list run figures report gallery rules",
 }
 TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"

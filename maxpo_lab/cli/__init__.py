@@ -1,4 +1,4 @@
-"""``maxpo-lab`` on the command line: the catalogue, advantages of a file, the audit."""
+"""``maxpo-lab`` on the command line: the catalogue, advantages and pass@k of a file, the audit."""
 
 from .commands import app, main
 

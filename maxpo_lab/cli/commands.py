@@ -1,4 +1,4 @@
-"""The ``maxpo-lab`` command: the catalogue, advantages of a file of rewards, the audit of a rule."""
+"""The ``maxpo-lab`` command: the catalogue, advantages and pass@k of a file of rewards, the audit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import typer
 
 from . import audit, catalogue, rewards
 from .outputs import settle
+from .pass_at_k import pass_at_k_of_file
 
 app = typer.Typer(
     name="maxpo-lab",
-    help="Advantage rules for max@K / pass@K policy gradients.",
+    help="Advantage rules for max@K / pass@K policy gradients, and pass@k of a model.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -23,6 +24,7 @@ app.command("list")(catalogue.list_)
 app.command()(catalogue.show)
 app.command()(rewards.advantages)
 app.command()(audit.audit)
+app.command("pass-at-k")(pass_at_k_of_file)
 
 #: Exit status of a fault of this program, which is no verdict and no bad usage (EX_SOFTWARE).
 _INTERNAL = 70

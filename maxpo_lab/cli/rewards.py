@@ -14,7 +14,7 @@ from ..estimators import Estimator, get_estimator
 from ..training import advantages as compute
 from .outputs import STANDARD
 from .printing import deliver
-from .reward_files import COMPRESSED, READERS, RewardFile, RewardFileError, read
+from .reward_files import COMPRESSED, READERS, Columns, RewardFile, RewardFileError, read
 
 
 def advantages(
@@ -42,7 +42,7 @@ def advantages(
     groups and metadata of Parquet. A regular file is written whole or not at all; it may be the input itself.
     """
     try:
-        content = read(file, reward=reward, group=None if one_group else group)
+        content = read(file, Columns(reward, None if one_group else group))
         _refuse_empty(file, content, missing)
         rule = get_estimator(estimator)
         if small_groups == "raise":
@@ -54,7 +54,7 @@ def advantages(
                 "Parquet is not for a terminal: name a file with --output, or - for standard output"
             )
         values = compute(
-            content.rewards,
+            content.rows.rewards,
             k,
             estimator=rule,
             group_ids=_codes(content),
@@ -69,12 +69,13 @@ def advantages(
 
 def _codes(content: RewardFile) -> Int:
     """The number of each row's group: all 0 where the file is one group."""
-    return np.zeros(len(content.rewards), dtype=np.intp) if content.groups is None else content.groups.codes
+    groups = content.rows.groups
+    return np.zeros(len(content.numbers), dtype=np.intp) if groups is None else groups.codes
 
 
 def _refuse_empty(file: Path, content: RewardFile, missing: str) -> None:
     """Refuse missing rewards, by their rows, unless they are to be left out."""
-    empty = np.flatnonzero(np.isnan(content.rewards))
+    empty = np.flatnonzero(np.isnan(content.rows.rewards))
     if len(empty) and missing == "raise":
         where = ", ".join(str(content.numbers[row]) for row in empty[:5])
         where += ", ..." if len(empty) > 5 else ""
@@ -87,12 +88,14 @@ def _refuse_empty(file: Path, content: RewardFile, missing: str) -> None:
 def _refuse_small(file: Path, content: RewardFile, rule: Estimator, k: int) -> None:
     """Refuse a group that the rule is not defined on, by its id and first row."""
     codes = _codes(content)
-    sizes = np.bincount(codes[~np.isnan(content.rewards)], minlength=codes.max() + 1)
+    sizes = np.bincount(codes[~np.isnan(content.rows.rewards)], minlength=codes.max() + 1)
     for size in np.unique(sizes[sizes > 0]):
         if reason := rule.why_not(int(size), k):
             group = int(np.argmax(sizes == size))
             first = content.numbers[int(np.argmax(codes == group))]
-            name = "the file" if content.groups is None else f"group {content.groups.ids[group]!s:.80}"
+            name = (
+                "the file" if content.rows.groups is None else f"group {content.rows.groups.ids[group]!s:.80}"
+            )
             raise RewardFileError(
                 f"{file}: {name} (from {content.place} {first}) has {size} scored rollouts: {reason}; "
                 f"--small-groups zero gives such groups advantage 0"

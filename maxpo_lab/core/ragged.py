@@ -47,18 +47,19 @@ class GroupIdError(ValueError):
     Attributes
     ----------
     row
-        Its index in ``group_ids``.
+        Its index in ``group_ids``, or another argument of ids.
     reason
         The message without its place, for a caller that knows the row by another name.
     """
 
-    def __init__(self, row: int, reason: str) -> None:
-        super().__init__(f"group_ids[{row}] {reason}")
+    def __init__(self, row: int, reason: str, argument: str = "group_ids") -> None:
+        super().__init__(f"{argument}[{row}] {reason}")
         self.row = row
         self.reason = reason
+        self.argument = argument
 
-    def __reduce__(self) -> tuple[type[GroupIdError], tuple[int, str]]:
-        return type(self), (self.row, self.reason)
+    def __reduce__(self) -> tuple[type[GroupIdError], tuple[int, str, str]]:
+        return type(self), (self.row, self.reason, self.argument)
 
 
 def by_id(group_ids: Any, rows: int, kept: Bool | None = None) -> Groups:
@@ -103,6 +104,19 @@ def by_id(group_ids: Any, rows: int, kept: Bool | None = None) -> Groups:
     first = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(order) else order
     found = ranked[first]
     return Groups(found if names is None else names[found], np.diff(first, append=len(order)), order)
+
+
+def codes(ids: Any, rows: int, argument: str) -> Int:
+    """The number (rows,) of each row's id, equal where ids are; errors as ``by_id``, of this argument."""
+    try:
+        groups = by_id(ids, rows)
+    except GroupIdError as error:
+        raise GroupIdError(error.row, error.reason.replace("group_ids", argument), argument) from error
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("group_ids", argument)) from error
+    found = np.empty(rows, dtype=np.intp)
+    found[groups.order] = np.repeat(np.arange(len(groups.sizes)), groups.sizes)
+    return found
 
 
 #: What an id may be. A bool is an int to Python, and no group's number.

@@ -145,6 +145,7 @@ def pass_at_k(
         per_prompt=found.values.T,
         prompt_ids=prompts.ids,
         rollouts=prompts.sizes,
+        products=found.products,
     )
     result = replace(result, notes=notes_on(result, found, given=bounds is not None))
     if compare is None:

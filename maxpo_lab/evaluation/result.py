@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from ..core.arrays import Float, Int
 from .per_prompt.measures import label_of
+from .per_prompt.products import Products
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +65,9 @@ class PassAtK:
         The estimate of each prompt, (P, K); NaN where it is left out.
     prompt_ids, rollouts
         Id and scored rollouts of each prompt, (P,).
+    products
+        Sums of products of rewards, by group size, from which plans are made; empty for other measures than
+        pass@k.
     comparison
         The difference to a second model, where one was given.
     notes
@@ -84,6 +89,7 @@ class PassAtK:
     per_prompt: Float = field(repr=False)
     prompt_ids: npt.NDArray[Any] = field(repr=False)
     rollouts: Int = field(repr=False)
+    products: Mapping[int, Products] = field(repr=False)
     comparison: Comparison | None = None
     notes: tuple[str, ...] = ()
 

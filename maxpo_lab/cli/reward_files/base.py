@@ -20,27 +20,64 @@ class RewardFileError(ValueError):
     """A file that cannot be read as rewards; the message names file, line and remedy."""
 
 
+@dataclass(frozen=True)
+class Columns:
+    """What is read of a file: the column of the rewards, and those of ids, None where there is none to read.
+
+    ``group`` is the prompt of a rollout, ``cluster`` what its prompt belongs to, ``answer`` what it answered.
+    """
+
+    reward: str
+    group: str | None = None
+    cluster: str | None = None
+    answer: str | None = None
+
+    def by_option(self) -> list[tuple[str, str]]:
+        """``("--reward", "score")`` and so on, of the columns to read."""
+        options = ("reward", "group", "cluster", "answer")
+        return [(f"--{each}", column) for each in options if (column := getattr(self, each)) is not None]
+
+
 @dataclass(frozen=True, eq=False)
-class Groups:
-    """Groups of a file's rows: ``codes`` (B,), the number of each row's group, and ``ids`` of the groups."""
+class Ids:
+    """Ids of a file's rows: ``codes`` (B,), the number of each row's id or -1 where it has none, and ``ids``.
+
+    Only answers may be missing.
+    """
 
     codes: Int
     ids: list[Any]
 
+    def by_row(self) -> list[Any]:
+        """The id of each row, None where it has none."""
+        return [None if code < 0 else self.ids[code] for code in self.codes.tolist()]
+
 
 @dataclass(frozen=True, eq=False)
-class RewardFile:
-    """Rewards of a file, row by row, and how to write the file back with one more column.
+class Rows:
+    """What the columns hold: ``rewards`` (B,), NaN where one is missing, and ids by the name of their column.
 
-    ``rewards`` (B,) holds NaN where a reward is missing, ``numbers`` (B,) the number of each row, which is
-    that of its first line in a text (``place`` is ``"line"``) and counted from 1 in Parquet (``"row"``);
-    ``groups`` is None where the whole file is one group.
+    ``groups`` is None where the whole file is one group, ``clusters`` and ``answers`` where none were asked
+    for.
     """
 
     rewards: Float
+    groups: Ids | None
+    clusters: Ids | None
+    answers: Ids | None
+
+
+@dataclass(frozen=True, eq=False)
+class RewardFile:
+    """Rows of a file, and how to write the file back with one more column.
+
+    ``numbers`` (B,) holds the number of each row, which is that of its first line in a text (``place`` is
+    ``"line"``) and counted from 1 in Parquet (``"row"``).
+    """
+
+    rows: Rows
     numbers: list[int]
     place: Literal["line", "row"]
-    groups: Groups | None
     render: Callable[[str, Float], bytes]
 
 
@@ -53,12 +90,12 @@ def refuse(path: Path, place: str, faults: list[Fault]) -> None:
         raise RewardFileError(f"{path}: {named}{more}; nothing was written")
 
 
-def check_columns(path: Path, header: Sequence[str], reward: str, group: str | None) -> None:
+def check_columns(path: Path, header: Sequence[str], columns: Columns) -> None:
     """Refuse a header that names a column twice, or lacks one that is asked for."""
     if len(set(header)) != len(header):
         raise RewardFileError(f"{path}: the header names a column twice: {', '.join(header)}")
-    for option, column in (("--reward", reward), ("--group", group)):
-        if column is not None and column not in header:
+    for option, column in columns.by_option():
+        if column not in header:
             raise RewardFileError(
                 f"{path} has no column {column!r} ({option}); it has {', '.join(header)}"
                 + ("; --one-group takes the whole file as one group" if option == "--group" else "")

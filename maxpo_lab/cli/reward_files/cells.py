@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from ...core.arrays import Float
-from .base import Fault, Groups
+from .base import Columns, Fault, Ids, Rows
 
+#: What a rollout may lack, as it may have given none.
+_ANSWER = "answer"
 _TRUTH = {"true": 1.0, "false": 0.0}
 #: Characters of a cell shown in a message.
 _WIDTH = 40
 
 
-def as_rewards(cells: Sequence[Any], numbers: Sequence[int], faults: list[Fault]) -> Float:
+def read_cells(
+    columns: Columns,
+    cells: Callable[[str], Sequence[Any]],
+    ids: Callable[[str], Sequence[Any]],
+    numbers: Sequence[int],
+    faults: list[Fault],
+) -> Rows:
+    """The columns of a file, by functions that give a column's cells: as numbers, and as ids."""
+    rewards = as_rewards(cells(columns.reward), numbers, columns.reward, faults)
+    group, cluster, answer = (
+        None if column is None else as_ids(ids(column), numbers, column, faults, what=what)
+        for column, what in (
+            (columns.group, "group id"),
+            (columns.cluster, "cluster id"),
+            (columns.answer, _ANSWER),
+        )
+    )
+    return Rows(rewards, group, cluster, answer)
+
+
+def as_rewards(cells: Sequence[Any], numbers: Sequence[int], column: str, faults: list[Fault]) -> Float:
     """Rewards (B,) of the cells of a column: NaN where one is missing.
 
     Missing is a null, a blank text and NaN in any spelling. Numbers may be text; booleans, and the texts true
@@ -27,39 +49,42 @@ def as_rewards(cells: Sequence[Any], numbers: Sequence[int], faults: list[Fault]
     for number, cell in zip(numbers, cells, strict=True):
         value = _number(cell)
         if value is None:
-            faults.append((number, f"reward {_shown(cell)} is not a number"))
+            faults.append((number, f"reward {_shown(cell)} is not a number (column {column!r})"))
         elif math.isinf(value):
-            faults.append((number, f"reward {_shown(cell)} is infinite as a float64"))
+            faults.append((number, f"reward {_shown(cell)} is infinite as a float64 (column {column!r})"))
         rewards.append(math.nan if value is None else value)
     return np.array(rewards, dtype=np.float64)
 
 
-def as_groups(cells: Sequence[Any], numbers: Sequence[int], column: str, faults: list[Fault]) -> Groups:
-    """Rows of equal id as groups, numbered in the order in which they come.
+def as_ids(
+    cells: Sequence[Any], numbers: Sequence[int], column: str, faults: list[Fault], *, what: str
+) -> Ids:
+    """Ids of rows, numbered in the order in which they come.
 
     An id is an integer of any size, a text or a boolean, of the same kind in every row: 1 and "1" would be
-    one group if kinds were mixed by turning them into text. A missing id (null, blank, NaN) is a fault, and
-    so is any other kind: floats, dates, lists.
+    one group if kinds were mixed by turning them into text. A missing id (null, blank, NaN) is a fault,
+    unless it is an answer, and so is any other kind: floats, dates, lists. ``what``: what messages call it.
     """
-    codes, known = np.zeros(len(cells), dtype=np.intp), dict[Any, int]()
+    codes, known = np.full(len(cells), -1, dtype=np.intp), dict[Any, int]()
     first: tuple[Any, str] | None = None
     for row, (number, cell) in enumerate(zip(numbers, cells, strict=True)):
         if _is_missing(cell):
-            faults.append((number, f"no group id in column {column!r}; every row needs one"))
+            if what != _ANSWER:
+                faults.append((number, f"no {what} in column {column!r}; every row needs one"))
             continue
         kind = _kind(cell)
         if kind is None:
-            text = f"group id {_shown(cell)} in column {column!r} is neither an integer, a text nor a boolean"
+            text = f"{what} {_shown(cell)} in column {column!r} is neither an integer, a text nor a boolean"
             faults.append((number, text))
             continue
         first = first or (cell, kind)
         if kind != first[1]:
-            text = f"group id {_shown(cell)} in column {column!r} is {kind}, the first, {_shown(first[0])}, "
+            text = f"{what} {_shown(cell)} in column {column!r} is {kind}, the first, {_shown(first[0])}, "
             text += first[1]
             faults.append((number, f"{text}; ids must be of one kind"))
             continue
         codes[row] = known.setdefault(cell, len(known))
-    return Groups(codes, list(known))
+    return Ids(codes, list(known))
 
 
 def _is_missing(cell: Any) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...core.arrays import Float
-from .base import Fault, RewardFile, RewardFileError, check_columns, check_new, refuse
-from .cells import as_groups, as_rewards
+from .base import Columns, Fault, RewardFile, RewardFileError, check_columns, check_new, refuse
+from .cells import read_cells
 from .text import read_text, split_end
 
 
@@ -23,7 +23,7 @@ class _Record(NamedTuple):
     fields: list[str]
 
 
-def read_delimited(path: Path, reward: str, group: str | None) -> RewardFile:
+def read_delimited(path: Path, columns: Columns) -> RewardFile:
     """Read CSV, or TSV by the ending. Quotes, line ends and empty lines are written back as they were."""
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     text = read_text(path)
@@ -33,7 +33,7 @@ def read_delimited(path: Path, reward: str, group: str | None) -> RewardFile:
     if not filled:
         raise RewardFileError(f"{path} is empty: a header line is needed")
     head, width = filled[0], len(filled[0].fields)
-    check_columns(path, head.fields, reward, group)
+    check_columns(path, head.fields, columns)
     faults: list[Fault] = [
         (row.number, f"{len(row.fields)} fields, the header has {width}")
         for row in filled
@@ -41,12 +41,12 @@ def read_delimited(path: Path, reward: str, group: str | None) -> RewardFile:
     ]
     rows = [row for row in filled[1:] if len(row.fields) == width]
     numbers = [row.number for row in rows]
-    place = head.fields.index(reward)
-    rewards = as_rewards([row.fields[place] for row in rows], numbers, faults)
-    groups = None
-    if group is not None:
-        place = head.fields.index(group)
-        groups = as_groups([_id(row.fields[place]) for row in rows], numbers, group, faults)
+
+    def cells(column: str) -> list[str]:
+        place = head.fields.index(column)
+        return [row.fields[place] for row in rows]
+
+    found = read_cells(columns, cells, lambda column: list(map(_id, cells(column))), numbers, faults)
     refuse(path, "line", faults)
 
     def render(column: str, values: Float) -> bytes:
@@ -58,7 +58,7 @@ def read_delimited(path: Path, reward: str, group: str | None) -> RewardFile:
             parts += [body, delimiter, next(cells), end] if record.fields else [record.text]
         return "".join(parts).encode()
 
-    return RewardFile(rewards, numbers, "line", groups, render)
+    return RewardFile(found, numbers, "line", render)
 
 
 def _records(path: Path, lines: list[str], delimiter: str) -> Iterator[_Record]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core.arrays import Float
-from .base import Fault, RewardFile, check_new, refuse
-from .cells import as_groups, as_rewards
+from .base import Columns, Fault, RewardFile, check_new, refuse
+from .cells import read_cells
 from .text import read_text, split_end
 
 #: White space of JSON; other blanks, as U+2028, are no part of it.
@@ -25,7 +25,7 @@ _NAMES = {
 }
 
 
-def read_json_lines(path: Path, reward: str, group: str | None) -> RewardFile:
+def read_json_lines(path: Path, columns: Columns) -> RewardFile:
     """Read one JSON object per line; empty lines are passed over. Objects may have different other keys.
 
     The literals NaN and Infinity are read, as Python writes them; a NaN is a missing reward.
@@ -39,16 +39,17 @@ def read_json_lines(path: Path, reward: str, group: str | None) -> RewardFile:
             if isinstance(row, str):
                 faults.append((number, row))
                 continue
-            for option, key in (("--reward", reward), ("--group", group)):
-                if key is not None and key not in row:
-                    faults.append((number, f"no {key!r} ({option})"))
+            faults += [
+                (number, f"no {key!r} ({option})") for option, key in columns.by_option() if key not in row
+            ]
             rows[number] = row
     refuse(path, "line", faults)
     numbers = list(rows)
-    rewards = as_rewards([row[reward] for row in rows.values()], numbers, faults)
-    groups = None
-    if group is not None:
-        groups = as_groups([row[group] for row in rows.values()], numbers, group, faults)
+
+    def cells(key: str) -> list[Any]:
+        return [row[key] for row in rows.values()]
+
+    found = read_cells(columns, cells, cells, numbers, faults)
     refuse(path, "line", faults)
 
     def render(column: str, values: Float) -> bytes:
@@ -59,7 +60,7 @@ def read_json_lines(path: Path, reward: str, group: str | None) -> RewardFile:
             parts.append(_with(line, key, float(next(given))) if number in rows else line)
         return "".join(parts).encode()
 
-    return RewardFile(rewards, numbers, "line", groups, render)
+    return RewardFile(found, numbers, "line", render)
 
 
 def _object(line: str) -> dict[str, Any] | str:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ...core.arrays import Float
-from .base import Fault, RewardFile, RewardFileError, check_columns, check_new, refuse
-from .cells import as_groups, as_rewards
+from .base import Columns, Fault, RewardFile, RewardFileError, check_columns, check_new, refuse
+from .cells import read_cells
 
 
-def read_parquet(path: Path, reward: str, group: str | None) -> RewardFile:
+def read_parquet(path: Path, columns: Columns) -> RewardFile:
     """Read one Parquet file. Needs pyarrow."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - an optional dependency
@@ -25,21 +25,24 @@ def read_parquet(path: Path, reward: str, group: str | None) -> RewardFile:
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         names = file.schema_arrow.names
-        check_columns(path, names, reward, group)
+        check_columns(path, names, columns)
         table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise RewardFileError(f"{path} is not Parquet that pyarrow reads: {error}") from error
     faults: list[Fault] = []
     numbers = list(range(1, table.num_rows + 1))
-    rewards = as_rewards(_cells(path, table, reward), numbers, faults)
-    groups = None if group is None else as_groups(_cells(path, table, group), numbers, group, faults)
+
+    def cells(column: str) -> list[Any]:
+        return _cells(path, table, column)
+
+    found = read_cells(columns, cells, cells, numbers, faults)
     refuse(path, "row", faults)
 
     def render(column: str, values: Float) -> bytes:
         check_new(path, column, set(names))
         wider = table.append_column(column, pa.array(values))
         codecs = _codecs(file.metadata)
-        codecs[column] = codecs.get(reward, "SNAPPY")
+        codecs[column] = codecs.get(columns.reward, "SNAPPY")
         buffer = io.BytesIO()
         with pq.ParquetWriter(buffer, wider.schema, compression=codecs) as writer:
             start = 0
@@ -49,7 +52,7 @@ def read_parquet(path: Path, reward: str, group: str | None) -> RewardFile:
                 start += rows
         return buffer.getvalue()
 
-    return RewardFile(rewards, numbers, "row", groups, render)
+    return RewardFile(found, numbers, "row", render)
 
 
 def _cells(path: Path, table: Any, column: str) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .base import RewardFile, RewardFileError
+from .base import Columns, RewardFile, RewardFileError
 from .delimited import read_delimited
 from .json_lines import read_json_lines
 from .parquet import read_parquet
@@ -19,7 +19,7 @@ READERS = {
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
-def read(path: Path, *, reward: str, group: str | None) -> RewardFile:
+def read(path: Path, columns: Columns) -> RewardFile:
     """Read a file by its ending: ``.csv``, ``.tsv``, ``.jsonl`` (or ``.ndjson``), ``.parquet``.
 
     What is written back is the file as it was, with one more column: byte order mark, line ends, quotes,
@@ -38,9 +38,9 @@ def read(path: Path, *, reward: str, group: str | None) -> RewardFile:
             + ("; decompress the file first" if compressed else "")
         )
     try:
-        content = READERS[path.suffix.lower()](path, reward, group)
+        content = READERS[path.suffix.lower()](path, columns)
     except OSError as error:
         raise RewardFileError(f"{path}: {error.strerror or error}") from error
-    if not len(content.rewards):
+    if not content.numbers:
         raise RewardFileError(f"{path} has no rows: a group needs at least one reward")
     return content

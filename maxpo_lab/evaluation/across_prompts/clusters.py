@@ -42,10 +42,4 @@ def _codes(clusters: Any, count: int, of: str) -> Int:
     length = len(clusters) if hasattr(clusters, "__len__") else None
     if length != count:
         raise ValueError(f"clusters has {length} entries, there are {count} {of}: one id each is needed")
-    try:
-        groups = ragged.by_id(clusters, count)
-    except ragged.GroupIdError as error:
-        raise ragged.GroupIdError(error.row, error.reason.replace("group_ids", "clusters")) from error
-    codes = np.empty(count, dtype=np.intp)
-    codes[groups.order] = np.repeat(np.arange(len(groups.sizes)), groups.sizes)
-    return codes
+    return ragged.codes(clusters, count, "clusters")

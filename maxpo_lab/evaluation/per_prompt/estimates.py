@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class PerPrompt:
         Of all rewards.
     successes
         Whether every reward is 0 or 1.
+    products
+        Products of rewards of maxima, by group size.
     """
 
     values: Float
@@ -39,6 +41,7 @@ class PerPrompt:
     lowest: float
     highest: float
     successes: bool
+    products: Mapping[int, Products] = field(default_factory=dict)
 
 
 def evaluate(prompts: Prompts, objectives: list[Objective], *, by_successes: bool) -> PerPrompt:
@@ -82,7 +85,8 @@ def evaluate(prompts: Prompts, objectives: list[Objective], *, by_successes: boo
                 sums[n] = _Counts(n) if by_successes else Products(n)
             sums[n].add(ranked + top if by_successes else ranked)
     within = np.array([_within(prompts.prompts_by_size, sums, objective) for objective in objectives])
-    return PerPrompt(values, within, lowest, highest, successes)
+    products = {n: each for n, each in sums.items() if isinstance(each, Products)}
+    return PerPrompt(values, within, lowest, highest, successes, products)
 
 
 def _within(sizes: Iterable[int], sums: dict[int, Products | _Counts], objective: Objective) -> float:

@@ -89,9 +89,10 @@ def _votes(answers: Any, rows: int) -> Int:
         raise ValueError(f"answers has {len(given)} entries, there are {rows} rewards: one answer a reward")
     known = [place for place, answer in enumerate(given) if not ragged.is_missing(answer)]
     votes = np.full(rows, -1, dtype=np.intp)
-    groups = ragged.by_id([given[place] for place in known], len(known)) if known else None
-    if groups is not None:
-        votes[np.asarray(known)[groups.order]] = np.repeat(np.arange(len(groups.sizes)), groups.sizes)
+    try:
+        votes[known] = ragged.codes([given[place] for place in known], len(known), "answers") if known else -1
+    except ragged.GroupIdError as error:
+        raise ragged.GroupIdError(known[error.row], error.reason, "answers") from error
     return votes
 
 

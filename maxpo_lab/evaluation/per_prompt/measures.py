@@ -107,8 +107,8 @@ def get_measure(name: str) -> Measure:
     return _MEASURES[name]
 
 
-def label_of(name: str, k: int) -> str:
-    """``"pass@4"`` for ``pass@k`` at k = 4."""
+def label_of(name: str, k: int | str = "k") -> str:
+    """``"pass@4"`` for ``pass@k`` at k = 4; ``"pass@k"`` at no k."""
     return f"majority@{k}" if name == MAJORITY else get_measure(name).label.format(k=k)
 
 

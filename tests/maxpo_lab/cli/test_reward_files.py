@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import maxpo_lab as ml
 from maxpo_lab.cli import app
-from maxpo_lab.cli.reward_files import RewardFileError, read
+from maxpo_lab.cli.reward_files import Columns, RewardFileError, read
 
 #: Advantages of [1, 0, 0.25] at K = 2.
 A, B, C = (repr(float(value)) for value in ml.advantages([1.0, 0.0, 0.25], 2))
@@ -31,7 +31,7 @@ def run(*arguments: object) -> tuple[int, bytes, str]:
 
 def refusal(path: Path, group: str | None = "group") -> str:
     with pytest.raises(RewardFileError) as raised:
-        read(path, reward="reward", group=group)
+        read(path, Columns("reward", group))
     return str(raised.value)
 
 
@@ -239,9 +239,9 @@ def test_parquet_cells_that_python_cannot_hold_are_named(tmp_path: Path) -> None
 def test_a_text_of_json_is_an_id_whatever_it_says(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"group":"nan","reward":1}\n{"group":"NaN","reward":0}\n')
-    content = read(path, reward="reward", group="group")
-    assert content.groups is not None
-    assert content.groups.ids == ["nan", "NaN"]
+    content = read(path, Columns("reward", "group"))
+    assert content.rows.groups is not None
+    assert content.rows.groups.ids == ["nan", "NaN"]
 
 
 def test_missing_rewards_are_the_same_in_every_format(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_missing_rewards_are_the_same_in_every_format(tmp_path: Path) -> None:
     for ending, text in texts.items():
         path = tmp_path / f"a{ending}"
         path.write_text(text)
-        np.testing.assert_array_equal(read(path, reward="reward", group="group").rewards, expected)
+        np.testing.assert_array_equal(read(path, Columns("reward", "group")).rows.rewards, expected)
         first = 2 if ending == ".csv" else 1
         _, _, said = run(path, "--k", 1)
         assert f"no reward in line {first}, {first + 1}, {first + 2}, {first + 3};" in said

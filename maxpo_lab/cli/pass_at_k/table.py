@@ -1,0 +1,121 @@
+"""Results of pass@k as tables for a terminal."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...evaluation import Comparison, PassAtK, Plan
+from ...evaluation.per_prompt.measures import label_of
+
+
+def tables(found: PassAtK, planned: Plan | None, file: Path, other: Path | None) -> list[RenderableType]:
+    """The estimates, a comparison, a plan, and the notes on them."""
+    shown: list[RenderableType] = [_title(found, file.name), _of_result(found), *_notes(found.notes)]
+    if found.comparison is not None and other is not None:
+        second = found.comparison.other
+        shown += ["", _title(second, other.name), _of_result(second), *_notes(second.notes)]
+        shown += ["", _bold(f"{file.name} less {other.name}"), _of_comparison(found, found.comparison)]
+    if planned is not None:
+        goal = f"prompts to find a difference of {planned.difference:g} (power {planned.power:g})"
+        shown += ["", _bold(goal), _of_plan(planned, found), *_notes(planned.notes)]
+    return shown
+
+
+def _title(found: PassAtK, name: str) -> Text:
+    scored = found.rollouts[found.rollouts > 0]
+    fewest, most = int(scored.min()), int(scored.max())
+    rollouts = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    clusters = "" if found.clusters is None else f" in {found.clusters:,} clusters"
+    return _bold(f"{name}: {len(found.rollouts):,} prompts{clusters}, {rollouts} rollouts each")
+
+
+def _of_result(found: PassAtK) -> Table:
+    table = _table()
+    for heading in (
+        "estimate",
+        "error",
+        f"{found.confidence:.0%} interval",
+        "error, prompts fixed",
+        "prompts",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for place, k in enumerate(found.k.tolist()):
+        left = int(found.left_out[place])
+        table.add_row(
+            label_of(found.measure, k),
+            _number(found.estimate[place]),
+            _number(found.standard_error[place]),
+            _interval(found.low[place], found.high[place]),
+            _number(found.fixed_prompts_error[place]),
+            f"{found.prompts[place]:,}" + (f" (-{left:,})" if left else ""),
+        )
+    return table
+
+
+def _of_comparison(found: PassAtK, compared: Comparison) -> Table:
+    table = _table()
+    for heading in ("difference", "error", f"{found.confidence:.0%} interval", "prompts"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for place, k in enumerate(found.k.tolist()):
+        low, high = compared.low[place], compared.high[place]
+        apart = low > 0 or high < 0
+        table.add_row(
+            label_of(found.measure, k),
+            _number(compared.difference[place], signed=True),
+            _number(compared.standard_error[place]),
+            _interval(low, high, signed=True),
+            f"{compared.prompts[place]:,}",
+            style="bold" if apart else "",
+        )
+    return table
+
+
+def _of_plan(planned: Plan, found: PassAtK) -> Table:
+    """Prompts by rollouts (rows) and k (columns); the cheapest design of each k in bold."""
+    ks = found.k.tolist()
+    table = _table("rollouts")
+    for k in ks:
+        table.add_column(label_of(found.measure, k), justify="right", no_wrap=True)
+    needed = {(each.rollouts, each.k): each for each in planned.designs}
+    cheapest = {k: planned.cheapest(k) for k in ks}
+    for rollouts in sorted({each.rollouts for each in planned.designs}):
+        cells = []
+        for k in ks:
+            design = needed.get((rollouts, k))
+            text = "" if design is None else "> 10^9" if design.prompts is None else f"{design.prompts:,}"
+            cells.append(Text(text, style="bold" if design and design == cheapest[k] else ""))
+        table.add_row(str(rollouts), *cells)
+    table.add_section()
+    table.add_row("power now", *(_number(planned.power_now[k], digits=2) for k in ks))
+    return table
+
+
+def _table(corner: str = "") -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(corner, no_wrap=True)
+    return table
+
+
+def _bold(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _notes(notes: tuple[str, ...]) -> list[Text]:
+    return [Text(f"  {note}", style="dim") for note in notes]
+
+
+def _interval(low: float, high: float, *, signed: bool = False) -> str:
+    if math.isnan(low) or math.isnan(high):
+        return "-"
+    return f"{_number(low, signed=signed)} to {_number(high, signed=signed)}"
+
+
+def _number(value: float, *, digits: int = 4, signed: bool = False) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
