@@ -66,7 +66,7 @@ test: setup
 # verl pins other versions than ours: it has an environment of its own, without the rest of the suite's
 # dependencies (--confcutdir leaves its conftest out), which SkyRL, of the same kind, shares.
 IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_registry.py \
-           tests/integrations/test_adapters_real.py
+           tests/integrations/test_verl_validation.py tests/integrations/test_adapters_real.py
 test-integrations: setup docs $(VENV)/.extras $(VERL)/.installed
 	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL))
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)

@@ -99,7 +99,9 @@ def test_no_module_hides_a_name() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_the_trainer_for_trl() -> None:
     pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")
-    assert inspect.isclass(import_module("maxpo_lab.integrations.trl").MaxPOTrainer)
+    found = import_module("maxpo_lab.integrations.trl")
+    assert set(found.__all__) == {"TESTED", "KSteps", "MaxPOTrainer", "PassAtKMetrics", "TRLChangedError"}
+    assert all(inspect.isclass(getattr(found, name)) for name in set(found.__all__) - {"TESTED"})
 
 
 def test_the_estimators_for_verl(monkeypatch: pytest.MonkeyPatch) -> None:

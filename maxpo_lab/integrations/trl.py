@@ -1,4 +1,4 @@
-"""TRL's ``GRPOTrainer`` on any advantage rule of the catalogue.
+"""TRL's ``GRPOTrainer`` on any advantage rule of the catalogue, and pass@k in what it logs.
 
 ::
 
@@ -25,7 +25,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,10 +33,11 @@ from ..core.arguments import as_k
 from ..estimators import Estimator, get_estimator
 from ..training import advantages
 from .schedules import KSteps
+from .trl_metrics import PassAtKMetrics
+from .trl_tested import TESTED, TRLChangedError, check_methods
 
 try:
     import torch
-    import trl
     from transformers import TrainerState
     from trl import GRPOConfig, GRPOTrainer
 except ModuleNotFoundError as error:
@@ -45,9 +45,7 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError("maxpo_lab.integrations.trl needs TRL: pip install 'maxpo-lab[trl]'") from error
 
-__all__ = ["TESTED", "KSteps", "MaxPOTrainer", "TRLChangedError"]
-
-TESTED = "1.16"
+__all__ = ["TESTED", "KSteps", "MaxPOTrainer", "PassAtKMetrics", "TRLChangedError"]
 
 #: What is overridden or called of ``GRPOTrainer``, with the first parameters it is known by.
 _METHODS = {
@@ -60,17 +58,7 @@ _SETTINGS = {"scale_rewards": "none", "multi_objective_aggregation": "sum_then_n
 _ATTRIBUTES = ("num_generations", "num_generations_eval", "reward_weights", "_metrics", "_logs")
 
 
-class TRLChangedError(RuntimeError):
-    """The installed TRL does not do what the tested one does, so its advantages cannot be replaced safely."""
-
-    def __init__(self, difference: str) -> None:
-        super().__init__(
-            f"TRL {trl.__version__}: {difference}; MaxPOTrainer is tested with TRL {TESTED}: "
-            f"pip install 'trl=={TESTED}.*'"
-        )
-
-
-class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
+class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
     r"""``trl.GRPOTrainer`` that trains on ``maxpo_lab.training`` in place of its own.
 
     With ``R_i = sum_f weight_f r_fi`` over the reward functions f that scored rollout i, the rollouts of a
@@ -93,6 +81,8 @@ class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
     small_groups
         In training, a group that unscored rollouts leave too small for the rule gets 0, or is an error. One
         without any scored rollout gets 0 either way, as in ``advantages``.
+    report_ks, report_threshold, report_bounds, report_prompt
+        The k's whose pass@k is logged with its interval, by default none: see ``PassAtKMetrics``.
 
     Raises
     ------
@@ -141,7 +131,7 @@ class MaxPOTrainer(GRPOTrainer):  # type: ignore[misc]
         small_groups: Literal["zero", "raise"] = "zero",
         **settings: Any,
     ) -> None:
-        _check_methods()
+        check_methods(GRPOTrainer, _METHODS)
         if small_groups not in {"zero", "raise"}:
             raise ValueError(f"small_groups={small_groups!r}: must be 'zero' or 'raise'")
         rule = estimator if isinstance(estimator, Estimator) else get_estimator(estimator)
@@ -286,17 +276,6 @@ def _summary(used: torch.Tensor, rewards: torch.Tensor, rule: Estimator, k: int)
 def _check_defined(rule: Estimator, n: int, k: int, where: str = "") -> None:
     if reason := rule.why_not(n, k):
         raise ValueError(f"{where}{rule.name} at num_generations={n} and k={k} is undefined: {reason}")
-
-
-def _check_methods() -> None:
-    """TRLChangedError unless ``GRPOTrainer`` has the methods used, with the parameters they are known by."""
-    for name, known in _METHODS.items():
-        method = getattr(GRPOTrainer, name, None)
-        if method is None:
-            raise TRLChangedError(f"GRPOTrainer has no method {name}")
-        found = tuple(inspect.signature(method).parameters)
-        if found[: len(known)] != known or (name != "__init__" and len(found) > len(known)):
-            raise TRLChangedError(f"GRPOTrainer.{name} takes ({', '.join(found)}), not ({', '.join(known)})")
 
 
 def _check_settings(args: Any) -> None:
