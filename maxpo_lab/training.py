@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from .core import ragged
-from .core.arguments import as_k
+from .core.arguments import as_k, check_choice
 from .core.arrays import Array, on_host
 from .core.rewards import as_rewards
 from .core.tracing import untraced
@@ -76,8 +76,8 @@ def advantages(
     torch.compile calls this function as it is: the graph breaks before and after it.
     """
     rule = get_estimator(estimator) if isinstance(estimator, str) or not callable(estimator) else estimator
-    _check_choice("nan_policy", nan_policy, ("raise", "omit"))
-    _check_choice("small_groups", small_groups, ("raise", "zero"))
+    check_choice("nan_policy", nan_policy, ("raise", "omit"))
+    check_choice("small_groups", small_groups, ("raise", "zero"))
     if group_ids is None and (nan_policy, small_groups) == ("raise", "raise") and isinstance(rule, Estimator):
         return rule(rewards, k)
 
@@ -127,8 +127,3 @@ def _without_small(groups: ragged.Groups, rule: Rule, k: int, *, drop: bool) -> 
     return ragged.Groups(
         groups.names[defined], groups.sizes[defined], groups.order[np.repeat(defined, groups.sizes)]
     )
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}={value!r}: must be {' or '.join(map(repr, choices))}")

@@ -56,6 +56,14 @@ def real_number(value: Any, name: str) -> float:
     return float(value)
 
 
+def finite_number(value: Any, name: str) -> float:
+    """Check a finite real argument: TypeError as ``real_number``, ValueError for a NaN or an infinity."""
+    number = real_number(value, name)
+    if not np.isfinite(number):
+        raise ValueError(f"{name}={value!r}: must be finite, e.g. {name}=0.5")
+    return number
+
+
 def real_numbers(values: Any, name: str) -> tuple[float, ...]:
     """Check an argument that is a sequence of real numbers; TypeError names it, or the one that is none."""
     try:
@@ -66,3 +74,9 @@ def real_numbers(values: Any, name: str) -> tuple[float, ...]:
             f"{name}=(0.5, 1.0)"
         ) from None
     return tuple(real_number(value, f"{name}[{index}]") for index, value in enumerate(given))
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Refuse, by the argument's name, a value that is none of the choices: ValueError."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r}: must be {' or '.join(map(repr, choices))}")

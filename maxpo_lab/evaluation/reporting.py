@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core import ragged
-from ..core.arguments import as_k, real_number
+from ..core.arguments import as_k, check_choice, finite_number, real_number
 from ..core.arrays import Int
 from ..core.tracing import untraced
 from .across_prompts.clusters import clusters_of
@@ -104,11 +104,11 @@ def pass_at_k(
     """
     wanted = _as_ks(ks)
     objectives = None if measure == MAJORITY else [get_measure(measure).objective(k) for k in wanted.tolist()]
-    _check_choice("nan_policy", nan_policy, ("raise", "omit"))
-    _check_choice("small_groups", small_groups, ("raise", "leave-out"))
+    check_choice("nan_policy", nan_policy, ("raise", "omit"))
+    check_choice("small_groups", small_groups, ("raise", "leave-out"))
     _check_answers(measure, answers)
     confidence = _as_confidence(confidence)
-    threshold = None if threshold is None else _finite(threshold, "threshold")
+    threshold = None if threshold is None else finite_number(threshold, "threshold")
     prompts = by_prompt(rewards, group_ids, omit=nan_policy == "omit", threshold=threshold)
     _check_sizes(prompts, wanted, measure, leave_out=small_groups == "leave-out")
     groups = clusters_of(clusters, prompts, group_ids)
@@ -219,7 +219,7 @@ def _limits(found: PerPrompt, bounds: Any) -> tuple[float, float]:
         low, high = bounds
     except (TypeError, ValueError):
         raise TypeError(f"bounds={bounds!r}: they must be two numbers, e.g. bounds=(0, 1)") from None
-    low, high = _finite(low, "bounds[0]"), _finite(high, "bounds[1]")
+    low, high = finite_number(low, "bounds[0]"), finite_number(high, "bounds[1]")
     if not low <= found.lowest <= found.highest <= high:
         raise ValueError(
             f"bounds=({low:g}, {high:g}): rewards reach from {found.lowest:g} to {found.highest:g}, which is "
@@ -233,15 +233,3 @@ def _as_confidence(value: Any) -> float:
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence={value!r}: it must be at least 0.5 and below 1, e.g. confidence=0.95")
     return confidence
-
-
-def _finite(value: Any, name: str) -> float:
-    number = real_number(value, name)
-    if not np.isfinite(number):
-        raise ValueError(f"{name}={value!r}: it must be finite")
-    return number
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}={value!r}: must be {' or '.join(map(repr, choices))}")

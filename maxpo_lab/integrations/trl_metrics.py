@@ -83,8 +83,8 @@ class PassAtKMetrics:
     prompt, is not logged.
 
     *Rewards* are TRL's: weighted sums over the reward functions in float32, to which threshold and bounds are
-    rounded, of all processes. A rollout that none scored
-    is left out of its group; a group with fewer than k scored rollouts is left out of that k.
+    rounded, of all processes. A rollout that none scored is left out of its group; a group with fewer than k
+    scored rollouts is left out of that k.
 
     *One log, one sample.* All groups since the last log are one sample: intervals are computed from it, not
     averaged over batches. In evaluation it is the whole evaluation set. In training it covers the policies of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.arguments import as_k, real_number, real_numbers
+from ..core.arguments import as_k, finite_number, real_numbers
 from ..evaluation import pass_at_k
 
 #: What is logged of each k: fields of ``PassAtK``.
@@ -94,12 +94,7 @@ def as_threshold(threshold: Any, name: str) -> float | None:
     It is rounded to float32, in which trainers hold rewards: there 0.7 lies below the 0.7 of float64.
     TypeError where it is no real number, ValueError where it is not finite.
     """
-    if threshold is None:
-        return None
-    number = real_number(threshold, name)
-    if not math.isfinite(number):
-        raise ValueError(f"{name}={threshold!r}: must be finite, e.g. {name}=1.0")
-    return in_float32(number)
+    return None if threshold is None else in_float32(finite_number(threshold, name))
 
 
 def as_bounds(bounds: Any, name: str) -> tuple[float, float] | None:
