@@ -47,11 +47,11 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
     return xp, rewards
 
 
-def as_real(rewards: Any, *, allow_nan: bool = False, double: bool = False) -> tuple[Namespace, Array]:
+def as_real(rewards: Any, *, allow_nan: bool = False, promote: bool = True) -> tuple[Namespace, Array]:
     """As ``as_rewards``, but whether rewards are finite is left to the caller to see.
 
-    ``double`` promotes booleans and integers to float64 whatever the library's default: torch's float32 does
-    not hold integers beyond 2^24.
+    Without ``promote``, booleans and integers stay what they are, for a caller that makes float64 of them:
+    torch's own float32 does not hold integers beyond 2^24.
     """
     rewards, masked = as_array(rewards)
     if isinstance(rewards, np.ndarray) and rewards.dtype.kind not in "biufc":
@@ -84,7 +84,6 @@ def as_real(rewards: Any, *, allow_nan: bool = False, double: bool = False) -> t
         if not allow_nan:
             raise not_finite(rewards, masked, "masked")
         rewards = np.where(masked, np.nan, rewards if rewards.dtype.kind == "f" else rewards.astype(float))
-    if not xp.isdtype(rewards.dtype, "real floating"):
-        default = xp.zeros(1, device=array_api_compat.device(rewards)).dtype
-        return xp, xp.astype(rewards, xp.float64 if double else default)
+    if promote and not xp.isdtype(rewards.dtype, "real floating"):
+        return xp, xp.astype(rewards, xp.zeros(1, device=array_api_compat.device(rewards)).dtype)
     return xp, rewards

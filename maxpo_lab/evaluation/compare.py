@@ -23,12 +23,13 @@ def compared(first: PassAtK, second: PassAtK, clusters: Int | None) -> Compariso
     Raises
     ------
     ValueError
-        Results for other ks, measures or confidences; a prompt that only one of them has; no prompt on which
+        Results for other ks, measures, thresholds or confidences; a prompt that only one of them has; no prompt on which
         both have k rollouts.
     """
     for name, one, two in (
         ("ks", first.k.tolist(), second.k.tolist()),
         ("measure", first.measure, second.measure),
+        ("threshold", first.threshold, second.threshold),
         ("confidence", first.confidence, second.confidence),
     ):
         if one != two:

@@ -132,6 +132,7 @@ def pass_at_k(
     result = PassAtK(
         measure=measure,
         k=wanted,
+        threshold=threshold,
         estimate=summary.mean,
         standard_error=summary.error,
         low=low,

@@ -43,8 +43,8 @@ class PassAtK:
 
     Attributes
     ----------
-    measure, k
-        What was estimated.
+    measure, k, threshold
+        What was estimated, and what a success was, None where rewards were taken as they are.
     estimate
         Mean over prompts of the unbiased estimate of each.
     standard_error
@@ -76,6 +76,7 @@ class PassAtK:
 
     measure: str
     k: Int
+    threshold: float | None
     estimate: Float
     standard_error: Float
     low: Float

@@ -84,7 +84,7 @@ def evaluate_majority(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
 
 def _votes(answers: Any, rows: int) -> Int:
     """Answers as numbers, -1 where there is none."""
-    given = list(answers)
+    given = _flat(answers)
     if len(given) != rows:
         raise ValueError(f"answers has {len(given)} entries, there are {rows} rewards: one answer a reward")
     known = [place for place, answer in enumerate(given) if not ragged.is_missing(answer)]
@@ -94,6 +94,13 @@ def _votes(answers: Any, rows: int) -> Int:
     except ragged.GroupIdError as error:
         raise ragged.GroupIdError(known[error.row], error.reason, "answers") from error
     return votes
+
+
+def _flat(answers: Any) -> list[Any]:
+    """Answers in a row: those of rewards (P, n) may come as P rows."""
+    rows = answers.tolist() if hasattr(answers, "tolist") else list(answers)
+    nested = bool(rows) and all(isinstance(row, (list, tuple, np.ndarray)) for row in rows)
+    return [answer for row in rows for answer in _flat(row)] if nested else rows
 
 
 def _sums(counts: list[int], means: list[float], silent: int, largest: int) -> Float:

@@ -102,7 +102,7 @@ def by_prompt(rewards: Any, group_ids: Any, *, omit: bool, threshold: float | No
     ``omit`` leaves out rollouts whose reward is NaN or masked; else they are an error, when the rewards are
     sorted. Raises as ``as_real`` and ``ragged.by_id``.
     """
-    xp, values = as_real(rewards, allow_nan=omit, double=True)
+    xp, values = as_real(rewards, allow_nan=omit, promote=False)
     shape = tuple(values.shape)
     flat = _flat(xp, values)
     unscored = np.isnan(flat) if omit else None

@@ -157,6 +157,8 @@ def test_a_comparison_is_paired_by_id() -> None:
         ml.pass_at_k(first, (1, 4), compare=texts)
     with pytest.raises(ValueError, match=r"compare has ks=\[1\], this has \[1, 4\]"):
         ml.pass_at_k(first, (1, 4), compare=ml.pass_at_k(second, 1))
+    with pytest.raises(ValueError, match=r"compare has threshold=0.5, this has None"):
+        ml.pass_at_k(first, (1, 4), compare=ml.pass_at_k(second, (1, 4), threshold=0.5))
     with pytest.raises(TypeError, match=r"group_ids.*compare=pass_at_k"):
         ml.pass_at_k(first.ravel(), 1, group_ids=np.repeat(np.arange(30), 5), compare=second)
 
@@ -184,6 +186,18 @@ def test_majorities_are_means_over_subsets(answers: str) -> None:
     given = [[float(rewards[answer]) for answer in votes]]
     found = ml.pass_at_k(given, ks, measure="majority@k", answers=votes)
     np.testing.assert_allclose(found.estimate, expected, rtol=0, atol=1e-14)
+
+
+def test_answers_come_in_the_shape_of_the_rewards() -> None:
+    rows = [["a", "b", "a"], ["c", "c", None]]
+    rewards = [[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
+    expected = ml.pass_at_k(rewards, (1, 3), measure="majority@k", answers=[*rows[0], *rows[1]]).per_prompt
+    for given in (rows, np.array(rows, dtype=object), tuple(map(tuple, rows))):
+        found = ml.pass_at_k(rewards, (1, 3), measure="majority@k", answers=given)
+        np.testing.assert_array_equal(found.per_prompt, expected)
+    np.testing.assert_allclose(expected, [[2 / 3, 1.0], [0.0, 0.0]], atol=1e-15)
+    numbers = ml.pass_at_k(rewards, 3, measure="majority@k", answers=torch.tensor([[1, 2, 1], [3, 3, 4]]))
+    np.testing.assert_array_equal(numbers.per_prompt[:, 0], [1.0, 0.0])
 
 
 def test_an_answer_of_several_rewards_is_worth_their_mean() -> None:
