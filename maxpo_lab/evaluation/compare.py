@@ -23,7 +23,8 @@ def compared(first: PassAtK, second: PassAtK, clusters: Int | None) -> Compariso
     Raises
     ------
     ValueError
-        Results for other ks, measures, thresholds or confidences; a prompt that only one of them has; no prompt on which
+        Results for other ks, measures, thresholds or confidences; a prompt that only one of them has;
+        no prompt on which
         both have k rollouts.
     """
     for name, one, two in (
