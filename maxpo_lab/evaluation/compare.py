@@ -24,8 +24,7 @@ def compared(first: PassAtK, second: PassAtK, clusters: Int | None) -> Compariso
     ------
     ValueError
         Results for other ks, measures, thresholds or confidences; a prompt that only one of them has;
-        no prompt on which
-        both have k rollouts.
+        no prompt on which both have k rollouts.
     """
     for name, one, two in (
         ("ks", first.k.tolist(), second.k.tolist()),
