@@ -17,8 +17,8 @@ from .across_prompts.intervals import mean_interval
 from .across_prompts.summary import summarise
 from .compare import compared
 from .notes import notes_on
-from .per_prompt.estimates import PerPrompt, evaluate
-from .per_prompt.majority import evaluate_majority
+from .per_prompt.estimates import PerPrompt, linear_estimates
+from .per_prompt.majority import majority_estimates
 from .per_prompt.measures import MAJORITY, get_measure, label_of
 from .per_prompt.prompts import Prompts, by_prompt
 from .result import PassAtK
@@ -113,10 +113,10 @@ def pass_at_k(
     _check_sizes(prompts, wanted, measure, leave_out=small_groups == "leave-out")
     groups = clusters_of(clusters, prompts, group_ids)
     if objectives is None:
-        found = evaluate_majority(prompts, wanted, answers)
+        found = majority_estimates(prompts, wanted, answers)
     else:
         graded = get_measure(measure).graded
-        found = evaluate(prompts, objectives, by_successes=not graded)
+        found = linear_estimates(prompts, objectives, by_successes=not graded)
         if not (graded or found.successes):
             raise ValueError(
                 f"measure={measure!r} counts successes: rewards must be 0 or 1, these reach from "

@@ -44,7 +44,7 @@ class PerPrompt:
     products: Mapping[int, Products] = field(default_factory=dict)
 
 
-def evaluate(prompts: Prompts, objectives: list[Objective], *, by_successes: bool) -> PerPrompt:
+def linear_estimates(prompts: Prompts, objectives: list[Objective], *, by_successes: bool) -> PerPrompt:
     """Estimate objectives, one a k, prompt by prompt.
 
     ``by_successes``: these are functions of the number of successes, not maxima; rewards must be 0 or 1.

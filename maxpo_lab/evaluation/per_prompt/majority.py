@@ -16,7 +16,7 @@ from .prompts import Prompts
 _MOST = 1000
 
 
-def evaluate_majority(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
+def majority_estimates(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
     r"""Mean over all k-subsets of a prompt's rollouts of the reward of the subset's most frequent answer.
 
     Ties are broken by lot: answers that are equally frequent count by their share. A rollout without an
