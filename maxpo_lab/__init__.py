@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from .core.ragged import GroupIdError
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
-from .evaluation import value_estimate
+from .evaluation import ValueRule, get_value_rule, list_value_rules, value_estimate
 from .moments import (
     BatchMoments,
     Moments,
+    ValueMoments,
     VarianceFloor,
     batch_moments,
     exact_moments,
     side_by_side,
+    value_moments,
     variance_floor,
 )
 from .policies.levels import RewardLevels
@@ -43,12 +45,16 @@ __all__ = [
     "RankLinear",
     "RewardLevels",
     "Spectrum",
+    "ValueMoments",
+    "ValueRule",
     "VarianceFloor",
     "advantages",
     "batch_moments",
     "exact_moments",
     "get_estimator",
+    "get_value_rule",
     "list_estimators",
+    "list_value_rules",
     "max_at_k",
     "max_at_k_gradient",
     "objective_spectrum",
@@ -56,6 +62,7 @@ __all__ = [
     "per_group",
     "side_by_side",
     "value_estimate",
+    "value_moments",
     "variance_floor",
 ]
 

@@ -28,18 +28,20 @@ ROOT = Path(__file__).parents[1]
 #: Names by module: where the module has an ``__all__``, it is this.
 PUBLIC = {
     "maxpo_lab": """
-        BatchMoments Claims Estimator GroupIdError Laws Moments RankLinear RewardLevels Spectrum VarianceFloor
-        advantages
-        batch_moments exact_moments get_estimator list_estimators max_at_k max_at_k_gradient
-        objective_spectrum pass_at_k_spectrum per_group side_by_side value_estimate variance_floor
+        BatchMoments Claims Estimator GroupIdError Laws Moments RankLinear RewardLevels Spectrum ValueMoments
+        ValueRule VarianceFloor advantages
+        batch_moments exact_moments get_estimator get_value_rule list_estimators list_value_rules max_at_k
+        max_at_k_gradient objective_spectrum pass_at_k_spectrum per_group side_by_side value_estimate
+        value_moments variance_floor
     """,
     "maxpo_lab.auditing": "AuditReport adapt audit",
     "maxpo_lab.estimators": """
         Claims Coefficients Estimator Laws RankLinear get_estimator list_estimators
     """,
+    "maxpo_lab.evaluation": "ValueClaims ValueRule get_value_rule list_value_rules value_estimate",
     "maxpo_lab.moments": """
-        DEAD MAX_STATES BatchMoments Moments VarianceFloor batch_moments exact_moments side_by_side
-        variance_floor
+        DEAD MAX_STATES BatchMoments Moments ValueMoments VarianceFloor batch_moments exact_moments
+        side_by_side value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
         QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment

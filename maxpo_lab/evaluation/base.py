@@ -75,8 +75,8 @@ class ValueRule:
             return f"k={k}: max@k needs k >= 1; the nearest valid choice is k=1"
         if k > n and not self.beyond_n:
             return (
-                f"k={k}: {self.name} needs 1 <= k <= n = {n}; the nearest valid choice is k={n} (plug-in takes "
-                f"any k >= 1, with a bias)"
+                f"k={k}: {self.name} needs 1 <= k <= n = {n}; the nearest valid choice is k={n} (plug-in "
+                f"takes any k >= 1, with a bias)"
             )
         return None
 
