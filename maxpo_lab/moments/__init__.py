@@ -1,9 +1,9 @@
 """Exact moments of gradient estimates: mean, variance and centering of a rule, without sampling.
 
-``exact`` is the front door. ``by_states`` and ``by_thresholds`` (with ``thresholds`` and ``dead_groups``)
-take a rule's sums in two ways, ``from_sums`` makes the ``result`` of either, ``against_gradient`` compares a
-mean with the exact gradient. ``prompts`` and ``batches`` are of several prompts, ``floor`` (with
-``least_variance``) is the least variance that there can be. ``values`` is of estimates of J_K.
+``exact`` is the front door. ``by_states`` (with ``count_sums``) and ``closed_form`` take a rule's sums in two
+ways, ``from_sums`` makes the ``result`` of either, ``against_gradient`` compares a mean with the exact
+gradient. ``prompts`` and ``batches`` are of several prompts, ``floor`` (with ``least_variance``) is the least
+variance that there can be. ``values`` is of estimates of J_K.
 """
 
 from .batches import BatchMoments, batch_moments
