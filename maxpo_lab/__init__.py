@@ -26,7 +26,9 @@ from .training import advantages
 
 if TYPE_CHECKING:
     from .auditing import AuditReport as AuditReport
+    from .auditing import ValueAuditReport as ValueAuditReport
     from .auditing import audit as audit
+    from .auditing import audit_value as audit_value
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until
@@ -69,7 +71,8 @@ __all__ = [
 #: Imported when first asked for: what a training loop need not pay for, torch above all;
 #: ``import *`` would ask, so not in ``__all__``.
 _SAMPLING = ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy")
-_LATER = {"AuditReport": ".auditing", "audit": ".auditing"} | dict.fromkeys(_SAMPLING, ".monte_carlo")
+_AUDITS = ("AuditReport", "ValueAuditReport", "audit", "audit_value")
+_LATER = dict.fromkeys(_AUDITS, ".auditing") | dict.fromkeys(_SAMPLING, ".monte_carlo")
 
 
 def __getattr__(name: str) -> Any:

@@ -34,7 +34,7 @@ PUBLIC = {
         max_at_k_gradient objective_spectrum pass_at_k_spectrum per_group side_by_side value_estimate
         value_moments variance_floor
     """,
-    "maxpo_lab.auditing": "AuditReport adapt audit",
+    "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",
     "maxpo_lab.estimators": """
         Claims Coefficients Estimator Laws RankLinear get_estimator list_estimators
     """,
@@ -63,7 +63,9 @@ PUBLIC = {
     "envs.sequence": "SequencePolicy SequenceTask",
 }
 #: Names of ``maxpo_lab`` that are imported when they are asked for.
-LATER = "AuditReport Estimate SampledMoments Until audit monte_carlo_moments on_numpy"
+LATER = """
+    AuditReport Estimate SampledMoments Until ValueAuditReport audit audit_value monte_carlo_moments on_numpy
+"""
 GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
 COMMANDS = {
     "maxpo-lab": "list show advantages audit",

@@ -14,7 +14,6 @@ from rich.text import Text
 from .findings import Decision, Findings
 from .wording import EDGE_COLUMNS, POLICY_COLUMNS, edge_rows, facts, policy_rows, setting, why
 
-
 #: A header, and rows of as many cells.
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 

@@ -1,1 +1,1 @@
-"""What an audit finds of a value rule: its claims, policies, edges, random state, nearest rule, and report."""
+"""What an audit finds of a value rule: claims, policies, edges, random state, nearest rule, report."""

@@ -41,7 +41,9 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting) -> Verdict:
     if why:
         return Verdict(claim, False, why)
     decide = fault
-    detail = f"{holds} in {_tried(setting)}{_to_precision(rule, setting) if claim == 'unbiased' else ''}"
+    detail = f"{holds} {_tried(claim, setting)}"
+    if claim == "unbiased":
+        detail += _to_precision(rule, setting)
     return Verdict(claim, True, detail, *followed(lambda each: decide(rule, each), setting, "values"))
 
 
@@ -138,7 +140,7 @@ def out_of_bounds(rule: rules.Rule, setting: Setting) -> str | None:
 #: What is looked for against a claim, and what is said where there is nothing.
 FAULTS: Mapping[str, tuple[Fault | None, str]] = {
     "unbiased": (biased, "the mean of the maximum over K-subsets, the only symmetric unbiased estimate,"),
-    "order-free": (order_matters, "the order changes nothing in some permutations of groups such as"),
+    "order-free": (order_matters, "permuted rewards get the same value, in some permutations"),
     "monotone": (not_monotone, "raising a reward never lowers the value"),
     "bounded": (out_of_bounds, "between the lowest and the highest reward"),
 }
@@ -165,7 +167,7 @@ def _differs_from(name: str) -> Fault:
 
 
 def _compared(setting: Setting) -> list[Float]:
-    """Groups that equal rules give equal values: those of the claims, and some whose rewards are all other."""
+    """Groups that equal rules give equal values: those of the claims, and some without equal rewards."""
     made = [levels[level_indices(setting, len(levels))] for levels in levels_of(setting)]
     return [*made, setting.unit * groups_of(setting.rewards, setting.n)]
 
@@ -183,10 +185,12 @@ def _at(setting: Setting) -> str:
     return f"n={setting.n}, K={setting.k}"
 
 
-def _tried(setting: Setting) -> str:
+def _tried(claim: str, setting: Setting) -> str:
+    if claim == "order-free":
+        return f"of {len(groups_of(setting.rewards, setting.n)):,} groups"
     number = sum(len(level_indices(setting, len(levels))) for levels in levels_of(setting))
     what = "count states" if setting.equivariant else "arrangements"
-    return f"all {number:,} {what} of its levels"
+    return f"in all {number:,} {what} of its levels"
 
 
 def _to_precision(rule: rules.Rule, setting: Setting) -> str:

@@ -78,7 +78,8 @@ def _remark(rule: rules.Rule, group: list[float], k: int, value: float) -> str:
     if not np.isfinite(value):
         return "not finite"
     if k > len(group):
-        return "a number where no unbiased estimate exists"
+        alone = ", without a success" if value > 0 and not any(group) else ""
+        return f"a number where no unbiased estimate exists{alone}"
     rewards: Float = np.array(group)
     due = float(value_estimate(rewards, k))
     if _same(rule, value, due, rewards):

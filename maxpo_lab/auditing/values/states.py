@@ -40,7 +40,7 @@ def evaluated(rule: rules.Rule, groups: Float, k: int) -> Float:
 
 
 def averaged(rule: rules.Rule, setting: Setting, levels: Float) -> tuple[Float, Float]:
-    """Every count state as a group (S, n), the simplest first, and its mean value over all its orders (S,)."""
+    """Every count state as a group (S, n), the simplest first, and its mean value over its orders (S,)."""
     level = level_indices(setting, len(levels))
     values = evaluated(rule, levels[level], setting.k)
     if setting.equivariant:
