@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +20,7 @@ RandomState = Literal["untouched", "consumed", "reset"]
 @contextmanager
 def kept() -> Iterator[None]:
     """Give NumPy's global random state back as it was."""
-    before = np.random.get_state()  # noqa: NPY002 - the global one is meant
+    before = np.random.get_state(legacy=False)  # noqa: NPY002 - the global one is meant
     try:
         yield
     finally:
@@ -44,6 +45,5 @@ def random_state(rule: rules.Rule, groups: Float, k: int) -> RandomState | None:
     return "reset" if after[0] == after[1] else "consumed"
 
 
-def _state() -> tuple[Any, ...]:
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return name, np.asarray(keys).tobytes(), *rest
+def _state() -> bytes:
+    return pickle.dumps(np.random.get_state(legacy=False))  # noqa: NPY002
