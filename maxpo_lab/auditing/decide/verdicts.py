@@ -100,7 +100,8 @@ def _unbiased(rule: rules.Rule, setting: Setting, climbed: Ascent) -> tuple[bool
     """By the pairs on the setting's levels, and on levels that are no binary fractions."""
     holds = climbed.proportional_to_target if setting.allow_scale else climbed.unbiased_for_target
     why = claims_of.why_biased(rule, setting) if holds is False else None
-    if holds and setting.rewards == "graded" and claims_of.few_enough(setting):
+    room = claims_of.few_enough(setting) and len(setting.values) >= len(FLAT)
+    if holds and setting.rewards == "graded" and room:
         levels = np.array(FLAT)
         pairs = on_levels(rule, levels, n=setting.n, k=setting.k, equivariant=setting.equivariant)
         why = claims_of.wrongly_paid(pairs, setting)

@@ -11,8 +11,12 @@ from ..decide.claims import FLAT, Setting, TooManyError, few_enough
 
 
 def levels_of(setting: Setting) -> tuple[Float, ...]:
-    """Sets of reward levels to decide on: the setting's, and where they are graded no binary fractions."""
-    every = (setting.values, np.array(FLAT)) if setting.rewards == "graded" else (setting.values,)
+    """Sets of reward levels to decide on: the setting's, and where they are graded no binary fractions.
+
+    Of those there are three, which a setting of two levels, at large n, has no room for.
+    """
+    both = setting.rewards == "graded" and len(setting.values) >= len(FLAT)
+    every = (setting.values, np.array(FLAT)) if both else (setting.values,)
     return tuple(setting.unit * values for values in every)
 
 

@@ -163,6 +163,10 @@ def test_a_rule_that_depends_on_the_order_is_unbiased_over_orders() -> None:
     assert report.permuted is not None
     assert report.policies is not None
     assert all(row.standard_deviation > row.unbiased_deviation for row in report.policies)
+    wide = ml.audit_value(the_first_k, n=13, k=K, claims=("unbiased", "monotone"))
+    assert wide.passed
+    assert wide.levels == (0, 1)
+    assert "in all 8,192 arrangements" in detail(wide)  # and not 3^13 of three levels
     large = ml.audit_value(the_first_k, n=20, k=K)
     assert holds(large) == {"unbiased": None}
     assert "audit it at a smaller n" in detail(large)
