@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from .core.ragged import GroupIdError
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
-from .evaluation import PassAtK, pass_at_k, value_estimate
+from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
 from .moments import (
     BatchMoments,
     Moments,
+    ValueMoments,
     VarianceFloor,
     batch_moments,
     exact_moments,
     side_by_side,
+    value_moments,
     variance_floor,
 )
 from .policies.levels import RewardLevels
@@ -24,7 +26,9 @@ from .training import advantages
 
 if TYPE_CHECKING:
     from .auditing import AuditReport as AuditReport
+    from .auditing import ValueAuditReport as ValueAuditReport
     from .auditing import audit as audit
+    from .auditing import audit_value as audit_value
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until
@@ -44,12 +48,16 @@ __all__ = [
     "RankLinear",
     "RewardLevels",
     "Spectrum",
+    "ValueMoments",
+    "ValueRule",
     "VarianceFloor",
     "advantages",
     "batch_moments",
     "exact_moments",
     "get_estimator",
+    "get_value_rule",
     "list_estimators",
+    "list_value_rules",
     "max_at_k",
     "max_at_k_gradient",
     "objective_spectrum",
@@ -58,13 +66,15 @@ __all__ = [
     "per_group",
     "side_by_side",
     "value_estimate",
+    "value_moments",
     "variance_floor",
 ]
 
 #: Imported when first asked for: what a training loop need not pay for, torch above all;
 #: ``import *`` would ask, so not in ``__all__``.
 _SAMPLING = ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy")
-_LATER = {"AuditReport": ".auditing", "audit": ".auditing"} | dict.fromkeys(_SAMPLING, ".monte_carlo")
+_AUDITS = ("AuditReport", "ValueAuditReport", "audit", "audit_value")
+_LATER = dict.fromkeys(_AUDITS, ".auditing") | dict.fromkeys(_SAMPLING, ".monte_carlo")
 
 
 def __getattr__(name: str) -> Any:

@@ -29,18 +29,22 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "maxpo_lab": """
         BatchMoments Claims Estimator GroupIdError Laws Moments PassAtK RankLinear RewardLevels Spectrum
-        VarianceFloor advantages
-        batch_moments exact_moments get_estimator list_estimators max_at_k max_at_k_gradient
-        objective_spectrum pass_at_k pass_at_k_spectrum per_group side_by_side value_estimate variance_floor
+        ValueMoments ValueRule VarianceFloor advantages
+        batch_moments exact_moments get_estimator get_value_rule list_estimators list_value_rules max_at_k
+        max_at_k_gradient objective_spectrum pass_at_k pass_at_k_spectrum per_group side_by_side
+        value_estimate value_moments variance_floor
     """,
-    "maxpo_lab.auditing": "AuditReport adapt audit",
-    "maxpo_lab.evaluation": "Comparison Design PassAtK Plan list_measures pass_at_k plan value_estimate",
+    "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",
     "maxpo_lab.estimators": """
         Claims Coefficients Estimator Laws RankLinear get_estimator list_estimators
     """,
+    "maxpo_lab.evaluation": """
+        Comparison Design PassAtK Plan ValueClaims ValueRule get_value_rule list_measures list_value_rules
+        pass_at_k plan value_estimate
+    """,
     "maxpo_lab.moments": """
-        DEAD MAX_STATES BatchMoments Moments VarianceFloor batch_moments exact_moments side_by_side
-        variance_floor
+        DEAD MAX_STATES BatchMoments Moments ValueMoments VarianceFloor batch_moments exact_moments
+        side_by_side value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
         QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment
@@ -62,7 +66,9 @@ PUBLIC = {
     "envs.sequence": "SequencePolicy SequenceTask",
 }
 #: Names of ``maxpo_lab`` that are imported when they are asked for.
-LATER = "AuditReport Estimate SampledMoments Until audit monte_carlo_moments on_numpy"
+LATER = """
+    AuditReport Estimate SampledMoments Until ValueAuditReport audit audit_value monte_carlo_moments on_numpy
+"""
 GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
 COMMANDS = {
     "maxpo-lab": "list show advantages audit pass-at-k",

@@ -22,7 +22,7 @@ from .decide.nearest import nearest
 from .decide.objective import Ascent, ascent
 from .decide.policies import UnderPolicy, under_policies
 from .decide.symmetries import symmetries
-from .decide.verdicts import verdict
+from .decide.verdicts import undecided, verdict
 from .guard import FAILURES, Guard, Misbehaviour, RaisedError, misbehaviour, mutation
 from .preparation import Prepared, prepare
 from .report.audit_report import AuditReport
@@ -120,7 +120,7 @@ def decide(rule: Any, *, claims: Sequence[str], **options: Any) -> Decision:
         if parameter.default is not parameter.empty
     }
     prepared = prepare(rule, **{**defaults, **options, "claims": claims})
-    misbehaviours, verdicts = list(prepared.misbehaviours), _undecided(prepared, prepared.misbehaviours)
+    misbehaviours, verdicts = list(prepared.misbehaviours), undecided(prepared.claims, prepared.misbehaviours)
     if prepared.setting is not None:
         guard = prepared.guard
         try:
@@ -128,7 +128,7 @@ def decide(rule: Any, *, claims: Sequence[str], **options: Any) -> Decision:
             verdicts = _verdicts(prepared, prepared.setting, climbed)
         except FAILURES as error:
             misbehaviours = [misbehaviour(error)]
-            verdicts = _undecided(prepared, misbehaviours)
+            verdicts = undecided(prepared.claims, misbehaviours)
         misbehaviours += filter(None, [mutation(guard)])
     facts = prepared.facts
     return Decision(
@@ -240,22 +240,11 @@ def _without_ties(rule: Guard) -> rules.Rule:
     return apart
 
 
-def _undecided(prepared: Prepared, found: Sequence[Misbehaviour]) -> tuple[Verdict, ...]:
-    """The verdicts on a rule that has no exact moments."""
-    why = {
-        "random": "exact moments need a deterministic rule",
-        "coupled rows": "a group has no advantages of its own",
-        "hangs": "the rule does not return",
-        "raises": "the rule raises",
-    }.get(found[0].kind if found else "", "the rule gives no advantages")
-    return tuple(Verdict(claim, None, f"not decided: {why}") for claim in prepared.claims)
-
-
 def _ended(prepared: Prepared, found: Sequence[Misbehaviour]) -> AuditReport:
     """The report of a rule that has no exact moments."""
     return AuditReport.without_moments(
         **prepared.facts,
         rewards=prepared.rewards,
         misbehaviours=found,
-        claims=_undecided(prepared, found),
+        claims=undecided(prepared.claims, found),
     )

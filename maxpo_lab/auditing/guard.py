@@ -15,6 +15,7 @@ from .. import rules
 from ..core.arrays import Float
 from ..core.precision import FLOAT64, recognise
 from ..estimators import Estimator
+from ..evaluation import ValueRule
 from ..integrations.conventions import Adapted, NoConventionError, Signature, adapt
 
 Kind = Literal[
@@ -89,7 +90,7 @@ class Guard:
 
     def settle(self, n: int, k: int) -> None:
         """Find out in which floating type the rule computes: less, maybe, than it is given or returns."""
-        if not isinstance(self.rule, Estimator):
+        if not isinstance(self.rule, Estimator | ValueRule):
             self.precision = recognise(self, n, k)
 
 
@@ -116,12 +117,21 @@ def in_time(call: Callable[[], Any], seconds: float, name: str) -> Any:
 
 
 def guarded(
-    function: Any, signature: Signature, settings: Any, *, n: int, k: int, seconds: float
+    function: Any,
+    signature: Signature,
+    settings: Any,
+    *,
+    n: int,
+    k: int,
+    seconds: float,
+    output: rules.Output = rules.ADVANTAGES,
 ) -> Guard | Misbehaviour:
     """The function behind its calling convention and a guard, or what keeps it from being called."""
     name = rules.describe(function)
     try:
-        rule = in_time(lambda: adapt(function, signature, settings=settings, n=n, k=k), seconds, name)
+        rule = in_time(
+            lambda: adapt(function, signature, settings=settings, n=n, k=k, output=output), seconds, name
+        )
     except HungError as error:
         return Misbehaviour("hangs", str(error))
     except RaisedError as error:
@@ -130,10 +140,12 @@ def guarded(
     return Guard(rule, seconds)
 
 
-def observe(guard: Guard, groups: Float, k: int) -> rules.Behaviour | Misbehaviour:
+def observe(
+    guard: Guard, groups: Float, k: int, output: rules.Output = rules.ADVANTAGES
+) -> rules.Behaviour | Misbehaviour:
     """Behaviour on some groups (B, n), or what makes exact moments meaningless."""
     try:
-        return rules.observe(guard, groups, np.searchsorted(np.unique(groups), groups), k)
+        return rules.observe(guard, groups, np.searchsorted(np.unique(groups), groups), k, output)
     except FAILURES as error:
         return misbehaviour(error)
 

@@ -65,8 +65,7 @@ def prepare(
     if rewards not in REWARDS:
         raise ValueError(f"rewards={rewards!r}: must be {', '.join(REWARDS)}")
     SIGNATURES[signature]  # refuses an unknown one
-    if not 0 < real_number(seconds, "seconds") < float("inf"):
-        raise ValueError(f"seconds={seconds}: a call needs some time, e.g. seconds=10")
+    check_seconds(seconds)
     function = get_estimator(rule) if isinstance(rule, str) else rule
     if not callable(function):
         raise TypeError(f"rule={rule!r} is a {type(rule).__name__}: it must be callable, or a name")
@@ -84,7 +83,7 @@ def prepare(
     if isinstance(guard, Misbehaviour):
         return Prepared(**asked, rewards=rewards, misbehaviours=(guard,))
     guard.settle(n, k)
-    kind, behaviour = _behaviour(guard, rewards, n=n, k=k)
+    kind, behaviour = behaviour_on(guard, rewards, n=n, k=k)
     if isinstance(behaviour, Misbehaviour):
         found = (behaviour, *filter(None, [mutation(guard)]))
         return Prepared(**asked, rewards=kind, misbehaviours=found)
@@ -99,14 +98,22 @@ def prepare(
     return Prepared(**asked, rewards=kind, setting=setting, behaviour=behaviour, first=first)
 
 
-def _behaviour(guard: Guard, rewards: str, *, n: int, k: int) -> tuple[str, rules.Behaviour | Misbehaviour]:
+def check_seconds(seconds: Any) -> None:
+    """Check the time that a call may take."""
+    if not 0 < real_number(seconds, "seconds") < float("inf"):
+        raise ValueError(f"seconds={seconds}: a call needs some time, e.g. seconds=10")
+
+
+def behaviour_on(
+    guard: Guard, rewards: str, *, n: int, k: int, output: rules.Output = rules.ADVANTAGES
+) -> tuple[str, rules.Behaviour | Misbehaviour]:
     """The kind of rewards that is audited, and the behaviour on it."""
 
     def on(kind: str) -> rules.Behaviour | Misbehaviour:
         if kind == "continuous":
-            return observe(guard, claims_of.groups_of(kind, n), k)
+            return observe(guard, claims_of.groups_of(kind, n), k, output)
         values = claims_of.levels_of(kind, n)
-        return observe(guard, values[sample_groups(n, len(values))], k)
+        return observe(guard, values[sample_groups(n, len(values))], k, output)
 
     kind = "graded" if rewards == "auto" else rewards
     seen = on(kind)

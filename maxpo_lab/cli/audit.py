@@ -1,4 +1,4 @@
-"""``maxpo-lab audit``: an advantage rule against what it is said to be."""
+"""``maxpo-lab audit``: an advantage rule, or a value rule, against what it is said to be."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ def audit(
     rule: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="A callable, or a catalogue name.")],
     n: Annotated[int, typer.Option("--n", help="Group size.")],
     k: Annotated[int, typer.Option("--k", help="The K of max@K.")],
+    kind: Annotated[
+        Literal["advantage", "value"],
+        typer.Option(help="What it gives: advantages, or the value of a group, an estimate of max@K."),
+    ] = "advantage",
     claim: Annotated[
         list[str] | None,
         typer.Option(
-            help="unbiased, centered, equivariant or equals:NAME; may be repeated. [default: unbiased]"
+            help="unbiased, centered, equivariant or equals:NAME, of a value unbiased, order-free, monotone, "
+            "bounded or equals:NAME; may be repeated. [default: unbiased]"
         ),
     ] = None,
     target: Annotated[str, typer.Option(help="max@k, max@n, mean or an l-statistic:<preset>.")] = "max@k",
@@ -41,27 +46,35 @@ def audit(
         typer.Option(help="Also write the report to this Markdown file; - prints Markdown alone."),
     ] = None,
 ) -> None:
-    """Audit an advantage rule, exactly: its objective, bias, centering, variance, edges, nearest rule.
+    """Audit a rule, exactly: an advantage rule's objective, centering, variance; a value rule's bias; edges.
 
     Exit status 0 where every claim holds, 1 where one fails or the rule misbehaves, 2 for bad usage, 70 for a
     fault of this program.
     """
-    from ..auditing.isolated import audit_isolated  # noqa: PLC0415 - scipy's optimisers, for this command alone
+    # scipy's optimisers, for this command alone
+    from ..auditing import AuditReport  # noqa: PLC0415
+    from ..auditing.isolated import audit_isolated  # noqa: PLC0415
 
     if as_json and markdown == STANDARD:
         raise typer.BadParameter("--json and --markdown - both print on standard output: name a file")
+    if kind == "value" and (target != "max@k" or allow_scale):
+        raise typer.BadParameter(
+            f"{'--allow-scale' if allow_scale else f'--target {target}'} is of advantage rules: a value "
+            f"rule is an estimate of max@K, to no factor"
+        )
+    of_its_kind = {} if kind == "value" else {"target": target, "allow_scale": allow_scale}
     try:
         report = audit_isolated(
             rule,
+            kind=kind,
             n=n,
             k=k,
             claims=tuple(claim or ("unbiased",)),
-            target=target,
             rewards=rewards,
             signature=signature,
             settings=_settings(setting or []),
-            allow_scale=allow_scale,
             seconds=seconds,
+            **of_its_kind,
         )
     except (TypeError, ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
@@ -71,7 +84,7 @@ def audit(
         deliver(STANDARD, report.to_json() + "\n")
     elif markdown != STANDARD:
         display(report.panel())
-        if report.failing_test:  # as it is, to be copied
+        if isinstance(report, AuditReport) and report.failing_test:  # as it is, to be copied
             deliver(STANDARD, f"\n{report.failing_test}")
     raise typer.Exit(0 if report.passed else 1)
 

@@ -176,8 +176,8 @@ def _rounds_rewards(rule: Callable[[Any, int], Any], made: Precision, n: int, k:
     below_half = grid + 0.45 * step * rng.uniform(-1, 1, grid.shape)
     moved = grid + step * rng.choice([-2, -1, 1, 2], grid.shape)
     there, same, other = (_answer(rule, each, k) for each in (grid, below_half, moved))
-    if there is None or same is None or other is None or there.shape != grid.shape:
+    if there is None or same is None or other is None or there.shape not in (grid.shape, grid.shape[:1]):
         return False
-    if not np.array_equal(there, same):
+    if not np.array_equal(there, same) or other.shape != there.shape:
         return False
-    return bool((there != other).any(axis=1).mean() >= _CHANGED)
+    return bool((there != other).reshape(len(grid), -1).any(axis=1).mean() >= _CHANGED)

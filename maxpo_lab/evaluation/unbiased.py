@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-import array_api_compat
 import numpy as np
 
 from ..core.arguments import as_k
@@ -13,6 +11,8 @@ from ..core.arrays import Array
 from ..core.coefficients import subset_share
 from ..core.rewards import as_rewards
 from ..core.tracing import untraced
+from .base import ValueClaims, ValueRule
+from .thresholds import mean_maximum
 
 
 @untraced
@@ -29,10 +29,15 @@ def value_estimate(rewards: Any, k: int) -> Array:
     n = rewards.shape[-1]
     k = as_k(k, n=n)
     share = subset_share(n, k - 1) * np.arange(1, n + 1) / n  # C(m,K)/C(n,K) = (m/n) C(m-1,K-1)/C(n-1,K-1)
-    on_device = partial(xp.asarray, device=array_api_compat.device(rewards))
-    ranked = xp.astype(xp.sort(rewards, axis=-1), xp.float64)
-    high, low = xp.clip(ranked, 0.0, None), xp.clip(ranked, None, 0.0)
-    rises = high[..., 1:] - high[..., :-1]
-    falls = xp.concat([low[..., 1:] - low[..., :-1], -low[..., -1:]], axis=-1)
-    gained = high[..., 0] + xp.sum(rises * on_device(1.0 - share[:-1]), axis=-1)
-    return xp.astype(gained - xp.sum(falls * on_device(share), axis=-1), rewards.dtype)
+    return mean_maximum(xp, rewards, share)
+
+
+UNBIASED = ValueRule(
+    name="unbiased",
+    title="Mean of the maximum over K-subsets",
+    equation="R_(1) + sum_m gap_m (1 - C(m,K)/C(n,K)); 1 - C(n-c,K)/C(n,K) on 0/1 rewards",
+    citation="PKPO (arXiv 2505.15201); on 0/1 rewards Chen et al. (arXiv 2107.03374)",
+    function=value_estimate,
+    claims=ValueClaims(unbiased=True),
+    beyond_n=False,
+)

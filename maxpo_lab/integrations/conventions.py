@@ -14,7 +14,9 @@ from ..core.arrays import Int
 from ..core.precision import as_numpy
 from ..core.registry import Registry
 from ..estimators import Estimator
+from ..evaluation import ValueRule
 from ..rules.calling import Rule, describe
+from ..rules.outputs import ADVANTAGES, Output
 from .call_parameters import arguments_for, parameters_of, taken, takes_tensors
 
 Signature = Literal["auto", "group", "batch", "verl", "skyrl", "rllm"]
@@ -24,7 +26,7 @@ _TOKENS = 2
 
 
 class NoConventionError(ValueError):
-    """No trial call of a function gave advantages of the shape of the rewards.
+    """No trial call of a function gave advantages of the shape of the rewards, or a value per group.
 
     ``answered``: some call returned, with another shape; else all raised.
     """
@@ -51,8 +53,12 @@ def adapt(
     settings: Mapping[str, Any] | None = None,
     n: int = 4,
     k: int = 2,
+    output: Output = ADVANTAGES,
 ) -> Rule:
     """A callable of another project as a rule ``(rewards (B, n), k) -> (B, n)``.
+
+    With ``output=rules.VALUES`` as a value rule: ``"batch"`` is then ``(rewards (B, n), k) -> (B,)``,
+    ``"group"`` is ``(rewards (n,), k) -> number``, and there are no others.
 
     Parameters
     ----------
@@ -77,31 +83,37 @@ def adapt(
         What ``config`` holds next to k; those that the function takes as keywords are passed as such.
     n, k
         Group size and K of the calls that find the convention.
+    output
+        What the function gives.
 
     Raises
     ------
     TypeError
         Not callable.
     ValueError
-        An unknown signature.
+        An unknown signature, or one that values do not come by.
     NoConventionError
         No call fits; the message says what each gave.
     """
-    if isinstance(function, Estimator | Adapted):
+    if isinstance(function, Estimator | ValueRule | Adapted):
         return function
     if not callable(function):
         raise TypeError(f"rule={function!r} is a {type(function).__name__}: it must be callable, or a name")
-    tried = SIGNATURES[signature]
+    tried = conventions(signature, output)
     given = Settings(settings or {})
-    if signature == "auto" and any(p.name == "token_level_rewards" for p in parameters_of(function)):
-        return Adapted(function, "verl", given)
+    if (
+        signature == "auto"
+        and output.per_rollout
+        and any(p.name == "token_level_rewards" for p in parameters_of(function))
+    ):
+        return Adapted(function, "verl", given, output=output)
     if signature in ("verl", "skyrl", "rllm"):
         return Adapted(function, signature, given)
     reasons: dict[str, str] = {}
     libraries = (False, True) if find_spec("torch") else (False,)
     for tensors in reversed(libraries) if takes_tensors(function) else libraries:
         for each in tried:
-            rule = Adapted(function, each, given, tensors)
+            rule = Adapted(function, each, given, tensors, output)
             reason = _trial(rule, n, k)
             if reason is None:
                 return rule
@@ -115,7 +127,7 @@ def adapt(
 
 @dataclass(frozen=True, eq=False)
 class Adapted:
-    """A function behind the call ``(rewards (B, n), k) -> (B, n)`` on NumPy arrays.
+    """A function behind the call ``(rewards (B, n), k) -> (B, n)``, or ``(B,)`` of values, on NumPy arrays.
 
     ``tensors``: it gets torch tensors, which share the memory of the arrays, so that what it writes into
     them is seen.
@@ -125,6 +137,7 @@ class Adapted:
     signature: str
     settings: Settings
     tensors: bool = False
+    output: Output = ADVANTAGES
 
     @property
     def name(self) -> str:
@@ -146,22 +159,35 @@ class Adapted:
         return as_numpy(_token_level(self.function, self.settings, rewards, k, lengths))
 
     def __call__(self, rewards: Any, k: int) -> npt.NDArray[Any]:
-        """Advantages, of the type that the function gives."""
+        """Advantages, or values, of the type that the function gives."""
         given = rewards
         if self.tensors:
             import torch  # noqa: PLC0415
 
             given = torch.from_numpy(rewards)
+        if not self.output.per_rollout:
+            return as_numpy(_VALUES[self.signature](self.function, self.settings, given, k))
         return as_numpy(_CONVENTIONS[self.signature](self.function, self.settings, given, k))
 
 
-def _batch(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+def _values(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
     by_place, by_name = arguments_for(function, rewards.shape[-1], k, settings)
-    return _advantages(function(rewards, *by_place, **by_name))
+    return function(rewards, *by_place, **by_name)
+
+
+def _batch(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+    return _advantages(_values(function, settings, rewards, k))
 
 
 def _group(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
-    rows = [as_numpy(_batch(function, settings, row, k)) for row in rewards]
+    return _stacked([as_numpy(_batch(function, settings, row, k)) for row in rewards])
+
+
+def _group_values(function: Callable[..., Any], settings: Settings, rewards: Any, k: int) -> Any:
+    return _stacked([as_numpy(_values(function, settings, row, k)) for row in rewards])
+
+
+def _stacked(rows: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     shapes = {row.shape for row in rows}
     return np.stack(rows) if len(shapes) == 1 else np.array(rows, dtype=object)
 
@@ -213,10 +239,25 @@ _CONVENTIONS: Mapping[str, Callable[..., Any]] = {
     "skyrl": _token_level,
     "rllm": _list_of_groups,
 }
+_VALUES: Mapping[str, Callable[..., Any]] = {"batch": _values, "group": _group_values}
 #: The conventions that are tried in turn, by signature.
 SIGNATURES: Registry[tuple[str, ...]] = Registry(
     "signature", {"auto": ("batch", "group", "rllm")} | {name: (name,) for name in _CONVENTIONS}
 )
+
+
+def conventions(signature: str, output: Output) -> tuple[str, ...]:
+    """The conventions that a signature stands for. ValueError: unknown, or not one of such rules."""
+    tried = SIGNATURES[signature]
+    if output.per_rollout:
+        return tried
+    found = tuple(each for each in tried if each in _VALUES)
+    if not found:
+        raise ValueError(
+            f"signature={signature!r} is of advantage rules: a value rule is called as "
+            f"{', '.join(_VALUES)} or auto"
+        )
+    return found
 
 
 def _advantages(result: Any) -> Any:
@@ -226,8 +267,8 @@ def _advantages(result: Any) -> Any:
     return result[0] if isinstance(result, tuple) else result
 
 
-def _trial(rule: Rule, n: int, k: int) -> str | None:
-    """Why calls with 0/1 rewards, and with rewards without ties, do not give advantages of their shape."""
+def _trial(rule: Adapted, n: int, k: int) -> str | None:
+    """Why calls with 0/1 rewards, and with rewards without ties, do not give the shape that is due."""
     groups = 2 if n == 3 else 3
     binary = (np.arange(groups)[:, None] + np.arange(n) >= n - 1).astype(np.float64)
     reasons = []
@@ -237,7 +278,7 @@ def _trial(rule: Rule, n: int, k: int) -> str | None:
         except Exception as error:
             reasons.append(f"{type(error).__name__}: {error}")
             continue
-        if result.shape == rewards.shape:
+        if result.shape == rule.output.shape_for(rewards.shape):
             return None
         reasons.append(f"shape {result.shape} for rewards of shape {rewards.shape}")
     return reasons[0]

@@ -1,9 +1,9 @@
 """Exact moments of gradient estimates: mean, variance and centering of a rule, without sampling.
 
-``exact`` is the front door. ``by_states`` and ``by_thresholds`` (with ``thresholds`` and ``dead_groups``)
-take a rule's sums in two ways, ``from_sums`` makes the ``result`` of either, ``against_gradient`` compares a
-mean with the exact gradient. ``prompts`` and ``batches`` are of several prompts, ``floor`` (with
-``least_variance``) is the least variance that there can be.
+``exact`` is the front door. ``by_states`` (with ``count_sums``) and ``closed_form`` take a rule's sums in two
+ways, ``from_sums`` makes the ``result`` of either, ``against_gradient`` compares a mean with the exact
+gradient. ``prompts`` and ``batches`` are of several prompts, ``floor`` (with ``least_variance``) is the least
+variance that there can be. ``values`` is of estimates of J_K.
 """
 
 from .batches import BatchMoments, batch_moments
@@ -12,15 +12,18 @@ from .floor import VarianceFloor, variance_floor
 from .from_sums import DEAD
 from .prompts import side_by_side
 from .result import Moments
+from .values import ValueMoments, value_moments
 
 __all__ = [
     "DEAD",
     "MAX_STATES",
     "BatchMoments",
     "Moments",
+    "ValueMoments",
     "VarianceFloor",
     "batch_moments",
     "exact_moments",
     "side_by_side",
+    "value_moments",
     "variance_floor",
 ]

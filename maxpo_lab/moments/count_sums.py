@@ -7,22 +7,20 @@ import numpy as np
 from ..core.arrays import Float, Int
 from ..policies.levels import RewardLevels
 from . import states
+from .weighted import WeightedMoments
 
 
-class CountSums:
+class CountSums(WeightedMoments):
     """Running moments of ``x = sum_l T_l G_l`` and of the advantages, over weighted states.
 
     All gradients lie in the span of the mean scores, so x is kept in an orthonormal basis of it: at most
-    L numbers, whatever d. Mean and co-moments are updated block by block with Chan's rule, so the
-    variance is a sum of squares of deviations, never a difference of large moments.
+    L numbers, whatever d.
     """
 
     def __init__(self, levels: RewardLevels, n: int, *, by_counts: bool) -> None:
         self.size, self.n = len(levels.values), n
         self.basis, self.coordinates = levels.span()
-        self.weight = 0.0
-        self.mean = np.zeros(self.coordinates.shape[1])
-        self.comoment = np.zeros((len(self.mean), len(self.mean)))
+        super().__init__(self.coordinates.shape[1])
         self.squares = np.zeros(self.size)
         self.sum_square = self.sum_max = 0.0
         self.states = 0
@@ -43,20 +41,7 @@ class CountSums:
         self.states += len(chance)
         if self._per_count is not None:
             self._add_per_count(block, x, self._per_count)
-        self._merge(chance, x)
-
-    def _merge(self, chance: Float, x: Float) -> None:
-        weight = float(chance.sum())
-        if not weight:
-            return
-        mean = chance @ x / weight
-        deviation = x - mean
-        merged = self.weight + weight
-        step = mean - self.mean
-        self.comoment += (chance[:, None] * deviation).T @ deviation
-        self.comoment += np.outer(step, step) * (self.weight * weight / merged)
-        self.mean += step * (weight / merged)
-        self.weight = merged
+        self.merge(chance, x)
 
     def _add_per_count(self, block: states.Block, x: Float, per_count: dict[tuple[int, ...], Float]) -> None:
         counts, inverse = np.unique(np.sort(block.level, axis=1), axis=0, return_inverse=True)

@@ -9,7 +9,7 @@ from ..objectives import Objective, as_objective, looks_at_k
 from ..policies.levels import RewardLevels
 from . import states
 from .by_states import over_states
-from .by_thresholds import in_closed_form
+from .closed_form.by_thresholds import in_closed_form
 from .from_sums import from_sums
 from .result import Moments
 from .sums import Sums

@@ -1,4 +1,4 @@
-"""The objective J_K of a policy, and the exact gradient of any objective."""
+"""The objective J_K of a policy, the value of any other, and their exact gradients."""
 
 from __future__ import annotations
 
@@ -29,6 +29,28 @@ def max_at_k(levels: RewardLevels, k: int) -> float:
     gains, losses = np.maximum(levels.values, 0.0), np.minimum(levels.values, 0.0)
     gained = gains[0] + np.diff(gains) @ exceeded
     return float(gained + (losses[-1] - np.diff(losses) @ missed))
+
+
+def objective_value(levels: RewardLevels, objective: Objective) -> float:
+    r"""An objective's value under a policy; ``max_at_k`` where it is a max@K.
+
+    .. math:: J = \sum_m (r_{m+1} - r_m) \sum_b P(\mathrm{Bin}(K, F_m) = b) \sum_{j > b} \alpha_j ,
+
+    summed from reward 0, as ``max_at_k`` is. Cost O(L K).
+    """
+    if objective.maximum_of is not None:
+        return max_at_k(levels, objective.maximum_of)
+    below, above = np.cumsum(levels.probabilities)[:-1], _above(levels.probabilities)
+    size, weights = objective.size, objective.vector()
+    chance = np.reshape(
+        [binomial(size, *odds) for odds in zip(below, above, strict=True)], (len(below), size + 1)
+    )
+    exceeding = np.append(np.cumsum(weights[::-1])[::-1], 0.0)  # of the ranks above b = 0..K
+    reached = np.append(0.0, np.cumsum(weights))  # of the ranks up to b
+    gains, losses = np.maximum(levels.values, 0.0), np.minimum(levels.values, 0.0)
+    total = float(exceeding[0])
+    gained = total * gains[0] + np.diff(gains) @ (chance @ exceeding)
+    return float(gained + (total * losses[-1] - np.diff(losses) @ (chance @ reached)))
 
 
 def max_at_k_gradient(levels: RewardLevels, k: int) -> Float:

@@ -1,10 +1,11 @@
 """Rules of any origin behind one call: how they are called, what is observed of them, and whom they fail.
 
 A *rule* is any callable ``(rewards (B, n), k) -> (B, n)``; an *estimator* is a rule of the catalogue.
+A *value rule* is any callable ``(rewards (B, n), k) -> (B,)``.
 """
 
 from .behaviour import Behaviour, admit, equivariance, observe
-from .calling import Rule, describe, evaluate, per_group, resolve
+from .calling import Rule, describe, evaluate, per_group, resolve, resolve_value
 from .errors import (
     BadShapeError,
     CoupledRowsError,
@@ -14,14 +15,18 @@ from .errors import (
     RuleError,
     StatefulRuleError,
 )
+from .outputs import ADVANTAGES, VALUES, Output
 from .rounding import finest, precision_of, tolerance
 
 __all__ = [
+    "ADVANTAGES",
+    "VALUES",
     "BadShapeError",
     "Behaviour",
     "CoupledRowsError",
     "NotFiniteError",
     "NotRealError",
+    "Output",
     "RandomRuleError",
     "Rule",
     "RuleError",
@@ -35,5 +40,6 @@ __all__ = [
     "per_group",
     "precision_of",
     "resolve",
+    "resolve_value",
     "tolerance",
 ]

@@ -12,13 +12,18 @@ from ..core.arguments import as_k
 from ..core.arrays import Float
 from ..core.precision import as_numpy
 from ..estimators import Estimator, get_estimator
+from ..evaluation import ValueRule, get_value_rule
 from .errors import BadShapeError, NotFiniteError, NotRealError
+from .outputs import ADVANTAGES, Output
 
 Rule = Callable[[Any, int], Any]
 
 
 def per_group(rule: Rule) -> Rule:
-    """Lift a rule for one group, ``(rewards (n,), k) -> (n,)``, to batches ``(B, n)``, row by row."""
+    """Lift a rule for one group, ``(rewards (n,), k) -> (n,)``, to batches ``(B, n)``, row by row.
+
+    A value rule for one group, ``(rewards (n,), k) -> number``, becomes ``(rewards (B, n), k) -> (B,)``.
+    """
 
     def lifted(rewards: Any, k: int) -> Float:
         return np.stack([as_numpy(rule(row, k)) for row in np.asarray(rewards)])
@@ -58,35 +63,59 @@ def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
     return rule
 
 
-def evaluate(rule: Rule, rewards: Float, k: int) -> Float:
-    """Advantages (B, n) in float64, checked to be one finite real number per rollout.
+def resolve_value(value_rule: str | Rule, n: int, k: int) -> Rule:
+    """The callable meant by a name of a value rule, a ValueRule or a callable, known to be defined at (n, k).
+
+    A callable may be asked for ``k > n``: tools report something there.
+
+    Raises
+    ------
+    TypeError
+        Neither a name nor callable.
+    ValueError
+        An unknown name, or a ValueRule undefined at this n and k.
+    """
+    rule = get_value_rule(value_rule) if isinstance(value_rule, str) else value_rule
+    if not callable(rule):
+        raise TypeError(
+            f"value_rule={value_rule!r} is a {type(value_rule).__name__}: pass a name, a ValueRule or a "
+            f"callable (rewards (B, n), k) -> (B,)"
+        )
+    as_k(k)
+    if isinstance(rule, ValueRule) and (reason := rule.why_not(n, k)):
+        raise ValueError(reason)
+    return rule
+
+
+def evaluate(rule: Rule, rewards: Float, k: int, output: Output = ADVANTAGES) -> Float:
+    """Advantages (B, n), or values (B,), in float64, checked to be finite real numbers.
 
     The rule gets a copy, so one that writes into its input harms nobody.
     """
     name = describe(rule)
-    result = _as_array(rule(rewards.copy(), k), name)
-    if result.shape != rewards.shape:
+    result = _as_array(rule(rewards.copy(), k), name, output)
+    if result.shape != output.shape_for(rewards.shape):
         raise BadShapeError(
-            f"{name} returned shape {result.shape} for rewards of shape {rewards.shape}: a rule maps "
-            f"(B, n) to (B, n); lift one for a single group with maxpo_lab.per_group"
+            f"{name} returned shape {result.shape} for rewards of shape {rewards.shape}: a {output.rule} "
+            f"maps (B, n) to {output.shape}; lift one for a single group with maxpo_lab.per_group"
         )
     if result.dtype.kind not in "biuf":
-        raise NotRealError(f"{name} returned dtype {result.dtype}: advantages must be real numbers")
+        raise NotRealError(f"{name} returned dtype {result.dtype}: {output.name} must be real numbers")
     result = result.astype(np.float64)
     if not np.isfinite(result).all():
         row = int(np.argwhere(~np.isfinite(result))[0, 0])
         raise NotFiniteError(
             f"{name} returned {result[row].tolist()} for the group {rewards[row].tolist()} at k={k}: "
-            f"advantages must be finite"
+            f"{output.name} must be finite"
         )
     return result
 
 
-def _as_array(answer: Any, name: str) -> npt.NDArray[Any]:
-    """What a rule returned as NumPy: tensors off their graph and device, masked advantages as NaN."""
+def _as_array(answer: Any, name: str, output: Output) -> npt.NDArray[Any]:
+    """What a rule returned as NumPy: tensors off their graph and device, masked numbers as NaN."""
     if isinstance(answer, np.ma.MaskedArray) and answer.dtype.kind in "biuf":
         answer = np.ma.filled(answer.astype(np.float64), np.nan)
     try:
         return as_numpy(answer)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise BadShapeError(f"{name} returned no array of shape (B, n): {error}") from error
+        raise BadShapeError(f"{name} returned no array of shape {output.shape}: {error}") from error

@@ -8,7 +8,7 @@ class RuleError(Exception):
 
 
 class BadShapeError(RuleError, ValueError):
-    """A rule returned another number of advantages than there are rollouts."""
+    """A rule returned another shape than that of an advantage per rollout, or of a value per group."""
 
 
 class NotRealError(RuleError, TypeError):
@@ -28,4 +28,4 @@ class StatefulRuleError(RandomRuleError):
 
 
 class CoupledRowsError(RuleError, ValueError):
-    """The rows of a batch influence each other, so that a group has no advantages of its own."""
+    """The rows of a batch influence each other, so that a group has no advantages, or value, of its own."""

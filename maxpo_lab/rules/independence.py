@@ -1,4 +1,4 @@
-"""Whether the advantages of a group are its own: not those of chance, earlier calls, or other groups."""
+"""Whether what a rule gives a group is its own: not that of chance, earlier calls, or other groups."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy as np
 from ..core.arrays import Bool, Float, Int
 from .errors import BadShapeError, CoupledRowsError, RandomRuleError, StatefulRuleError
 
-Answer = Callable[[Float], Float]
 Same = Callable[[Float, Float], Bool]
 
 #: Groups that are evaluated alone, and in companies of their own.
 _FEW = 8
 #: Calls that tell chance from memory: as many fair coins are in order once in 170 times, numbers never.
 _SETTLING = 12
-#: Share of the advantages that move one way only, where a memory settles or grows.
+#: Share of the numbers that move one way only, where a memory settles or grows.
 _IN_ORDER = 0.9
 #: What to do about a rule that couples rows.
 _ADVICE = (
@@ -25,6 +24,22 @@ _ADVICE = (
     "from the batch, a mean or scale, to a constant and measure that rule, or wrap a rule that is written "
     "for one group with maxpo_lab.per_group"
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A rule at one K: groups (B, n) to what it gives them, (B, n), or (B, 1) where that is a value.
+
+    ``name`` is the rule's, ``given`` the plural of what it gives: ``"advantages"``.
+    """
+
+    call: Callable[[Float], Float]
+    name: str
+    given: str
+
+    def __call__(self, groups: Float) -> Float:
+        """What groups (B, n) get."""
+        return self.call(groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,19 +57,19 @@ class Heard:
     answers: tuple[tuple[Float, ...], ...]
 
     @property
-    def advantages(self) -> Float:
+    def first(self) -> Float:
         """The first answer to the groups."""
         return self.answers[-1][0]
 
 
-def hear(answer: Answer, groups: Float, name: str) -> Heard:
+def hear(answer: Answer, groups: Float) -> Heard:
     """Call a rule on groups (B, n) again and again, with other rewards of the same shape in between.
 
     Raises CoupledRowsError for a rule that answers to the groups, but not to some of them.
     """
 
     def asked(part: Float) -> Float:
-        return _in_part(answer, part, groups, name)
+        return _in_part(answer, part, groups)
 
     order = np.lexsort((groups.sum(axis=1), groups.max(axis=1)))
     low, high = (np.repeat(groups[[order[end]]], len(groups), axis=0) for end in (0, -1))
@@ -65,19 +80,17 @@ def hear(answer: Answer, groups: Float, name: str) -> Heard:
     return Heard(((first[0], later[0]), (first[1], later[1]), (first[2], later[2], answer(groups))))
 
 
-def check(answer: Answer, groups: Float, *, heard: Heard, same: Same, name: str, batch: int = 0) -> None:
-    """Refuse a rule whose advantages of a group are not its own.
+def check(answer: Answer, groups: Float, *, heard: Heard, same: Same, batch: int = 0) -> None:
+    """Refuse a rule whose advantages, or value, of a group are not its own.
 
     Parameters
     ----------
     answer
-        The rule, groups (B, n) to advantages (B, n).
+        The rule.
     groups, heard
         What it was called on, and what ``hear`` heard.
     same
         Which rows of two answers are equal to rounding, (B,).
-    name
-        What to call it.
     batch
         Groups of the largest call that is to come: the rule is tried in a batch of that size.
 
@@ -91,24 +104,24 @@ def check(answer: Answer, groups: Float, *, heard: Heard, same: Same, name: str,
     gets the same verdict.
     """
     if not all(same(first, other).all() for first, *others in heard.answers for other in others):
-        raise changed(answer, groups, name)
+        raise changed(answer, groups)
     places = np.unique(np.linspace(0, len(groups) - 1, _FEW).astype(int))
     few = groups[places]
-    alone = np.concatenate([_in_part(answer, row[None], groups, name) for row in few])
+    alone = np.concatenate([_in_part(answer, row[None], groups) for row in few])
     differs = _first_different(answer, few, alone, same=same, batch=max(batch, len(groups)))
-    if not same(heard.advantages, answer(groups)).all():  # it has changed its mind meanwhile
-        raise changed(answer, groups, name)
+    if not same(heard.first, answer(groups)).all():  # it has changed its mind meanwhile
+        raise changed(answer, groups)
     if differs is not None:
-        raise _coupled(name, *differs)
-    agree = same(heard.advantages[places], alone)
+        raise _coupled(answer, *differs)
+    agree = same(heard.first[places], alone)
     if not agree.all():
-        raise _coupled(name, few[int(np.argmin(agree))], len(groups))
+        raise _coupled(answer, few[int(np.argmin(agree))], len(groups))
 
 
 def _first_different(
     answer: Answer, few: Float, alone: Float, *, same: Same, batch: int
 ) -> tuple[Float, int] | None:
-    """A group whose advantages in company are others than alone, and how many were together."""
+    """A group that gets in company another answer than alone, and how many were together."""
     for members in _companies(few, batch):
         agree = same(answer(few[members]), alone[members])
         if not agree.all():
@@ -127,7 +140,7 @@ def _companies(few: Float, batch: int) -> Iterator[Int]:
     yield np.resize(every, max(batch, 2 * len(few)))
 
 
-def _in_part(answer: Answer, part: Float, groups: Float, name: str) -> Float:
+def _in_part(answer: Answer, part: Float, groups: Float) -> Float:
     """The answer to some of the groups, which a rule that answers to all of them has."""
     try:
         return answer(part)
@@ -138,29 +151,30 @@ def _in_part(answer: Answer, part: Float, groups: Float, name: str) -> Float:
             raise
         answer(groups)  # raises where the rule is not defined on such rewards at all
         raise CoupledRowsError(
-            f"{name} answers to {len(groups)} groups but not to {part[0].tolist()} by itself ({error}): "
-            f"{_ADVICE}"
+            f"{answer.name} answers to {len(groups)} groups but not to {part[0].tolist()} by itself "
+            f"({error}): {_ADVICE}"
         ) from error
 
 
-def changed(answer: Answer, groups: Float, name: str) -> RandomRuleError:
+def changed(answer: Answer, groups: Float) -> RandomRuleError:
     """The error for two answers: called again and again, a memory rests or moves one way, chance does not."""
     steps = np.diff([answer(groups) for _ in range(_SETTLING)], axis=0)
     moved = np.asarray((steps != 0).any(axis=0))
     one_way = np.asarray((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0))
     if not moved.any() or one_way[moved].mean() >= _IN_ORDER:
         return StatefulRuleError(
-            f"{name} gave two answers for the same rewards, with other calls in between: it remembers "
-            f"earlier calls, so a group has no advantages of its own; fix what it remembers, a baseline or "
-            f"scale, to a constant and measure that rule"
+            f"{answer.name} gave two answers for the same rewards, with other calls in between: it "
+            f"remembers earlier calls, so a group has no {answer.given} of its own; fix what it remembers, a "
+            f"baseline or scale, to a constant and measure that rule"
         )
     return RandomRuleError(
-        f"{name} gave two answers for the same rewards: its moments need a deterministic rule; average over "
-        f"its randomness, or seed it inside the call from the group's own rewards"
+        f"{answer.name} gave two answers for the same rewards: its moments need a deterministic rule; "
+        f"average over its randomness, or seed it inside the call from the group's own rewards"
     )
 
 
-def _coupled(name: str, group: Float, size: int) -> CoupledRowsError:
+def _coupled(answer: Answer, group: Float, size: int) -> CoupledRowsError:
     return CoupledRowsError(
-        f"{name} gives the group {group.tolist()} other advantages alone than in a batch of {size}: {_ADVICE}"
+        f"{answer.name} gives the group {group.tolist()} other {answer.given} alone than in a batch of "
+        f"{size}: {_ADVICE}"
     )

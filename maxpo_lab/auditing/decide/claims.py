@@ -121,8 +121,12 @@ def with_flat(groups: Float, rewards: str) -> Float:
     return np.concatenate([groups, np.repeat(FLAT, n).reshape(-1, n)]) if rewards == "graded" else groups
 
 
-def check_claims(claims: Any) -> tuple[str, ...]:
-    """Claims by their names. ValueError names one that is none, or whose estimator is not in the catalogue.
+def check_claims(
+    claims: Any,
+    known: tuple[str, ...] = ("unbiased", "centered", "equivariant"),
+    get: Callable[[str], Any] = get_estimator,
+) -> tuple[str, ...]:
+    """Claims by their names, ``known`` or those of ``get``. ValueError names one that is none.
 
     TypeError for one name in place of a sequence of them, and for what is no name.
     """
@@ -139,11 +143,9 @@ def check_claims(claims: Any) -> tuple[str, ...]:
                 f"claim {claim!r} is a {type(claim).__name__}: it must be a name, e.g. 'unbiased'"
             )
         if claim.startswith(EQUALS):
-            get_estimator(claim.removeprefix(EQUALS))
-        elif claim not in ("unbiased", "centered", "equivariant"):
-            raise ValueError(
-                f"claim {claim!r}: must be unbiased, centered, equivariant or {EQUALS}<name of a rule>"
-            )
+            get(claim.removeprefix(EQUALS))
+        elif claim not in known:
+            raise ValueError(f"claim {claim!r}: must be {', '.join(known)} or {EQUALS}<name of a rule>")
     return tuple(dict.fromkeys(claims))
 
 
@@ -177,7 +179,7 @@ def few_enough(setting: Setting) -> bool:
 
 def why_biased(rule: rules.Rule, setting: Setting) -> str | None:
     """The smallest pair of groups that shows a bias, in words; None where every pair is paid as is due."""
-    for size, kind in _sizes(setting):
+    for size, kind in sizes(setting):
         smaller = replace(setting, n=size, rewards=kind)
         try:
             pairs = pairs_of(rule, smaller)
@@ -274,7 +276,7 @@ def _kinds(setting: Setting) -> tuple[str, ...]:
     return ("binary", "graded") if setting.rewards == "graded" else (setting.rewards,)
 
 
-def _sizes(setting: Setting) -> Iterator[tuple[int, str]]:
+def sizes(setting: Setting) -> Iterator[tuple[int, str]]:
     """Group sizes from the smallest that K admits, each with the kinds of rewards."""
     return product(range(min(max(setting.k, 2), setting.n), setting.n + 1), _kinds(setting))
 
@@ -287,7 +289,7 @@ def _smallest(setting: Setting, fault: Callable[[Float], str | None]) -> str | N
     at_n = fault(setting.unit * with_flat(groups_of(setting.rewards, setting.n), setting.rewards))
     if at_n is None:
         return None
-    for size, kind in _sizes(setting):
+    for size, kind in sizes(setting):
         try:
             found = fault(setting.unit * with_flat(groups_of(kind, size), kind))
         except (RaisedError, HungError, ValueError, TypeError):

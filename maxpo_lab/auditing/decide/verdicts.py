@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ from ... import rules
 from ...core.arrays import Float
 from ...core.precision import FLOAT64
 from ...estimators import get_estimator
-from ..guard import Guard, RaisedError
+from ..guard import Guard, Misbehaviour, RaisedError
 from . import claims as claims_of
 from .claims import EQUALS, FLAT, LARGEST, Setting, Verdict
 from .lengths import coded, fault_with_lengths, few_enough, lengths_matter
@@ -51,7 +51,20 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting, climbed: Ascent | No
         return Verdict(claim, holds, f"where responses are equally long, {detail}; {why}")
     if not holds:
         return Verdict(claim, holds, detail)
-    return Verdict(claim, holds, detail, *_followed(fault, setting))
+    return Verdict(claim, holds, detail, *followed(fault, setting))
+
+
+def undecided(
+    claims: Sequence[str], found: Sequence[Misbehaviour], given: str = "advantages"
+) -> tuple[Verdict, ...]:
+    """The verdicts on a rule that has no exact moments."""
+    why = {
+        "random": "exact moments need a deterministic rule",
+        "coupled rows": f"a group has no {given} of its own",
+        "hangs": "the rule does not return",
+        "raises": "the rule raises",
+    }.get(found[0].kind if found else "", f"the rule gives no {given}")
+    return tuple(Verdict(claim, None, f"not decided: {why}") for claim in claims)
 
 
 def _where_lengths_differ(
@@ -87,7 +100,8 @@ def _unbiased(rule: rules.Rule, setting: Setting, climbed: Ascent) -> tuple[bool
     """By the pairs on the setting's levels, and on levels that are no binary fractions."""
     holds = climbed.proportional_to_target if setting.allow_scale else climbed.unbiased_for_target
     why = claims_of.why_biased(rule, setting) if holds is False else None
-    if holds and setting.rewards == "graded" and claims_of.few_enough(setting):
+    room = claims_of.few_enough(setting) and len(setting.values) >= len(FLAT)
+    if holds and setting.rewards == "graded" and room:
         levels = np.array(FLAT)
         pairs = on_levels(rule, levels, n=setting.n, k=setting.k, equivariant=setting.equivariant)
         why = claims_of.wrongly_paid(pairs, setting)
@@ -114,7 +128,7 @@ def _to_precision(rule: rules.Rule, setting: Setting) -> str:
     return f", to the precision of {made.name}: the largest sum is {total.max():.2g}"
 
 
-def _followed(fault: Fault, setting: Setting) -> tuple[float, str | None]:
+def followed(fault: Fault, setting: Setting, given: str = "advantages") -> tuple[float, str | None]:
     """The largest power of ten by which rewards can be multiplied, and what happens at ten times that.
 
     On the way to the largest rewards graded ones are tried by their lowest and highest alone.
@@ -125,7 +139,7 @@ def _followed(fault: Fault, setting: Setting) -> tuple[float, str | None]:
         try:
             return fault(replace(setting, unit=unit, rewards=kind))
         except rules.NotFiniteError:
-            return "the advantages are not finite"
+            return f"the {given} are not finite"
         except (RaisedError, ValueError, TypeError) as error:
             return f"refused: {error.__cause__ or error}"
 

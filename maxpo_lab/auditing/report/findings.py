@@ -45,6 +45,14 @@ class Decision:
         """Whether every claim holds and the rule does nothing that no rule may do."""
         return not self.misbehaviours and all(verdict.holds for verdict in self.claims)
 
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values; what is not a finite number is None or, infinite, its name."""
+        return _plain({**asdict(self), "passed": self.passed})  # type: ignore[no-any-return]
+
+    def to_json(self) -> str:
+        """The report as JSON."""
+        return json.dumps(self.as_dict(), indent=2)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Findings(Decision):
@@ -79,14 +87,6 @@ class Findings(Decision):
     edges: Edges | None
     nearest: Nearest | None
     failing_test: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain values; what is not a finite number is None or, infinite, its name."""
-        return _plain({**asdict(self), "passed": self.passed})  # type: ignore[no-any-return]
-
-    def to_json(self) -> str:
-        """The report as JSON."""
-        return json.dumps(self.as_dict(), indent=2)
 
 
 def _plain(value: Any) -> Any:

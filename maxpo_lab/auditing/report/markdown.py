@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..decide.claims import Verdict
-from .findings import Findings
+from .findings import Decision, Findings
 from .wording import EDGE_COLUMNS, POLICY_COLUMNS, edge_rows, facts, policy_rows, setting, why
 
 
 def markdown(report: Findings) -> str:
     """The report as Markdown."""
-    outcome = "passed" if report.passed else "failed"
-    parts = [
-        f"# Audit of `{report.rule}`: {outcome}",
-        f"{setting(report)}. Moments are exact. Advantages are for the mean convention, "
-        f"`g = (1/n) sum_i A_i s_i`.",
-        _table(
-            ("claim", "verdict", "why"),
-            [(v.claim, _word(v), why(v)) for v in report.claims]
-            + [(m.kind, "misbehaves", m.detail) for m in report.misbehaviours],
-        ),
-        "\n".join(f"- **{label}**: {_cell(text)}" for label, text in facts(report)),
-    ]
+    parts: list[str] = []
     if report.policies is not None:
         parts += [
             "## Under reference policies",
@@ -30,20 +19,38 @@ def markdown(report: Findings) -> str:
             "probability p. Noise is tr Cov / scale^2 (loo1: pkpo-loo1), the floor the least noise of an "
             "unbiased rule (one whose scale depends on the policy may come below it), dead the chance of a "
             "group without any advantage. A dash: not defined, as where the direction is not the gradient's.",
-            _table(POLICY_COLUMNS, policy_rows(report.policies)),
+            table(POLICY_COLUMNS, policy_rows(report.policies)),
         ]
     if report.edges is not None:
-        parts += ["## Groups at the edges", _table(EDGE_COLUMNS, edge_rows(report.edges.cases))]
+        parts += ["## Groups at the edges", table(EDGE_COLUMNS, edge_rows(report.edges.cases))]
     if report.failing_test:
         parts += ["## A test that fails", f"```python\n{report.failing_test}```"]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    where = (
+        f"{setting(report)}. Moments are exact. Advantages are for the mean convention, "
+        f"`g = (1/n) sum_i A_i s_i`."
+    )
+    return document(report, where, facts(report), parts)
+
+
+def document(report: Decision, where: str, found: Sequence[tuple[str, str]], parts: Sequence[str]) -> str:
+    """A document of a decision: where it was made, its claims, labelled facts, and further parts."""
+    outcome = "passed" if report.passed else "failed"
+    verdicts = table(
+        ("claim", "verdict", "why"),
+        [(v.claim, _word(v), why(v)) for v in report.claims]
+        + [(m.kind, "misbehaves", m.detail) for m in report.misbehaviours],
+    )
+    listed = "\n".join(f"- **{label}**: {_cell(text)}" for label, text in found)
+    every = [f"# Audit of `{report.rule}`: {outcome}", where, verdicts, listed, *parts]
+    return "\n\n".join(part for part in every if part) + "\n"
 
 
 def _word(verdict: Verdict) -> str:
     return {True: "holds", False: "fails", None: "not decided"}[verdict.holds]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 

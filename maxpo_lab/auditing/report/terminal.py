@@ -11,22 +11,32 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from .findings import Findings
+from .findings import Decision, Findings
 from .wording import EDGE_COLUMNS, POLICY_COLUMNS, edge_rows, facts, policy_rows, setting, why
+
+#: A header, and rows of as many cells.
+Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def panel(report: Findings) -> Panel:
     """The report as a rich panel."""
-    body: list[Table | Text] = [Text(setting(report)), Text(), _claims_table(report), Text()]
+    tables: list[Rows] = []
+    if report.policies is not None:
+        tables.append((POLICY_COLUMNS, policy_rows(report.policies)))
+    if report.edges is not None:
+        tables.append((EDGE_COLUMNS, edge_rows(report.edges.cases)))
+    return framed(report, setting(report), facts(report), tables)
+
+
+def framed(report: Decision, where: str, found: Sequence[tuple[str, str]], tables: Sequence[Rows]) -> Panel:
+    """A panel of a decision: where it was made, its claims, labelled facts, and tables."""
+    body: list[Table | Text] = [Text(where), Text(), _claims_table(report), Text()]
     listed = Table.grid(padding=(0, 2))
     listed.add_column(style="bold", no_wrap=True)
-    for label, text in facts(report):
+    for label, text in found:
         listed.add_row(label, escape(text))
     body.append(listed)
-    if report.policies is not None:
-        body += [_table(POLICY_COLUMNS, policy_rows(report.policies))]
-    if report.edges is not None:
-        body += [_table(EDGE_COLUMNS, edge_rows(report.edges.cases))]
+    body += [_table(*rows) for rows in tables]
     colour = "green" if report.passed else "red"
     return Panel(
         Group(*body),
@@ -39,7 +49,7 @@ def panel(report: Findings) -> Panel:
     )
 
 
-def _claims_table(report: Findings) -> Table:
+def _claims_table(report: Decision) -> Table:
     table = Table.grid(padding=(0, 2))
     marks = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "[yellow]?[/yellow]"}
     for verdict in report.claims:

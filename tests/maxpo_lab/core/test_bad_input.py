@@ -181,7 +181,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         "maxpo_lab.evaluation.unbiased.subset_share",
         "maxpo_lab.rules.evaluate",
         "maxpo_lab.moments.by_states.CountSums",
-        "maxpo_lab.moments.by_thresholds.ThresholdSums",
+        "maxpo_lab.moments.closed_form.by_thresholds.ThresholdSums",
     ):
         monkeypatch.setattr(place, computed)
 

@@ -18,10 +18,11 @@ import maxpo_lab as ml
 from maxpo_lab import rules
 from maxpo_lab.core.binomial import binomial
 from maxpo_lab.core.coefficients import Coefficients
-from maxpo_lab.moments import DEAD, by_thresholds, exact, states
-from maxpo_lab.moments.by_thresholds import ThresholdSums
+from maxpo_lab.moments import DEAD, exact, states
+from maxpo_lab.moments.closed_form import by_thresholds
+from maxpo_lab.moments.closed_form.by_thresholds import ThresholdSums
+from maxpo_lab.moments.closed_form.thresholds import BinaryTable, PairMoments, Thresholds, thinned
 from maxpo_lab.moments.count_sums import CountSums
-from maxpo_lab.moments.thresholds import BinaryTable, PairMoments, Thresholds, thinned
 
 RANK_LINEAR = [name for name in ml.list_estimators() if isinstance(ml.get_estimator(name), ml.RankLinear)]
 POLICIES = {
@@ -388,7 +389,8 @@ MUTANTS = [
     Mutant(
         "kept for lost",
         lambda monkeypatch: monkeypatch.setattr(
-            "maxpo_lab.moments.thresholds.thinned", lambda values, kept, lost: thinned(values, lost, kept)
+            "maxpo_lab.moments.closed_form.thresholds.thinned",
+            lambda values, kept, lost: thinned(values, lost, kept),
         ),
     ),
     Mutant(

@@ -225,6 +225,16 @@ def sampled(rule: Rule, **changes: Any) -> Any:
     return ml.monte_carlo_moments(rule, BANDIT.sampler(BANDIT.theta), **(settings | changes))
 
 
+def valued(rule: Rule) -> Rule:
+    """A value that tells which advantages it was made from."""
+
+    def value(rewards: Any, k: int) -> Any:
+        return rule(rewards, k) @ np.arange(1.0, rewards.shape[-1] + 1)
+
+    value.__name__ = rules.describe(rule)
+    return value
+
+
 def one_arm(rule: Rule) -> Any:
     return ArmRules.of([Arm(rule=rule, step_size=1.0, schedule=KSteps({0: K}))], [K], N)
 
@@ -236,6 +246,7 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     "maxpo_lab.moments.batches.batch_moments": lambda rule: ml.batch_moments(
         rule, [LEVELS], n=N, k=K, batch=2
     ),
+    "maxpo_lab.moments.values.value_moments": lambda rule: ml.value_moments(valued(rule), LEVELS, n=N, k=K),
     "maxpo_lab.spectrum.pass_at_k_spectrum": lambda rule: ml.pass_at_k_spectrum(rule, n=N, k=K),
     "maxpo_lab.monte_carlo.sampled.monte_carlo_moments": sampled,
     "maxpo_lab.monte_carlo.experiments.experiment": lambda rule: experiment(
@@ -267,6 +278,7 @@ NO_CONSUMERS = {
     "maxpo_lab.rules.answers.checked": "a lift: the call behind advantages",
     "maxpo_lab.rules.calling.describe": "calls nothing",
     "maxpo_lab.rules.calling.resolve": "calls nothing",
+    "maxpo_lab.rules.calling.resolve_value": "calls nothing",
     "maxpo_lab.rules.calling.evaluate": "one call, of what was admitted",
     "maxpo_lab.rules.rounding.tolerance": "calls nothing",
     "maxpo_lab.rules.rounding.finest": "calls nothing",

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.arrays import Float, Int
-from ..core.binomial import binomial
-from ..core.coefficients import Coefficients
+from ...core.arrays import Float, Int
+from ...core.binomial import binomial
+from ...core.coefficients import Coefficients
 
 # Entries recurred on at a time: 1 MiB per array, so that the three arrays of a step stay in the caches.
 _BLOCK_ENTRIES = 1 << 17

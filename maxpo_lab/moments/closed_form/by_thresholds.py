@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.coefficients import Coefficients
-from ..estimators import RankLinear
-from ..policies.levels import RewardLevels
+from ...core.coefficients import Coefficients
+from ...estimators import RankLinear
+from ...policies.levels import RewardLevels
 from .dead_groups import dead_probability
 from .thresholds import BinaryTable, Thresholds
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.arrays import Bool, Float
-from ..policies.levels import RewardLevels
+from ...core.arrays import Bool, Float
+from ...policies.levels import RewardLevels
 from .thresholds import BinaryTable, thinned
 
 

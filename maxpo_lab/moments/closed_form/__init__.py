@@ -1,0 +1,1 @@
+"""Moments of rank-linear rules in closed form: sums over pairs of thresholds, and no states."""
