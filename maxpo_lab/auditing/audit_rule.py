@@ -23,11 +23,12 @@ from .decide.objective import Ascent, ascent
 from .decide.policies import UnderPolicy, under_policies
 from .decide.symmetries import symmetries
 from .decide.verdicts import undecided, verdict
-from .guard import FAILURES, Guard, Misbehaviour, RaisedError, misbehaviour, mutation
+from .guard import FAILURES, Guard, Misbehaviour, misbehaviour, mutation
 from .preparation import Prepared, prepare
 from .report.audit_report import AuditReport
 from .report.failing_test import failing_test
 from .report.findings import Decision
+from .worker import RaisedError
 
 #: Without ties: what is added to the rewards of a group, from its first member to its last.
 _APART = 1e-9

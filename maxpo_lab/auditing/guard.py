@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import traceback
-from collections.abc import Callable
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +13,7 @@ from ..core.precision import FLOAT64, recognise
 from ..estimators import Estimator
 from ..evaluation import ValueRule
 from ..integrations.conventions import Adapted, NoConventionError, Signature, adapt
+from .worker import HungError, RaisedError, Worker
 
 Kind = Literal[
     "raises", "hangs", "ends", "shape", "not real", "not finite", "random", "coupled rows", "mutates"
@@ -32,14 +29,6 @@ class Misbehaviour:
 
     kind: Kind
     detail: str
-
-
-class HungError(Exception):
-    """A call that did not return in time."""
-
-
-class RaisedError(Exception):
-    """A call that raised; the cause is what it raised."""
 
 
 _KINDS: tuple[tuple[type[Exception], Kind], ...] = (
@@ -58,14 +47,15 @@ FAILURES = tuple(kind for kind, _ in _KINDS)
 class Guard:
     """A rule whose calls end: in time, or with HungError; and that remembers whether it wrote into its input.
 
-    A call runs in a thread of its own, which is left behind where it hangs; after that nothing more is
-    called. ``first_mutation``: the first group that came back changed, before and after. ``precision``: the
-    type that the rule computes in, see ``settle``.
+    Calls run in a thread, which is left behind where one hangs; after that nothing more is called.
+    ``first_mutation``: the first group that came back changed, before and after. ``precision``: the type that
+    the rule computes in, see ``settle``.
     """
 
     def __init__(self, rule: rules.Rule, seconds: float) -> None:
         self.rule, self.seconds = rule, seconds
         self.name = rules.describe(rule)
+        self._worker = Worker()
         self._hung: HungError | None = None
         self.first_mutation: tuple[list[float], list[float]] | None = None
         self.precision = FLOAT64
@@ -77,7 +67,7 @@ class Guard:
         before = np.array(rewards)
         seconds = self.seconds * max(1.0, len(before) / _AT_ONCE)
         try:
-            answer = in_time(lambda: self.rule(rewards, k), seconds, self.name)
+            answer = self._worker(lambda: self.rule(rewards, k), seconds, self.name)
         except HungError as error:
             self._hung = error
             raise
@@ -94,28 +84,6 @@ class Guard:
             self.precision = recognise(self, n, k)
 
 
-def in_time(call: Callable[[], Any], seconds: float, name: str) -> Any:
-    """The result of a call that takes at most so long. Raises HungError, or RaisedError."""
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.extend((True, call()))
-        except BaseException as error:
-            outcome.extend((False, error))
-
-    # In the caller's context, so that NumPy's error state and the like hold.
-    worker = threading.Thread(target=copy_context().run, args=(run,), daemon=True)
-    worker.start()
-    worker.join(min(seconds, threading.TIMEOUT_MAX))
-    if len(outcome) < 2:
-        raise HungError(f"{name} did not return within {seconds:g} s")
-    fine, result = outcome
-    if not fine:
-        raise RaisedError(_where(result)) from result
-    return result
-
-
 def guarded(
     function: Any,
     signature: Signature,
@@ -129,7 +97,7 @@ def guarded(
     """The function behind its calling convention and a guard, or what keeps it from being called."""
     name = rules.describe(function)
     try:
-        rule = in_time(
+        rule = Worker()(
             lambda: adapt(function, signature, settings=settings, n=n, k=k, output=output), seconds, name
         )
     except HungError as error:
@@ -168,13 +136,6 @@ def mutation(guard: Guard) -> Misbehaviour | None:
 def convention(guard: Guard) -> str:
     """The calling convention that was found or named."""
     return guard.rule.convention if isinstance(guard.rule, Adapted) else "batch"
-
-
-def _where(error: BaseException) -> str:
-    """Type and message of an error, with the line of the rule's own code that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
 
 
 def _shortened(message: str) -> str:

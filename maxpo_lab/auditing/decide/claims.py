@@ -16,7 +16,7 @@ from ...estimators import get_estimator
 from ...moments import states
 from ...objectives import Objective, as_objective, in_words
 from ...rules.samples import sample_groups
-from ..guard import HungError, RaisedError
+from ..worker import HungError, RaisedError
 from .nearest import first_difference
 from .pairs import Pairs, on_levels, without_ties
 

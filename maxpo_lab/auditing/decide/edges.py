@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import rules
 from ...core.arrays import Float
-from ..guard import RaisedError
+from ..worker import RaisedError
 
 #: Rewards beyond float16; of squares beyond float32; of squares below float32.
 LARGE, HUGE, TINY = 1e5, 1e30, 1e-30

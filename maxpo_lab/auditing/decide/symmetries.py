@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import rules
 from ...core.arrays import Float
-from ..guard import HungError, RaisedError
+from ..worker import HungError, RaisedError
 
 ScaleLaw = Literal["linear", "invariant", "none"]
 

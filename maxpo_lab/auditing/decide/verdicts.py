@@ -12,7 +12,8 @@ from ... import rules
 from ...core.arrays import Float
 from ...core.precision import FLOAT64
 from ...estimators import get_estimator
-from ..guard import Guard, Misbehaviour, RaisedError
+from ..guard import Guard, Misbehaviour
+from ..worker import RaisedError
 from . import claims as claims_of
 from .claims import EQUALS, FLAT, LARGEST, Setting, Verdict
 from .lengths import coded, fault_with_lengths, few_enough, lengths_matter

@@ -14,7 +14,7 @@ from ...core.precision import FLOAT64
 from ...evaluation import get_value_rule, value_estimate
 from ..decide.claims import EQUALS, Setting, TooManyError, Verdict, check_claims, groups_of, plain, sizes
 from ..decide.verdicts import followed
-from ..guard import HungError, RaisedError
+from ..worker import HungError, RaisedError
 from .states import allowed, averaged, evaluated, level_indices, levels_of
 
 CLAIMS = ("unbiased", "order-free", "monotone", "bounded")

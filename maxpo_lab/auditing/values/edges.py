@@ -9,7 +9,7 @@ import numpy as np
 from ... import rules
 from ...core.arrays import Float
 from ...evaluation import value_estimate
-from ..guard import RaisedError
+from ..worker import RaisedError
 
 #: Nearly a success: what a threshold makes of it.
 NEARLY = 0.999

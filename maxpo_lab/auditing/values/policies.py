@@ -11,7 +11,8 @@ from ...core.arrays import Float
 from ...moments import value_moments
 from ...policies.levels import RewardLevels
 from ..decide.claims import Setting, few_enough
-from ..guard import Guard, RaisedError
+from ..guard import Guard
+from ..worker import RaisedError
 
 #: Chances that a rollout gets the highest reward.
 SUCCESS = (0.02, 0.1, 0.5, 0.9)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ... import rules
 from ...core.arrays import Float
-from ..guard import RaisedError
+from ..worker import RaisedError
 
 #: Left alone; moved on by draws from it; or the same after every call, whatever it was before.
 RandomState = Literal["untouched", "consumed", "reset"]
