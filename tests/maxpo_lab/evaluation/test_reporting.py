@@ -211,6 +211,30 @@ def test_an_answer_of_several_rewards_is_worth_their_mean() -> None:
     assert found.estimate[0] == pytest.approx(np.mean(values), abs=1e-15)
 
 
+def test_a_subset_without_an_answer_is_worth_0_whatever_the_rewards() -> None:
+    answers = [["a", None, None, None]] * 20
+    rewards = 1.0 + np.arange(20)[:, None] % 2 * np.ones(4)
+    found = ml.pass_at_k(rewards, (1, 4), measure="majority@k", answers=answers)
+    assert found.bounds == (0.0, 2.0)
+    np.testing.assert_allclose(found.estimate, [0.375, 1.5])
+    assert (found.low < found.estimate).all()
+    flat = ml.pass_at_k(np.full((20, 4), 3.0), 1, measure="majority@k", answers=answers)
+    assert flat.low[0] < 0.75 < flat.high[0]  # others may answer always, or never
+    below = ml.pass_at_k(-rewards, (1, 4), measure="majority@k", answers=answers)
+    np.testing.assert_allclose(below.high, -found.low)
+
+
+def test_majorities_stay_within_the_rewards_and_within_float64() -> None:
+    answers = ["abc"[place % 3] for place in range(59)]  # of which three k rounded beyond 1
+    found = ml.pass_at_k(np.ones((3, 59)), range(1, 60), measure="majority@k", answers=answers * 3)
+    assert found.per_prompt.max() == 1.0
+    assert np.isfinite([found.low, found.high]).all()
+    large = ml.pass_at_k([[1e150] * 1000], 500, measure="majority@k", answers=["a", "b"] * 500)
+    assert large.estimate[0] == pytest.approx(1e150)
+    with pytest.raises(ValueError, match="square float64 does not hold"):
+        ml.pass_at_k([[1e200, 0.0]], 1, measure="majority@k", answers=["a", "b"])
+
+
 def test_measures_of_successes_need_successes() -> None:
     assert list_measures() == ("pass@k", "pass^k", "g-pass@k:0.5", "mg-pass@k", "majority@k")
     for measure in ("pass^k", "g-pass@k:0.5", "mg-pass@k"):
