@@ -6,6 +6,7 @@ import tracemalloc
 from fractions import Fraction
 from itertools import combinations, permutations
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +94,9 @@ def test_a_k_beyond_the_rollouts_is_an_error_with_a_way_out() -> None:
         r"2\); small_groups='leave-out' drops and counts them, k <= 2 keeps all",
     ):
         ml.pass_at_k(rewards, (1, 3), group_ids=ids)
+    nothing = np.full((2, 3), np.nan)
+    with pytest.raises(ValueError, match="of the 2 none has a scored one: every reward is missing"):
+        ml.pass_at_k(nothing, 1, nan_policy="omit", small_groups="leave-out")
     with pytest.raises(ValueError, match=r"none of the 3 has more than 4.*ask for k <= 4"):
         ml.pass_at_k(rewards, 5, group_ids=ids, small_groups="leave-out")
     found = ml.pass_at_k(rewards, (1, 3), group_ids=ids, small_groups="leave-out")
@@ -252,6 +256,8 @@ def test_measures_of_successes_need_successes() -> None:
         ({"ks": 1.5}, TypeError, "k=1.5"),
         ({"ks": ()}, ValueError, "ks is empty"),
         ({"ks": (1, 2, 1)}, ValueError, "names a k twice"),
+        ({"ks": 10**30}, ValueError, "none of the 3 has more than 4.*ask for k <= 4"),
+        ({"ks": 10**9, "measure": "pass^k"}, ValueError, "ask for k <= 4"),
         ({"measure": "pass@n"}, ValueError, "did you mean pass@k"),
         ({"measure": "g-pass@k:2"}, ValueError, "0 < tau <= 1"),
         ({"measure": "g-pass@k:x"}, ValueError, "0 < tau <= 1"),
@@ -266,6 +272,7 @@ def test_measures_of_successes_need_successes() -> None:
         ({"confidence": "high"}, TypeError, "confidence='high'"),
         ({"threshold": float("nan")}, ValueError, "threshold=nan"),
         ({"bounds": 1}, TypeError, "two numbers"),
+        ({"bounds": (0, 10), "threshold": 0.5}, ValueError, "changes nothing beside threshold"),
         ({"group_ids": [1, 2, 3]}, ValueError, r"shape \(B,\)"),
     ],
 )
@@ -273,6 +280,21 @@ def test_arguments_are_refused_by_name(options: dict, error: type[Exception], me
     ks = options.pop("ks", (1, 2))
     with pytest.raises(error, match=message):
         ml.pass_at_k(REWARDS, ks, **options)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, torch.float32, torch.bfloat16])
+def test_a_threshold_and_bounds_are_rounded_as_the_rewards_are(dtype: Any) -> None:
+    """0.7 is below 0.7 in float32, and 0.3 above 0.3."""
+    rows = [[0.7, 0.7], [0.3, 0.7]]
+    rewards = torch.tensor(rows, dtype=dtype) if isinstance(dtype, torch.dtype) else np.array(rows, dtype)
+    found = ml.pass_at_k(rewards, (1, 2), threshold=0.7)
+    np.testing.assert_array_equal(found.per_prompt, [[1.0, 1.0], [0.5, 1.0]])
+    assert found.threshold == 0.7
+    voted = ml.pass_at_k(rewards, 1, threshold=0.7, measure="majority@k", answers=list("aabc"))
+    np.testing.assert_array_equal(voted.per_prompt[:, 0], [1.0, 0.5])
+    np.testing.assert_allclose(ml.pass_at_k(rewards, 1, bounds=(0.3, 0.7)).bounds, (0.3, 0.7), rtol=4e-3)
+    assert np.isfinite(ml.pass_at_k(rewards, 1, bounds=(-1e300, 1e300)).high[0])
+    assert ml.pass_at_k(rewards, 1, threshold=1e300).estimate[0] == 0.0
 
 
 def test_rewards_whose_squares_overflow_are_refused() -> None:
