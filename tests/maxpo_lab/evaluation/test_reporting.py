@@ -14,6 +14,7 @@ import torch
 
 import maxpo_lab as ml
 from maxpo_lab.evaluation import list_measures
+from maxpo_lab.evaluation.across_prompts.intervals import mean_interval
 
 REWARDS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 1.0, 1.0]])
 
@@ -137,6 +138,16 @@ def test_clusters_are_units() -> None:
         ml.pass_at_k(REWARDS, 1, clusters=["a", None, "b"])
 
 
+def test_unequal_clusters_count_for_as_many_equal_ones_as_weigh_as_much() -> None:
+    rewards = np.array([[0.0], [1.0], [1.0], [0.0], [1.0]])
+    found = ml.pass_at_k(rewards, 1, clusters=["a", "a", "a", "b", "c"])
+    units = np.array([25 / 11])  # of 3, 1 and 1 prompts
+    sums = np.array([0.2, -0.6, 0.4])
+    np.testing.assert_allclose(found.standard_error, np.sqrt(3 / 2 * (sums @ sums)) / 5, rtol=1e-13)
+    limits = mean_interval(found.estimate, found.standard_error, units, confidence=0.95, bounds=(0, 1))
+    np.testing.assert_allclose([found.low, found.high], limits, rtol=1e-13)
+
+
 def test_a_comparison_is_paired_by_id() -> None:
     rng = np.random.default_rng(4)
     first, second = rng.random((30, 5)) < 0.5, rng.random((30, 8)) < 0.4
@@ -179,7 +190,7 @@ def majority(answers: tuple[object, ...], rewards: dict[object, Fraction]) -> Fr
 
 @pytest.mark.parametrize(
     "answers",
-    ["abca", "aabbcc", "aaaa", "abcdef", "aab b", "   ", "abbc ca"],
+    ["abca", "aabbcc", "aaaa", "abcdef", "aab b", "   ", "abbc ca", "a  ba  "],
 )
 def test_majorities_are_means_over_subsets(answers: str) -> None:
     votes = [None if answer == " " else answer for answer in answers]
