@@ -24,7 +24,8 @@ def audit(
         list[str] | None,
         typer.Option(
             help="unbiased, centered, equivariant or equals:NAME, of a value unbiased, order-free, monotone, "
-            "bounded or equals:NAME; may be repeated. [default: unbiased]"
+            "bounded or equals:NAME; may be repeated.",
+            show_default="unbiased",
         ),
     ] = None,
     target: Annotated[str, typer.Option(help="max@k, max@n, mean or an l-statistic:<preset>.")] = "max@k",

@@ -14,6 +14,8 @@ from .result import PassAtK
 
 #: Beyond so many prompts a design is no plan.
 _MOST_PROMPTS = 10**9
+#: Prompts from which differences have a variance.
+_FEWEST = 2
 #: Rollouts planned for are up to this many times those at hand.
 _WIDER = 4
 
@@ -114,7 +116,10 @@ def plan(result: PassAtK, difference: float, *, power: float = 0.8) -> Plan:
         spread[k] = float(np.sqrt(variances.between))
         now[k] = goal.power(variances.at_hand, variances.prompts)
         if np.isnan(variances.at_hand):
-            notes.append(f"k={k}: no plan, as 2k rollouts of every prompt are needed to tell variances apart")
+            why = "2k rollouts of every prompt are needed to tell variances apart"
+            if result.comparison and variances.prompts < _FEWEST:
+                why = "one prompt tells nothing of the differences on others"
+            notes.append(f"k={k}: no plan, as {why}")
             continue
         if variances.within is None:
             notes.append(f"k={k}: for the {rollouts} rollouts at hand alone, as 2k are needed for others")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isinf
 from typing import Any, Literal
 
 import numpy as np
 
 from ..core import ragged
 from ..core.arguments import as_k, check_choice, finite_number, real_number
-from ..core.arrays import Int
 from ..core.tracing import untraced
 from .across_prompts.clusters import clusters_of
 from .across_prompts.intervals import mean_interval
@@ -59,7 +59,8 @@ def pass_at_k(
         ``"mg-pass@k"``, the mean of that over shares from 1/2 to 1; ``"majority@k"``, the most frequent of k
         answers is right. All but the first and the last take rewards of 0 and 1 alone.
     threshold
-        A reward of at least this is a success, any other a failure. None: rewards are taken as they are.
+        A reward of at least this is a success, any other a failure; it is rounded to the rewards' type, as
+        0.7 is less in float32. None: rewards are taken as they are.
     answers
         For ``"majority@k"``: one answer a reward, in the shape of the rewards; None is no answer.
     group_ids
@@ -73,7 +74,8 @@ def pass_at_k(
     confidence
         Of the intervals.
     bounds
-        The lowest and the highest reward there can be, which intervals rest on. None: 0 and 1 where every
+        The lowest and the highest reward there can be, which intervals rest on, rounded as a threshold, and
+        not beside one. None: 0 and 1 where every
         reward is one of them, else the range of the rewards, which a note says.
     clusters
         Prompts that belong together (of one document, one template), as they are drawn together: one id a
@@ -102,27 +104,33 @@ def pass_at_k(
     Intervals are measured to cover for 20 prompts and more. Sources: arXiv 2107.03374 (pass@k), arXiv
     2505.15201 (max@k); the intervals name theirs.
     """
-    wanted = _as_ks(ks)
-    objectives = None if measure == MAJORITY else [get_measure(measure).objective(k) for k in wanted.tolist()]
+    asked = _as_ks(ks)
+    chosen = None if measure == MAJORITY else get_measure(measure)
     check_choice("nan_policy", nan_policy, ("raise", "omit"))
     check_choice("small_groups", small_groups, ("raise", "leave-out"))
     _check_answers(measure, answers)
     confidence = _as_confidence(confidence)
     threshold = None if threshold is None else finite_number(threshold, "threshold")
+    if threshold is not None and bounds is not None:
+        raise ValueError(
+            f"bounds={bounds!r} changes nothing beside threshold, which makes every reward 0 or 1: give one "
+            f"of the two"
+        )
     prompts = by_prompt(rewards, group_ids, omit=nan_policy == "omit", threshold=threshold)
-    _check_sizes(prompts, wanted, measure, leave_out=small_groups == "leave-out")
+    _check_sizes(prompts, asked, measure, leave_out=small_groups == "leave-out")
+    wanted = np.array(asked, dtype=np.intp)  # none is beyond the rollouts of a prompt
     groups = clusters_of(clusters, prompts, group_ids)
-    if objectives is None:
+    if chosen is None:
         found = majority_estimates(prompts, wanted, answers)
     else:
-        graded = get_measure(measure).graded
-        found = linear_estimates(prompts, objectives, by_successes=not graded)
-        if not (graded or found.successes):
+        objectives = [chosen.objective(k) for k in asked]
+        found = linear_estimates(prompts, objectives, by_successes=not chosen.graded)
+        if not (chosen.graded or found.successes):
             raise ValueError(
                 f"measure={measure!r} counts successes: rewards must be 0 or 1, these reach from "
                 f"{found.lowest:g} to {found.highest:g}; threshold=... says what is a success"
             )
-    limits = _limits(found, bounds)
+    limits = _limits(found, bounds, prompts.held)
     summary = summarise(found.values, groups)
     low, high = mean_interval(
         summary.mean, summary.error, summary.units, confidence=confidence, bounds=limits
@@ -159,7 +167,7 @@ def pass_at_k(
             )
         compare = pass_at_k(
             compare,
-            wanted.tolist(),
+            asked,
             measure=measure,
             threshold=threshold,
             nan_policy=nan_policy,
@@ -171,24 +179,30 @@ def pass_at_k(
     return replace(result, comparison=compared(result, compare, groups))
 
 
-def _as_ks(ks: Any) -> Int:
-    given = list(ks) if isinstance(ks, (Sequence, np.ndarray)) and not isinstance(ks, str) else [ks]
+def _as_ks(ks: Any) -> list[int]:
+    several = isinstance(ks, Sequence) or (isinstance(ks, np.ndarray) and ks.ndim > 0)
+    given = list(ks) if several and not isinstance(ks, str) else [ks]
     wanted = [as_k(k) for k in given]
     if not wanted:
         raise ValueError("ks is empty: at least one k is needed, e.g. ks=(1, 8)")
     if len(set(wanted)) < len(wanted):
         raise ValueError(f"ks={wanted} names a k twice")
-    return np.array(wanted, dtype=np.intp)
+    return wanted
 
 
-def _check_sizes(prompts: Prompts, ks: Int, measure: str, *, leave_out: bool) -> None:
+def _check_sizes(prompts: Prompts, ks: list[int], measure: str, *, leave_out: bool) -> None:
     """Refuse a k that prompts, or all of them, have too few rollouts for."""
-    for k in ks.tolist():
+    for k in ks:
         short = prompts.sizes < k
         if not short.any() or (leave_out and not short.all()):
             continue
         label, count = label_of(measure, k), int(short.sum())
         fewest, most = int(prompts.sizes.min()), int(prompts.sizes.max())
+        if not most:
+            raise ValueError(
+                f"{label} needs k={k} rollouts of a prompt, and of the {count} none has a scored one: every "
+                f"reward is missing"
+            )
         if short.all():
             raise ValueError(
                 f"{label} needs k={k} rollouts of a prompt, and none of the {count} has more than {most}: no "
@@ -212,7 +226,7 @@ def _check_answers(measure: str, answers: Any) -> None:
         )
 
 
-def _limits(found: PerPrompt, bounds: Any) -> tuple[float, float]:
+def _limits(found: PerPrompt, bounds: Any, held: Callable[[float], float]) -> tuple[float, float]:
     """The bounds of the rewards, given and checked, or found."""
     if bounds is None:
         return (0.0, 1.0) if found.successes else (found.lowest, found.highest)
@@ -220,7 +234,8 @@ def _limits(found: PerPrompt, bounds: Any) -> tuple[float, float]:
         low, high = bounds
     except (TypeError, ValueError):
         raise TypeError(f"bounds={bounds!r}: they must be two numbers, e.g. bounds=(0, 1)") from None
-    low, high = finite_number(low, "bounds[0]"), finite_number(high, "bounds[1]")
+    given = finite_number(low, "bounds[0]"), finite_number(high, "bounds[1]")
+    low, high = (each if isinf(held(each)) else held(each) for each in given)
     if not low <= found.lowest <= found.highest <= high:
         raise ValueError(
             f"bounds=({low:g}, {high:g}): rewards reach from {found.lowest:g} to {found.highest:g}, which is "

@@ -27,7 +27,7 @@ verl hands its configuration to no metric, so the settings are environment varia
   is a success. Default: values are taken as they are.
 
 A value of None or NaN is a response without a score: it is left out of its group. A variable with a value
-that is neither a finite number nor such is left out, with a warning.
+that is neither a finite number nor such, or too large for its square, is left out, with a warning.
 
 Checked with verl 0.9.1.
 """
@@ -118,10 +118,11 @@ def pass_at_k_metrics(
                 rewards = [
                     [_number(value) for value in each] for each in prompts.values() if not _is_text(each)
                 ]
-            except (TypeError, ValueError) as error:
+                numbers = _numbers(rewards, ks, threshold)
+            except (ArithmeticError, TypeError, ValueError) as error:
                 _log.warning("no pass@k of %s of data source %s: %s", variable, source, error)
                 continue
-            if numbers := _numbers(rewards, ks, threshold):
+            if numbers:
                 found.setdefault(source, {})[variable] = numbers
     return found
 

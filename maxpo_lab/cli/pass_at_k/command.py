@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from ...evaluation import PassAtK, pass_at_k, plan
 from ...evaluation.per_prompt.measures import MAJORITY
 from ..outputs import STANDARD
 from ..printing import deliver, display
-from ..reward_files import Columns, RewardFile, RewardFileError, read
+from ..reward_files import Columns, Ids, RewardFile, RewardFileError, read
 from .figure import FORMATS, drawn
 from .numbers import as_json
 from .table import tables
@@ -21,7 +22,8 @@ from .table import tables
 def pass_at_k_of_file(
     file: Annotated[Path, typer.Argument(help="Rewards: .csv, .tsv, .jsonl or .parquet, a row a rollout.")],
     k: Annotated[
-        str, typer.Option("--k", help="Comma-separated. [default: powers of 2 that every prompt has]")
+        str,
+        typer.Option("--k", help="Comma-separated.", show_default="powers of 2 that every prompt has"),
     ] = "",
     reward: Annotated[str, typer.Option(help="Column of the rewards.")] = "reward",
     group: Annotated[str, typer.Option(help="Column of the prompts' ids.")] = "group",
@@ -30,7 +32,7 @@ def pass_at_k_of_file(
     ] = "pass@k",
     threshold: Annotated[
         float | None,
-        typer.Option(help="A reward of at least this is a success. [default: rewards as they are]"),
+        typer.Option(help="A reward of at least this is a success.", show_default="rewards as they are"),
     ] = None,
     answer: Annotated[str | None, typer.Option(help="Column of the answers, for majority@k.")] = None,
     cluster: Annotated[
@@ -46,7 +48,9 @@ def pass_at_k_of_file(
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     bounds: Annotated[
         str,
-        typer.Option(metavar="LOW,HIGH", help="Rewards there can be. [default: 0,1, or those of the file]"),
+        typer.Option(
+            metavar="LOW,HIGH", help="Rewards there can be.", show_default="0,1, or those of the file"
+        ),
     ] = "",
     compare: Annotated[
         Path | None, typer.Option(metavar="OTHER", help="A file of another model on the same prompts.")
@@ -74,10 +78,10 @@ def pass_at_k_of_file(
     try:
         _check_plot(plot)
         options["bounds"] = _pair(bounds)
-        contents = [read(path, columns) for path in (file, compare) if path is not None]
-        ks = _ks(k, contents)
-        other = _estimate(contents[1], ks, options) if compare is not None else None
-        found = _estimate(contents[0], ks, options | {"compare": other})
+        contents = {path: read(path, columns) for path in (file, compare) if path is not None}
+        ks = _ks(k, contents.values())
+        other = None if compare is None else _estimate(compare, contents[compare], ks, options)
+        found = _estimate(file, contents[file], ks, options | {"compare": other})
         planned = None if difference is None else plan(found, difference, power=power)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(_in_options(str(error))) from error
@@ -89,7 +93,7 @@ def pass_at_k_of_file(
         display(*tables(found, planned, file, compare))
 
 
-def _estimate(content: RewardFile, ks: list[int], options: dict[str, Any]) -> PassAtK:
+def _estimate(path: Path, content: RewardFile, ks: list[int], options: dict[str, Any]) -> PassAtK:
     rows = content.rows
     if rows.groups is None:  # every command line names a column of prompts
         raise RewardFileError("the file has no prompts")
@@ -99,17 +103,32 @@ def _estimate(content: RewardFile, ks: list[int], options: dict[str, Any]) -> Pa
             ", ..." if len(empty) > 5 else ""
         )
         raise RewardFileError(
-            f"no reward in {content.place} {where}; --missing omit leaves such rows out; to count them as "
-            f"failures, write a failure's reward"
+            f"{path}: no reward in {content.place} {where}; --missing omit leaves such rows out; to count "
+            f"them as failures, write a failure's reward"
         )
     more: dict[str, Any] = {}
     if rows.clusters is not None:
+        _refuse_second_cluster(path, content, rows.groups, rows.clusters)
         more["clusters"] = rows.clusters.codes
     if rows.answers is not None:
         more["answers"] = rows.answers.by_row()
     elif options["measure"] == MAJORITY:
         raise RewardFileError("majority@k needs the column of the answers: --answer COLUMN")
-    return pass_at_k(rows.rewards, ks, group_ids=rows.groups.by_row(), **options, **more)
+    rewards = rows.rewards.astype(content.held)  # so that a threshold is rounded as they were
+    return pass_at_k(rewards, ks, group_ids=rows.groups.by_row(), **options, **more)
+
+
+def _refuse_second_cluster(path: Path, content: RewardFile, groups: Ids, clusters: Ids) -> None:
+    """Refuse a prompt of two clusters by the row that names the second."""
+    first = np.empty(len(groups.ids), dtype=np.intp)
+    first[groups.codes[::-1]] = clusters.codes[::-1]
+    differs = clusters.codes != first[groups.codes]
+    if differs.any():
+        row = int(np.argmax(differs))
+        raise RewardFileError(
+            f"{path}, {content.place} {content.numbers[row]}: puts prompt "
+            f"{groups.ids[groups.codes[row]]!s:.60} into a second cluster; a prompt belongs to one"
+        )
 
 
 def _check_plot(plot: Path | None) -> None:
@@ -117,7 +136,7 @@ def _check_plot(plot: Path | None) -> None:
         raise ValueError(f"--plot {plot}: the ending must be one of {', '.join(FORMATS)}")
 
 
-def _ks(text: str, contents: list[RewardFile]) -> list[int]:
+def _ks(text: str, contents: Iterable[RewardFile]) -> list[int]:
     """The k's of the command line, or the powers of 2 up to the fewest rollouts of a prompt."""
     if text.strip():
         try:
@@ -156,6 +175,8 @@ _OPTIONS = {
     "power=": "--power ",
     "answers=...": "--answer",
     "measure=": "--measure ",
+    "; --one-group takes the whole file as one group": "",  # of another command
+    "; nothing was written": "",  # as nothing is
 }
 
 

@@ -31,10 +31,12 @@ def drawn(found: PassAtK, file: Path, other: Path | None, ending: str) -> bytes:
     axes: Any = figure.subplots(
         2 if compared else 1, 1, squeeze=False, sharex=True, height_ratios=[2, 1] if compared else [1]
     )[:, 0]
-    models = [(found, file.stem)] + ([(compared.other, other.stem)] if compared and other else [])
+    models = [(found, file)] + ([(compared.other, other)] if compared and other else [])
+    alike = len({path.stem for _, path in models}) < len(models)
     order = np.argsort(found.k)
     k = found.k[order]
-    for (model, name), colour in zip(models, _COLOURS, strict=False):
+    for (model, path), colour in zip(models, _COLOURS, strict=False):
+        name = _label(str(path) if alike else path.stem)
         axes[0].fill_between(k, model.low[order], model.high[order], color=colour, alpha=0.2, linewidth=0)
         axes[0].plot(k, model.estimate[order], "o-", color=colour, markersize=3.5, linewidth=1.2, label=name)
     axes[0].set_ylabel(label_of(found.measure))
@@ -55,3 +57,8 @@ def drawn(found: PassAtK, file: Path, other: Path | None, ending: str) -> bytes:
     plain = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     figure.savefig(buffer, format=ending[1:], dpi=200, metadata=plain[ending])
     return buffer.getvalue()
+
+
+def _label(name: str) -> str:
+    """A name as matplotlib takes it: dollars are formulas to it, and a first underscore hides a label."""
+    return (" " if name.startswith("_") else "") + name.replace("$", r"\$")

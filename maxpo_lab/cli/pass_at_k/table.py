@@ -15,11 +15,14 @@ from ...evaluation.per_prompt.measures import label_of
 
 def tables(found: PassAtK, planned: Plan | None, file: Path, other: Path | None) -> list[RenderableType]:
     """The estimates, a comparison, a plan, and the notes on them."""
-    shown: list[RenderableType] = [_title(found, file.name), _of_result(found), *_notes(found.notes)]
+    name, others = (each.name for each in (file, other or file))
+    if other is not None and name == others:  # as a run's files are called alike
+        name, others = str(file), str(other)
+    shown: list[RenderableType] = [_title(found, name), _of_result(found), *_notes(found.notes)]
     if found.comparison is not None and other is not None:
         second = found.comparison.other
-        shown += ["", _title(second, other.name), _of_result(second), *_notes(second.notes)]
-        shown += ["", _bold(f"{file.name} less {other.name}"), _of_comparison(found, found.comparison)]
+        shown += ["", _title(second, others), _of_result(second), *_notes(second.notes)]
+        shown += ["", _bold(f"{name} less {others}"), _of_comparison(found, found.comparison)]
     if planned is not None:
         goal = f"prompts to find a difference of {planned.difference:g} (power {planned.power:g})"
         shown += ["", _bold(goal), _of_plan(planned, found), *_notes(planned.notes)]

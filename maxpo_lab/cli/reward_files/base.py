@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ...core.arrays import Float, Int
 
 #: Malformed rows named in one message.
@@ -72,13 +74,15 @@ class RewardFile:
     """Rows of a file, and how to write the file back with one more column.
 
     ``numbers`` (B,) holds the number of each row, which is that of its first line in a text (``place`` is
-    ``"line"``) and counted from 1 in Parquet (``"row"``).
+    ``"line"``) and counted from 1 in Parquet (``"row"``). ``held`` is the type of the rewards in the file:
+    that of a column of float16 or float32 in Parquet, else float64.
     """
 
     rows: Rows
     numbers: list[int]
     place: Literal["line", "row"]
     render: Callable[[str, Float], bytes]
+    held: type[np.floating[Any]] = np.float64
 
 
 def refuse(path: Path, place: str, faults: list[Fault]) -> None:

@@ -17,6 +17,8 @@ _ANSWER = "answer"
 _TRUTH = {"true": 1.0, "false": 0.0}
 #: Characters of a cell shown in a message.
 _WIDTH = 40
+#: Digits of integers that Python prints.
+_DIGITS = 4300
 
 
 def read_cells(
@@ -83,6 +85,8 @@ def as_ids(
             text += first[1]
             faults.append((number, f"{text}; ids must be of one kind"))
             continue
+        if isinstance(cell, Decimal) and cell.adjusted() < _DIGITS:
+            cell = int(cell)  # noqa: PLW2901
         codes[row] = known.setdefault(cell, len(known))
     return Ids(codes, list(known))
 

@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...core.arrays import Float
 from .base import Columns, Fault, RewardFile, RewardFileError, check_columns, check_new, refuse
 from .cells import read_cells
@@ -52,7 +54,9 @@ def read_parquet(path: Path, columns: Columns) -> RewardFile:
                 start += rows
         return buffer.getvalue()
 
-    return RewardFile(found, numbers, "row", render)
+    held: dict[Any, type[np.floating[Any]]] = {pa.float16(): np.float16, pa.float32(): np.float32}
+    kind = table.schema.field(columns.reward).type
+    return RewardFile(found, numbers, "row", render, held.get(kind, np.float64))
 
 
 def _cells(path: Path, table: Any, column: str) -> list[Any]:

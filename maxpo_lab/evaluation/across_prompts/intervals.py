@@ -53,7 +53,8 @@ def mean_interval(
     if not width:  # every reward there is, and may be, is the same
         return mean.copy(), mean.copy()
     tail = (1.0 - confidence) / 2
-    scaled, spread = (mean - lowest) / width, (count - 1) * (error / width) ** 2
+    scaled = np.clip((mean - lowest) / width, 0.0, 1.0)  # rounding may pass a bound
+    spread = (count - 1) * (error / width) ** 2
     low = _quantile(tail, scaled, spread, count, supposed=0.0)
     high = _quantile(1.0 - tail, scaled, spread, count, supposed=1.0)
     return (

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...core.arrays import Float
+from ...core.arrays import Float, Int
 from ...objectives import Objective
 from .products import Products, settled, square_by_successes
 from .prompts import Prompts
-from .ranks import rank_weights
+from .ranks import rank_weights, values_by_successes
 
 #: Rewards beyond have squares whose sums overflow.
 _LARGEST = 1e150
@@ -53,10 +53,12 @@ def linear_estimates(prompts: Prompts, objectives: list[Objective], *, by_succes
     """
     values = np.full((len(objectives), len(prompts.sizes)), np.nan)
     ks = np.array([objective.size for objective in objectives])
-    sums: dict[int, Products | _Counts] = {}
+    products: dict[int, Products] = {}
+    histograms: dict[int, _Counts] = {}
     lowest, highest, successes = np.inf, -np.inf, True
+    told = values_by_successes if by_successes else rank_weights
     weights: dict[int, Float] = {
-        n: np.stack([rank_weights(objective, n) for objective in objectives if objective.size <= n], axis=1)
+        n: np.stack([told(objective, n) for objective in objectives if objective.size <= n], axis=1)
         for n in prompts.prompts_by_size
         if n >= ks.min()
     }
@@ -64,32 +66,43 @@ def linear_estimates(prompts: Prompts, objectives: list[Objective], *, by_succes
         n = ranked.shape[1]
         top = ranked[:, -1:].copy()
         lowest, highest = min(lowest, float(ranked[:, 0].min())), max(highest, float(top.max()))
-        if max(-lowest, highest) > _LARGEST:
-            raise ValueError(
-                f"rewards reach {max(-lowest, highest):g}, whose square float64 does not hold: divide them "
-                f"by a constant"
-            )
+        refuse_largest(lowest, highest)
         successes = successes and {lowest, highest} <= {0.0, 1.0} and _all_0_or_1(ranked)
         if n not in weights:
             continue
-        fits = ks <= n
-        np.subtract(ranked, top, out=ranked)  # so that equal rewards have their very value
-        found = ranked @ weights[n]
-        found += top
+        fits, twice = ks <= n, n >= 2 * ks.min()
+        if by_successes:
+            counts = _successes(ranked)
+            found = weights[n][counts]
+            if twice:
+                histograms.setdefault(n, _Counts(n)).add(counts)
+        else:
+            np.subtract(ranked, top, out=ranked)  # so that equal rewards have their very value
+            found = ranked @ weights[n]
+            found += top
+            if twice:
+                if n not in products:
+                    products[n] = Products(n)
+                products[n].add(ranked)
         if isinstance(which, slice) and fits.all():
             values[:, which] = found.T
         else:
             values[np.ix_(fits, np.arange(values.shape[1])[which])] = found.T
-        if n >= 2 * ks.min():
-            if n not in sums:
-                sums[n] = _Counts(n) if by_successes else Products(n)
-            sums[n].add(ranked + top if by_successes else ranked)
+    sums: dict[int, Products | _Counts] = {**products, **histograms}
     within = np.array([_within(prompts.prompts_by_size, sums, objective) for objective in objectives])
-    products = {n: each for n, each in sums.items() if isinstance(each, Products)}
     return PerPrompt(values, within, lowest, highest, successes, products)
 
 
-def _within(sizes: Iterable[int], sums: dict[int, Products | _Counts], objective: Objective) -> float:
+def refuse_largest(lowest: float, highest: float) -> None:
+    """ValueError for rewards whose squares no sum holds."""
+    if max(-lowest, highest) > _LARGEST:
+        raise ValueError(
+            f"rewards reach {max(-lowest, highest):g}, whose square float64 does not hold: divide them "
+            f"by a constant"
+        )
+
+
+def _within(sizes: Iterable[int], sums: Mapping[int, Products | _Counts], objective: Objective) -> float:
     used = [size for size in sizes if size >= objective.size]
     if not used or min(used) < 2 * objective.size:
         return float("nan")
@@ -104,20 +117,23 @@ def _all_0_or_1(ranked: Float) -> bool:
     return int(np.count_nonzero(ranked == 0.0)) + int(np.count_nonzero(ranked == 1.0)) == ranked.size
 
 
+def _successes(ranked: Float) -> Int:
+    """Successes of each row (b,); within 0..n where rewards are no successes, which is refused later."""
+    found: Int = np.clip(np.rint(ranked.sum(axis=1)), 0, ranked.shape[1]).astype(np.intp)
+    return found
+
+
 class _Counts:
     """How many prompts of n rollouts have c successes."""
 
     def __init__(self, n: int) -> None:
         self.histogram = np.zeros(n + 1)
 
-    def add(self, rewards: Float) -> None:
-        counts = np.rint(rewards.sum(axis=1)).astype(np.intp)
-        self.histogram += np.bincount(
-            np.clip(counts, 0, len(self.histogram) - 1), minlength=len(self.histogram)
-        )
+    def add(self, counts: Int) -> None:
+        self.histogram += np.bincount(counts, minlength=len(self.histogram))
 
     def within(self, objective: Objective) -> float:
         n = len(self.histogram) - 1
-        values = np.concatenate([[0.0], np.cumsum(rank_weights(objective, n)[::-1])])
+        values = values_by_successes(objective, n)
         squares, products = self.histogram @ values**2, self.histogram @ square_by_successes(objective, n)
         return settled(float(squares), float(products), n)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...core import ragged
 from ...core.arrays import Float, Int
-from .estimates import PerPrompt
+from .estimates import PerPrompt, refuse_largest
 from .prompts import Prompts
 
 #: Binomial coefficients of more rollouts are beyond float64.
@@ -52,6 +52,9 @@ def majority_estimates(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
     Cost per prompt O(n k^2 log k).
     """
     rewards = prompts.checked_rewards()
+    scored = rewards if prompts.order is None else rewards[prompts.order]
+    lowest, highest = float(scored.min()), float(scored.max())
+    refuse_largest(lowest, highest)
     votes = _votes(answers, len(rewards))
     largest, values = int(ks.max()), np.full((len(ks), len(prompts.sizes)), np.nan)
     starts = np.cumsum(prompts.sizes) - prompts.sizes
@@ -70,16 +73,16 @@ def majority_estimates(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
         _, answer = np.unique(own[voted], return_inverse=True)
         counts = np.bincount(answer)
         means = np.bincount(answer, weights=worth[voted]) / np.maximum(counts, 1)
-        sums = _sums(counts.tolist(), means.tolist(), int(size - voted.sum()), min(largest, size))
-        values[fits, prompt] = [sums[k] / comb(size, k) for k in ks[fits].tolist()]
-    scored = rewards if prompts.order is None else rewards[prompts.order]
-    return PerPrompt(
-        values,
-        np.full(len(ks), np.nan),
-        float(scored.min()),
-        float(scored.max()),
-        bool(np.isin(scored, (0.0, 1.0)).all()),
-    )
+        silent = int(size - voted.sum())
+        scale = float(np.abs(means).max(initial=0.0)) or 1.0  # numbers of subsets reach 1e299
+        sums = _sums(counts.tolist(), (means / scale).tolist(), silent, min(largest, size))
+        shares = [sums[k] / comb(size, k) for k in ks[fits].tolist()]
+        worths = np.append(means, 0.0) if silent else means
+        values[fits, prompt] = np.clip(np.multiply(shares, scale), worths.min(), worths.max())  # of rounding
+    if (votes if prompts.order is None else votes[prompts.order]).min() < 0:  # then 0 is a worth, too
+        lowest, highest = min(lowest, 0.0), max(highest, 0.0)
+    successes = bool(np.isin(scored, (0.0, 1.0)).all())
+    return PerPrompt(values, np.full(len(ks), np.nan), lowest, highest, successes)
 
 
 def _votes(answers: Any, rows: int) -> Int:

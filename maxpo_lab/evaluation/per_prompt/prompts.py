@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,9 +34,12 @@ class Prompts:
     order
         Places in ``rewards`` of the scored rollouts, prompt after prompt; None where all are in this order.
     threshold
-        What counts as a success, at least; None where rewards are taken as they are.
+        What counts as a success, at least, as the rewards' type holds it; None where rewards are taken as
+        they are.
     shape
         That in which the rewards were given.
+    held
+        A number as the rewards' type holds it: 0.7 is less in float32.
     """
 
     ids: npt.NDArray[Any]
@@ -45,6 +48,7 @@ class Prompts:
     order: Int | None
     threshold: float | None
     shape: tuple[int, ...]
+    held: Callable[[float], float]
 
     @cached_property
     def prompts_by_size(self) -> dict[int, int]:
@@ -122,7 +126,20 @@ def by_prompt(rewards: Any, group_ids: Any, *, omit: bool, threshold: float | No
         left = unscored[order].astype(np.intp)
         sizes = sizes - np.add.reduceat(left, np.cumsum(sizes) - sizes)
         order = order[left == 0]
-    return Prompts(names, sizes, flat, order, threshold, shape)
+    held = _held(xp, values)
+    return Prompts(names, sizes, flat, order, None if threshold is None else held(threshold), shape, held)
+
+
+def _held(xp: Any, values: Array) -> Callable[[float], float]:
+    """What rounds a number to the type of the rewards, where that is a floating one."""
+    if not xp.isdtype(values.dtype, "real floating"):
+        return float
+
+    def held(number: float) -> float:
+        with np.errstate(over="ignore"):  # beyond all rewards it is infinite
+            return float(xp.asarray(number, dtype=values.dtype))
+
+    return held
 
 
 def _flat(xp: Any, values: Array) -> npt.NDArray[Any]:

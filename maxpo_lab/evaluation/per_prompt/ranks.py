@@ -35,6 +35,20 @@ def of_maximum(n: int, k: int) -> Float:
     return weights
 
 
+@lru_cache(maxsize=256)
+def values_by_successes(objective: Objective, n: int) -> Float:
+    """Estimate (n+1,), read-only, from c = 0..n successes of n, of weights that sum to 1.
+
+    Summed from the nearer end, so that it is 0, or 1, where no subset counts, or every one.
+    """
+    weights = rank_weights(objective, n)
+    gained = np.concatenate([[0.0], np.cumsum(weights[::-1])])
+    missed = np.concatenate([np.cumsum(weights)[::-1], [0.0]])
+    values: Float = np.where(gained < 0.5, gained, 1.0 - missed)
+    values.setflags(write=False)
+    return values
+
+
 def shared_products(n: int, k: int, shared: int) -> tuple[Float, Float, Float]:
     r"""Weights of the mean of ``max(S) max(T)`` over pairs of k-subsets that share some members.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -212,3 +213,51 @@ def test_a_ragged_file_says_so(tmp_path: Path) -> None:
         writer.writerow(["group", "reward"])
         writer.writerows([("a", 1), ("a", 0), ("b", 0), ("b", 1), ("b", 1)])
     assert "2 prompts, 2 to 3 rollouts each" in run(path).output
+
+
+def test_the_help_tells_defaults() -> None:
+    text = said(run("--help"))
+    for default in ("powers of 2 that every prompt has", "rewards as they are", "0,1, or those of the file"):
+        assert default in text
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_a_threshold_counts_rewards_of_its_very_number(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.parquet"
+    rewards = np.array([0.7, 0.7, 0.1, 0.7], dtype=kind)
+    pd.DataFrame({"group": [0, 0, 1, 1], "reward": rewards}).to_parquet(path)
+    result = run(path, "--threshold", "0.7", "--k", "1", "--json")
+    assert json.loads(result.output)["by_k"][0]["estimate"] == 0.75
+
+
+def test_messages_name_the_file_and_the_line_and_only_options_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("group,reward,text\np,1,s\np,0,s\nq,1,s\nq,0,t\n")
+    result = run(path, "--cluster", "text")
+    assert result.exit_code == 2
+    assert "line 5: puts prompt q into a second cluster" in said(result)
+    assert "one-group" not in said(run(path, "--group", "prompt"))
+    path.write_text("group,reward\np,x\n")
+    assert "nothing was written" not in said(run(path))
+    path.write_text("group,reward\np,\np,1\n")
+    assert "a.csv: no reward in line 2" in said(run(path))
+
+
+def test_files_of_one_name_are_told_apart_and_any_name_is_drawn(tmp_path: Path) -> None:
+    sources = []
+    for folder, rewards in (("a", REWARDS), ("b", OTHERS)):
+        (tmp_path / folder).mkdir()
+        sources.append(write(tmp_path / folder / "r.csv", rewards))
+    result = run(sources[0], "--compare", sources[1], "--k", "1")
+    assert f"{sources[0]} less {sources[1]}" in said(result)
+    for name in (r"$\fracb$.csv", "_a.csv", "a$b.csv"):
+        figure = tmp_path / "figure.svg"
+        drawn = run(write(tmp_path / name, REWARDS), "--plot", figure)
+        assert drawn.exit_code == 0, drawn.output
+        assert figure.read_bytes()
+
+
+def test_ids_may_be_integers_that_parquet_holds_as_decimals(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"group": [Decimal(1), Decimal(1), Decimal(2)], "reward": [1.0, 0.0, 1.0]}).to_parquet(path)
+    assert json.loads(run(path, "--json").output)["by_k"][0]["estimate"] == 0.75

@@ -92,6 +92,8 @@ def test_what_cannot_be_planned_is_said() -> None:
     assert np.isnan(made.power_now[4])
     assert not [each for each in made.designs if each.k == 4]
     assert "k=4: no plan" in " ".join(made.notes)
+    alone = plan(ml.pass_at_k(rewards[:1], 1, compare=rewards[1:2]), 0.05)
+    assert "k=1: no plan, as one prompt tells nothing" in " ".join(alone.notes)
     with pytest.raises(ValueError, match="made for pass@k"):
         plan(ml.pass_at_k(rewards, 2, measure="pass^k"), 0.05)
     for difference in (0.0, -0.01, 1.0):

@@ -6,6 +6,7 @@ import tracemalloc
 from fractions import Fraction
 from itertools import combinations, permutations
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 
 import maxpo_lab as ml
 from maxpo_lab.evaluation import list_measures
+from maxpo_lab.evaluation.across_prompts.intervals import mean_interval
 
 REWARDS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 1.0, 1.0]])
 
@@ -93,6 +95,9 @@ def test_a_k_beyond_the_rollouts_is_an_error_with_a_way_out() -> None:
         r"2\); small_groups='leave-out' drops and counts them, k <= 2 keeps all",
     ):
         ml.pass_at_k(rewards, (1, 3), group_ids=ids)
+    nothing = np.full((2, 3), np.nan)
+    with pytest.raises(ValueError, match="of the 2 none has a scored one: every reward is missing"):
+        ml.pass_at_k(nothing, 1, nan_policy="omit", small_groups="leave-out")
     with pytest.raises(ValueError, match=r"none of the 3 has more than 4.*ask for k <= 4"):
         ml.pass_at_k(rewards, 5, group_ids=ids, small_groups="leave-out")
     found = ml.pass_at_k(rewards, (1, 3), group_ids=ids, small_groups="leave-out")
@@ -131,6 +136,16 @@ def test_clusters_are_units() -> None:
         ml.pass_at_k(doubled, 1, clusters=[1, 2, 3])
     with pytest.raises(ml.GroupIdError, match=r"clusters\[1\] is missing"):
         ml.pass_at_k(REWARDS, 1, clusters=["a", None, "b"])
+
+
+def test_unequal_clusters_count_for_as_many_equal_ones_as_weigh_as_much() -> None:
+    rewards = np.array([[0.0], [1.0], [1.0], [0.0], [1.0]])
+    found = ml.pass_at_k(rewards, 1, clusters=["a", "a", "a", "b", "c"])
+    units = np.array([25 / 11])  # of 3, 1 and 1 prompts
+    sums = np.array([0.2, -0.6, 0.4])
+    np.testing.assert_allclose(found.standard_error, np.sqrt(3 / 2 * (sums @ sums)) / 5, rtol=1e-13)
+    limits = mean_interval(found.estimate, found.standard_error, units, confidence=0.95, bounds=(0, 1))
+    np.testing.assert_allclose([found.low, found.high], limits, rtol=1e-13)
 
 
 def test_a_comparison_is_paired_by_id() -> None:
@@ -175,7 +190,7 @@ def majority(answers: tuple[object, ...], rewards: dict[object, Fraction]) -> Fr
 
 @pytest.mark.parametrize(
     "answers",
-    ["abca", "aabbcc", "aaaa", "abcdef", "aab b", "   ", "abbc ca"],
+    ["abca", "aabbcc", "aaaa", "abcdef", "aab b", "   ", "abbc ca", "a  ba  "],
 )
 def test_majorities_are_means_over_subsets(answers: str) -> None:
     votes = [None if answer == " " else answer for answer in answers]
@@ -211,6 +226,30 @@ def test_an_answer_of_several_rewards_is_worth_their_mean() -> None:
     assert found.estimate[0] == pytest.approx(np.mean(values), abs=1e-15)
 
 
+def test_a_subset_without_an_answer_is_worth_0_whatever_the_rewards() -> None:
+    answers = [["a", None, None, None]] * 20
+    rewards = 1.0 + np.arange(20)[:, None] % 2 * np.ones(4)
+    found = ml.pass_at_k(rewards, (1, 4), measure="majority@k", answers=answers)
+    assert found.bounds == (0.0, 2.0)
+    np.testing.assert_allclose(found.estimate, [0.375, 1.5])
+    assert (found.low < found.estimate).all()
+    flat = ml.pass_at_k(np.full((20, 4), 3.0), 1, measure="majority@k", answers=answers)
+    assert flat.low[0] < 0.75 < flat.high[0]  # others may answer always, or never
+    below = ml.pass_at_k(-rewards, (1, 4), measure="majority@k", answers=answers)
+    np.testing.assert_allclose(below.high, -found.low)
+
+
+def test_majorities_stay_within_the_rewards_and_within_float64() -> None:
+    answers = ["abc"[place % 3] for place in range(59)]  # of which three k rounded beyond 1
+    found = ml.pass_at_k(np.ones((3, 59)), range(1, 60), measure="majority@k", answers=answers * 3)
+    assert found.per_prompt.max() == 1.0
+    assert np.isfinite([found.low, found.high]).all()
+    large = ml.pass_at_k([[1e150] * 1000], 500, measure="majority@k", answers=["a", "b"] * 500)
+    assert large.estimate[0] == pytest.approx(1e150)
+    with pytest.raises(ValueError, match="square float64 does not hold"):
+        ml.pass_at_k([[1e200, 0.0]], 1, measure="majority@k", answers=["a", "b"])
+
+
 def test_measures_of_successes_need_successes() -> None:
     assert list_measures() == ("pass@k", "pass^k", "g-pass@k:0.5", "mg-pass@k", "majority@k")
     for measure in ("pass^k", "g-pass@k:0.5", "mg-pass@k"):
@@ -228,6 +267,8 @@ def test_measures_of_successes_need_successes() -> None:
         ({"ks": 1.5}, TypeError, "k=1.5"),
         ({"ks": ()}, ValueError, "ks is empty"),
         ({"ks": (1, 2, 1)}, ValueError, "names a k twice"),
+        ({"ks": 10**30}, ValueError, "none of the 3 has more than 4.*ask for k <= 4"),
+        ({"ks": 10**9, "measure": "pass^k"}, ValueError, "ask for k <= 4"),
         ({"measure": "pass@n"}, ValueError, "did you mean pass@k"),
         ({"measure": "g-pass@k:2"}, ValueError, "0 < tau <= 1"),
         ({"measure": "g-pass@k:x"}, ValueError, "0 < tau <= 1"),
@@ -242,6 +283,7 @@ def test_measures_of_successes_need_successes() -> None:
         ({"confidence": "high"}, TypeError, "confidence='high'"),
         ({"threshold": float("nan")}, ValueError, "threshold=nan"),
         ({"bounds": 1}, TypeError, "two numbers"),
+        ({"bounds": (0, 10), "threshold": 0.5}, ValueError, "changes nothing beside threshold"),
         ({"group_ids": [1, 2, 3]}, ValueError, r"shape \(B,\)"),
     ],
 )
@@ -249,6 +291,21 @@ def test_arguments_are_refused_by_name(options: dict, error: type[Exception], me
     ks = options.pop("ks", (1, 2))
     with pytest.raises(error, match=message):
         ml.pass_at_k(REWARDS, ks, **options)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, torch.float32, torch.bfloat16])
+def test_a_threshold_and_bounds_are_rounded_as_the_rewards_are(dtype: Any) -> None:
+    """0.7 is below 0.7 in float32, and 0.3 above 0.3."""
+    rows = [[0.7, 0.7], [0.3, 0.7]]
+    rewards = torch.tensor(rows, dtype=dtype) if isinstance(dtype, torch.dtype) else np.array(rows, dtype)
+    found = ml.pass_at_k(rewards, (1, 2), threshold=0.7)
+    np.testing.assert_array_equal(found.per_prompt, [[1.0, 1.0], [0.5, 1.0]])
+    assert found.threshold == 0.7
+    voted = ml.pass_at_k(rewards, 1, threshold=0.7, measure="majority@k", answers=list("aabc"))
+    np.testing.assert_array_equal(voted.per_prompt[:, 0], [1.0, 0.5])
+    np.testing.assert_allclose(ml.pass_at_k(rewards, 1, bounds=(0.3, 0.7)).bounds, (0.3, 0.7), rtol=4e-3)
+    assert np.isfinite(ml.pass_at_k(rewards, 1, bounds=(-1e300, 1e300)).high[0])
+    assert ml.pass_at_k(rewards, 1, threshold=1e300).estimate[0] == 0.0
 
 
 def test_rewards_whose_squares_overflow_are_refused() -> None:

@@ -140,11 +140,13 @@ def test_the_plain_function(imported: Any) -> None:
         "steps": [1.0, 2.0, [3], 4.0, 5.0, 6.0, 7.0, 8.0],
         "endless": [float("inf")] * 6 + [1.0, 2.0],
         "pred": INFOS["pred"],
+        "answer": [10**400] * 6 + [1, 2],  # no float64
+        "vast": [1e200] * 6 + [1.0, 2.0],  # whose square is none
     }
     found = ours.pass_at_k_metrics(SOURCES, UIDS, infos, ks=[1, 2])
     assert {source: set(variables) for source, variables in found.items()} == {
         "math": {"acc"},
-        "code": {"steps", "endless"},
+        "code": {"steps", "endless", "answer", "vast"},
     }
     assert found["math"]["acc"]["pass@1/unbiased"] == 0.5
     assert found["math"]["acc"]["pass@2/prompts"] == 2

@@ -123,3 +123,11 @@ def beta_power(difficulty: tuple[float, float], k: int) -> float:
     """E (1-p)^k."""
     a, b = difficulty
     return float(np.prod([(b + i) / (a + b + i) for i in range(k)]))
+
+
+def test_a_difference_has_students_quantile_at_one_less_than_the_prompts() -> None:
+    half = t.ppf(0.975, 3) * np.sqrt((3 * 0.04 + 1.0) / (4 * 5))  # 4 prompts whose variance is .04
+    low, high = difference_interval(
+        np.array([0.1]), np.array([0.1]), np.array([4.0]), confidence=0.95, width=1.0
+    )
+    np.testing.assert_allclose([low[0], high[0]], [max(0.1 - half, -1.0), min(0.1 + half, 1.0)], rtol=1e-13)

@@ -150,3 +150,16 @@ def test_estimates_agree_with_the_value_estimate_and_keep_flat_groups() -> None:
     assert (flat.estimate == 0.7).all()
     certain = np.array([[1.0] * 4 + [0.0] * 3] * 2)  # every subset of 4 has a success
     assert (ml.pass_at_k(certain, (4, 5, 6, 7)).per_prompt == 1.0).all()
+
+
+@pytest.mark.parametrize("measure", ["pass^k", "g-pass@k:0.5", "mg-pass@k"])
+def test_successes_that_decide_every_subset_give_0_or_1_and_an_interval(measure: str) -> None:
+    """-1e-16 in place of 0 would be outside of the bounds, and without an interval."""
+    for n in range(1, 25):
+        few = np.repeat([[1.0] + [0.0] * (n - 1)], 3, axis=0)
+        ks = [k for k in range(1, n + 1) if k > 2]
+        for rewards, due in ((few, 0.0), (np.ones((3, n)), 1.0)):
+            if ks:
+                found = ml.pass_at_k(rewards, ks, measure=measure)
+                assert (found.per_prompt == due).all()
+                assert np.isfinite([found.low, found.high]).all()
