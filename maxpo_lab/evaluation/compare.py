@@ -34,6 +34,10 @@ def compared(first: PassAtK, second: PassAtK, clusters: Int | None) -> Compariso
     ):
         if one != two:
             raise ValueError(f"compare has {name}={two!r}, this has {one!r}: compare like with like")
+    if first.clusters is None and second.clusters is not None:
+        raise ValueError(
+            "compare has clusters, this has none: give clusters= here, they are those of the prompts"
+        )
     values = first.per_prompt.T - second.per_prompt.T[:, _places(first.prompt_ids, second.prompt_ids)]
     summary = summarise(values, clusters)
     if not summary.prompts.all():
@@ -49,16 +53,19 @@ def compared(first: PassAtK, second: PassAtK, clusters: Int | None) -> Compariso
         low=interval[0],
         high=interval[1],
         prompts=summary.prompts,
+        units=summary.units,
         other=second,
     )
 
 
 def _places(ids: npt.NDArray[Any], others: npt.NDArray[Any]) -> Int:
     """The place among ``others`` of each id."""
-    if ids.dtype.kind in "iu" and np.array_equal(ids, others):
+    if ids.dtype.kind in "iu" and others.dtype.kind in "iu" and np.array_equal(ids, others):
         return np.arange(len(ids))
     places = {each: place for place, each in enumerate(others.tolist())}
     given = ids.tolist()
+    if isinstance(given[0], bool) != isinstance(next(iter(places)), bool):  # True is no prompt 1
+        places = {str(each): place for each, place in places.items()}
     here = set(given)
     for missing, absent, present in (
         ([each for each in given if each not in places], "compare", "the rewards"),

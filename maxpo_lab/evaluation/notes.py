@@ -38,6 +38,11 @@ def notes_on(result: PassAtK, found: PerPrompt, *, given: bool) -> tuple[str, ..
     graded = result.measure == MAJORITY or get_measure(result.measure).graded
     if graded and not found.successes and not given:
         low, high = result.bounds
+        if low == high:
+            notes.append(
+                f"every reward is {low:g}: no interval, as bounds=... must say what others there can be"
+            )
+            return tuple(notes)
         notes.append(f"intervals take the range of the rewards, {low:g} to {high:g}, for their bounds")
     return tuple(notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, erfc, sqrt
+from math import ceil, comb, erfc, sqrt
 
 import numpy as np
 
@@ -64,6 +64,18 @@ class Plan:
     spread: dict[int, float]
     notes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """One line a design, with the cheapest of each k marked; the chance now; the notes."""
+        best = {k: self.cheapest(k) for k in self.power_now}
+        lines = [f"a difference of {self.difference:g}, found with chance {self.power:g}, takes"]
+        lines += [
+            f"k={each.k}: {each.prompts or 'more than 10^9'} prompts x {each.rollouts} rollouts"
+            + (" (fewest rollouts in all)" if each == best[each.k] else "")
+            for each in self.designs
+        ]
+        lines += [f"k={k}: found with chance {power:.2f} now" for k, power in self.power_now.items()]
+        return "\n".join([*lines, *self.notes])
+
     def cheapest(self, k: int) -> Design | None:
         """The design of the fewest rollouts in all at this k."""
         possible = [each for each in self.designs if each.k == k and each.cost is not None]
@@ -110,19 +122,21 @@ def plan(result: PassAtK, difference: float, *, power: float = 0.8) -> Plan:
     spread: dict[int, float] = {}
     for place, k in enumerate(result.k.tolist()):
         variances = _variances(result, place, k)
-        goal = _Goal(difference, result.confidence, _width(result))
-        rollouts = int(result.rollouts[result.rollouts >= k].min())
+        goal = _Goal(difference, result.confidence, _width(result), variances.per_unit)
+        fewest = [int(each.rollouts[each.rollouts >= k].min()) for each in _models(result)]
+        rollouts = fewest[0]
         sizes = [rollouts] if variances.within is None else _sizes(k, rollouts)
         spread[k] = float(np.sqrt(variances.between))
         now[k] = goal.power(variances.at_hand, variances.prompts)
         if np.isnan(variances.at_hand):
             why = "2k rollouts of every prompt are needed to tell variances apart"
-            if result.comparison and variances.prompts < _FEWEST:
+            if result.comparison and variances.prompts < _FEWEST * variances.per_unit:
                 why = "one prompt tells nothing of the differences on others"
             notes.append(f"k={k}: no plan, as {why}")
             continue
         if variances.within is None:
-            notes.append(f"k={k}: for the {rollouts} rollouts at hand alone, as 2k are needed for others")
+            at_hand = " and ".join(map(str, dict.fromkeys(fewest)))
+            notes.append(f"k={k}: for the {at_hand} rollouts at hand alone, as 2k are needed for others")
         for size in sizes:
             needed = goal.prompts(variances.at(size), power)
             designs.append(Design(k=k, rollouts=size, prompts=needed))
@@ -148,10 +162,12 @@ _PAIRED = "plans take the spread of the difference over prompts from the two mod
 class _Variances:
     """Variance of the difference on a prompt: as it is at hand, between prompts, and within them by n.
 
+    That at hand holds what prompts of a cluster have in common; ``per_unit`` prompts count as one.
     ``within`` holds the shared products of either model, (2, k+1); None where there are too few rollouts.
     """
 
     prompts: int
+    per_unit: float
     at_hand: float
     between: float
     within: Float | None
@@ -165,18 +181,26 @@ class _Variances:
 
 def _variances(result: PassAtK, place: int, k: int) -> _Variances:
     compared = result.comparison
-    other = result if compared is None else compared.other
-    shares = [_shared(each, k) for each in (result, other)]
+    models = _models(result)
+    shares = [_shared(each, k) for each in (models[0], models[-1])]
     within = None if shares[0] is None or shares[1] is None else np.stack([shares[0], shares[1]])
     own = np.nan
     if within is not None:
-        own = sum(_mean_variance(each, share, k) for each, share in zip((result, other), within, strict=True))
+        pairs = zip((models[0], models[-1]), within, strict=True)
+        own = sum(_mean_variance(each, share, k) for each, share in pairs)
+    source = result if compared is None else compared
+    prompts = int(source.prompts[place])
+    per_unit = prompts / float(source.units[place])
     if compared is None:
         between = np.nan if within is None else 0.0
-        return _Variances(int(result.prompts[place]), max(own, 0.0), between, within)
-    prompts = int(compared.prompts[place])
+        return _Variances(prompts, per_unit, max(own, 0.0), between, within)
     measured = float(compared.standard_error[place]) ** 2 * prompts
-    return _Variances(prompts, measured, max(measured - own, 0.0), within)
+    return _Variances(prompts, per_unit, measured, max(measured - own, 0.0), within)
+
+
+def _models(result: PassAtK) -> tuple[PassAtK, ...]:
+    """The model, and the one that it is compared with."""
+    return (result,) if result.comparison is None else (result, result.comparison.other)
 
 
 def _shared(result: PassAtK, k: int) -> Float | None:
@@ -204,34 +228,37 @@ def _mean_variance(result: PassAtK, shared: Float, k: int) -> float:
 
 @dataclass(frozen=True)
 class _Goal:
-    """A difference, and the interval that is to leave 0 out."""
+    """A difference, and the interval that is to leave 0 out; ``per_unit`` prompts count as one."""
 
     difference: float
     confidence: float
     width: float
+    per_unit: float
 
     def power(self, variance: float, prompts: int) -> float:
         """Chance that the interval of so many prompts leaves 0 out; NaN for an unknown variance."""
-        if np.isnan(variance) or prompts < 2:
+        units = prompts / self.per_unit
+        if np.isnan(variance) or units < _FEWEST:
             return float("nan")
-        half = float(half_width(variance, prompts, confidence=self.confidence, width=self.width))
-        error = sqrt(variance / prompts)
+        of_unit = variance / self.per_unit
+        half = float(half_width(of_unit, units, confidence=self.confidence, width=self.width))
+        error = sqrt(of_unit / units)
         if not error:
             return float(self.difference > half)
         return _normal((self.difference - half) / error) + _normal((-self.difference - half) / error)
 
     def prompts(self, variance: float, power: float) -> int | None:
         """The fewest prompts with this power."""
-        high = 2
+        least = high = ceil(_FEWEST * self.per_unit)
         while self.power(variance, high) < power:
             if high > _MOST_PROMPTS:
                 return None
             high *= 2
-        low = high // 2
+        low = max(high // 2, least - 1)
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if self.power(variance, middle) >= power else (middle, high)
-        return max(high, 2)
+        return max(high, least)
 
 
 def _normal(value: float) -> float:
@@ -247,7 +274,7 @@ def _sizes(k: int, rollouts: int) -> list[int]:
 
 def _width(result: PassAtK) -> float:
     """Highest less lowest value of a prompt, of both models."""
-    ranges = [each.bounds for each in (result, result.comparison and result.comparison.other) if each]
+    ranges = [each.bounds for each in _models(result)]
     return max(high for _, high in ranges) - min(low for low, _ in ranges)
 
 

@@ -23,8 +23,8 @@ class Comparison:
         Mean over prompts, and its error: prompts, or clusters of them, as a sample, both models on each.
     low, high
         Confidence interval, see ``intervals.difference_interval``.
-    prompts
-        Prompts on which both have k rollouts.
+    prompts, units
+        Prompts on which both have k rollouts, and independent ones among them, as in ``PassAtK``.
     other
         The second model by itself.
     """
@@ -34,6 +34,7 @@ class Comparison:
     low: Float
     high: Float
     prompts: Int
+    units: Float
     other: PassAtK = field(repr=False)
 
 
@@ -57,8 +58,11 @@ class PassAtK:
         rollouts, as no unbiased estimate exists then; ``notes`` say so.
     prompts, left_out
         Prompts that the number is about, and those with too few rollouts.
-    clusters
-        Clusters of the prompts; None where prompts stand for themselves.
+    clusters, units
+        Clusters of the prompts, None where prompts stand for themselves; and the prompts that are
+        independent, by k: all, or as many as there would be clusters if these were equally large.
+    graded
+        Whether there are other rewards than 0 and 1.
     bounds
         The lowest and the highest reward that there can be, given or taken from the rewards.
     per_prompt
@@ -86,6 +90,8 @@ class PassAtK:
     prompts: Int
     left_out: Int
     clusters: int | None
+    units: Float
+    graded: bool
     bounds: tuple[float, float]
     per_prompt: Float = field(repr=False)
     prompt_ids: npt.NDArray[Any] = field(repr=False)
@@ -94,11 +100,29 @@ class PassAtK:
     comparison: Comparison | None = None
     notes: tuple[str, ...] = ()
 
+    def label(self, k: int | str = "k") -> str:
+        """``"pass@4"``, of graded rewards ``"max@4"``."""
+        return label_of(self.measure, k).replace("pass@", "max@" if self._of_graded else "pass@")
+
+    @property
+    def _of_graded(self) -> bool:
+        return self.graded and self.measure == "pass@k"
+
     def __str__(self) -> str:
-        """One line a k: estimate, error, interval and prompts; then the notes."""
+        """One line a k: estimate, error, interval and prompts; the notes; the same of a comparison."""
         columns = (self.estimate, self.standard_error, self.low, self.high, self.prompts)
-        lines = [
-            f"{label_of(self.measure, k)}  {mean:.4f} +- {error:.4f}  [{low:.4f}, {high:.4f}]  {used} prompts"
-            for k, mean, error, low, high, used in zip(self.k.tolist(), *columns, strict=True)
-        ]
+        lines = self._lines(columns, "")
+        if self.comparison is not None:
+            compared = self.comparison
+            limits = (compared.low, compared.high)
+            columns = (compared.difference, compared.standard_error, *limits, compared.prompts)
+            return "\n".join([*lines, *self.notes, "less the other model", *self._lines(columns, "+")])
         return "\n".join([*lines, *self.notes])
+
+    def _lines(self, columns: tuple[npt.NDArray[Any], ...], sign: str) -> list[str]:
+        labels = [self.label(k) for k in self.k.tolist()]
+        width, form = max(map(len, labels)), f"{sign}.4f"
+        return [
+            f"{label:<{width}}  {mean:{form}} +- {error:.4f}  [{low:{form}}, {top:{form}}]  {used} prompts"
+            for label, mean, error, low, top, used in zip(labels, *columns, strict=True)
+        ]

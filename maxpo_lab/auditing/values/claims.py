@@ -39,8 +39,12 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting) -> Verdict:
     except TooManyError as error:
         return Verdict(claim, None, f"not decided: {error}")
     if why:
+        if setting.rewards == "graded" and not smallest(rule, replace(setting, rewards="binary"), fault):
+            why += f"; on 0/1 rewards, rewards='binary', it is {claim}"
         return Verdict(claim, False, why)
     decide = fault
+    if claim == "unbiased" and not setting.equivariant:
+        holds = f"on average over its orders {holds}"
     detail = f"{holds} {_tried(claim, setting)}"
     if claim == "unbiased":
         detail += _to_precision(rule, setting)

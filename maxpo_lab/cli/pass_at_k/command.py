@@ -59,7 +59,10 @@ def pass_at_k_of_file(
         float | None,
         typer.Option("--plan", metavar="DIFFERENCE", help="Plan prompts and rollouts that resolve this."),
     ] = None,
-    power: Annotated[float, typer.Option(help="The chance with which a plan finds the difference.")] = 0.8,
+    power: Annotated[
+        float | None,
+        typer.Option(help="The chance with which a plan finds the difference.", show_default="0.8"),
+    ] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Also draw to this .png, .pdf or .svg.")] = None,
 ) -> None:
@@ -77,12 +80,18 @@ def pass_at_k_of_file(
     }
     try:
         _check_plot(plot)
+        _check_power(power, difference)
         options["bounds"] = _pair(bounds)
         contents = {path: read(path, columns) for path in (file, compare) if path is not None}
         ks = _ks(k, contents.values())
-        other = None if compare is None else _estimate(compare, contents[compare], ks, options)
-        found = _estimate(file, contents[file], ks, options | {"compare": other})
-        planned = None if difference is None else plan(found, difference, power=power)
+        as_text = len({type(each) for content in contents.values() for each in _ids(content)[:1]}) > 1
+        other = (
+            None if compare is None else _estimate(compare, contents[compare], ks, options, as_text=as_text)
+        )
+        found = _estimate(file, contents[file], ks, options | {"compare": other}, as_text=as_text)
+        planned = (
+            None if difference is None else plan(found, difference, power=0.8 if power is None else power)
+        )
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(_in_options(str(error))) from error
     if plot is not None:
@@ -93,7 +102,14 @@ def pass_at_k_of_file(
         display(*tables(found, planned, file, compare))
 
 
-def _estimate(path: Path, content: RewardFile, ks: list[int], options: dict[str, Any]) -> PassAtK:
+def _ids(content: RewardFile) -> list[Any]:
+    return [] if content.rows.groups is None else content.rows.groups.ids
+
+
+def _estimate(
+    path: Path, content: RewardFile, ks: list[int], options: dict[str, Any], *, as_text: bool
+) -> PassAtK:
+    """The numbers of a file; ids ``as_text`` where one of two files knows no other, as CSV."""
     rows = content.rows
     if rows.groups is None:  # every command line names a column of prompts
         raise RewardFileError("the file has no prompts")
@@ -115,7 +131,8 @@ def _estimate(path: Path, content: RewardFile, ks: list[int], options: dict[str,
     elif options["measure"] == MAJORITY:
         raise RewardFileError("majority@k needs the column of the answers: --answer COLUMN")
     rewards = rows.rewards.astype(content.held)  # so that a threshold is rounded as they were
-    return pass_at_k(rewards, ks, group_ids=rows.groups.by_row(), **options, **more)
+    ids = rows.groups.by_row()
+    return pass_at_k(rewards, ks, group_ids=list(map(str, ids)) if as_text else ids, **options, **more)
 
 
 def _refuse_second_cluster(path: Path, content: RewardFile, groups: Ids, clusters: Ids) -> None:
@@ -134,6 +151,11 @@ def _refuse_second_cluster(path: Path, content: RewardFile, groups: Ids, cluster
 def _check_plot(plot: Path | None) -> None:
     if plot is not None and plot.suffix.lower() not in FORMATS:
         raise ValueError(f"--plot {plot}: the ending must be one of {', '.join(FORMATS)}")
+
+
+def _check_power(power: float | None, difference: float | None) -> None:
+    if power is not None and difference is None:
+        raise ValueError(f"--power {power:g} is of a plan: give --plan DIFFERENCE too")
 
 
 def _ks(text: str, contents: Iterable[RewardFile]) -> list[int]:

@@ -10,7 +10,6 @@ import numpy as np
 import typer
 
 from ...evaluation import PassAtK
-from ...evaluation.per_prompt.measures import label_of
 
 #: Endings of files that a figure can be drawn to.
 FORMATS = (".png", ".pdf", ".svg")
@@ -39,7 +38,7 @@ def drawn(found: PassAtK, file: Path, other: Path | None, ending: str) -> bytes:
         name = _label(str(path) if alike else path.stem)
         axes[0].fill_between(k, model.low[order], model.high[order], color=colour, alpha=0.2, linewidth=0)
         axes[0].plot(k, model.estimate[order], "o-", color=colour, markersize=3.5, linewidth=1.2, label=name)
-    axes[0].set_ylabel(label_of(found.measure))
+    axes[0].set_ylabel(found.label())
     axes[0].legend(frameon=False, fontsize=8)
     if compared is not None:
         centre = compared.difference[order]

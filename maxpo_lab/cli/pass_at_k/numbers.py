@@ -23,6 +23,7 @@ def _of_result(found: PassAtK) -> dict[str, Any]:
     scored = found.rollouts[found.rollouts > 0]
     return {
         "measure": found.measure,
+        "threshold": found.threshold,
         "confidence": found.confidence,
         "bounds": list(found.bounds),
         "prompts": len(found.rollouts),
@@ -66,6 +67,8 @@ def _of_plan(planned: Plan) -> dict[str, Any]:
     return {
         "difference": planned.difference,
         "power": planned.power,
+        "confidence": planned.confidence,
+        "spread": {str(k): value for k, value in planned.spread.items()},
         "power_now": {str(k): value for k, value in planned.power_now.items()},
         "designs": [
             {"k": each.k, "rollouts": each.rollouts, "prompts": each.prompts, "cost": each.cost}

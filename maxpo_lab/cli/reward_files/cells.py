@@ -74,7 +74,7 @@ def as_ids(
             if what != _ANSWER:
                 faults.append((number, f"no {what} in column {column!r}; every row needs one"))
             continue
-        kind = _kind(cell)
+        kind = "a number" if what == _ANSWER and _is_number(cell) else _kind(cell)
         if kind is None:
             text = f"{what} {_shown(cell)} in column {column!r} is neither an integer, a text nor a boolean"
             faults.append((number, text))
@@ -111,6 +111,10 @@ def _number(cell: Any) -> float | None:
         return math.inf
     except (TypeError, ValueError):
         return None
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
 
 
 def _kind(cell: Any) -> str | None:

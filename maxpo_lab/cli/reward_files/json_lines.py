@@ -40,7 +40,9 @@ def read_json_lines(path: Path, columns: Columns) -> RewardFile:
                 faults.append((number, row))
                 continue
             faults += [
-                (number, f"no {key!r} ({option})") for option, key in columns.by_option() if key not in row
+                (number, f"no {key!r} ({option}); there is {', '.join(row) or 'no key'}")
+                for option, key in columns.by_option()
+                if key not in row
             ]
             rows[number] = row
     refuse(path, "line", faults)

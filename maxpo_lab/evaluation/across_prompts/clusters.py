@@ -39,7 +39,8 @@ def clusters_of(clusters: Any, prompts: Prompts, group_ids: Any) -> Int | None:
 
 def _codes(clusters: Any, count: int, of: str) -> Int:
     """Ids of clusters as numbers."""
-    length = len(clusters) if hasattr(clusters, "__len__") else None
+    listed = hasattr(clusters, "__len__") and getattr(clusters, "ndim", None) != 0
+    length = len(clusters) if listed else "no"
     if length != count:
         raise ValueError(f"clusters has {length} entries, there are {count} {of}: one id each is needed")
     return ragged.codes(clusters, count, "clusters")

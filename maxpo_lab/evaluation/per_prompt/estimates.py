@@ -88,16 +88,25 @@ def linear_estimates(prompts: Prompts, objectives: list[Objective], *, by_succes
             values[:, which] = found.T
         else:
             values[np.ix_(fits, np.arange(values.shape[1])[which])] = found.T
+    refuse_smallest(lowest, highest)
     sums: dict[int, Products | _Counts] = {**products, **histograms}
     within = np.array([_within(prompts.prompts_by_size, sums, objective) for objective in objectives])
     return PerPrompt(values, within, lowest, highest, successes, products)
 
 
 def refuse_largest(lowest: float, highest: float) -> None:
-    """ValueError for rewards whose squares no sum holds."""
-    if max(-lowest, highest) > _LARGEST:
+    """ValueError for rewards whose squares overflow."""
+    if (largest := max(-lowest, highest)) > _LARGEST:
         raise ValueError(
-            f"rewards reach {max(-lowest, highest):g}, whose square float64 does not hold: divide them "
+            f"rewards reach {largest:g}, whose square float64 does not hold: divide them by a constant"
+        )
+
+
+def refuse_smallest(lowest: float, highest: float) -> None:
+    """ValueError for rewards that all have squares of 0."""
+    if 0.0 < (largest := max(-lowest, highest)) < 1.0 / _LARGEST:
+        raise ValueError(
+            f"rewards reach no further than {largest:g}, whose square float64 does not hold: multiply them "
             f"by a constant"
         )
 

@@ -3,13 +3,14 @@ r"""majority@k: what the most frequent answer of k rollouts is worth, unbiased f
 from __future__ import annotations
 
 from math import comb
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from ...core import ragged
 from ...core.arrays import Float, Int
-from .estimates import PerPrompt, refuse_largest
+from .estimates import PerPrompt, refuse_largest, refuse_smallest
 from .prompts import Prompts
 
 #: Binomial coefficients of more rollouts are beyond float64.
@@ -35,7 +36,7 @@ def majority_estimates(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
     ks
         The k's, (K,).
     answers
-        One answer a reward, as rewards have been given: integers, text, or other ids of one kind.
+        One answer a reward, as rewards have been given: numbers, text, or other ids of one kind.
 
     Returns
     -------
@@ -45,7 +46,8 @@ def majority_estimates(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
     Raises
     ------
     ValueError
-        Another number of answers than rewards; a prompt with more than 1000 rollouts.
+        Another number of answers than rewards; a prompt with more than 1000 rollouts; negative rewards where
+        answers are missing.
 
     Notes
     -----
@@ -55,6 +57,7 @@ def majority_estimates(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
     scored = rewards if prompts.order is None else rewards[prompts.order]
     lowest, highest = float(scored.min()), float(scored.max())
     refuse_largest(lowest, highest)
+    refuse_smallest(lowest, highest)
     votes = _votes(answers, len(rewards))
     largest, values = int(ks.max()), np.full((len(ks), len(prompts.sizes)), np.nan)
     starts = np.cumsum(prompts.sizes) - prompts.sizes
@@ -80,7 +83,12 @@ def majority_estimates(prompts: Prompts, ks: Int, answers: Any) -> PerPrompt:
         worths = np.append(means, 0.0) if silent else means
         values[fits, prompt] = np.clip(np.multiply(shares, scale), worths.min(), worths.max())  # of rounding
     if (votes if prompts.order is None else votes[prompts.order]).min() < 0:  # then 0 is a worth, too
-        lowest, highest = min(lowest, 0.0), max(highest, 0.0)
+        if lowest < 0.0:
+            raise ValueError(
+                f"rewards reach {lowest:g} and answers are missing: rollouts without an answer are worth 0, "
+                f"more than a wrong one; make 0 of failures, or threshold=..."
+            )
+        highest, lowest = max(highest, 0.0), 0.0
     successes = bool(np.isin(scored, (0.0, 1.0)).all())
     return PerPrompt(values, np.full(len(ks), np.nan), lowest, highest, successes)
 
@@ -92,11 +100,20 @@ def _votes(answers: Any, rows: int) -> Int:
         raise ValueError(f"answers has {len(given)} entries, there are {rows} rewards: one answer a reward")
     known = [place for place, answer in enumerate(given) if not ragged.is_missing(answer)]
     votes = np.full(rows, -1, dtype=np.intp)
+    if known and all(
+        isinstance(given[place], Real) and not isinstance(given[place], bool) for place in known
+    ):
+        _, votes[known] = np.unique([float(given[place]) for place in known], return_inverse=True)
+        return votes
     try:
         votes[known] = ragged.codes([given[place] for place in known], len(known), "answers") if known else -1
     except ragged.GroupIdError as error:
         raise ragged.GroupIdError(known[error.row], error.reason, "answers") from error
     return votes
+
+
+def _is_number(answer: Any) -> bool:
+    return isinstance(answer, Real) and not isinstance(answer, (bool, np.bool_))
 
 
 def _flat(answers: Any) -> list[Any]:

@@ -444,3 +444,19 @@ def test_monotone_is_decided_on_every_place() -> None:
         claims.not_monotone(trap, Setting(n=2, k=1, target="max@k", rewards="binary", equivariant=False))
         is None
     )
+
+
+def test_a_rule_of_successes_is_told_what_it_is_right_about() -> None:
+    def codex(rewards, k):
+        n, c = rewards.shape[1], (rewards > 0).sum(axis=1)
+        return np.array([1 - comb(n - each, k) / comb(n, k) for each in c.tolist()])
+
+    graded, binary = (ml.audit_value(codex, n=6, k=3, rewards=kind) for kind in ("auto", "binary"))
+    assert not graded.passed
+    assert graded.claims[0].detail.endswith("; on 0/1 rewards, rewards='binary', it is unbiased")
+    assert binary.passed
+
+
+def test_a_rule_that_depends_on_the_order_is_unbiased_on_average() -> None:
+    report = ml.audit_value(lambda rewards, k: rewards[:, :k].max(axis=1), n=5, k=2)
+    assert report.claims[0].detail.startswith("on average over its orders the mean of the maximum")

@@ -63,9 +63,9 @@ def test_a_table_for_people_and_powers_of_two_by_default(tmp_path: Path) -> None
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert lines[0].strip() == "a.csv: 30 prompts, 8 rollouts each"
-    assert [line.split()[0] for line in lines[2:6]] == ["pass@1", "pass@2", "pass@4", "pass@8"]
+    assert [line.split()[0] for line in lines[3:7]] == ["pass@1", "pass@2", "pass@4", "pass@8"]
     expected = ml.pass_at_k(REWARDS, 4)
-    assert lines[4].split() == [
+    assert lines[5].split() == [
         "pass@4",
         f"{expected.estimate[0]:.4f}",
         f"{expected.standard_error[0]:.4f}",
@@ -185,6 +185,7 @@ def test_bad_files_are_named_by_line_and_column(
         (["--answer", "answer"], "no column 'answer' (--answer)"),
         (["--cluster", "document"], "no column 'document' (--cluster)"),
         (["--plan", "2"], "--plan 2.0"),
+        (["--power", "0.9"], "--power 0.9 is of a plan: give --plan DIFFERENCE too"),
         (["--plan", "0.1", "--power", "2"], "--power 2.0"),
         (["--plot", "a.doc"], ".png, .pdf, .svg"),
         (["--measure", "pass^k", "--plan", "0.1"], "made for pass@k"),
@@ -261,3 +262,35 @@ def test_ids_may_be_integers_that_parquet_holds_as_decimals(tmp_path: Path) -> N
     path = tmp_path / "a.parquet"
     pd.DataFrame({"group": [Decimal(1), Decimal(1), Decimal(2)], "reward": [1.0, 0.0, 1.0]}).to_parquet(path)
     assert json.loads(run(path, "--json").output)["by_k"][0]["estimate"] == 0.75
+
+
+def test_integer_ids_of_json_are_the_texts_of_csv(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.csv", tmp_path / "b.jsonl"
+    first.write_text("group,reward\n1,1\n1,0\n2,0\n2,0\n")
+    second.write_text(
+        "".join(f'{{"group": {g}, "reward": {r}}}\n' for g, r in ((2, 1), (2, 1), (1, 0), (1, 0)))
+    )
+    found = json.loads(run(first, "--compare", second, "--json").output)
+    assert found["comparison"]["by_k"][0]["difference"] == -0.25
+
+
+def test_answers_of_json_may_be_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = ((18, 1), (18.0, 1), (7.5, 0), (None, 0))
+    path.write_text("".join(json.dumps({"group": "q", "reward": r, "answer": a}) + "\n" for a, r in rows * 1))
+    found = json.loads(run(path, "--measure", "majority@k", "--answer", "answer", "--k", 4, "--json").output)
+    assert found["by_k"][0]["estimate"] == 1.0
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 2000.0, 1e12])
+def test_tables_fit_a_terminal_whatever_the_rewards(tmp_path: Path, scale: float) -> None:
+    graded = write(tmp_path / "rollouts.csv", np.random.default_rng(3).random((40, 16)) * scale)
+    ks = ",".join(map(str, range(1, 13)))
+    arguments = ["pass-at-k", str(graded), "--k", ks, "--compare", str(graded), "--plan", str(scale / 50)]
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+    assert result.exit_code == 0, result.output
+    assert "…" not in result.output
+    assert all(len(line) <= 80 for line in result.output.splitlines())
+    assert "max@12" in result.output
+    numbers = [line.split()[1] for line in result.output.splitlines() if line.startswith("max@")][:12]
+    assert len(set(numbers)) == 12

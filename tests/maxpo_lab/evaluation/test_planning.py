@@ -7,10 +7,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from subsets import best, over_subsets, square_over_pairs
 
 import maxpo_lab as ml
 from maxpo_lab.evaluation import plan
+from maxpo_lab.evaluation.across_prompts.intervals import half_width
 from maxpo_lab.evaluation.planning import _shared, _variance
 
 
@@ -104,3 +106,67 @@ def test_what_cannot_be_planned_is_said() -> None:
     tiny = plan(ml.pass_at_k(rewards, 1), 1e-7)
     assert {each.prompts for each in tiny.designs} == {None}
     assert tiny.cheapest(1) is None
+
+
+def test_the_power_with_clusters_is_that_of_their_number() -> None:
+    """Ten clusters of six prompts: Student's quantile and the added half prompt are of ten."""
+    rng, repeats = np.random.default_rng(11), 300
+    clusters = np.arange(60) // 6
+    stated, found = [], 0
+    for _ in range(repeats):
+        p = np.repeat(rng.beta(2.0, 2.0, size=10), 6) * 0.7
+        base = ml.pass_at_k(drawn(p, 4, rng), 1, clusters=clusters)
+        better = ml.pass_at_k(drawn(p + 0.25, 4, rng), 1, clusters=clusters, compare=base)
+        stated.append(plan(better, 0.25).power_now[1])
+        found += better.comparison.low[0] > 0
+    power = float(np.mean(stated))
+    assert 0.1 < power < 0.95
+    assert abs(found / repeats - power) <= 4 * np.sqrt(power * (1 - power) / repeats) + 0.03
+
+
+def test_designs_with_clusters_count_prompts() -> None:
+    rng = np.random.default_rng(12)
+    rewards = drawn(rng.beta(0.5, 2.0, size=120), 8, rng)
+    alone = plan(ml.pass_at_k(rewards, 2), 0.02)
+    together = plan(ml.pass_at_k(rewards, 2, clusters=np.arange(120) // 4), 0.02)
+    for one, other in zip(alone.designs, together.designs, strict=True):
+        assert one.prompts < other.prompts  # fewer units tell the variance, and the half prompt weighs four
+
+
+def test_ragged_prompts_weigh_as_they_are_many() -> None:
+    rng = np.random.default_rng(13)
+    p = rng.beta(0.5, 2.0, size=90)
+    sizes = np.repeat([4, 16], [80, 10])
+    rewards = np.concatenate([rng.random(n) < q for n, q in zip(sizes, p, strict=True)])
+    ids = np.repeat(np.arange(90), sizes)
+    found = ml.pass_at_k(rewards, (1, 3), group_ids=ids)
+    made = plan(found, 0.02)
+    within = found.fixed_prompts_error[0] ** 2 * 90  # the mean over prompts of their variances
+    error = np.sqrt(2 * within / 90)
+    half = half_width(2 * within, 90, confidence=0.95, width=1.0)
+    expected = norm.cdf((0.02 - half) / error) + norm.cdf((-0.02 - half) / error)
+    assert made.power_now[1] == pytest.approx(expected, rel=0.2)  # variances are pooled over sizes
+    assert np.isnan(made.power_now[3])  # 80 of the prompts have not 6 rollouts
+
+
+def test_a_design_is_the_fewest_prompts() -> None:
+    rng = np.random.default_rng(14)
+    pilot = ml.pass_at_k(drawn(rng.beta(0.5, 2, size=80), 8, rng), 1)
+    for each in plan(pilot, 0.1, power=0.9).designs:
+        shared = _shared(pilot, 1)
+        variance = 2 * _variance(shared, each.rollouts)
+        powers = []
+        for prompts in (each.prompts - 1, each.prompts):
+            half = half_width(variance, prompts, confidence=0.95, width=1.0)
+            error = np.sqrt(variance / prompts)
+            powers.append(norm.cdf((0.1 - half) / error) + norm.cdf((-0.1 - half) / error))
+        assert powers[0] < 0.9 <= powers[1]
+
+
+def test_a_plan_prints_as_lines() -> None:
+    rng = np.random.default_rng(15)
+    pilot = ml.pass_at_k(drawn(rng.beta(0.5, 2, size=80), 8, rng), 1)
+    lines = str(plan(pilot, 0.05)).splitlines()
+    assert lines[0] == "a difference of 0.05, found with chance 0.8, takes"
+    assert sum("fewest rollouts in all" in line for line in lines) == 1
+    assert "found with chance" in lines[-2]

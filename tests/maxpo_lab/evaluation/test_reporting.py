@@ -226,7 +226,7 @@ def test_an_answer_of_several_rewards_is_worth_their_mean() -> None:
     assert found.estimate[0] == pytest.approx(np.mean(values), abs=1e-15)
 
 
-def test_a_subset_without_an_answer_is_worth_0_whatever_the_rewards() -> None:
+def test_a_subset_without_an_answer_is_worth_0() -> None:
     answers = [["a", None, None, None]] * 20
     rewards = 1.0 + np.arange(20)[:, None] % 2 * np.ones(4)
     found = ml.pass_at_k(rewards, (1, 4), measure="majority@k", answers=answers)
@@ -235,8 +235,8 @@ def test_a_subset_without_an_answer_is_worth_0_whatever_the_rewards() -> None:
     assert (found.low < found.estimate).all()
     flat = ml.pass_at_k(np.full((20, 4), 3.0), 1, measure="majority@k", answers=answers)
     assert flat.low[0] < 0.75 < flat.high[0]  # others may answer always, or never
-    below = ml.pass_at_k(-rewards, (1, 4), measure="majority@k", answers=answers)
-    np.testing.assert_allclose(below.high, -found.low)
+    with pytest.raises(ValueError, match=r"reach -2 and answers are missing.*more than a wrong one"):
+        ml.pass_at_k(-rewards, 1, measure="majority@k", answers=answers)
 
 
 def test_majorities_stay_within_the_rewards_and_within_float64() -> None:
@@ -330,3 +330,67 @@ def test_memory_beyond_the_rewards_is_the_prompts_own_numbers(dtype: type) -> No
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 1.2 * rewards.nbytes
+
+
+def test_answers_that_are_numbers_are_equal_by_value() -> None:
+    rewards = [[1.0, 1.0, 0.0]]
+    found = ml.pass_at_k(rewards, 3, measure="majority@k", answers=[[18, 18.0, 7.5]])
+    assert found.estimate[0] == 1.0
+
+
+def test_clusters_of_a_comparison_are_given_where_it_is_made() -> None:
+    rng = np.random.default_rng(8)
+    first, second = rng.random((12, 4)) < 0.5, rng.random((12, 4)) < 0.4
+    clusters = np.arange(12) // 3
+    with pytest.raises(ValueError, match="compare has clusters, this has none"):
+        ml.pass_at_k(first, 1, compare=ml.pass_at_k(second, 1, clusters=clusters))
+    found = ml.pass_at_k(first, 1, clusters=clusters, compare=ml.pass_at_k(second, 1)).comparison
+    d = (first.mean(axis=1) - second.mean(axis=1)).reshape(4, 3).mean(axis=1)
+    assert found.standard_error[0] == pytest.approx(d.std(ddof=1) / 2, rel=1e-12)
+    assert (found.prompts[0], found.units[0]) == (12, 4.0)
+    half = found.high[0] - found.difference[0]
+    variance = d.var(ddof=1)
+    quantile = 3.182446305283708  # Student's, 3 degrees of freedom
+    assert half == pytest.approx(quantile * np.sqrt((3 * variance + 1) / (4 * 5)), rel=1e-9)
+
+
+def test_a_difference_lies_within_the_bounds_of_both_models() -> None:
+    rng = np.random.default_rng(9)
+    first, second = rng.random((30, 4)), 5 * rng.random((30, 4))
+    found = ml.pass_at_k(first, 1, bounds=(0, 1), compare=ml.pass_at_k(second, 1, bounds=(0, 5)))
+    narrow = ml.pass_at_k(first / 5, 1, bounds=(0, 1), compare=ml.pass_at_k(second / 5, 1, bounds=(0, 1)))
+    np.testing.assert_allclose(found.comparison.low, 5 * narrow.comparison.low, rtol=1e-12)
+
+
+def test_equal_rewards_of_unknown_bounds_have_no_interval() -> None:
+    found = ml.pass_at_k(np.full((20, 4), 0.3), 1)
+    assert np.isnan([found.low[0], found.high[0]]).all()
+    assert "every reward is 0.3: no interval" in found.notes[-1]
+    given = ml.pass_at_k(np.full((20, 4), 0.3), 1, bounds=(0, 1))
+    assert given.low[0] < 0.3 < given.high[0]
+    with pytest.raises(ValueError, match=r"reach no further than 1e-170.*multiply"):
+        ml.pass_at_k([[0.0, 1e-170], [0.0, 0.0]], 1)
+
+
+def test_ks_come_in_any_row_and_messages_say_whose_rewards() -> None:
+    expected = ml.pass_at_k(REWARDS, (1, 2)).estimate
+    for ks in (torch.tensor([1, 2]), {1: 0, 2: 0}, np.array([1, 2]), iter((1, 2))):
+        np.testing.assert_array_equal(ml.pass_at_k(REWARDS, ks).estimate, expected)
+    with pytest.raises(ValueError, match=r"^compare: rewards\[0, 0\] is nan"):
+        ml.pass_at_k(REWARDS, 1, compare=np.full((3, 4), np.nan))
+    with pytest.raises(ValueError, match="clusters has no entries"):
+        ml.pass_at_k(REWARDS, 1, clusters=np.array(1))
+    flags = ml.pass_at_k([1.0, 0.0], 1, group_ids=[True, False])
+    with pytest.raises(ValueError, match="ids of one are bool and of the other int"):
+        ml.pass_at_k([1.0, 0.0], 1, group_ids=[1, 0], compare=flags)
+
+
+def test_graded_rewards_are_labelled_max_and_a_comparison_is_printed() -> None:
+    graded = np.random.default_rng(1).random((30, 4))
+    found = ml.pass_at_k(graded, (1, 4), compare=graded / 2)
+    lines = str(found).splitlines()
+    assert lines[0].startswith("max@1  0.")
+    assert "less the other model" in lines
+    assert lines[-1].startswith("max@4  +0.")
+    aligned = str(ml.pass_at_k((np.random.default_rng(2).random((30, 16)) < 0.3), (1, 16))).splitlines()
+    assert aligned[0].index("+-") == aligned[1].index("+-")
