@@ -6,7 +6,11 @@ import json
 import math
 from typing import Any
 
+from ...core.arrays import Int
 from ...evaluation import Comparison, PassAtK, Plan
+
+_ESTIMATES = ("estimate", "standard_error", "low", "high", "fixed_prompts_error", "prompts", "left_out")
+_DIFFERENCES = ("difference", "standard_error", "low", "high", "prompts")
 
 
 def as_json(found: PassAtK, planned: Plan | None) -> str:
@@ -29,38 +33,20 @@ def _of_result(found: PassAtK) -> dict[str, Any]:
         "prompts": len(found.rollouts),
         "clusters": found.clusters,
         "rollouts": {"fewest": int(scored.min()), "most": int(scored.max()), "all": int(scored.sum())},
-        "by_k": [
-            {
-                "k": int(found.k[place]),
-                "estimate": float(found.estimate[place]),
-                "standard_error": float(found.standard_error[place]),
-                "low": float(found.low[place]),
-                "high": float(found.high[place]),
-                "fixed_prompts_error": float(found.fixed_prompts_error[place]),
-                "prompts": int(found.prompts[place]),
-                "left_out": int(found.left_out[place]),
-            }
-            for place in range(len(found.k))
-        ],
+        "by_k": _by_k(found.k, found, _ESTIMATES),
         "notes": list(found.notes),
     }
 
 
 def _of_comparison(found: PassAtK, compared: Comparison) -> dict[str, Any]:
-    return {
-        "other": _of_result(compared.other),
-        "by_k": [
-            {
-                "k": int(found.k[place]),
-                "difference": float(compared.difference[place]),
-                "standard_error": float(compared.standard_error[place]),
-                "low": float(compared.low[place]),
-                "high": float(compared.high[place]),
-                "prompts": int(compared.prompts[place]),
-            }
-            for place in range(len(found.k))
-        ],
-    }
+    return {"other": _of_result(compared.other), "by_k": _by_k(found.k, compared, _DIFFERENCES)}
+
+
+def _by_k(ks: Int, numbers: PassAtK | Comparison, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One object a k, of the fields that are arrays over the k's."""
+    columns = {"k": ks} | {field: getattr(numbers, field) for field in fields}
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _of_plan(planned: Plan) -> dict[str, Any]:
