@@ -13,7 +13,7 @@ from subsets import best, over_subsets, square_over_pairs
 import maxpo_lab as ml
 from maxpo_lab.evaluation import plan
 from maxpo_lab.evaluation.across_prompts.intervals import half_width
-from maxpo_lab.evaluation.planning import _shared, _variance
+from maxpo_lab.evaluation.planning.variances import shared, variance_at
 
 
 def drawn(p: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -25,20 +25,22 @@ def drawn(p: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 def test_variances_at_fewer_rollouts_are_means_over_smaller_groups(n: int, k: int) -> None:
     group = [Fraction(value, 8) for value in (0, 3, 3, 8, -2, 1, 5, 0)[:n]]
     found = ml.pass_at_k(np.array([list(map(float, group))]), k)
-    shared = _shared(found, k)
-    assert shared is not None
+    products = shared(found, k)
+    assert products is not None
     square = square_over_pairs(group, k, best)
     for size in range(k, n + 1):
         smaller = [over_subsets(part, k, best) ** 2 for part in combinations(group, size)]
         expected = sum(smaller) / len(smaller) - square
-        assert _variance(shared, size) == pytest.approx(float(expected), abs=1e-13)
+        assert variance_at(products, size) == pytest.approx(float(expected), abs=1e-13)
 
 
 def test_more_rollouts_than_there_are_follow_the_law_of_the_mean() -> None:
     rewards = np.random.default_rng(0).random((9, 4))
-    shared = _shared(ml.pass_at_k(rewards, 1), 1)
+    products = shared(ml.pass_at_k(rewards, 1), 1)
     for size in (1, 4, 100):  # of k = 1 the variance falls as 1/n
-        assert _variance(shared, size) == pytest.approx(rewards.var(axis=1, ddof=1).mean() / size, rel=1e-12)
+        assert variance_at(products, size) == pytest.approx(
+            rewards.var(axis=1, ddof=1).mean() / size, rel=1e-12
+        )
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -153,8 +155,8 @@ def test_a_design_is_the_fewest_prompts() -> None:
     rng = np.random.default_rng(14)
     pilot = ml.pass_at_k(drawn(rng.beta(0.5, 2, size=80), 8, rng), 1)
     for each in plan(pilot, 0.1, power=0.9).designs:
-        shared = _shared(pilot, 1)
-        variance = 2 * _variance(shared, each.rollouts)
+        products = shared(pilot, 1)
+        variance = 2 * variance_at(products, each.rollouts)
         powers = []
         for prompts in (each.prompts - 1, each.prompts):
             half = half_width(variance, prompts, confidence=0.95, width=1.0)
