@@ -66,15 +66,15 @@ def shared(result: PassAtK, k: int) -> Float | None:
     return np.array([sum(each.of_maxima(k, c) for each in used.values()) / prompts for c in range(k + 1)])
 
 
-def variance_at(shared: Float, n: int) -> float:
+def variance_at(products: Float, n: int) -> float:
     """Variance within prompts at n rollouts."""
-    k = len(shared) - 1
+    k = len(products) - 1
     chances = np.array([comb(k, c) * comb(n - k, k - c) / comb(n, k) for c in range(k + 1)])
-    return float(chances @ (shared - shared[0]))
+    return float(chances @ (products - products[0]))
 
 
-def _mean_variance(result: PassAtK, shared: Float, k: int) -> float:
+def _mean_variance(result: PassAtK, products: Float, k: int) -> float:
     """Variance within prompts at the rollouts that each prompt has."""
     sizes, counts = np.unique(result.rollouts[result.rollouts >= k], return_counts=True)
-    found = [variance_at(shared, int(size)) for size in sizes]
+    found = [variance_at(products, int(size)) for size in sizes]
     return float(np.average(found, weights=counts))
