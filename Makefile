@@ -91,7 +91,7 @@ check: setup
 	$(PY) -m mypy
 
 bench: setup
-	$(PY) -m benchmarks
+	OMP_NUM_THREADS=1 $(PY) -m benchmarks
 
 clean:
 	rm -rf $(VENV) $(VERL) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

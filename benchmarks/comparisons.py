@@ -1,0 +1,140 @@
+"""What is compared with what, by part: calls of a training loop, pass@k, exact moments, sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+import maxpo_lab as ml
+from envs import Maze, SparseBandit, from_gymnasium
+from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
+
+from .peers import log_gamma_maxpo
+from .timing import Call
+
+#: A label and a call, twice.
+Comparison = tuple[str, Call, str, Call]
+
+_SHAPES = ((4096, 16), (4096, 64), (512, 1024), (1, 1_000_000), (1, 16))
+_EIGHT = ["maxpo", "pkpo-loo1", "pkpo-s", "rloo", "canonical", "batch-mean", "max-minus-second", "pkpo-loo"]
+
+
+def calls() -> Iterator[Comparison]:
+    """``Estimator.__call__``, checks included, and ``advantages``."""
+    rng = np.random.default_rng(0)
+    maxpo = ml.get_estimator("maxpo")
+    for rows, n in _SHAPES:
+        name = f"{rows:,} x {n:,}" if rows > 1 or n > 16 else "one group of 16"
+        rewards = rng.random((rows, n))
+        for dtype in (torch.float32, torch.float64):
+            tensor = torch.tensor(rewards, dtype=dtype)
+            kind = str(dtype).removeprefix("torch.")
+            yield f"maxpo, {name}, torch {kind}", _on(maxpo, tensor, 4), "torch.sort", tensor.sort
+        if n < 1_000_000:
+            yield f"maxpo, {name}, NumPy", _on(maxpo, rewards, 4), "np.sort", _on(np.sort, rewards)
+            if n <= 64:
+                peer = log_gamma_maxpo(n, 4)
+                label = "log-gamma weights made before"
+                yield f"maxpo, {name}, NumPy", _on(maxpo, rewards, 4), label, _on(peer, rewards)
+    batch = rng.random((20_000, 16))
+    yield "maxpo", _on(maxpo, batch, 4), "rloo", lambda: ml.advantages(batch, 4, estimator="rloo")
+    sizes = rng.permutation(np.repeat(np.arange(7, 27), 500))
+    ids = rng.permutation(np.repeat(np.arange(10_000), sizes))
+    ragged = rng.random(len(ids))
+    dense = ragged[: len(ids) // 16 * 16].reshape(-1, 16)
+    yield (
+        "maxpo, 10,000 groups of 7 to 26 by id",
+        lambda: ml.advantages(ragged, 4, group_ids=ids),
+        "as many rewards in groups of 16",
+        lambda: ml.advantages(dense, 4),
+    )
+    square, small = rng.random((64, 256)), rng.random(10)
+    yield "maxpo, 64 x 256", _on(maxpo, square, 8), "quadratic form", lambda: maxpo_quadratic(square, 8)
+    yield "maxpo, n=10, K=4", _on(maxpo, small, 4), "enumeration", lambda: definitions.maxpo(small, 4)
+
+
+def values() -> Iterator[Comparison]:
+    """pass@k over prompts."""
+    graded = np.random.default_rng(0).random((1_000_000, 16))
+    solved = (graded < 0.2) * 1.0
+    ks = (1, 2, 4, 8, 16)
+    for name, rewards in (("graded", graded), ("0/1", solved)):
+        label = f"pass@k, 1,000,000 prompts x 16, {name}, 5 k's with intervals"
+        yield label, _on(ml.pass_at_k, rewards, ks), "np.sort", _on(np.sort, rewards)
+
+
+def exact() -> Iterator[Comparison]:
+    """Moments without sampling."""
+    maxpo = ml.get_estimator("maxpo")
+    bandit = SparseBandit(arms=1000, good=100, success=0.1)
+    levels = bandit.levels(bandit.theta)
+    graded = SparseBandit(arms=100, good=12, success=0.1, grades=(0.25, 0.5, 0.75, 1.0))
+    five = graded.levels(graded.theta)
+    cliff = from_gymnasium("CliffWalking-v1", horizon=30)
+    returns = cliff.levels(cliff.theta, covariances=None)
+    sampler = bandit.sampler(bandit.theta)
+    groups = np.random.default_rng(0).random((4845, 16))
+
+    def sampled() -> torch.Tensor:
+        rewards, scores = _drawn(sampler, 20_000)
+        return scores.squared_norm(maxpo(rewards, 4)).mean()
+
+    for n, label, other in (
+        (16, "20,000 sampled groups", sampled),
+        (1024, "the rule alone on its groups", _on(maxpo, np.tri(1025, 1024, -1), 4)),
+    ):
+        yield f"exact moments, n={n}, 0/1", _moments(levels, n), label, other
+    yield "exact moments, n=16, 5 levels", _moments(five, 16), "the rule alone", _on(maxpo, groups, 4)
+    name = f"exact moments, n=64, {len(returns.values)} levels, closed form"
+    yield name, _moments(returns, 64), "20,000 sampled groups", sampled
+
+
+def sampling() -> Iterator[Comparison]:
+    """Samplers, and Monte Carlo."""
+    few = SparseBandit(arms=100, good=10, success=0.05)
+    hundred = few.sampler(few.theta)
+    maze = Maze(size=8, loops=10, horizon=32)
+    episodes = maze.sampler(maze.theta)
+    yield (
+        "1,000,000 bandit rollouts of 100 arms",
+        lambda: _drawn(hundred, 62_500),
+        "as many random numbers",
+        lambda: torch.rand(1_000_000, dtype=torch.float64),
+    )
+    yield (
+        "100,000 maze episodes of at most 32 steps",
+        lambda: _drawn(episodes, 6_250),
+        "32 random numbers for each",
+        lambda: torch.rand(3_200_000, dtype=torch.float64),
+    )
+    yield (
+        "moments of 8 rules on 16,384 sampled groups of 16",
+        lambda: ml.monte_carlo_moments(_EIGHT, hundred, n=16, k=4, groups=16_384, seed=0, workers=1),
+        "sampling and sorting them",
+        lambda: _drawn(hundred, 16_384)[0].sort(dim=-1),
+    )
+
+
+PARTS: dict[str, Callable[[], Iterator[Comparison]]] = {
+    "calls": calls,
+    "values": values,
+    "exact": exact,
+    "sampling": sampling,
+}
+
+
+def _on(function: Callable[..., Any], *arguments: Any) -> Call:
+    """A call of a function on these arguments; NumPy sorts along the last axis."""
+    return lambda: function(*arguments)
+
+
+def _moments(levels: ml.RewardLevels, n: int) -> Call:
+    return lambda: ml.exact_moments("maxpo", levels, n=n, k=4)
+
+
+def _drawn(sampler: Any, groups: int) -> Any:
+    return sampler(groups, 16, generator=torch.Generator().manual_seed(0))
