@@ -39,6 +39,10 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
         A scalar, an empty array, rows of different lengths, a masked entry, a NaN or an infinity.
     """
     xp, rewards = as_real(rewards, allow_nan=allow_nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = xp.sum(rewards)
+    if bool(xp.isfinite(total)):  # as no sum with an infinity or a NaN is; one that overflows proves nothing
+        return xp, rewards
     finite = xp.isfinite(rewards)
     if allow_nan:
         finite = finite | xp.isnan(rewards)

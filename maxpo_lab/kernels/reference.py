@@ -52,8 +52,8 @@ def rank_linear(
 
 def from_tables(xp: Namespace, rewards: Array, made: Tables) -> Array:
     """``rank_linear`` of a rule whose tables were made before."""
-    order = xp.argsort(rewards, axis=-1, stable=False)
-    ranked = xp.astype(xp.take_along_axis(rewards, order, axis=-1), xp.float64, copy=False)
+    ranked, order = _sorted(xp, rewards)
+    ranked = xp.astype(ranked, xp.float64, copy=False)
     # One more gap of 0 at either end, so that the prefix sums start with it and have n terms.
     none = xp.zeros_like(ranked[..., :1])
     if made.from_zero is None:
@@ -71,6 +71,15 @@ def from_tables(xp: Namespace, rewards: Array, made: Tables) -> Array:
         advantages = _both_ways(xp, credit, debit) + (own * high + cost * low)
     advantages = xp.astype(advantages, rewards.dtype, copy=False)
     return _put_back(xp, xp.broadcast_to(order, advantages.shape), advantages)
+
+
+def _sorted(xp: Namespace, rewards: Array) -> tuple[Array, Array]:
+    """Rewards in ascending order, and the place that each had."""
+    if array_api_compat.is_torch_namespace(xp):  # whose argsort is this, less the values
+        ranked, order = rewards.sort(dim=-1)
+        return ranked, order
+    order = xp.argsort(rewards, axis=-1, stable=False)
+    return xp.take_along_axis(rewards, order, axis=-1), order
 
 
 def _both_ways(xp: Namespace, credit: Array, debit: Array) -> Array:
