@@ -39,7 +39,7 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting) -> Verdict:
     except TooManyError as error:
         return Verdict(claim, None, f"not decided: {error}")
     if why:
-        if setting.rewards == "graded" and not smallest(rule, replace(setting, rewards="binary"), fault):
+        if claim in CLAIMS and setting.rewards == "graded" and _holds_on_binary(rule, setting, fault):
             why += f"; on 0/1 rewards, rewards='binary', it is {claim}"
         return Verdict(claim, False, why)
     decide = fault
@@ -49,6 +49,14 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting) -> Verdict:
     if claim == "unbiased":
         detail += _to_precision(rule, setting)
     return Verdict(claim, True, detail, *followed(lambda each: decide(rule, each), setting, "values"))
+
+
+def _holds_on_binary(rule: rules.Rule, setting: Setting, fault: Fault) -> bool:
+    """Whether nothing is found on 0/1 rewards, which the rule may refuse."""
+    try:
+        return fault(rule, replace(setting, rewards="binary")) is None
+    except (RaisedError, HungError, ValueError, TypeError):
+        return False
 
 
 def smallest(rule: rules.Rule, setting: Setting, fault: Fault) -> str | None:

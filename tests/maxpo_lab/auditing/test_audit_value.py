@@ -455,6 +455,9 @@ def test_a_rule_of_successes_is_told_what_it_is_right_about() -> None:
     assert not graded.passed
     assert graded.claims[0].detail.endswith("; on 0/1 rewards, rewards='binary', it is unbiased")
     assert binary.passed
+    named = ml.audit_value(codex, n=6, k=3, claims=("equals:unbiased",)).claims[0]
+    assert named.holds is False
+    assert "0/1 rewards" not in named.detail  # which says what a claim is, not what a rule equals
 
 
 def test_a_rule_that_depends_on_the_order_is_unbiased_on_average() -> None:
