@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,17 +55,7 @@ def nearest_value_rule(
         return best
     first = next(each for each in found if each.exact)
     alike = tuple(each.name for each in found if each.exact and each.k == first.k and each is not first)
-    return NearestValueRule(
-        first.name,
-        first.k,
-        first.difference,
-        True,
-        first.rewards,
-        first.value,
-        first.theirs,
-        first.precision,
-        alike,
-    )
+    return replace(first, alike=alike)
 
 
 def _compared(
