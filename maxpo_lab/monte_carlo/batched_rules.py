@@ -12,7 +12,7 @@ from .. import rules
 from ..core.arrays import Float
 from ..core.precision import as_numpy
 from ..estimators import Estimator
-from .one_sort import OneSort, from_one_sort, stacked
+from .one_sort import OneSort, from_one_sort
 
 #: Levels of a first batch that a rule is tried on at most.
 _LEVELS = 8
@@ -48,18 +48,19 @@ class BatchedRules:
     rules: tuple[rules.Rule, ...]
     n: int
     k: int
-    together: tuple[OneSort, ...]
+    together: OneSort
 
     def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
         """Advantages (rules, groups, n), float64, of rewards (groups, n).
 
         Raises TypeError or ValueError for a rule that gives anything but one finite real number per rollout.
         """
-        if len(self.together) == 1 and len(self.together[0].places) == len(self.rules):
-            return self.together[0](rewards)
+        places = self.together.places
+        if len(places) == len(self.rules):
+            return self.together(rewards)
         result = rewards.new_empty(len(self.rules), *rewards.shape)
-        for stack in self.together:
-            result[stack.places] = stack(rewards)
+        if places:
+            result[places] = self.together(rewards)
         for index, rule in enumerate(self.rules):
             if not from_one_sort(rule):
                 result[index] = _evaluate(rule, self.names[index], rewards, self.k)
@@ -118,7 +119,7 @@ def admit(
         _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw)
         for rule, name in zip(given, names, strict=True)
     )
-    return BatchedRules(names, admitted, n, k, stacked([(rule, k) for rule in admitted], n, device))
+    return BatchedRules(names, admitted, n, k, OneSort.of(admitted, k))
 
 
 def _admitted(
