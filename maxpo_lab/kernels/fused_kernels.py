@@ -15,9 +15,9 @@ def _other(x, axis: tl.constexpr):
     """Of each two along an axis of 2, the other one, as it is."""
     if x.dtype.is_floating():
         bits = x.to(tl.int64, bitcast=True)
-        return (bits ^ tl.xor_sum(bits, axis, keep_dims=True)).to(tl.float64, bitcast=True)
+        return (tl.sum(bits, axis, keep_dims=True) - bits).to(tl.float64, bitcast=True)
     else:
-        return x ^ tl.xor_sum(x, axis, keep_dims=True)
+        return tl.sum(x, axis, keep_dims=True) - x
 
 
 @triton.jit
@@ -92,7 +92,6 @@ def _ranked(rewards, row, rank, inside, n: tl.constexpr, ROWS: tl.constexpr, LOG
     key = _key(tl.load(rewards + row * n + rank, mask=inside, other=0.0))
     beyond: tl.constexpr = 0x7FFFFFFFFFFFFFFF if key.dtype == tl.int64 else 0x7FFFFFFF
     key = tl.where(rank < n, key, beyond)
-    rank = tl.broadcast_to(rank, shape)
     key, place = _sorted(tl.reshape(key, cube), tl.reshape(rank, cube), LOG)
     key, place = tl.reshape(key, shape), tl.reshape(place, shape)
     before = tl.gather(key, tl.maximum(rank - 1, 0), 1)
@@ -123,7 +122,7 @@ def from_lowest(
 ):
     """Rules without an offset: ``above`` and ``below`` (rules, n-1)."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
-    rank = tl.arange(0, 2**LOG)[None, :]
+    rank = tl.broadcast_to(tl.arange(0, 2**LOG)[None, :], [ROWS, 2**LOG])
     before, value, after, place = _ranked(rewards, row, rank, (row < groups) & (rank < n), n, ROWS, LOG)
     rising = tl.where(rank < n, value - before, 0.0)
     falling = tl.where(rank < n, after - value, 0.0)
@@ -155,7 +154,7 @@ def from_zero(
 ):
     """Rules with an offset, their sums counted from reward 0: tables (rules, n), ``own`` and ``cost`` (rules, 1)."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
-    rank = tl.arange(0, 2**LOG)[None, :]
+    rank = tl.broadcast_to(tl.arange(0, 2**LOG)[None, :], [ROWS, 2**LOG])
     before, value, after, place = _ranked(rewards, row, rank, (row < groups) & (rank < n), n, ROWS, LOG)
     before = tl.where((rank > 0) & (rank < n), before, 0.0)
     after = tl.where(rank < n - 1, after, 0.0)
