@@ -60,7 +60,7 @@ def fused(rewards: torch.Tensor, above: torch.Tensor, below: torch.Tensor) -> to
     ``torch.compile`` and ``torch.func.vmap`` (over rewards) it is one operator. The first call of a dtype and
     a group size compiles for seconds. Memory traffic: what rewards and result take, once.
     """
-    return _launched(rewards.detach(), [above, below])
+    return _OPERATOR(rewards.detach(), [above, below])
 
 
 def fused_from_zero(
@@ -77,12 +77,10 @@ def fused_from_zero(
 
     The tables are those of ``Tables``, stacked: (rules, n), and (rules, 1) for ``own`` and ``cost``.
     """
-    return _launched(rewards.detach(), [up, down, over, failure, own, cost])
+    return _OPERATOR(rewards.detach(), [up, down, over, failure, own, cost])
 
 
-# Not torch's operator of a Triton kernel, which its compiler may launch with fused multiplications.
-@torch.library.custom_op("maxpo_lab::fused", mutates_args=())
-def _launched(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Tensor:
+def _launch(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Tensor:
     groups, n = rewards.shape
     rules = len(tables[0])
     result = rewards.new_empty((rules, groups, n))
@@ -99,6 +97,7 @@ def _launched(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Te
             result,
             groups,
             rules,
+            groups * n,
             n=n,
             ROWS=rows,
             LOG=depth,
@@ -109,12 +108,10 @@ def _launched(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Te
     return result
 
 
-@_launched.register_fake
 def _shaped(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Tensor:
     return rewards.new_empty((tables[0].shape[0], *rewards.shape))
 
 
-@_launched.register_vmap
 def _batched(
     info: Any,
     in_dims: tuple[int | None, list[int | None]],
@@ -125,14 +122,17 @@ def _batched(
     if any(each is not None for each in of_tables):
         raise NotImplementedError("maxpo_lab::fused: vmap over tables; stack them as rules")
     groups = rewards.movedim(at, 0)
-    found = _launched(groups.flatten(0, 1), tables)
+    found = _OPERATOR(groups.flatten(0, 1), tables)
     return found.unflatten(1, groups.shape[:2]), 1
 
 
-@torch.compiler.assume_constant_result
 def _runs_on(device: str, index: int | None) -> bool:
     """Whether the kernels run on a device, or on this process' CPU in Triton's interpreter."""
     return _found(device, index)
+
+
+# What torch.compiler.assume_constant_result does, which imports the compiler (2 s) to do it: asked when traced.
+_runs_on._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache
@@ -149,3 +149,14 @@ def _found(device: str, index: int | None) -> bool:
 @cache
 def _kernels() -> Any:
     return import_module(f"{__package__}.fused_kernels")
+
+
+# Not an operator of torch.library.triton_op, which torch's compiler launches with fused multiplications, nor of
+# custom_op, which takes 25 us more on the host: as long as the card is busy with a million rewards.
+_LIBRARY = torch.library.Library("maxpo_lab", "FRAGMENT")
+_LIBRARY.define("fused(Tensor rewards, Tensor[] tables) -> Tensor")
+for _device in ("CPU", "CUDA"):
+    _LIBRARY.impl("fused", _launch, _device)
+torch.library.register_fake("maxpo_lab::fused", _shaped, lib=_LIBRARY)
+torch.library.register_vmap("maxpo_lab::fused", _batched, lib=_LIBRARY)
+_OPERATOR = torch.ops.maxpo_lab.fused.default

@@ -116,9 +116,18 @@ def _stored(at, advantages, mask):
         tl.store(at, advantages.to(tl.float32).to(at.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["groups", "rules", "size"])  # else up to 27 variants, seconds each
 def from_lowest(
-    rewards, above, below, result, groups, rules, n: tl.constexpr, ROWS: tl.constexpr, LOG: tl.constexpr
+    rewards,
+    above,
+    below,
+    result,
+    groups,
+    rules,
+    size,
+    n: tl.constexpr,
+    ROWS: tl.constexpr,
+    LOG: tl.constexpr,
 ):
     """Rules without an offset: ``above`` and ``below`` (rules, n-1)."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
@@ -133,10 +142,10 @@ def from_lowest(
         _stored(at, _summed(credit, debit, ROWS, LOG), (row < groups) & (place < n))
         above += n - 1
         below += n - 1
-        at += groups * n
+        at += size
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["groups", "rules", "size"])
 def from_zero(
     rewards,
     up,
@@ -148,11 +157,12 @@ def from_zero(
     result,
     groups,
     rules,
+    size,
     n: tl.constexpr,
     ROWS: tl.constexpr,
     LOG: tl.constexpr,
 ):
-    """Rules with an offset, their sums counted from reward 0: tables (rules, n), ``own`` and ``cost`` (rules, 1)."""
+    """Rules with an offset, their sums counted from reward 0: tables (rules, n), own shares (rules, 1)."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     rank = tl.broadcast_to(tl.arange(0, 2**LOG)[None, :], [ROWS, 2**LOG])
     before, value, after, place = _ranked(rewards, row, rank, (row < groups) & (rank < n), n, ROWS, LOG)
@@ -177,4 +187,4 @@ def from_zero(
         failure += n
         own += 1
         cost += 1
-        at += groups * n
+        at += size
