@@ -1,4 +1,4 @@
-"""Rank-linear rules on a graphics card in one launch: rewards are read once, and sorted and summed in registers.
+"""Rank-linear rules on a card in one launch: rewards are read once, and sorted and summed in registers.
 
 Optional: needs Triton, which comes with torch for CUDA. This module imports torch; Triton is imported by the
 first call that may use it.
@@ -18,7 +18,7 @@ import torch
 #: Rewards of a group, at most: a thread holds 4, and 32 threads share what they hold without memory.
 LARGEST = 128
 #: What the kernels ask for: Triton with a gather, cards with bfloat16.
-LEAST_TRITON, LEAST_CAPABILITY = (3, 2), (8, 0)
+LEAST_TRITON, LEAST_CAPABILITY = (3, 3), (8, 0)
 #: Rewards of a tile, 4 a thread: with 8 each, several rules of float64 fill a thread's registers.
 _TILE, _WARPS = 512, 4
 _DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
@@ -27,7 +27,7 @@ _DTYPES = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16
 def available(rewards: torch.Tensor) -> bool:
     """Whether ``fused`` takes these rewards: by their device, dtype and group size, never by their values.
 
-    They are on a CUDA device of capability 8.0 or more, with Triton 3.2 or newer beside torch, or on the CPU
+    They are on a CUDA device of capability 8.0 or more, with Triton 3.3 or newer beside torch, or on the CPU
     where ``TRITON_INTERPRET=1`` was set before Triton was first used. float16 to float64, 1 <= n <= 128.
     """
     if rewards.ndim == 0 or not 1 <= rewards.shape[-1] <= LARGEST or rewards.dtype not in _DTYPES:
@@ -38,7 +38,8 @@ def available(rewards: torch.Tensor) -> bool:
 def fused(rewards: torch.Tensor, above: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
     r"""Advantages of rules without an offset, all from one sort.
 
-    .. math:: A_{(r)} = \sum_{m<r} \text{gap}_m\, \text{above}_m + \sum_{m \ge r} \text{gap}_m\, \text{below}_m
+    .. math:: A_{(r)} = \sum_{m<r} \text{gap}_m\, \text{above}_m
+              + \sum_{m \ge r} \text{gap}_m\, \text{below}_m
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def fused_from_zero(
     up: torch.Tensor,
     down: torch.Tensor,
     over: torch.Tensor,
-    failure: torch.Tensor,
+    under: torch.Tensor,
     own: torch.Tensor,
     cost: torch.Tensor,
 ) -> torch.Tensor:
@@ -77,12 +78,13 @@ def fused_from_zero(
 
     The tables are those of ``Tables``, stacked: (rules, n), and (rules, 1) for ``own`` and ``cost``.
     """
-    return _OPERATOR(rewards.detach(), [up, down, over, failure, own, cost])
+    return _OPERATOR(rewards.detach(), [up, down, over, under, own, cost])
 
 
 def _launch(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Tensor:
     groups, n = rewards.shape
     rules = len(tables[0])
+    _check(rewards, tables, [(rules, n - 1)] * 2 if len(tables) == 2 else [(rules, n)] * 4 + [(rules, 1)] * 2)
     result = rewards.new_empty((rules, groups, n))
     if not result.numel():
         return result
@@ -108,12 +110,27 @@ def _launch(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Tens
     return result
 
 
+def _check(rewards: torch.Tensor, tables: Sequence[torch.Tensor], shapes: Sequence[tuple[int, int]]) -> None:
+    """What a kernel would read beyond, or read as something else."""
+    if not available(rewards):
+        raise ValueError(
+            f"rewards: {rewards.dtype} {tuple(rewards.shape)} on {rewards.device}; "
+            f"fused takes what is available(): groups of 1 to {LARGEST} on a card with Triton"
+        )
+    for table, shape in zip(tables, shapes, strict=True):
+        if (table.dtype, table.shape, table.device) != (torch.float64, shape, rewards.device):
+            raise ValueError(
+                f"table {table.dtype} {tuple(table.shape)} on {table.device}: "
+                f"needs to be torch.float64 {shape} on {rewards.device}"
+            )
+
+
 def _shaped(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Tensor:
     return rewards.new_empty((tables[0].shape[0], *rewards.shape))
 
 
 def _batched(
-    info: Any,
+    _: Any,
     in_dims: tuple[int | None, list[int | None]],
     rewards: torch.Tensor,
     tables: Sequence[torch.Tensor],
@@ -131,7 +148,7 @@ def _runs_on(device: str, index: int | None) -> bool:
     return _found(device, index)
 
 
-# What torch.compiler.assume_constant_result does, which imports the compiler (2 s) to do it: asked when traced.
+# What torch.compiler.assume_constant_result does, which imports the compiler for it: 2 s.
 _runs_on._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
@@ -151,8 +168,8 @@ def _kernels() -> Any:
     return import_module(f"{__package__}.fused_kernels")
 
 
-# Not an operator of torch.library.triton_op, which torch's compiler launches with fused multiplications, nor of
-# custom_op, which takes 25 us more on the host: as long as the card is busy with a million rewards.
+# Not an operator of torch.library.triton_op, which torch's compiler launches with fused multiplications, nor
+# of custom_op, which takes 20 us more on the host: as long as a card is busy with a million rewards.
 _LIBRARY = torch.library.Library("maxpo_lab", "FRAGMENT")
 _LIBRARY.define("fused(Tensor rewards, Tensor[] tables) -> Tensor")
 for _device in ("CPU", "CUDA"):

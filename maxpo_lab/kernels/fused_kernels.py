@@ -151,7 +151,7 @@ def from_zero(
     up,
     down,
     over,
-    failure,
+    under,
     own,
     cost,
     result,
@@ -177,14 +177,14 @@ def from_zero(
     for _ in range(rules):
         credit = (high - high_before) * tl.load(up + rank, mask=rank < n, other=0.0)
         credit += (low - low_before) * tl.load(over + rank, mask=rank < n, other=0.0)
-        debit = (low_after - low) * tl.load(failure + rank, mask=rank < n, other=0.0)
+        debit = (low_after - low) * tl.load(under + rank, mask=rank < n, other=0.0)
         debit += (high_after - high) * tl.load(down + rank, mask=rank < n, other=0.0)
         advantages = _summed(credit, debit, ROWS, LOG) + (tl.load(own) * high + tl.load(cost) * low)
         _stored(at, advantages, (row < groups) & (place < n))
         up += n
         down += n
         over += n
-        failure += n
+        under += n
         own += 1
         cost += 1
         at += size
