@@ -7,11 +7,11 @@ first call that may use it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -92,7 +92,7 @@ def _launch(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Tens
     rows = max(1, _TILE >> depth)
     kernels = _kernels()
     kernel = kernels.from_lowest if len(tables) == 2 else kernels.from_zero
-    with torch.cuda.device_of(rewards):
+    with cast("Any", torch.cuda).device_of(rewards):  # nothing, on the CPU
         kernel[(-(-groups // rows),)](
             rewards.contiguous(),
             *(table.contiguous() for table in tables),
@@ -101,8 +101,8 @@ def _launch(rewards: torch.Tensor, tables: Sequence[torch.Tensor]) -> torch.Tens
             rules,
             groups * n,
             n=n,
-            ROWS=rows,
-            LOG=depth,
+            rows=rows,
+            depth=depth,
             num_warps=_WARPS,
             num_stages=1,
             enable_fp_fusion=False,
@@ -136,10 +136,10 @@ def _batched(
     tables: Sequence[torch.Tensor],
 ) -> tuple[torch.Tensor, int]:
     at, of_tables = in_dims
-    if any(each is not None for each in of_tables):
+    if at is None or any(each is not None for each in of_tables):
         raise NotImplementedError("maxpo_lab::fused: vmap over tables; stack them as rules")
     groups = rewards.movedim(at, 0)
-    found = _OPERATOR(groups.flatten(0, 1), tables)
+    found = _OPERATOR(groups.flatten(0, 1), list(tables))
     return found.unflatten(1, groups.shape[:2]), 1
 
 
@@ -155,7 +155,7 @@ _runs_on._dynamo_marked_constant = True  # type: ignore[attr-defined]
 @cache
 def _found(device: str, index: int | None) -> bool:
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    if not (interpreted or device == "cuda") or find_spec("triton") is None:
+    if not (device == "cuda" or (device == "cpu" and interpreted)) or find_spec("triton") is None:
         return False
     if device == "cuda" and (torch.version.hip or torch.cuda.get_device_capability(index) < LEAST_CAPABILITY):
         return False
@@ -170,10 +170,10 @@ def _kernels() -> Any:
 
 # Not an operator of torch.library.triton_op, which torch's compiler launches with fused multiplications, nor
 # of custom_op, which takes 20 us more on the host: as long as a card is busy with a million rewards.
-_LIBRARY = torch.library.Library("maxpo_lab", "FRAGMENT")
+_LIBRARY: Any = cast("Any", torch.library.Library)("maxpo_lab", "FRAGMENT")  # torch gives it no types
 _LIBRARY.define("fused(Tensor rewards, Tensor[] tables) -> Tensor")
 for _device in ("CPU", "CUDA"):
     _LIBRARY.impl("fused", _launch, _device)
 torch.library.register_fake("maxpo_lab::fused", _shaped, lib=_LIBRARY)
 torch.library.register_vmap("maxpo_lab::fused", _batched, lib=_LIBRARY)
-_OPERATOR = torch.ops.maxpo_lab.fused.default
+_OPERATOR: Callable[[torch.Tensor, list[torch.Tensor]], torch.Tensor] = torch.ops.maxpo_lab.fused.default

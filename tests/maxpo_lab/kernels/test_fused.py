@@ -29,8 +29,8 @@ torch = pytest.importorskip("torch")
 
 from maxpo_lab.kernels import fused as operator  # noqa: E402
 
-CARD = torch.cuda.is_available()
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+CARD = torch.cuda.is_available() and not INTERPRETED
 DEVICE = torch.device("cuda", 0) if CARD else torch.device("cpu")
 pytestmark = [
     *([] if CARD else [pytest.mark.integration]),
@@ -232,26 +232,32 @@ def test_a_small_reward_survives_a_large_loss(group: list[float]) -> None:
 
 EXTREME = [
     [0.1, -2.5, 0.1, 3.0, -0.0, 7.0, 1e-3],
-    [3.4e38, -3.4e38, 1.0, 0.0, -0.0, 3.4e38, 2.0],
+    [3e38, -3e38, 1.0, 0.0, -0.0, 3e38, 2.0],
     [1e-45, -1e-45, 3e-40, 0.0, 1e-38, 2e-45, 0.0],
 ]
 
 
+@pytest.mark.filterwarnings(
+    "ignore:overflow encountered in cast:RuntimeWarning"
+)  # of the interpreter, to inf
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize(
     ("evaluated", "names"), [(fused, PLAIN), (from_zero, OFFSET)], ids=["plain", "offset"]
 )
 def test_other_dtypes_round_once(evaluated: Callable[..., Any], names: tuple[str, ...], dtype: Any) -> None:
     """The sums of float64, rounded to float32, and from there to 16 bits."""
-    rewards, rules = tensor(EXTREME[:1] if dtype == torch.float16 else EXTREME, dtype), cells(names, 7)
+    cut = dtype == torch.bfloat16 and not CARD  # Triton's interpreter cuts bits off where a card rounds
+    rows = 1 if dtype == torch.float16 else 2 if cut else 3  # and reads and writes its subnormals wrongly
+    rewards, rules = tensor(EXTREME[:rows], dtype), cells(names, 7)
     found, want = evaluated(rewards, rules), evaluated(rewards.double(), rules).float().to(dtype)
     assert found.dtype == dtype
-    if dtype == torch.bfloat16 and not CARD:  # Triton's interpreter cuts bits off where a card rounds
-        torch.testing.assert_close(found, want, rtol=torch.finfo(dtype).eps, atol=1e-40)
+    if cut:
+        torch.testing.assert_close(found, want, rtol=torch.finfo(dtype).eps, atol=0.0)
     else:
         assert torch.equal(found, want)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # of the interpreter, at inf
 def test_a_group_depends_on_itself_alone() -> None:
     rules, rewards = cells(PLAIN, 100, (3,))[:3], tensor(np.random.default_rng(0).normal(size=(11, 100)))
     together = fused(rewards, rules)
@@ -364,18 +370,17 @@ MUTANTS = {
     "below read one too far": ("below + rank, mask=rank < n - 1", "below + rank + 1, mask=rank < n - 2"),
     "no gap below": ("value - before, 0.0)", "value - value, 0.0)"),
     "a tie in the sort loses a place": ("| ((keys == key) & (places > place))", ""),
-    "signs out of order": (".to(tl.int32, bitcast=True)\n        return narrow ^ ((narrow >> 31) & 0x7FFFFFFF)", ".to(tl.int32, bitcast=True)\n        return narrow"),
+    "signs out of order": ("key = narrow ^ ((narrow >> 31) & 0x7FFFFFFF)", "key = narrow"),
     "float32 sums": ("advantages += 0.0", "advantages = (advantages + 0.0).to(tl.float32).to(tl.float64)"),
     "what is beyond the group sorts first": ("else 0x7FFFFFFF\n    key", "else -0x7FFFFFFF\n    key"),
     "a scan that groups terms from each rank anew": (
-        "return tl.reshape(_both_ways(",
-        """rank = tl.broadcast_to(tl.arange(0, 2**LOG)[None, :], [ROWS, 2**LOG])
+        "return tl.reshape(_both_ways(tl.reshape(credit, cube), tl.reshape(debit, cube), depth), [rows, 2**depth])",
+        """rank = tl.broadcast_to(tl.arange(0, 2**depth)[None, :], [rows, 2**depth])
     up, down = credit, debit
-    for i in tl.static_range(LOG):
+    for i in tl.static_range(depth):
         up += tl.where(rank >= 2**i, tl.gather(up, tl.maximum(rank - 2**i, 0), 1), 0.0)
-        down += tl.where(rank < 2**LOG - 2**i, tl.gather(down, tl.minimum(rank + 2**i, 2**LOG - 1), 1), 0.0)
-    return up + down
-    return tl.reshape(_both_ways(""",
+        down += tl.where(rank < 2**depth - 2**i, tl.gather(down, (rank + 2**i) % 2**depth, 1), 0.0)
+    return up + down""",
     ),
 }  # fmt: skip
 
@@ -419,7 +424,7 @@ def test_broken_kernels_are_caught(what: str, tmp_path: Path, monkeypatch: pytes
 
 def test_triton_comes_with_the_first_call() -> None:
     code = (
-        "import sys; from maxpo_lab.kernels import fused; heavy = {'triton', 'torch._dynamo'} & set(sys.modules);"
-        "assert not heavy, heavy; assert fused.available.__module__ in sys.modules"
+        "import sys; from maxpo_lab.kernels import fused;"
+        "heavy = {'triton', 'torch._dynamo'} & set(sys.modules); assert not heavy, heavy"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    subprocess.run([sys.executable, "-c", code], check=True)
