@@ -140,7 +140,7 @@ def _batched(
         raise NotImplementedError("maxpo_lab::fused: vmap over tables; stack them as rules")
     groups = rewards.movedim(at, 0)
     found = _OPERATOR(groups.flatten(0, 1), list(tables))
-    return found.unflatten(1, groups.shape[:2]), 1
+    return found.reshape(-1, *groups.shape), 1
 
 
 def _runs_on(device: str, index: int | None) -> bool:

@@ -374,7 +374,8 @@ MUTANTS = {
     "float32 sums": ("advantages += 0.0", "advantages = (advantages + 0.0).to(tl.float32).to(tl.float64)"),
     "what is beyond the group sorts first": ("else 0x7FFFFFFF\n    key", "else -0x7FFFFFFF\n    key"),
     "a scan that groups terms from each rank anew": (
-        "return tl.reshape(_both_ways(tl.reshape(credit, cube), tl.reshape(debit, cube), depth), [rows, 2**depth])",
+        "return tl.reshape(_both_ways(tl.reshape(credit, cube), tl.reshape(debit, cube), depth), "
+        "[rows, 2**depth])",
         """rank = tl.broadcast_to(tl.arange(0, 2**depth)[None, :], [rows, 2**depth])
     up, down = credit, debit
     for i in tl.static_range(depth):
