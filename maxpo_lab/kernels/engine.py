@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.arrays import Array, Namespace
 from . import host, portable
-from .tables import Rules, stacks, stacks_on
+from .tables import FromRank, FromZero, Rules, stacks, stacks_on
 
 
 def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
@@ -51,10 +51,40 @@ def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
         if values is not None:
             found = torch.from_numpy(host.rank_linear(values, stacks(rules, n)))
             return found.bfloat16() if rewards.dtype == torch.bfloat16 else found
+    if torch is not None and isinstance(rewards, torch.Tensor) and rewards.is_cuda:
+        from . import fused  # noqa: PLC0415 - torch is there
+
+        if fused.available(rewards):
+            return _on_card(xp, rewards, rules)
     device = array_api_compat.device(rewards)
     rows = xp.reshape(rewards, (-1, n))
     found = portable.rank_linear(xp, rows, stacks_on(rules, n, xp, device))
     return xp.reshape(found, (len(rules), *rewards.shape))
+
+
+def _on_card(xp: Namespace, rewards: Any, rules: Rules) -> Any:
+    """On a card that sorts small groups in registers: a launch for rules of either kind."""
+    from . import fused  # noqa: PLC0415 - the same
+
+    rows = rewards.reshape(-1, rewards.shape[-1])
+    made = stacks_on(rules, rows.shape[-1], xp, rewards.device)
+    places, parts = [], []
+    if plain := [stack for stack in made if isinstance(stack, FromRank)]:
+        above, below = (xp.cat([getattr(stack, side) for stack in plain]) for side in ("above", "below"))
+        places += [place for stack in plain for place in stack.places]
+        parts.append(fused.fused(rows, above, below))
+    for stack in made:
+        if isinstance(stack, FromZero):
+            tables = {name: getattr(stack, name) for name in ("up", "down", "over", "under", "own", "cost")}
+            places += stack.places
+            parts.append(fused.fused_from_zero(rows, **tables))
+    found = parts[0]
+    if places != sorted(places):
+        together = [row for part in parts for row in part]
+        found = xp.stack([together[places.index(place)] for place in range(len(places))])
+    elif len(parts) > 1:
+        found = xp.cat(parts)
+    return found.reshape(len(rules), *rewards.shape)
 
 
 def _as_array(torch: Any, rewards: Any) -> Any:

@@ -69,6 +69,8 @@ class FromRank:
     ----------
     places
         Which of the rules, by their numbers.
+    above, below
+        As ``Coefficients`` has them, (rules, n-1).
     start
         The rank s from which steps lead up and down, less 1: 0 for the lowest.
     origin
@@ -80,6 +82,8 @@ class FromRank:
     """
 
     places: tuple[int, ...]
+    above: Array
+    below: Array
     start: int
     origin: Array
     slope: Array
@@ -91,7 +95,8 @@ class FromRank:
         above, below = (np.stack([getattr(each, side) for each in made]) for side in ("above", "below"))
         down = np.arange(above.shape[1]) < start
         slope = above - below
-        return cls(places, start, np.where(down, above, below), np.where(down, -slope, slope), debits)
+        origin, slope = np.where(down, above, below), np.where(down, -slope, slope)
+        return cls(places, above, below, start, origin, slope, debits)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import array_api_compat
 import numpy as np
 import pytest
 from checks import EPS, RANK_LINEAR, has_offset, valid_k
@@ -27,6 +28,7 @@ import maxpo_lab as ml
 
 torch = pytest.importorskip("torch")
 
+from maxpo_lab.kernels import engine  # noqa: E402
 from maxpo_lab.kernels import fused as operator  # noqa: E402
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -410,6 +412,17 @@ def passes() -> bool:
         and torch.equal(half, whole.float())
         and not untied(fused(tensor(TIED), [("maxpo", 2), ("rloo", 2)]), TIED)
     )
+
+
+@pytest.mark.parametrize("names", [("maxpo",), ("pkpo-s", "maxpo", "pkpo-loo1", "reinforce"), ("pkpo-s",)])
+def test_the_engine_gives_every_rule_its_own(names: tuple[str, ...]) -> None:
+    """Whatever their kinds and their order, on rewards with leading axes."""
+    rules = tuple((ml.get_estimator(name), 3) for name in names)
+    rewards = tensor(np.random.default_rng(0).normal(size=(2, 5, 7)))
+    found = engine._on_card(array_api_compat.array_namespace(rewards), rewards, rules)
+    assert found.shape == (len(names), 2, 5, 7)
+    for row, (rule, k) in zip(found, rules, strict=True):
+        torch.testing.assert_close(row.cpu(), rule(rewards.cpu(), k), rtol=1e-14, atol=1e-14)
 
 
 def test_right_kernels_pass() -> None:

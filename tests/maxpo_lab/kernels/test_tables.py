@@ -78,7 +78,7 @@ def test_a_device_needs_no_hash() -> None:
     made = stacks_on(rules, 6, xp, Card(0))
     assert stacks_on(rules, 6, xp, Card(0)) is made
     assert stacks_on(rules, 6, xp, Card(1)) is not made
-    assert xp.placed == [Card(0)] * 2 + [Card(1)] * 2
+    assert xp.placed == [Card(0)] * 4 + [Card(1)] * 4
 
 
 def test_rules_that_are_gone_are_let_go() -> None:
