@@ -1,10 +1,11 @@
-"""What is compared with what, by part: calls of a training loop, pass@k, exact moments, sampling."""
+"""What is compared with what, by part: calls of a training loop, pass@k, exact moments, sampling, a card."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import array_api_compat
 import numpy as np
 import torch
 
@@ -12,15 +13,17 @@ import maxpo_lab as ml
 from envs import Maze, SparseBandit, from_gymnasium
 from maxpo_lab.estimators import definitions
 from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
+from maxpo_lab.kernels.engine import rank_linear
 
-from .peers import log_gamma_maxpo
+from .peers import listed_loo1, log_gamma_maxpo
 from .timing import Call
 
 #: A label and a call, twice.
 Comparison = tuple[str, Call, str, Call]
 
 _SHAPES = ((4096, 16), (4096, 64), (512, 1024), (1, 1_000_000), (1, 16))
-_EIGHT = ["maxpo", "pkpo-loo1", "pkpo-s", "rloo", "canonical", "batch-mean", "max-minus-second", "pkpo-loo"]
+#: Rules that share a sort.
+EIGHT = ["maxpo", "pkpo-loo1", "pkpo-s", "rloo", "canonical", "batch-mean", "max-minus-second", "pkpo-loo"]
 
 
 def calls() -> Iterator[Comparison]:
@@ -40,6 +43,23 @@ def calls() -> Iterator[Comparison]:
                 peer = log_gamma_maxpo(n, 4)
                 label = "log-gamma weights made before"
                 yield f"maxpo, {name}, NumPy", _on(maxpo, rewards, 4), label, _on(peer, rewards)
+    group = rng.random(16)
+    loo1 = ml.get_estimator("pkpo-loo1")
+    yield (
+        "pkpo-loo1, one group of 16, NumPy",
+        _on(loo1, group, 4),
+        "a listing's loops",
+        _on(listed_loo1, group, 4),
+    )
+    several = tuple((ml.get_estimator(name), 4) for name in EIGHT)
+    rewards = rng.random((4096, 16))
+    xp = array_api_compat.array_namespace(rewards)
+    yield (
+        "8 rules from one sort, 4,096 x 16, NumPy",
+        _on(rank_linear, xp, rewards, several),
+        "one rule",
+        _on(rank_linear, xp, rewards, several[:1]),
+    )
     batch = rng.random((20_000, 16))
     yield "maxpo", _on(maxpo, batch, 4), "rloo", lambda: ml.advantages(batch, 4, estimator="rloo")
     sizes = rng.permutation(np.repeat(np.arange(7, 27), 500))
@@ -113,10 +133,26 @@ def sampling() -> Iterator[Comparison]:
     )
     yield (
         "moments of 8 rules on 16,384 sampled groups of 16",
-        lambda: ml.monte_carlo_moments(_EIGHT, hundred, n=16, k=4, groups=16_384, seed=0, workers=1),
+        lambda: ml.monte_carlo_moments(EIGHT, hundred, n=16, k=4, groups=16_384, seed=0, workers=1),
         "sampling and sorting them",
         lambda: _drawn(hundred, 16_384)[0].sort(dim=-1),
     )
+
+
+def card() -> Iterator[Comparison]:
+    """The same on the first CUDA device, timed by its own clock; nothing where there is none."""
+    if not torch.cuda.is_available():
+        return
+    maxpo, cuda = ml.get_estimator("maxpo"), torch.device("cuda", 0)
+    generator = torch.Generator(cuda).manual_seed(0)
+    for rows, n in ((1_000_000, 16), (65_536, 16), (4096, 1024)):
+        rewards = torch.rand(rows, n, device=cuda, generator=generator)
+        xp = array_api_compat.array_namespace(rewards)
+        name = f"{rows:,} x {n:,}, CUDA float32"
+        yield f"maxpo, {name}", _on(maxpo.unchecked, xp, rewards, 4), "torch.sort", rewards.sort
+        several = tuple((ml.get_estimator(each), 4) for each in EIGHT)
+        one = _on(rank_linear, xp, rewards, several[:1])
+        yield f"8 rules, {name}", _on(rank_linear, xp, rewards, several), "one rule", one
 
 
 PARTS: dict[str, Callable[[], Iterator[Comparison]]] = {
@@ -124,6 +160,7 @@ PARTS: dict[str, Callable[[], Iterator[Comparison]]] = {
     "values": values,
     "exact": exact,
     "sampling": sampling,
+    "card": card,
 }
 
 

@@ -1,4 +1,4 @@
-"""Another way to the same advantages, as trainers write it: MaxPO with log-gamma weights made beforehand."""
+"""Other ways to the same advantages, as trainers write them: log-gamma weights, and a listing's loops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from maxpo_lab.core.arrays import Float
 
 
 def log_gamma_maxpo(n: int, k: int) -> Callable[[Float], Float]:
-    r"""``K (q_i - v_i)`` of groups (B, n) by ranks, ``1 <= k <= n-1``.
+    r"""MaxPO, ``K (q_i - v_i)``, of groups (B, n) by weights on ranks made beforehand, ``1 <= k <= n-1``.
 
     With ascending ranks i, ``q_i C(n-1,K-1) = R_i C(i-1,K-1) + sum_(j>i) R_j C(j-2,K-2)`` and
     ``v_i C(n-1,K) = sum_(j<i) R_j C(j-1,K-1) + sum_(j>i) R_j C(j-2,K-1)``.
@@ -46,3 +46,46 @@ def _share(top: Float | np.ndarray, chosen: int, total: int, of_total: int) -> F
     log = gammaln(safe + 1) - gammaln(chosen + 1) - gammaln(safe - chosen + 1)
     log -= gammaln(total + 1) - gammaln(of_total + 1) - gammaln(total - of_total + 1)
     return np.where(fits, np.exp(log), 0.0)
+
+
+def listed_loo1(rewards: Float, k: int) -> Float:
+    """PKPO's ``K (q_i(K) - v_i(K-1))`` of one group (n,), the way of a listing: everything anew at each call.
+
+    Ratios of binomials by products in a loop, sums over higher ranks by a reversed cumulative sum, and the
+    baseline of each member from the group without it. ``2 <= k <= n``.
+    """
+    n = len(rewards)
+    order = np.argsort(rewards)
+    ranked = rewards[order]
+    value = k * _with_each(ranked, k)
+    for i in range(n):
+        value[i] -= k * _mean_maximum(np.delete(ranked, i), k - 1)
+    result = np.empty(n)
+    result[order] = value
+    return result
+
+
+def _ratio(top: int, chosen: int, total: int) -> float:
+    """``C(top, chosen) / C(total, chosen)`` as a product."""
+    found = 1.0
+    for step in range(chosen):
+        found *= max(top - step, 0) / (total - step)
+    return found
+
+
+def _with_each(ranked: Float, k: int) -> Float:
+    """``q_i``: mean of the maximum over the k-subsets that hold i."""
+    n = len(ranked)
+    own = np.array([_ratio(i, k - 1, n - 1) for i in range(n)])
+    # A higher j is the maximum of k-1 others, of whom it is one: (k-1)/(n-1) times its share of the rest.
+    higher = np.array(
+        [(k - 1) / (n - 1) * _ratio(max(j - 1, 0), k - 2, n - 2) if k > 1 else 0.0 for j in range(n)]
+    )
+    tail = np.cumsum((ranked * higher)[::-1])[::-1]
+    return ranked * own + np.append(tail[1:], 0.0)
+
+
+def _mean_maximum(ranked: Float, k: int) -> float:
+    """``rho(k)`` of sorted rewards."""
+    n = len(ranked)
+    return sum(reward * k / n * _ratio(j, k - 1, n - 1) for j, reward in enumerate(ranked))

@@ -13,7 +13,7 @@ from ..core.arrays import Array, Namespace
 from ..core.coefficients import Coefficients
 from ..core.rewards import as_rewards
 from ..core.tracing import compiles, untraced
-from ..kernels.engine import rank_linear
+from ..kernels.engine import alone
 from ..kernels.tables import KEPT, new_number
 from .claims import Claims, Laws
 
@@ -203,4 +203,4 @@ class RankLinear(Estimator):
             from ..kernels.traced import operator  # noqa: PLC0415 - torch is there
 
             return operator(rewards, self.number, k)
-        return rank_linear(xp, rewards, ((self, k),))[0, ...]
+        return alone(xp, rewards, self, k)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.arrays import Array, Namespace
 from . import host, portable
-from .tables import FromRank, FromZero, Rules, stacks, stacks_on
+from .tables import FromRank, FromZero, Rule, Rules, stacks, stacks_on
 
 
 def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
@@ -42,15 +42,10 @@ def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
 
     NumPy arrays and torch tensors on the CPU share one path. Nothing waits for an accelerator.
     """
-    n = rewards.shape[-1]
-    if isinstance(rewards, np.ndarray):
-        return host.rank_linear(rewards, stacks(rules, n))
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(rewards, torch.Tensor) and rewards.is_cpu:
-        values = _as_array(torch, rewards)
-        if values is not None:
-            found = torch.from_numpy(host.rank_linear(values, stacks(rules, n)))
-            return found.bfloat16() if rewards.dtype == torch.bfloat16 else found
+    values = _as_array(rewards)
+    if values is not None:
+        return _as_given(rewards, host.rank_linear(values, stacks(rules, values.shape[-1])))
+    torch, n = sys.modules.get("torch"), rewards.shape[-1]
     if torch is not None and isinstance(rewards, torch.Tensor) and rewards.is_cuda:
         from . import fused  # noqa: PLC0415 - torch is there
 
@@ -60,6 +55,14 @@ def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
     rows = xp.reshape(rewards, (-1, n))
     found = portable.rank_linear(xp, rows, stacks_on(rules, n, xp, device))
     return xp.reshape(found, (len(rules), *rewards.shape))
+
+
+def alone(xp: Namespace, rewards: Array, rule: Rule, k: int) -> Array:
+    """Advantages (..., n) of one rule: ``rank_linear`` less its axis, which takes time on a small group."""
+    values = _as_array(rewards)
+    if values is None:
+        return rank_linear(xp, rewards, ((rule, k),))[0, ...]
+    return _as_given(rewards, host.rank_linear(values, stacks(((rule, k),), values.shape[-1]))[0])
 
 
 def _on_card(xp: Namespace, rewards: Any, rules: Rules) -> Any:
@@ -87,9 +90,22 @@ def _on_card(xp: Namespace, rewards: Any, rules: Rules) -> Any:
     return found.reshape(len(rules), *rewards.shape)
 
 
-def _as_array(torch: Any, rewards: Any) -> Any:
-    """A tensor of the CPU as an array, where torch.func does not wrap it; NumPy has no bfloat16."""
+def _as_array(rewards: Array) -> Any:
+    """What lies on the CPU, of NumPy or torch, as an array; None for all else, and inside ``torch.func``."""
+    if isinstance(rewards, np.ndarray):
+        return rewards
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(rewards, torch.Tensor) or not rewards.is_cpu:
+        return None
     try:
         return (rewards.double() if rewards.dtype == torch.bfloat16 else rewards).numpy()
     except RuntimeError:
         return None
+
+
+def _as_given(rewards: Array, found: Any) -> Array:
+    """An array as what the rewards are; bfloat16, which NumPy has not, comes back from float64."""
+    if isinstance(rewards, np.ndarray):
+        return found
+    tensor = sys.modules["torch"].from_numpy(found)
+    return tensor if tensor.dtype == rewards.dtype else tensor.to(rewards.dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import array_api_compat
 import torch
 
-from .engine import rank_linear
+from .engine import alone
 from .tables import numbered
 
 _NAMESPACE = array_api_compat.array_namespace(torch.empty(0))
@@ -16,7 +16,7 @@ _NAMESPACE = array_api_compat.array_namespace(torch.empty(0))
 @torch.library.custom_op("maxpo_lab::rank_linear", mutates_args=())
 def operator(rewards: torch.Tensor, number: int, k: int) -> torch.Tensor:
     """Advantages (..., n) of the rule with this number: what it gives outside of a graph, to the bit."""
-    found: torch.Tensor = rank_linear(_NAMESPACE, rewards, ((numbered(number), k),))[0]
+    found: torch.Tensor = alone(_NAMESPACE, rewards, numbered(number), k)
     return found
 
 
