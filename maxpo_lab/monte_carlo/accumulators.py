@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
+import torch
 
 from ..core.arrays import Float, Int64
 
@@ -72,11 +73,13 @@ class Average:
         return type(self)(weight, self.value + (other.value - self.value) * share)
 
 
-def exponents(values: Float) -> Int64:
+def exponents(values: torch.Tensor) -> Int64:
     """Histogram (R, BINS) of non-negative values (R, count) by binary exponent, 0 in a bin of its own."""
     rules = len(values)
-    bins = np.where(values > 0, np.frexp(values)[1] - _SMALLEST, 0) + BINS * np.arange(rules)[:, None]
-    return np.bincount(bins.ravel(), minlength=rules * BINS).reshape(rules, BINS)
+    first = BINS * torch.arange(rules, device=values.device)[:, None]
+    bins = torch.where(values > 0, torch.frexp(values).exponent - _SMALLEST, 0) + first
+    counts = torch.bincount(bins.flatten(), minlength=rules * BINS)
+    return np.asarray(counts.cpu().numpy()).reshape(rules, BINS)
 
 
 def at_most(histogram: Int64, threshold: Float) -> Int64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import array_api_compat
 import numpy as np
 import torch
 
@@ -53,7 +54,9 @@ class BatchedRules:
     def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
         """Advantages (rules, groups, n), float64, of rewards (groups, n).
 
-        Raises TypeError or ValueError for a rule that gives anything but one finite real number per rollout.
+        Numbers are not looked at, which would wait for a GPU to have made them: see the checks below.
+
+        Raises TypeError or ValueError for a rule that gives anything but one real number per rollout.
         """
         if len(self.together) == 1 and len(self.together[0].places) == len(self.rules):
             return self.together[0](rewards)
@@ -64,6 +67,41 @@ class BatchedRules:
             if not from_one_sort(rule):
                 result[index] = _evaluate(rule, self.names[index], rewards, self.k)
         return result
+
+    def check_domains(self, rewards: torch.Tensor) -> None:
+        """Raise ValueError for a rule of the catalogue that is not defined on these rewards."""
+        for rule in self.rules:
+            if isinstance(rule, Estimator) and rule.domain != "real":
+                reason = rule.why_not_rewards(rewards)
+                if reason:
+                    raise ValueError(reason)
+
+    def check_finite(self, rewards: torch.Tensor, advantages: torch.Tensor) -> None:
+        """Raise ValueError for a rule that gave a number that is not finite."""
+        for name, found in zip(self.names, advantages, strict=True):
+            _check_finite(found, name, rewards, self.k)
+
+
+def named(
+    estimators: str | rules.Rule | Sequence[str | rules.Rule] | Mapping[str, str | rules.Rule],
+) -> dict[str, str | rules.Rule]:
+    """One rule or several by name, each once; ValueError where there is none, or two of one name."""
+    if isinstance(estimators, Mapping):
+        pairs = list(estimators.items())
+    elif isinstance(estimators, str) or not isinstance(estimators, Sequence):
+        pairs = [(rules.describe(estimators), estimators)]
+    else:
+        pairs = [(rules.describe(each), each) for each in estimators]
+    if not pairs:
+        raise ValueError("estimators is empty: give at least one, e.g. estimators='maxpo'")
+    names = [name for name, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"estimators holds {twice[0]!r} twice: results go by name; give each its own, e.g. "
+            f"estimators={{'mine': rule, 'theirs': other}}"
+        )
+    return dict(pairs)
 
 
 def admit(
@@ -100,25 +138,12 @@ def admit(
     RandomRuleError, StatefulRuleError, CoupledRowsError
         As ``rules.admit``.
     """
-    if isinstance(estimators, Mapping):
-        names, given = tuple(estimators), tuple(estimators.values())
-    elif isinstance(estimators, str) or not isinstance(estimators, Sequence):
-        names, given = (rules.describe(estimators),), (estimators,)
-    else:
-        names, given = tuple(map(rules.describe, estimators)), tuple(estimators)
-    if not given:
-        raise ValueError("estimators is empty: give at least one, e.g. estimators='maxpo'")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(
-            f"estimators holds {twice[0]!r} twice: results go by name; give each its own, e.g. "
-            f"estimators={{'mine': rule, 'theirs': other}}"
-        )
+    asked = named(estimators)
     admitted = tuple(
         _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw)
-        for rule, name in zip(given, names, strict=True)
+        for name, rule in asked.items()
     )
-    return BatchedRules(names, admitted, n, k, stacked([(rule, k) for rule in admitted], n, device))
+    return BatchedRules(tuple(asked), admitted, n, k, stacked([(rule, k) for rule in admitted], n, device))
 
 
 def _admitted(
@@ -135,7 +160,10 @@ def _admitted(
 
     def lift(rule: rules.Rule) -> rules.Rule:
         def lifted(rewards: Float, k: int) -> Float:
-            return as_numpy(_evaluate(rule, name, torch.as_tensor(rewards, device=device), k))
+            given = torch.as_tensor(rewards, device=device)
+            found = _evaluate(rule, name, given, k)
+            _check_finite(found, name, given, k)
+            return as_numpy(found)
 
         lifted.__name__ = name
         return lifted
@@ -154,7 +182,7 @@ def _admitted(
 def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> torch.Tensor:
     """One rule's advantages; a user's gets a copy, so one that writes into its input harms nobody."""
     if isinstance(rule, Estimator):
-        return torch.as_tensor(rule(rewards, k))
+        return torch.as_tensor(rule.unchecked(array_api_compat.array_namespace(rewards), rewards, k))
     through_numpy = "wrap a rule that takes NumPy arrays with maxpo_lab.on_numpy"
     try:
         found = rule(rewards.clone(), k)
@@ -172,6 +200,11 @@ def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> tor
         raise TypeError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
     if found.device != rewards.device:
         raise ValueError(f"{name} returned a tensor on {found.device}: it must be on {rewards.device}")
+    return found.detach()
+
+
+def _check_finite(found: torch.Tensor, name: str, rewards: torch.Tensor, k: int) -> None:
+    """Raise ValueError where a rule's advantages (groups, n) are not finite, with the first group."""
     finite = torch.isfinite(found)
     if not finite.all():
         row = int((~finite).any(dim=-1).nonzero()[0, 0])
@@ -179,4 +212,3 @@ def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> tor
             f"{name} returned {found[row].tolist()} for the group {rewards[row].tolist()} at k={k}: "
             f"advantages must be finite"
         )
-    return found.detach()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -49,18 +50,16 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
     rules, sampler = experiment.rules, experiment.sampler
     with torch.no_grad(), devices.reproducible(sampler.device):
         generator = devices.stream(experiment.seed, shard, sampler.device)
-        batches = [_draw(experiment, each, generator) for each in _batches(size, experiment.batch)]
-        sums = torch.stack([_total(experiment, *batch) for batch in batches]) / rules.n
-        mean = sums.sum(dim=0) / size
         direction = _direction(experiment.gradient, sampler.device)
-        rows = torch.cat([_columns(*batch, mean, direction) for batch in batches], dim=-1)
-        if direction is not None:
-            along = rows[-1]
-            rows = torch.cat([rows, (along - along.mean(dim=-1, keepdim=True))[None] ** 2])
+        batches = [_drawn(experiment, each, generator, direction) for each in _batches(size, experiment.batch)]
+        _check_drawn(experiment, batches)
+        sums = torch.stack([batch.total for batch in batches]) / rules.n
+        mean = sums.sum(dim=0) / size
+        rows = _rows(batches, mean, direction)
         spread, pull = _from_batches(sums, mean, direction, size, experiment.batch)
         columns = _comoments(rows.flatten(0, 1))
         sum_max = rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt()
-        largest = [advantages.abs().amax(dim=-1) for advantages, _ in batches]
+        largest = exponents(torch.cat([batch.largest for batch in batches], dim=-1))
     _check_finite(columns, rules.names)
     return Accumulator(
         names=rules.names,
@@ -73,7 +72,7 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         scalars=columns,
         pull=pull,
         spread=spread,
-        largest=exponents(_numpy(torch.cat(largest, dim=-1))),
+        largest=largest,
         sum_max=_numpy(sum_max),
     )
 
@@ -92,8 +91,41 @@ def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | N
     return torch.tensor(gradient / size if size else gradient, device=device)
 
 
-def _draw(experiment: Experiment, groups: int, generator: torch.Generator) -> tuple[torch.Tensor, Scores]:
-    """Advantages (rules, groups, n) and scores of one batch, checked."""
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Groups of one call, and what does not need the shard's mean.
+
+    Attributes
+    ----------
+    rewards, scores
+        What the sampler gave.
+    advantages
+        Of all rules, (rules, groups, n).
+    total
+        Sums of all scores, (rules, d).
+    norm, sums, squares
+        ``|sum_i A_i s_i|^2``, ``sum A`` and ``sum A^2``, (rules, groups).
+    along
+        ``<sum_i A_i s_i, v>`` of the gradient's direction v, (rules, groups); None without one.
+    largest
+        The largest ``|A|``, (rules, groups).
+    """
+
+    rewards: torch.Tensor
+    scores: Scores
+    advantages: torch.Tensor
+    total: torch.Tensor
+    norm: torch.Tensor
+    sums: torch.Tensor
+    squares: torch.Tensor
+    along: torch.Tensor | None
+    largest: torch.Tensor
+
+
+def _drawn(
+    experiment: Experiment, groups: int, generator: torch.Generator, direction: torch.Tensor | None
+) -> _Batch:
+    """One batch, its types and shapes checked; numbers are looked at later, all at once."""
     n, sampler = experiment.rules.n, experiment.sampler
     drawn: object = sampler(groups, n, generator=generator)
     name = type(sampler).__name__
@@ -113,17 +145,36 @@ def _draw(experiment: Experiment, groups: int, generator: torch.Generator) -> tu
         raise ValueError(f"{name} returned rewards of shape {tuple(rewards.shape)}: expected {(groups, n)}")
     if rewards.device != sampler.device:
         raise ValueError(f"{name} returned rewards on {rewards.device}: its device is {sampler.device}")
+    advantages = experiment.rules(rewards)
+    each = (len(advantages), groups)
+    along = None
+    if direction is not None:
+        along = _checked(scores.dot(advantages, direction), each, scores, "dot")
+    return _Batch(
+        rewards=rewards,
+        scores=scores,
+        advantages=advantages,
+        total=_checked(scores.total(advantages), (len(advantages), sampler.parameters), scores, "total"),
+        norm=_checked(scores.squared_norm(advantages), each, scores, "squared_norm"),
+        sums=advantages @ advantages.new_ones(n),
+        squares=torch.linalg.vecdot(advantages, advantages),
+        along=along,
+        largest=advantages.abs().amax(dim=-1),
+    )
+
+
+def _check_drawn(experiment: Experiment, batches: Sequence[_Batch]) -> None:
+    """Raise ValueError where a sampler's rewards or a rule's advantages are no good."""
+    rewards = torch.cat([batch.rewards for batch in batches])
     finite = torch.isfinite(rewards)
     if not finite.all():
         group = rewards[~finite.all(dim=-1)][0].tolist()
+        name = type(experiment.sampler).__name__
         raise ValueError(f"{name} returned the rewards {group}: every reward must be finite")
-    return experiment.rules(rewards), scores
-
-
-def _total(experiment: Experiment, advantages: torch.Tensor, scores: Scores) -> torch.Tensor:
-    """Sums of all scores of a batch, (rules, d)."""
-    expected = (len(advantages), experiment.sampler.parameters)
-    return _checked(scores.total(advantages), expected, scores, "total")
+    experiment.rules.check_domains(rewards)
+    if not torch.isfinite(torch.cat([batch.largest for batch in batches], dim=-1)).all():
+        for batch in batches:
+            experiment.rules.check_finite(batch.rewards, batch.advantages)
 
 
 def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, method: str) -> torch.Tensor:
@@ -140,23 +191,30 @@ def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, met
     return found
 
 
-def _columns(
-    advantages: torch.Tensor, scores: Scores, mean: torch.Tensor, direction: torch.Tensor | None
+def _rows(
+    batches: Sequence[_Batch], mean: torch.Tensor, direction: torch.Tensor | None
 ) -> torch.Tensor:
-    """``COLUMNS`` (4 or, with the component along the gradient, 5; rules, groups) of a batch."""
-    rules, groups, n = advantages.shape
-    along = [
-        _checked(scores.dot(rows, m), (groups,), scores, "dot")
-        for rows, m in zip(advantages, mean, strict=True)
-    ]
-    projection = torch.stack(along) / n
-    norm = _checked(scores.squared_norm(advantages), (rules, groups), scores, "squared_norm") / n**2
-    deviation = norm - 2 * projection + torch.linalg.vecdot(mean, mean)[:, None]
-    square = torch.linalg.vecdot(advantages, advantages)
-    columns = [deviation, projection, advantages.sum(dim=-1) ** 2, square]
+    """``COLUMNS`` and, with a direction, ``ALONG`` of all groups: (4 or 6, rules, groups)."""
+    n = batches[0].advantages.shape[-1]
+    names = COLUMNS if direction is None else COLUMNS + ALONG
+    groups = sum(batch.norm.shape[1] for batch in batches)
+    rows = mean.new_empty(len(names), len(mean), groups)
+    size = torch.linalg.vecdot(mean, mean)[:, None]
+    start = 0
+    for batch in batches:
+        stop = start + batch.norm.shape[1]
+        found = _checked(batch.scores.dot(batch.advantages, mean), tuple(batch.norm.shape), batch.scores, "dot")
+        deviation, projection, sum_square, square_sum, *along = rows[..., start:stop]
+        torch.div(found, n, out=projection)
+        torch.add(batch.norm / n**2 + size, projection, alpha=-2, out=deviation)
+        torch.square(batch.sums, out=sum_square)
+        square_sum.copy_(batch.squares)
+        if batch.along is not None:
+            torch.div(batch.along, n, out=along[0])
+        start = stop
     if direction is not None:
-        columns.append(_checked(scores.dot(advantages, direction), (rules, groups), scores, "dot") / n)
-    return torch.stack(columns)
+        rows[5] = (rows[4] - rows[4].mean(dim=-1, keepdim=True)).square()
+    return rows
 
 
 def _from_batches(

@@ -594,7 +594,7 @@ BAD_SAMPLERS = [
     (
         scores_with(dot=lambda s: lambda a, v: s.dot(a, v)[..., None]),
         ValueError,
-        r"dot gave shape \(7, 1\): expected \(7,\)",
+        r"dot gave shape \(1, 7, 1\): expected \(1, 7\)",
     ),
     (scores_with(dot=lambda s: lambda a, v: 0.5), TypeError, "dot gave type float: it must be"),
     (bandit(), TypeError, "has no __call__: it must be a Sampler, such as specimen.sampler"),
