@@ -14,8 +14,8 @@ from ..base.one_hot import sums_by
 #: Members of a sample up to which equal outcomes are found by comparing all pairs: a matrix product, which a
 #: GPU is made for, while a CPU sorts.
 PAIRS = {"cpu": 32, "cuda": 1024}
-#: Pairs in a block: 128 MiB of float64.
-BLOCK = 1 << 24
+#: Pairs in a block: half a MiB of float64 on a CPU, for its cache, and 128 on a GPU.
+BLOCK = {"cpu": 1 << 16, "cuda": 1 << 24}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class CategoricalScores:
         groups, n = self.outcomes.shape
         if n > PAIRS[self.outcomes.device.type]:
             return self._by_sorting(advantages)
-        size = max(1, BLOCK // n**2)
+        size = max(1, BLOCK[self.outcomes.device.type] // n**2)
         blocks = [slice(start, start + size) for start in range(0, groups, size)]
         norms = [replace(self, outcomes=self.outcomes[i])._by_pairs(advantages[..., i, :]) for i in blocks]
         return norms[0] if len(norms) == 1 else torch.cat(norms, dim=-1)
@@ -92,14 +92,14 @@ class CategoricalScores:
         groups, n = self.outcomes.shape
         products = self.policy.new_empty(groups, n, n)
         names = self.outcomes.to(torch.float64)  # numbers as they are needed, and compared at once
-        torch.eq(names[:, :, None], names[:, None, :], out=products)
-        expected = self._expected[:, None, :]
+        torch.eq(names[:, None, :], names[:, :, None], out=products)
+        expected = self._expected[:, :, None]
         if len(self.policy) > 1:
             expected = expected * (self.prompts[:, :, None] == self.prompts[:, None, :])
         products -= expected
         rules = advantages.reshape(-1, groups, n).transpose(0, 1)
-        norm = _inner(torch.bmm(rules, products), rules).T.reshape(advantages.shape[:-1])
-        return norm.clamp(min=0.0)  # rounding, where the terms cancel
+        norm = torch.bmm(rules, products).mul_(rules) @ rules.new_ones(n)
+        return norm.T.reshape(advantages.shape[:-1]).clamp_(min=0.0)  # rounding, where the terms cancel
 
     def _by_sorting(self, advantages: torch.Tensor) -> torch.Tensor:
         """The same from sums of the advantages of equal outcomes, and of equal prompts."""

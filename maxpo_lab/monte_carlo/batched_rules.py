@@ -13,6 +13,7 @@ from .. import rules
 from ..core.arrays import Float
 from ..core.precision import as_numpy
 from ..estimators import Estimator
+from .matrices import SMALL, RuleMatrices
 from .one_sort import OneSort, from_one_sort, stacked
 
 #: Levels of a first batch that a rule is tried on at most.
@@ -49,7 +50,7 @@ class BatchedRules:
     rules: tuple[rules.Rule, ...]
     n: int
     k: int
-    together: tuple[OneSort, ...]
+    together: tuple[OneSort | RuleMatrices, ...]
 
     def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
         """Advantages (rules, groups, n), float64, of rewards (groups, n).
@@ -143,7 +144,17 @@ def admit(
         _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw)
         for name, rule in asked.items()
     )
-    return BatchedRules(tuple(asked), admitted, n, k, stacked([(rule, k) for rule in admitted], n, device))
+    return BatchedRules(tuple(asked), admitted, n, k, _together(admitted, n, k, device))
+
+
+def _together(
+    admitted: Sequence[rules.Rule], n: int, k: int, device: torch.device
+) -> tuple[OneSort | RuleMatrices, ...]:
+    """The rank-linear ones: as matrices where groups are small, else by scans."""
+    linear = [(place, rule) for place, rule in enumerate(admitted) if from_one_sort(rule)]
+    if linear and n <= SMALL[device.type]:
+        return (RuleMatrices.of(linear, n, k, device),)
+    return stacked([(rule, k) for rule in admitted], n, device)
 
 
 def _admitted(

@@ -51,16 +51,24 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
     with torch.no_grad(), devices.reproducible(sampler.device):
         generator = devices.stream(experiment.seed, shard, sampler.device)
         direction = _direction(experiment.gradient, sampler.device)
-        batches = [_drawn(experiment, each, generator, direction) for each in _batches(size, experiment.batch)]
-        _check_drawn(experiment, batches)
+        names = COLUMNS if direction is None else COLUMNS + ALONG
+        rows = torch.empty(len(names), len(rules.names), size, dtype=torch.float64, device=sampler.device)
+        largest = torch.empty_like(rows[0])
+        batches = [
+            _drawn(experiment, generator, direction, rows[..., part], largest[:, part])
+            for part in _parts(size, experiment.batch)
+        ]
         sums = torch.stack([batch.total for batch in batches]) / rules.n
         mean = sums.sum(dim=0) / size
-        rows = _rows(batches, mean, direction)
+        for part, batch in zip(_parts(size, experiment.batch), batches, strict=True):
+            _about(batch, mean, rows[..., part])
+        if direction is not None:
+            torch.square(rows[4] - rows[4].mean(dim=-1, keepdim=True), out=rows[5])
         spread, pull = _from_batches(sums, mean, direction, size, experiment.batch)
+        sum_max = _numpy(rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt())
         columns = _comoments(rows.flatten(0, 1))
-        sum_max = rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt()
-        largest = exponents(torch.cat([batch.largest for batch in batches], dim=-1))
-    _check_finite(columns, rules.names)
+        _check(experiment, batches, columns)
+        bins = exponents(largest)
     return Accumulator(
         names=rules.names,
         n=rules.n,
@@ -72,15 +80,15 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         scalars=columns,
         pull=pull,
         spread=spread,
-        largest=largest,
-        sum_max=_numpy(sum_max),
+        largest=bins,
+        sum_max=sum_max,
     )
 
 
-def _batches(groups: int, batch: int) -> Iterator[int]:
-    while groups > 0:
-        yield min(batch, groups)
-        groups -= batch
+def _parts(groups: int, batch: int) -> Iterator[slice]:
+    """The groups of each batch."""
+    for start in range(0, groups, batch):
+        yield slice(start, min(start + batch, groups))
 
 
 def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | None:
@@ -93,7 +101,7 @@ def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | N
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Groups of one call, and what does not need the shard's mean.
+    """Groups of one call, for a second look.
 
     Attributes
     ----------
@@ -103,30 +111,27 @@ class _Batch:
         Of all rules, (rules, groups, n).
     total
         Sums of all scores, (rules, d).
-    norm, sums, squares
-        ``|sum_i A_i s_i|^2``, ``sum A`` and ``sum A^2``, (rules, groups).
-    along
-        ``<sum_i A_i s_i, v>`` of the gradient's direction v, (rules, groups); None without one.
-    largest
-        The largest ``|A|``, (rules, groups).
     """
 
     rewards: torch.Tensor
     scores: Scores
     advantages: torch.Tensor
     total: torch.Tensor
-    norm: torch.Tensor
-    sums: torch.Tensor
-    squares: torch.Tensor
-    along: torch.Tensor | None
-    largest: torch.Tensor
 
 
 def _drawn(
-    experiment: Experiment, groups: int, generator: torch.Generator, direction: torch.Tensor | None
+    experiment: Experiment,
+    generator: torch.Generator,
+    direction: torch.Tensor | None,
+    rows: torch.Tensor,
+    largest: torch.Tensor,
 ) -> _Batch:
-    """One batch, its types and shapes checked; numbers are looked at later, all at once."""
-    n, sampler = experiment.rules.n, experiment.sampler
+    """One batch, its types and shapes checked; numbers are looked at later, those of all batches at once.
+
+    What does not need the shard's mean is written: columns of ``rows`` (4 or 6, rules, groups), |g|^2 where
+    the deviation will be, and the largest ``|A|`` of each group, (rules, groups).
+    """
+    groups, n, sampler = rows.shape[-1], experiment.rules.n, experiment.sampler
     drawn: object = sampler(groups, n, generator=generator)
     name = type(sampler).__name__
     if not isinstance(drawn, tuple) or len(drawn) != 2:
@@ -147,34 +152,51 @@ def _drawn(
         raise ValueError(f"{name} returned rewards on {rewards.device}: its device is {sampler.device}")
     advantages = experiment.rules(rewards)
     each = (len(advantages), groups)
-    along = None
+    norm, _, sum_square, square_sum, *along = rows
+    total = _checked(scores.total(advantages), (len(advantages), sampler.parameters), scores, "total")
+    torch.div(_checked(scores.squared_norm(advantages), each, scores, "squared_norm"), n**2, out=norm)
     if direction is not None:
-        along = _checked(scores.dot(advantages, direction), each, scores, "dot")
-    return _Batch(
-        rewards=rewards,
-        scores=scores,
-        advantages=advantages,
-        total=_checked(scores.total(advantages), (len(advantages), sampler.parameters), scores, "total"),
-        norm=_checked(scores.squared_norm(advantages), each, scores, "squared_norm"),
-        sums=advantages @ advantages.new_ones(n),
-        squares=torch.linalg.vecdot(advantages, advantages),
-        along=along,
-        largest=advantages.abs().amax(dim=-1),
-    )
+        torch.div(_checked(scores.dot(advantages, direction), each, scores, "dot"), n, out=along[0])
+    one = advantages.new_ones(n)
+    torch.square(advantages @ one, out=sum_square)
+    squares = advantages.square()
+    square_sum.copy_(squares @ one)
+    torch.sqrt(squares.amax(dim=-1), out=largest)  # |A| to the bit, where its square is a number
+    return _Batch(rewards, scores, advantages, total)
 
 
-def _check_drawn(experiment: Experiment, batches: Sequence[_Batch]) -> None:
-    """Raise ValueError where a sampler's rewards or a rule's advantages are no good."""
-    rewards = torch.cat([batch.rewards for batch in batches])
+def _about(batch: _Batch, mean: torch.Tensor, rows: torch.Tensor) -> None:
+    """Write the columns that need the shard's mean (rules, d)."""
+    deviation, projection = rows[0], rows[1]
+    scores, n = batch.scores, batch.advantages.shape[-1]
+    found = _checked(scores.dot(batch.advantages, mean), tuple(projection.shape), scores, "dot")
+    torch.div(found, n, out=projection)
+    deviation.sub_(projection, alpha=2).add_(torch.linalg.vecdot(mean, mean)[:, None])
+
+
+def _check(experiment: Experiment, batches: Sequence[_Batch], columns: Comoments) -> None:
+    """Raise ValueError where numbers of the sampler, of a rule or of the scores are no good."""
+    total = torch.stack([batch.rewards.sum() for batch in batches])
+    rules, finite = experiment.rules, np.isfinite(columns.mean).reshape(-1, len(experiment.rules.names))
+    if not (finite.all() and torch.isfinite(total).all()):
+        for batch in batches:
+            _check_rewards(batch.rewards, type(experiment.sampler).__name__)
+    for batch in batches:
+        rules.check_domains(batch.rewards)
+    if not finite.all():
+        for batch in batches:
+            rules.check_finite(batch.rewards, batch.advantages)
+        raise ValueError(
+            f"the gradient estimates of {rules.names[int(np.argmin(finite.all(axis=0)))]} are not finite: "
+            f"check the sampler's scores for NaN and infinities"
+        )
+
+
+def _check_rewards(rewards: torch.Tensor, name: str) -> None:
     finite = torch.isfinite(rewards)
     if not finite.all():
         group = rewards[~finite.all(dim=-1)][0].tolist()
-        name = type(experiment.sampler).__name__
         raise ValueError(f"{name} returned the rewards {group}: every reward must be finite")
-    experiment.rules.check_domains(rewards)
-    if not torch.isfinite(torch.cat([batch.largest for batch in batches], dim=-1)).all():
-        for batch in batches:
-            experiment.rules.check_finite(batch.rewards, batch.advantages)
 
 
 def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, method: str) -> torch.Tensor:
@@ -189,32 +211,6 @@ def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, met
             f"{name} gave shape {tuple(found.shape)}: expected {expected}, the last axis being {last}"
         )
     return found
-
-
-def _rows(
-    batches: Sequence[_Batch], mean: torch.Tensor, direction: torch.Tensor | None
-) -> torch.Tensor:
-    """``COLUMNS`` and, with a direction, ``ALONG`` of all groups: (4 or 6, rules, groups)."""
-    n = batches[0].advantages.shape[-1]
-    names = COLUMNS if direction is None else COLUMNS + ALONG
-    groups = sum(batch.norm.shape[1] for batch in batches)
-    rows = mean.new_empty(len(names), len(mean), groups)
-    size = torch.linalg.vecdot(mean, mean)[:, None]
-    start = 0
-    for batch in batches:
-        stop = start + batch.norm.shape[1]
-        found = _checked(batch.scores.dot(batch.advantages, mean), tuple(batch.norm.shape), batch.scores, "dot")
-        deviation, projection, sum_square, square_sum, *along = rows[..., start:stop]
-        torch.div(found, n, out=projection)
-        torch.add(batch.norm / n**2 + size, projection, alpha=-2, out=deviation)
-        torch.square(batch.sums, out=sum_square)
-        square_sum.copy_(batch.squares)
-        if batch.along is not None:
-            torch.div(batch.along, n, out=along[0])
-        start = stop
-    if direction is not None:
-        rows[5] = (rows[4] - rows[4].mean(dim=-1, keepdim=True)).square()
-    return rows
 
 
 def _from_batches(
@@ -249,20 +245,11 @@ def _from_batches(
 
 
 def _comoments(rows: torch.Tensor) -> Comoments:
-    """Means and co-moments of the columns (C, groups), in two passes."""
+    """Means and co-moments of the columns (C, groups), in two passes; the columns are centered in place."""
     mean = rows.mean(dim=1, keepdim=True)
-    centered = rows - mean
-    return Comoments(rows.shape[1], _numpy(mean[:, 0]), _numpy(centered @ centered.T))
+    rows -= mean
+    return Comoments(rows.shape[1], _numpy(mean[:, 0]), _numpy(rows @ rows.T))
 
 
 def _numpy(tensor: torch.Tensor) -> Float:
     return np.asarray(tensor.cpu().numpy())
-
-
-def _check_finite(columns: Comoments, names: tuple[str, ...]) -> None:
-    bad = ~np.isfinite(columns.mean).reshape(-1, len(names)).all(axis=0)
-    if bad.any():
-        raise ValueError(
-            f"the gradient estimates of {names[int(np.argmax(bad))]} are not finite: check the sampler's "
-            f"scores for NaN and infinities"
-        )
