@@ -27,21 +27,35 @@ def sums_by(index: torch.Tensor, values: torch.Tensor, size: int) -> torch.Tenso
 def by_products(index: torch.Tensor, values: torch.Tensor, size: int) -> torch.Tensor:
     """``sums_by`` as products of one-hot vectors, a block of them at a time.
 
-    With ``i = high B + low`` the one-hot vector of i is the outer product of those of high and low. Cost
-    O(N size) products per row, and N (size / B + B) numbers, in blocks; B is about the root of a large size.
+    Cost O(N size) products per row, and N numbers for each part of an index, in blocks.
     """
     rows = values.reshape(-1, values.shape[-1])
-    low = size if size <= NARROW else isqrt(size - 1) + 1
-    high = -(-size // low)
+    high, low = parts(size)
     sums = values.new_zeros(len(rows), high, low)
     step = max(1, BLOCK // (low + high * len(rows)))
     for start in range(0, len(index), step):
-        place = index[start : start + step]
-        outer = one_hot(place.div(low, rounding_mode="floor"), high).T * rows[:, None, start : start + step]
-        sums += outer @ one_hot(place.remainder(low), low)
+        left, right = _one_hot(index[start : start + step], high, low)
+        sums += (left.T * rows[:, None, start : start + step]) @ right
     return sums.flatten(1)[:, :size].reshape(*values.shape[:-1], size)
 
 
-def one_hot(index: torch.Tensor, size: int) -> torch.Tensor:
-    """One-hot vectors of an index (...), float64, (..., size)."""
-    return (index[..., None] == torch.arange(size, device=index.device)).to(torch.float64)
+def counts(index: torch.Tensor, size: int) -> torch.Tensor:
+    """How often each i < ``size`` is in a row of an index (..., T): float64, (..., size)."""
+    high, low = parts(size)
+    left, right = _one_hot(index, high, low)
+    return (left.mT @ right).flatten(-2)[..., :size]
+
+
+def parts(size: int) -> tuple[int, int]:
+    """Lengths (H, B) of ``i = high B + low``: i's one-hot vector is the outer product of those of the two."""
+    low = size if size <= NARROW else isqrt(size - 1) + 1
+    return -(-size // low), low
+
+
+def _one_hot(index: torch.Tensor, high: int, low: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """One-hot vectors of both parts of an index (...), float64: (..., high) and (..., low)."""
+    parts = (index.div(low, rounding_mode="floor"), high), (index.remainder(low), low)
+    left, right = (
+        (part[..., None] == torch.arange(size, device=index.device)).to(torch.float64) for part, size in parts
+    )
+    return left, right

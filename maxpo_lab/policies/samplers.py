@@ -69,14 +69,15 @@ class Sampler(Protocol):
         ...
 
 
-def batch_of(groups: torch.Tensor, prompts: int) -> torch.Tensor:
-    """Members of groups (groups, n, ...) as those of batches of P groups each, (groups / P, P n, ...).
+def batch_of(groups: torch.Tensor, prompts: int, axis: int = 0) -> torch.Tensor:
+    """Members of groups, on two axes from ``axis`` on, as those of batches: (groups / P, P n).
 
     Raises ValueError where the groups do not divide.
     """
-    if prompts < 1 or len(groups) % prompts:
+    size = groups.shape[axis]
+    if prompts < 1 or size % prompts:
         raise ValueError(
-            f"prompts={prompts}: {len(groups)} groups cannot be divided into batches of so many; draw a "
-            f"multiple of them"
+            f"prompts={prompts}: {size} groups cannot be divided into batches of so many; draw a multiple of "
+            f"them"
         )
-    return groups.unflatten(0, (-1, prompts)).flatten(1, 2)
+    return groups.unflatten(axis, (-1, prompts)).flatten(axis + 1, axis + 2)
