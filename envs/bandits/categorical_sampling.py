@@ -91,4 +91,3 @@ class CategoricalSampler:
 def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """``values[index]``, as one ``index_select``."""
     return values.index_select(0, index.flatten()).view(index.shape)
-

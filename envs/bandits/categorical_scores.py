@@ -41,6 +41,10 @@ class CategoricalScores:
         """The prompt x of every rollout, int64, shape (groups, n)."""
         return self.outcomes.div(self.policy.shape[1], rounding_mode="floor")
 
+    def reordered(self, order: torch.Tensor) -> Self:
+        """The same groups with their members in another order."""
+        return replace(self, outcomes=self.outcomes.gather(1, order))
+
     def batched(self, prompts: int) -> Self:
         """The same rollouts with every ``prompts`` consecutive groups as one."""
         return replace(self, outcomes=batch_of(self.outcomes, prompts))
@@ -62,21 +66,17 @@ class CategoricalScores:
         Nothing of size M is made. Cost O(groups n^2) per rule for few rollouts, else O(groups n), and one
         sort for all.
         """
-        groups, n = self.outcomes.shape
-        if n > PAIRS[self.outcomes.device.type]:
-            return self._by_sorting(advantages)
-        size = max(1, BLOCK[self.outcomes.device.type] // n**2)
-        blocks = [slice(start, start + size) for start in range(0, groups, size)]
-        norms = [replace(self, outcomes=self.outcomes[i])._by_pairs(advantages[..., i, :]) for i in blocks]
-        return norms[0] if len(norms) == 1 else torch.cat(norms, dim=-1)
+        few = self.outcomes.shape[1] <= PAIRS[self.outcomes.device.type]
+        norm = self._by_pairs(advantages) if few else self._by_sorting(advantages)
+        return norm.clamp_(min=0.0)  # rounding, where the terms cancel
 
     def dot(self, advantages: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """``<sum_i A_i s_i, v>`` of each group, for v (d,) or one per rule, (..., d): (..., groups)."""
-        table = direction.unflatten(-1, self.policy.shape)
+        table = direction.reshape(*direction.shape[:-1], *self.policy.shape)
         table = (table - (table * self.policy).sum(dim=-1, keepdim=True)).flatten(-2)
         if direction.ndim == 1:
             return _inner(advantages, _at(table, self.outcomes))
-        # A row per rollout with a number for each rule, and of the products of all rules those with their own.
+        # A row per rollout with a number for each rule; of the products of all rules those with their own.
         numbers = _at(table.flatten(0, -2).T.contiguous(), self.outcomes)
         rows = advantages.expand(*direction.shape[:-1], *advantages.shape[-2:])
         rules = rows.reshape(-1, *advantages.shape[-2:]).transpose(0, 1)
@@ -84,22 +84,28 @@ class CategoricalScores:
 
     def _less_expected(self, sums: torch.Tensor) -> torch.Tensor:
         """Advantages (..., d) per outcome, less what the policy gives to it of all those of its prompt."""
-        made = sums.unflatten(-1, self.policy.shape)
+        made = sums.reshape(*sums.shape[:-1], *self.policy.shape)
         return (made - made.sum(dim=-1, keepdim=True) * self.policy).flatten(-2)
 
     def _by_pairs(self, advantages: torch.Tensor) -> torch.Tensor:
         """``sum_ij A_i A_j <s_i, s_j>``: ``[a_i = a_j] - w_j`` for i and j of one prompt, else 0."""
         groups, n = self.outcomes.shape
-        products = self.policy.new_empty(groups, n, n)
+        size = min(groups, max(1, BLOCK[self.outcomes.device.type] // n**2))
+        products = self.policy.new_empty(size, n, n)
         names = self.outcomes.to(torch.float64)  # numbers as they are needed, and compared at once
-        torch.eq(names[:, None, :], names[:, :, None], out=products)
-        expected = self._expected[:, :, None]
-        if len(self.policy) > 1:
-            expected = expected * (self.prompts[:, :, None] == self.prompts[:, None, :])
-        products -= expected
-        rules = advantages.reshape(-1, groups, n).transpose(0, 1)
-        norm = torch.bmm(rules, products).mul_(rules) @ rules.new_ones(n)
-        return norm.T.reshape(advantages.shape[:-1]).clamp_(min=0.0)  # rounding, where the terms cancel
+        expected, prompts = self._expected[:, :, None], self.prompts if len(self.policy) > 1 else None
+        rules, one = advantages.reshape(-1, groups, n).transpose(0, 1), products.new_ones(n)
+        norms = []
+        for start in range(0, groups, size):
+            i = slice(start, start + size)
+            some, name, less = rules[i], names[i], expected[i]
+            block = products[: len(some)]
+            torch.eq(name[:, None, :], name[:, :, None], out=block)
+            if prompts is not None:
+                less = less * (prompts[i, :, None] == prompts[i, None, :])
+            block -= less
+            norms.append(torch.bmm(some, block).mul_(some) @ one)
+        return torch.cat(norms).T.reshape(advantages.shape[:-1])
 
     def _by_sorting(self, advantages: torch.Tensor) -> torch.Tensor:
         """The same from sums of the advantages of equal outcomes, and of equal prompts."""
@@ -113,7 +119,7 @@ class CategoricalScores:
             prompts = outcomes.div(self.policy.shape[1], rounding_mode="floor")
             both = [_sums_of_runs(each, prompts, order) for each in (advantages, expected)]
             norm -= _inner(*both)
-        return norm.clamp(min=0.0)
+        return norm
 
     @property
     def _expected(self) -> torch.Tensor:

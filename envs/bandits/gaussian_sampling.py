@@ -23,6 +23,10 @@ class GaussianScores:
 
     scores: torch.Tensor
 
+    def reordered(self, order: torch.Tensor) -> Self:
+        """The same groups with their members in another order."""
+        return replace(self, scores=self.scores.gather(1, order))
+
     def batched(self, prompts: int) -> Self:
         """The same rollouts with every ``prompts`` consecutive groups as one."""
         return replace(self, scores=batch_of(self.scores, prompts))

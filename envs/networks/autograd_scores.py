@@ -16,7 +16,7 @@ from maxpo_lab.policies.samplers import batch_of
 #: ``log_probability(theta (d,), *rollouts (B, ...)) -> (B,)``, every rollout by itself.
 LogProbability = Callable[..., torch.Tensor]
 
-#: Bytes of a block by kind of device: scores of its rollouts and what automatic differentiation keeps for them.
+#: Bytes of a block by kind of device: scores of its rollouts and what backward passes keep for them.
 BLOCK = {"cpu": 1 << 25, "cuda": 1 << 29}
 #: Rules up to which no scores are formed where that can be avoided: these cost about two backward passes.
 FEW = 2
@@ -87,6 +87,10 @@ class AutogradScores:
 
     def _scores_are_cheaper(self, rules: int) -> bool:
         return rules > FEW or 2 * 8 * len(self.theta) <= self._kept
+
+    def reordered(self, order: torch.Tensor) -> Self:
+        """The same groups with their members in another order."""
+        return replace(self, rollouts=tuple(_reordered(part, order) for part in self.rollouts))
 
     def batched(self, prompts: int) -> Self:
         """The same rollouts with every ``prompts`` consecutive groups as one."""
@@ -189,6 +193,12 @@ class AutogradScores:
             )
         if advantages.dtype != torch.float64:
             raise ValueError(f"advantages have dtype {advantages.dtype}: expected torch.float64")
+
+
+def _reordered(part: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Members (groups, n, ...) in another order (groups, n)."""
+    places = order.reshape(*order.shape, *(1 for _ in part.shape[2:]))
+    return part.gather(1, places.expand(part.shape))
 
 
 @contextmanager

@@ -30,6 +30,10 @@ class EpisodeScores:
     decisions: torch.Tensor
     policy: torch.Tensor
 
+    def reordered(self, order: torch.Tensor) -> Self:
+        """The same groups with their members in another order."""
+        return replace(self, decisions=self.decisions.gather(2, order.expand(self.decisions.shape)))
+
     def batched(self, prompts: int) -> Self:
         """The same episodes with every ``prompts`` consecutive groups as one."""
         return replace(self, decisions=batch_of(self.decisions, prompts, axis=1))
@@ -54,9 +58,7 @@ class EpisodeScores:
     def squared_norm(self, advantages: torch.Tensor) -> torch.Tensor:
         """``|sum_i A_i s_i|^2`` of each group: (..., groups, n) to (..., groups), in blocks of groups."""
         rules = self._checked(advantages)
-        norms = [
-            block._group_sums(rules[:, i]).square().sum(dim=-1) for i, block in self._blocks(len(rules))
-        ]
+        norms = [block._group_sums(rules[:, i]).square().sum(dim=-1) for i, block in self._blocks(len(rules))]
         return torch.cat(norms, dim=1).reshape(advantages.shape[:-1])
 
     def dot(self, advantages: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
@@ -105,7 +107,7 @@ class EpisodeScores:
         sums = rules.new_zeros(len(rules), rows * (self.policy.numel() + 1))
         for place in places:
             sums.scatter_add_(-1, place.to(torch.int64).expand(rules.shape), rules)
-        return self._less_expected(sums.unflatten(-1, (rows, -1))[..., :-1])
+        return self._less_expected(sums.reshape(len(rules), rows, -1)[..., :-1])
 
     def _by_products(self, rules: torch.Tensor) -> torch.Tensor:
         """``_group_sums`` from the visits of every episode: matrix products, the same bits on any device."""
@@ -120,5 +122,5 @@ class EpisodeScores:
 
     def _less_expected(self, sums: torch.Tensor) -> torch.Tensor:
         """Numbers (..., d) per decision, less what the policy expects of all those at its observation."""
-        made = sums.unflatten(-1, self.policy.shape)
+        made = sums.reshape(*sums.shape[:-1], *self.policy.shape)
         return (made - made.sum(dim=-1, keepdim=True) * self.policy).flatten(-2)

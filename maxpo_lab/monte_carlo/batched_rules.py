@@ -42,32 +42,39 @@ class BatchedRules:
         The callables, torch to torch.
     n, k
         Where they are defined.
-    together
-        The rank-linear ones, on the device of the rewards.
+    matrices, scans
+        The rank-linear ones, on the device of the rewards: those on small groups, and those on others.
     """
 
     names: tuple[str, ...]
     rules: tuple[rules.Rule, ...]
     n: int
     k: int
-    together: tuple[OneSort | RuleMatrices, ...]
+    matrices: RuleMatrices | None
+    scans: tuple[OneSort, ...]
 
-    def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Advantages (rules, groups, n), float64, of rewards (groups, n).
+    def __call__(self, rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Advantages (rules, groups, n), float64, of rewards (groups, n), and their members' order.
 
-        Numbers are not looked at, which would wait for a GPU to have made them: see the checks below.
+        The order is None where it is that of the rewards, else the place that each member has there, int64
+        (groups, n): from matrices advantages come by rank, and to permute the scores once is less than to
+        permute every rule's numbers. Numbers are not looked at, which would wait for a GPU to have made them: see the checks below.
 
         Raises TypeError or ValueError for a rule that gives anything but one real number per rollout.
         """
-        if len(self.together) == 1 and len(self.together[0].places) == len(self.rules):
-            return self.together[0](rewards)
+        ranked, order = rewards.sort(dim=-1) if self.matrices else (rewards, None)
+        if self.matrices and len(self.matrices.places) == len(self.rules):
+            return self.matrices(ranked), order
         result = rewards.new_empty(len(self.rules), *rewards.shape)
-        for stack in self.together:
+        if self.matrices:
+            result[self.matrices.places] = self.matrices(ranked)
+        for stack in self.scans:
             result[stack.places] = stack(rewards)
         for index, rule in enumerate(self.rules):
             if not from_one_sort(rule):
-                result[index] = _evaluate(rule, self.names[index], rewards, self.k)
-        return result
+                found = _evaluate(rule, self.names[index], rewards, self.k)
+                result[index] = found if order is None else found.gather(-1, order)
+        return result, order
 
     def check_domains(self, rewards: torch.Tensor) -> None:
         """Raise ValueError for a rule of the catalogue that is not defined on these rewards."""
@@ -141,20 +148,16 @@ def admit(
     """
     asked = named(estimators)
     admitted = tuple(
-        _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw)
-        for name, rule in asked.items()
+        _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw) for name, rule in asked.items()
     )
-    return BatchedRules(tuple(asked), admitted, n, k, _together(admitted, n, k, device))
-
-
-def _together(
-    admitted: Sequence[rules.Rule], n: int, k: int, device: torch.device
-) -> tuple[OneSort | RuleMatrices, ...]:
-    """The rank-linear ones: as matrices where groups are small, else by scans."""
     linear = [(place, rule) for place, rule in enumerate(admitted) if from_one_sort(rule)]
-    if linear and n <= SMALL[device.type]:
-        return (RuleMatrices.of(linear, n, k, device),)
-    return stacked([(rule, k) for rule in admitted], n, device)
+    matrices: RuleMatrices | None = None
+    scans: tuple[OneSort, ...] = ()
+    if n > SMALL[device.type]:
+        scans = stacked([(rule, k) for rule in admitted], n, device)
+    elif linear:
+        matrices = RuleMatrices.of(linear, n, k, device)
+    return BatchedRules(tuple(asked), admitted, n, k, matrices, scans)
 
 
 def _admitted(

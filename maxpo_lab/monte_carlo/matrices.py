@@ -21,7 +21,7 @@ SMALL = {"cpu": 32, "cuda": 128}
 class RuleMatrices:
     r"""Rank-linear rules as linear maps of the sorted rewards' steps away from 0.
 
-    With ``H = max(R, 0)`` and ``L = min(R, 0)`` of the sorted rewards, those steps, none of them negative, are
+    With ``H = max(R, 0)`` and ``L = min(R, 0)`` of the sorted rewards, those steps, none negative, are
 
     .. math:: H_{(1)},\; H_{(2)} - H_{(1)},\; \dots,\; H_{(n)} - H_{(n-1)}, \qquad
               L_{(2)} - L_{(1)},\; \dots,\; L_{(n)} - L_{(n-1)},\; -L_{(n)},
@@ -46,20 +46,18 @@ class RuleMatrices:
         made = np.stack([_matrix(rule, n, k) for _, rule in rules])
         return cls([place for place, _ in rules], torch.tensor(made, device=device))
 
-    def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Advantages (rules, groups, n) of rewards (groups, n)."""
-        ranked, order = rewards.sort(dim=-1)
-        groups, n = rewards.shape
-        steps = ranked.new_empty(groups, 2, n)
-        high, low = ranked.clamp(min=0.0), ranked.clamp(max=0.0)
-        steps[:, 0, 0], steps[:, 1, -1] = high[:, 0], -low[:, -1]
-        torch.sub(high[:, 1:], high[:, :-1], out=steps[:, 0, 1:])
-        torch.sub(low[:, 1:], low[:, :-1], out=steps[:, 1, :-1])
-        found = torch.matmul(steps.flatten(1), self.matrices)
-        if rewards.device.type == "cpu":
-            return torch.empty_like(found).scatter_(-1, order.expand(found.shape), found)
-        # A scatter would be made deterministic there by a sort of all rules' numbers.
-        return found.gather(-1, order.argsort(dim=-1).expand(found.shape))
+    def __call__(self, ranked: torch.Tensor) -> torch.Tensor:
+        """Advantages (rules, groups, n) of rewards (groups, n) in ascending order, in that order."""
+        groups, n = ranked.shape
+        steps = ranked.new_empty(groups, 2 * n)
+        rising, falling = steps[:, :n], steps[:, n:]
+        torch.clamp(ranked, min=0.0, out=rising)
+        torch.clamp(ranked, max=0.0, out=falling)
+        high, low = rising.clone(), falling.clone()
+        rising[:, 1:] -= high[:, :-1]
+        torch.sub(low[:, 1:], low[:, :-1], out=falling[:, :-1])
+        falling[:, -1].neg_()
+        return torch.matmul(steps, self.matrices)
 
 
 @lru_cache(maxsize=256)

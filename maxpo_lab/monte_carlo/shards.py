@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from .experiments import Experiment
 COLUMNS = ("deviation", "projection", "sum_square", "square_sum")
 #: Beside them where a gradient is given: the component p of g along it, and ``(p - mean)^2``.
 ALONG = ("along", "along_deviation")
-_METHODS = ("weighted_sum", "squared_norm", "dot", "total")
+_METHODS = ("weighted_sum", "squared_norm", "dot", "total", "reordered")
 
 
 def measure_shard(experiment: Experiment, shard: int, groups: int | None = None) -> Accumulator:
@@ -53,22 +53,18 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         direction = _direction(experiment.gradient, sampler.device)
         names = COLUMNS if direction is None else COLUMNS + ALONG
         rows = torch.empty(len(names), len(rules.names), size, dtype=torch.float64, device=sampler.device)
-        largest = torch.empty_like(rows[0])
-        batches = [
-            _drawn(experiment, generator, direction, rows[..., part], largest[:, part])
-            for part in _parts(size, experiment.batch)
-        ]
+        parts = [slice(start, start + experiment.batch) for start in range(0, size, experiment.batch)]
+        batches = [_drawn(experiment, generator, direction, rows[..., part]) for part in parts]
         sums = torch.stack([batch.total for batch in batches]) / rules.n
         mean = sums.sum(dim=0) / size
-        for part, batch in zip(_parts(size, experiment.batch), batches, strict=True):
-            _about(batch, mean, rows[..., part])
-        if direction is not None:
-            torch.square(rows[4] - rows[4].mean(dim=-1, keepdim=True), out=rows[5])
+        for part, batch in zip(parts, batches, strict=True):
+            _project(batch, mean, rows[1, :, part])
+        _finish(rows, mean, rules.n)
         spread, pull = _from_batches(sums, mean, direction, size, experiment.batch)
         sum_max = _numpy(rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt())
+        sizes = exponents(rows[COLUMNS.index("square_sum")].sqrt())
         columns = _comoments(rows.flatten(0, 1))
         _check(experiment, batches, columns)
-        bins = exponents(largest)
     return Accumulator(
         names=rules.names,
         n=rules.n,
@@ -80,15 +76,9 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         scalars=columns,
         pull=pull,
         spread=spread,
-        largest=bins,
+        sizes=sizes,
         sum_max=sum_max,
     )
-
-
-def _parts(groups: int, batch: int) -> Iterator[slice]:
-    """The groups of each batch."""
-    for start in range(0, groups, batch):
-        yield slice(start, min(start + batch, groups))
 
 
 def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | None:
@@ -106,7 +96,7 @@ class _Batch:
     Attributes
     ----------
     rewards, scores
-        What the sampler gave.
+        What the sampler gave, members in the order of the advantages.
     advantages
         Of all rules, (rules, groups, n).
     total
@@ -124,12 +114,11 @@ def _drawn(
     generator: torch.Generator,
     direction: torch.Tensor | None,
     rows: torch.Tensor,
-    largest: torch.Tensor,
 ) -> _Batch:
     """One batch, its types and shapes checked; numbers are looked at later, those of all batches at once.
 
-    What does not need the shard's mean is written: columns of ``rows`` (4 or 6, rules, groups), |g|^2 where
-    the deviation will be, and the largest ``|A|`` of each group, (rules, groups).
+    What does not need the shard's mean is written into ``rows`` (4 or 6, rules, groups), as sums still:
+    ``|sum_i A_i s_i|^2``, nothing, ``sum A``, ``sum A^2`` and ``<sum_i A_i s_i, v>``.
     """
     groups, n, sampler = rows.shape[-1], experiment.rules.n, experiment.sampler
     drawn: object = sampler(groups, n, generator=generator)
@@ -150,28 +139,36 @@ def _drawn(
         raise ValueError(f"{name} returned rewards of shape {tuple(rewards.shape)}: expected {(groups, n)}")
     if rewards.device != sampler.device:
         raise ValueError(f"{name} returned rewards on {rewards.device}: its device is {sampler.device}")
-    advantages = experiment.rules(rewards)
+    advantages, order = experiment.rules(rewards)
+    if order is not None:
+        rewards, scores = rewards.gather(-1, order), scores.reordered(order)
     each = (len(advantages), groups)
-    norm, _, sum_square, square_sum, *along = rows
+    norm, _, sums, squares, *along = rows
     total = _checked(scores.total(advantages), (len(advantages), sampler.parameters), scores, "total")
-    torch.div(_checked(scores.squared_norm(advantages), each, scores, "squared_norm"), n**2, out=norm)
+    norm.copy_(_checked(scores.squared_norm(advantages), each, scores, "squared_norm"))
     if direction is not None:
-        torch.div(_checked(scores.dot(advantages, direction), each, scores, "dot"), n, out=along[0])
+        along[0].copy_(_checked(scores.dot(advantages, direction), each, scores, "dot"))
     one = advantages.new_ones(n)
-    torch.square(advantages @ one, out=sum_square)
-    squares = advantages.square()
-    square_sum.copy_(squares @ one)
-    torch.sqrt(squares.amax(dim=-1), out=largest)  # |A| to the bit, where its square is a number
+    sums.copy_(advantages @ one)
+    squares.copy_(advantages.square() @ one)
     return _Batch(rewards, scores, advantages, total)
 
 
-def _about(batch: _Batch, mean: torch.Tensor, rows: torch.Tensor) -> None:
-    """Write the columns that need the shard's mean (rules, d)."""
-    deviation, projection = rows[0], rows[1]
-    scores, n = batch.scores, batch.advantages.shape[-1]
-    found = _checked(scores.dot(batch.advantages, mean), tuple(projection.shape), scores, "dot")
-    torch.div(found, n, out=projection)
-    deviation.sub_(projection, alpha=2).add_(torch.linalg.vecdot(mean, mean)[:, None])
+def _project(batch: _Batch, mean: torch.Tensor, projection: torch.Tensor) -> None:
+    """Write ``<sum_i A_i s_i, m>`` of a batch (rules, groups), for the shard's mean (rules, d)."""
+    found = batch.scores.dot(batch.advantages, mean)
+    projection.copy_(_checked(found, tuple(projection.shape), batch.scores, "dot"))
+
+
+def _finish(rows: torch.Tensor, mean: torch.Tensor, n: int) -> None:
+    """Make ``COLUMNS`` and ``ALONG`` of the sums of a shard (4 or 6, rules, groups), in place."""
+    deviation, projection, sum_square, _, *along = rows
+    projection /= n
+    deviation.div_(n**2).sub_(projection, alpha=2).add_(torch.linalg.vecdot(mean, mean)[:, None])
+    sum_square.square_()
+    if along:
+        along[0].div_(n)
+        torch.square(along[0] - along[0].mean(dim=-1, keepdim=True), out=along[1])
 
 
 def _check(experiment: Experiment, batches: Sequence[_Batch], columns: Comoments) -> None:

@@ -36,6 +36,10 @@ class Scores(Protocol):
         """``sum_i A_i s_i`` over the members of all groups, (..., d)."""
         ...
 
+    def reordered(self, order: torch.Tensor) -> Self:
+        """The same groups with their members in another order: the place that each had, int64 (groups, n)."""
+        ...
+
     def batched(self, prompts: int) -> Self:
         """The same rollouts with every ``prompts`` consecutive groups taken as one: a batch of P prompts.
 
@@ -80,4 +84,5 @@ def batch_of(groups: torch.Tensor, prompts: int, axis: int = 0) -> torch.Tensor:
             f"prompts={prompts}: {size} groups cannot be divided into batches of so many; draw a multiple of "
             f"them"
         )
-    return groups.unflatten(axis, (-1, prompts)).flatten(axis + 1, axis + 2)
+    shape = groups.shape
+    return groups.reshape(*shape[:axis], size // prompts, prompts * shape[axis + 1], *shape[axis + 2 :])

@@ -21,9 +21,7 @@ def test_every_kind_of_device_has_a_load() -> None:
 
 
 @pytest.mark.parametrize("rules", [1, 8, 100])
-@pytest.mark.parametrize(
-    ("n", "groups"), [(1, 1024), (2, 1024), (8, 1024), (16, 512), (1024, 8), (5000, 8)]
-)
+@pytest.mark.parametrize(("n", "groups"), [(1, 1024), (2, 1024), (8, 1024), (16, 512), (1024, 8), (5000, 8)])
 def test_a_batch_on_a_cpu_fits_its_cache(n: int, groups: int, rules: int) -> None:
     assert batch_size("cpu", n, MANY, rules=rules) == groups
 

@@ -442,11 +442,13 @@ def test_rules_together_equal_each_alone(n: int, device: str) -> None:
     rules = [ml.get_estimator(name) for name in ml.list_estimators()]
     names = [rule.name for rule in rules if not rule.why_not(n, k) and not rule.why_not_rewards(rewards)]
     made = batched_rules.admit(names, n, k, device=rewards.device, batch=200, draw=lambda: rewards)
-    together = made(rewards)
+    together, order = made(rewards)
+    ranked = rewards.gather(-1, order)
+    assert (ranked.diff(dim=-1) >= 0).all()
     for name, found in zip(names, together, strict=True):
         # Rewards of size 1, n of them.
         close = {"rtol": 0, "atol": 8 * n * 2.0**-52}
-        torch.testing.assert_close(found, ml.get_estimator(name)(rewards, k), **close, msg=name)
+        torch.testing.assert_close(found, ml.get_estimator(name)(ranked, k), **close, msg=name)
 
 
 def test_the_engine_takes_several_rules_from_one_sort(backend: Backend) -> None:
@@ -551,6 +553,7 @@ def scores_with(**changed: Any) -> Any:
     def changes(scores: Any) -> Any:
         methods = {name: getattr(scores, name) for name in ("weighted_sum", "squared_norm", "dot", "total")}
         methods |= {name: make(scores) for name, make in changed.items() if make}
+        methods["reordered"] = lambda order: changes(scores.reordered(order))
         return SimpleNamespace(**{k: v for k, v in methods.items() if changed.get(k, True)})
 
     return Alters(lambda rewards: rewards, changes)
@@ -575,7 +578,7 @@ BAD_SAMPLERS = [
     (
         Alters(lambda r: r, lambda s: None),
         TypeError,
-        "Alters returned scores of type NoneType without weighted_sum, squared_norm, dot, total: expected a",
+        "Alters returned scores of type NoneType without weighted_sum, squared_norm, dot, total, reordered: ",
     ),
     (scores_with(dot=None), TypeError, "scores of type SimpleNamespace without dot: expected"),
     (
