@@ -58,7 +58,8 @@ class BatchedRules:
 
         The order is None where it is that of the rewards, else the place that each member has there, int64
         (groups, n): from matrices advantages come by rank, and to permute the scores once is less than to
-        permute every rule's numbers. Numbers are not looked at, which would wait for a GPU to have made them: see the checks below.
+        permute every rule's numbers. Numbers are not looked at, which would wait for a GPU to have made them:
+        see the checks below.
 
         Raises TypeError or ValueError for a rule that gives anything but one real number per rollout.
         """
@@ -76,13 +77,15 @@ class BatchedRules:
                 result[index] = found if order is None else found.gather(-1, order)
         return result, order
 
-    def check_domains(self, rewards: torch.Tensor) -> None:
-        """Raise ValueError for a rule of the catalogue that is not defined on these rewards."""
-        for rule in self.rules:
-            if isinstance(rule, Estimator) and rule.domain != "real":
-                reason = rule.why_not_rewards(rewards)
-                if reason:
-                    raise ValueError(reason)
+    def check_domains(self, rewards: Sequence[torch.Tensor]) -> None:
+        """Raise ValueError for a rule of the catalogue that is not defined on rewards, (groups, n) each."""
+        choosy = [rule for rule in self.rules if isinstance(rule, Estimator) and rule.domain != "real"]
+        if not choosy:
+            return
+        together = torch.cat(list(rewards))
+        for rule in choosy:
+            if reason := rule.why_not_rewards(together):
+                raise ValueError(reason)
 
     def check_finite(self, rewards: torch.Tensor, advantages: torch.Tensor) -> None:
         """Raise ValueError for a rule that gave a number that is not finite."""

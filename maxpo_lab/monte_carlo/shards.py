@@ -178,8 +178,7 @@ def _check(experiment: Experiment, batches: Sequence[_Batch], columns: Comoments
     if not (finite.all() and torch.isfinite(total).all()):
         for batch in batches:
             _check_rewards(batch.rewards, type(experiment.sampler).__name__)
-    for batch in batches:
-        rules.check_domains(batch.rewards)
+    rules.check_domains([batch.rewards for batch in batches])
     if not finite.all():
         for batch in batches:
             rules.check_finite(batch.rewards, batch.advantages)

@@ -363,10 +363,10 @@ def test_batched_groups_agree_with_the_oracle(name: str, settings: dict[str, Any
 
 @pytest.mark.parametrize("device", DEVICES)
 @every_case
-def test_scores_of_several_rules_and_of_batches_are_sums(
+def test_scores_of_several_rules_of_batches_and_in_another_order_are_sums(
     name: str, settings: dict[str, Any], device: str
 ) -> None:
-    """A direction for each rule; and P groups as one, whose scores are those of all its members."""
+    """A direction for each rule; members moved with their advantages; P groups as one, with all members."""
     specimen = make(name, settings)
     generator = torch.Generator(device).manual_seed(9)
     _, scores = specimen.sampler(specimen.theta, device)(6, 3, generator=generator)
@@ -378,6 +378,9 @@ def test_scores_of_several_rules_and_of_batches_are_sums(
     close = {"rtol": 0, "atol": 64 * 2.0**-52 * specimen.theta.size * size}
     along = torch.einsum("rgd,rd->rg", sums, directions)
     torch.testing.assert_close(scores.dot(advantages, directions), along, **close)
+    order = torch.rand(6, 3, **put).argsort(dim=-1)
+    moved = scores.reordered(order).weighted_sum(advantages.gather(-1, order.expand(2, 6, 3)))
+    torch.testing.assert_close(moved, sums, **close)
     batches, given = scores.batched(3), advantages.reshape(2, 2, 9)
     together = sums.unflatten(1, (2, 3)).sum(dim=2)
     torch.testing.assert_close(batches.weighted_sum(given), together, **close)
