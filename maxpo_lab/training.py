@@ -11,13 +11,12 @@ from .core import ragged
 from .core.arguments import as_k, check_choice
 from .core.arrays import Array, on_host
 from .core.rewards import as_rewards
-from .core.tracing import untraced
-from .estimators import Estimator, get_estimator
+from .core.tracing import as_traced, compiles, untraced
+from .estimators import Estimator, RankLinear, get_estimator
 from .rules.answers import checked
 from .rules.calling import Rule, describe
 
 
-@untraced
 def advantages(
     rewards: Any,
     k: int,
@@ -26,6 +25,7 @@ def advantages(
     group_ids: Any = None,
     nan_policy: Literal["raise", "omit"] = "raise",
     small_groups: Literal["raise", "zero"] = "raise",
+    validate: bool = True,
 ) -> Array:
     """Advantages of groups of rewards.
 
@@ -53,6 +53,11 @@ def advantages(
         What to do with a group that the rule is not defined on at this k: raise, naming it, or give its
         members 0. A callable is asked by its ``why_not(n, k)``, as an ``Estimator`` is; one that has none
         is called on every group, and ``"zero"`` is refused.
+    validate
+        Whether to look at the rewards: False promises that they are finite, of a floating type and of the
+        rule's domain, in dense groups of one array library, for an ``Estimator``. That is what
+        ``torch.compile``, ``torch.func.vmap``, ``jax.jit`` and ``jax.vmap`` can trace, and on an accelerator
+        nothing waits.
 
     Returns
     -------
@@ -66,15 +71,55 @@ def advantages(
     TypeError, ValueError
         Rewards that are not finite real numbers, a bad k, id or policy, an unknown name, or a group on
         which the rule is not defined; the message names a valid choice. A callable that returns another
-        shape, anything but real numbers, or a NaN or an infinity.
+        shape, anything but real numbers, or a NaN or an infinity. ``validate=False`` with anything that needs
+        a look at the numbers: ids, marks, a callable of your own.
     GroupIdError
         A missing id, or ids of two kinds; ``row`` says where.
 
     Notes
     -----
     Cost O(n log n) per group. Groups of different sizes are evaluated size by size, in one call each.
-    torch.compile calls this function as it is: the graph breaks before and after it.
+    With ``validate`` the graph of torch.compile breaks before and after this function: a look at numbers is
+    no part of it.
     """
+    if not validate:
+        if group_ids is not None or (nan_policy, small_groups) != ("raise", "raise"):
+            raise ValueError(
+                "validate=False takes dense groups as they are: group_ids, nan_policy='omit' and "
+                "small_groups='zero' look at them; leave those out, or pass validate=True"
+            )
+        return _as_they_are(rewards, k, estimator)
+    return _validated(
+        rewards, k, estimator, group_ids=group_ids, nan_policy=nan_policy, small_groups=small_groups
+    )
+
+
+def _as_they_are(rewards: Any, k: int, estimator: str | Rule) -> Array:
+    """Advantages of rewards that are what they should be."""
+    rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if not isinstance(rule, Estimator):
+        raise TypeError(
+            f"estimator={estimator!r} with validate=False: what a callable answers has to be looked at; call "
+            f"it yourself, or pass validate=True"
+        )
+    xp, constants = as_traced(rewards)
+    if not (isinstance(rule, RankLinear) and compiles(rewards)) and (
+        reason := rule.why_not(constants.shape[-1], k)
+    ):
+        raise ValueError(reason)  # in a graph a rank-linear rule says so itself
+    return rule.unchecked(xp, constants, int(k))
+
+
+@untraced
+def _validated(
+    rewards: Any,
+    k: int,
+    estimator: str | Rule,
+    *,
+    group_ids: Any,
+    nan_policy: Literal["raise", "omit"],
+    small_groups: Literal["raise", "zero"],
+) -> Array:
     rule = get_estimator(estimator) if isinstance(estimator, str) or not callable(estimator) else estimator
     check_choice("nan_policy", nan_policy, ("raise", "omit"))
     check_choice("small_groups", small_groups, ("raise", "zero"))

@@ -12,7 +12,6 @@ from maxpo_lab import rules
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_numpy
 from maxpo_lab.integrations.schedules import KSteps
-from maxpo_lab.monte_carlo.one_sort import OneSort, from_one_sort, stacked
 
 #: In place of a rule: the exact gradient of J_K, without sampling.
 EXACT: Final = "exact"
@@ -51,8 +50,7 @@ class Arm:
 class ArmRules:
     """The rules of several arms, each with its K, on rewards of their own."""
 
-    _together: tuple[OneSort, ...]
-    _apart: tuple[tuple[rules.Rule, int, list[int]], ...]
+    _by_rule: tuple[tuple[rules.Rule, int, list[int]], ...]
 
     @classmethod
     def of(
@@ -68,27 +66,20 @@ class ArmRules:
             rules.admit(arm.rule, n, k, values=values, batch=batch * len(arms), lift=_lifted)
             for arm, k in zip(arms, ks, strict=True)
         )
-        apart: dict[tuple[int, int], list[int]] = {}
+        by_rule: dict[tuple[int, int], list[int]] = {}
         for i, rule in enumerate(found):
-            if not from_one_sort(rule):
-                apart.setdefault((id(rule), ks[i]), []).append(i)
-        return cls(
-            stacked(list(zip(found, ks, strict=True)), n, torch.device("cpu")),
-            tuple((found[places[0]], k, places) for (_, k), places in apart.items()),
-        )
+            by_rule.setdefault((id(rule), ks[i]), []).append(i)
+        return cls(tuple((found[places[0]], k, places) for (_, k), places in by_rule.items()))
 
     def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Advantages of rewards, both (arms, ..., n): rank-linear rules from one sort.
+        """Advantages of rewards, both (arms, ..., n): arms of one rule and K together.
 
         Raises ValueError for a rule that gives another shape.
         """
         n = rewards.shape[-1]
         flat = rewards.reshape(len(rewards), -1, n)
         advantages = torch.empty_like(flat)
-        for stack in self._together:
-            own = flat if len(stack.places) == len(flat) else flat[stack.places]
-            advantages[stack.places] = stack(own)
-        for rule, k, places in self._apart:
+        for rule, k, places in self._by_rule:
             found = _evaluate(rule, flat[places].reshape(-1, n), k)
             advantages[places] = found.reshape(len(places), -1, n)
         return advantages.reshape(rewards.shape)

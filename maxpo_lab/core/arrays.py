@@ -21,6 +21,11 @@ Bool = npt.NDArray[np.bool_]
 EPS = float(np.finfo(np.float64).eps)
 
 
+def widest(xp: Namespace) -> Any:
+    """The type that sums run in: float64, or float32 where JAX has not been told to have it."""
+    return xp.zeros(0).dtype if array_api_compat.is_jax_namespace(xp) else xp.float64
+
+
 def on_host(array: Any) -> npt.NDArray[Any]:
     """An array of any library, on any device, as a NumPy array."""
     if array_api_compat.is_torch_array(array):

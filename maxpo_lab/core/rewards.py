@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from functools import cache
 from typing import Any
 
 import array_api_compat
@@ -10,6 +13,8 @@ import numpy as np
 from .arrays import Array, Namespace
 from .finite import not_finite
 from .sequences import as_array, why_object
+
+_NUMPY = array_api_compat.array_namespace(np.empty(0))
 
 
 def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Array]:
@@ -38,6 +43,9 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
     ValueError
         A scalar, an empty array, rows of different lengths, a masked entry, a NaN or an infinity.
     """
+    plain = _plain(rewards)
+    if plain is not None and _finite(plain[1]):
+        return plain[0], rewards
     xp, rewards = as_real(rewards, allow_nan=allow_nan)
     with np.errstate(over="ignore", invalid="ignore"):
         total = xp.sum(rewards)
@@ -91,3 +99,37 @@ def as_real(rewards: Any, *, allow_nan: bool = False, promote: bool = True) -> t
     if promote and not xp.isdtype(rewards.dtype, "real floating"):
         return xp, xp.astype(rewards, xp.zeros(1, device=array_api_compat.device(rewards)).dtype)
     return xp, rewards
+
+
+def _plain(rewards: Any) -> tuple[Namespace, Any] | None:
+    """The namespace and the numbers of what most calls hand over: nothing to convert, and on the CPU.
+
+    An array or a tensor of a floating type, off any graph.
+    """
+    if type(rewards) is np.ndarray:
+        return (_NUMPY, rewards) if rewards.dtype.char in "efd" and rewards.ndim and rewards.size else None
+    torch = sys.modules.get("torch")
+    if torch is None or type(rewards) is not torch.Tensor:
+        return None
+    if rewards.dtype not in (torch.float32, torch.float64, torch.float16) or not rewards.numel():
+        return None
+    try:
+        return (_of_torch(), rewards.numpy()) if rewards.ndim else None
+    except (
+        RuntimeError,
+        TypeError,
+    ):  # with a graph, wrapped by torch.func, sparse, nested, or on another device
+        return None
+
+
+@cache
+def _of_torch() -> Namespace:
+    from array_api_compat import torch  # noqa: PLC0415 - it is there where a tensor is
+
+    return torch
+
+
+def _finite(values: Any) -> bool:
+    """Whether a sum proves it, which no NaN and no infinity passes; one that overflows proves nothing."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(np.add.reduce(values, axis=None))

@@ -1,4 +1,4 @@
-"""``untraced``: a function that torch.compile calls as it is, where it would trace it."""
+"""What tracers see: functions that torch.compile calls as they are, rewards without numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+
+import array_api_compat
+
+from .arrays import Array, Namespace
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,3 +34,29 @@ def untraced(function: Callable[P, R]) -> Callable[P, R]:
     own: Any = called
     own.__code__ = own.__code__.replace(co_name=function.__name__)
     return called
+
+
+def as_traced(rewards: Any) -> tuple[Namespace, Array]:
+    """The namespace of floating rewards (..., n) and they, off any graph; no number is looked at.
+
+    Raises TypeError where they are no array of a floating type, and ValueError for a scalar.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(rewards, torch.Tensor):
+        from array_api_compat import torch as xp  # noqa: PLC0415 - no graph holds array_namespace
+
+        floating, rewards = rewards.is_floating_point(), rewards.detach()
+    else:
+        xp = array_api_compat.array_namespace(rewards)
+        floating = xp.isdtype(rewards.dtype, "real floating")
+    if not floating:
+        raise TypeError(f"rewards have dtype {rewards.dtype}, with validate=False: pass floats")
+    if not rewards.ndim:
+        raise ValueError("rewards are a scalar: they must have shape (..., n), one entry per rollout")
+    return xp, rewards
+
+
+def compiles(rewards: Any) -> bool:
+    """Whether torch.compile is recording what is done to this tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(rewards, torch.Tensor) and torch.compiler.is_compiling()

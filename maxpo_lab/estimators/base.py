@@ -5,17 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
-
-import array_api_compat
 
 from ..core.arguments import as_group_size, whole_number
 from ..core.arrays import Array, Namespace
 from ..core.coefficients import Coefficients
 from ..core.rewards import as_rewards
-from ..core.tracing import untraced
-from ..kernels.reference import from_tables
-from ..kernels.tables import tables_on
+from ..core.tracing import compiles, untraced
+from ..kernels.engine import rank_linear
+from ..kernels.tables import KEPT, new_number
 from .claims import Claims, Laws
 
 #: Rewards a rule is defined on: any reals, numbers in [0, 1], or 0 and 1 alone.
@@ -140,10 +139,17 @@ class Estimator(ABC):
             defined at this n and k, with the reason that ``why_not`` gives.
         """
         xp, rewards = as_rewards(rewards)
-        n = rewards.shape[-1]
-        if reason := self.why_not(n, k) or self._outside_domain(xp, rewards):
+        if type(k) is not int:
+            k = whole_number(k, "k")
+        if reason := _reason(self, rewards.shape[-1], k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        return self.unchecked(xp, rewards, int(k))
+        return self.unchecked(xp, rewards, k)
+
+
+@lru_cache(maxsize=KEPT)
+def _reason(rule: Estimator, n: int, k: int) -> str | None:
+    """``why_not``, asked once: a training loop calls with one n and k."""
+    return rule.why_not(n, k)
 
 
 def _defined(n: int, k: int) -> str | None:
@@ -161,6 +167,7 @@ class RankLinear(Estimator):
 
     table: Callable[[int, int, bool], Coefficients]
     undefined: Callable[[int, int], str | None] = _defined
+    number: int = field(init=False, repr=False)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -183,7 +190,17 @@ class RankLinear(Estimator):
     def _undefined(self, n: int, k: int) -> str | None:
         return super()._undefined(n, k) or self.undefined(n, k)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "number", new_number(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()  # a copy is another rule
+
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         """The coefficients, multiplied with the gaps of the sorted rewards. Cost O(n log n) per group."""
-        device = array_api_compat.device(rewards)
-        return from_tables(xp, rewards, tables_on(self.coefficients, rewards.shape[-1], k, xp, device))
+        if compiles(rewards):
+            from ..kernels.traced import operator  # noqa: PLC0415 - torch is there
+
+            return operator(rewards, self.number, k)
+        return rank_linear(xp, rewards, ((self, k),))[0, ...]

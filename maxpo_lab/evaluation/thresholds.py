@@ -8,7 +8,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from ..core.arrays import Array, Float, Namespace
+from ..core.arrays import Array, Float, Namespace, widest
 
 
 def mean_maximum(xp: Namespace, rewards: Any, missed: Float) -> Array:
@@ -21,7 +21,7 @@ def mean_maximum(xp: Namespace, rewards: Any, missed: Float) -> Array:
     (..., n) of a floating type to values (...). Cost O(n log n).
     """
     on_device = partial(xp.asarray, device=array_api_compat.device(rewards))
-    ranked = xp.astype(xp.sort(rewards, axis=-1), xp.float64)
+    ranked = xp.astype(xp.sort(rewards, axis=-1), widest(xp))
     high, low = xp.clip(ranked, 0.0, None), xp.clip(ranked, None, 0.0)
     rises = high[..., 1:] - high[..., :-1]
     falls = xp.concat([low[..., 1:] - low[..., :-1], -low[..., -1:]], axis=-1)

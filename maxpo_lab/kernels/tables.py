@@ -1,124 +1,218 @@
-"""Coefficients of rank-linear rules on a device, alone or several stacked, each made once."""
+"""Rank-linear rules as tables: what the gaps of sorted rewards are multiplied with, made once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from typing import Any
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from itertools import count
+from typing import Any, Protocol, Self
+from weakref import WeakValueDictionary
 
 import array_api_compat
 import numpy as np
 
-from ..core.arrays import Array, Namespace
+from ..core.arrays import Array, Float, Namespace, widest
 from ..core.coefficients import Coefficients, Vector
+from ..core.tracing import compiles
 
 #: What is kept at most: a table is O(n), and keeps what gave its coefficients alive.
 KEPT = 256
 
 
+class Rule(Protocol):
+    """A rule that is its coefficients, hashed by identity; ``number`` stands for it in a graph."""
+
+    @property
+    def number(self) -> int:
+        """Its own, of all rules of the process."""
+        ...
+
+    def coefficients(self, n: int, k: int) -> Coefficients:
+        """At (n, k); ValueError where it is undefined."""
+        ...
+
+
+#: Rules, each with its k.
+Rules = tuple[tuple[Rule, int], ...]
+
+_NUMBERS = count()
+_NUMBERED: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+
+def new_number(thing: Any) -> int:
+    """A number by which ``numbered`` finds a thing as long as it lives: a graph holds no objects."""
+    number = next(_NUMBERS)
+    _NUMBERED[number] = thing
+    return number
+
+
+def numbered(number: int) -> Any:
+    """The thing of this number."""
+    return _NUMBERED[number]
+
+
 @dataclass(frozen=True, eq=False)
-class Tables:
-    r"""A rank-linear rule on one device, ready to be multiplied with gaps.
+class FromLowest:
+    r"""Rules without an offset: their sums are counted from the lowest reward.
+
+    .. math:: A_{(1)} = \sum_m \text{gap}_m\, \text{below}_m, \qquad
+              A_{(r+1)} = A_{(r)} + \text{gap}_r\, \text{slope}_r, \qquad
+              \text{slope} = \text{above} - \text{below} .
+
+    No term is larger than the largest advantage of the group, twice over, so nothing that counts cancels.
 
     Attributes
     ----------
-    up, down
-        What each gap pays to those above and below it, (..., n): with a 0 for the gap that is not there.
-    from_zero
-        For a rule with an offset: its sums are counted from reward 0, not from the lowest, so that
-        ``offset R_(1)`` is not there to cancel. A gap around 0 is two gaps, and 0 itself is a level: what
-        rises above it takes ``above`` and ``below``, what falls below it ``above - offset`` and
-        ``below - offset``. Rewards [-1e16, 1] have gaps 1e16 and 1, and the 1 survives wherever the rule
-        gives 0 to the other. Error: a few eps of ``sum_j |dA_i/dR_j R_j|``. The two tables of what falls, and
-        two shares (..., 1) of the reward itself, above 0 and below.
+    places
+        Which of the rules, by their numbers.
+    below, slope
+        (rules, n-1).
+    debits
+        Whether any ``below`` is not 0, rule by rule.
     """
 
+    places: tuple[int, ...]
+    below: Array
+    slope: Array
+    debits: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, places: tuple[int, ...], made: list[Coefficients]) -> Self:
+        """Of these coefficients."""
+        below = np.stack([each.below for each in made])
+        slope = np.stack([each.above for each in made]) - below
+        return cls(places, below, slope, tuple(bool(row.any()) for row in below))
+
+
+@dataclass(frozen=True, eq=False)
+class FromZero:
+    """Rules with an offset: sums are counted from reward 0, and ``offset R_(1)`` is not there to cancel.
+
+    A gap around 0 is two gaps, and 0 itself a level: what rises above it takes ``above`` and ``below``, what
+    falls below it ``above - offset`` and ``below - offset``. Rewards [-1e16, 1] have gaps 1e16 and 1, and the
+    1 survives wherever the rule gives 0 to the other. Error: a few eps of ``sum_j |dA_i/dR_j R_j|``.
+
+    Attributes
+    ----------
+    places
+        Which of the rules, by their numbers.
+    up, down
+        What each rise pays to those above and below it, (rules, n): of the rises to ranks 1..n, the last
+        ``down`` being 0.
+    over, under
+        The same of what falls below 0, from ranks 1..n, the first ``over`` being 0.
+    own, cost
+        Shares (rules, 1) of the reward itself, above 0 and below: what all of a rule's coefficients have in
+        common, where it rounds nothing. All of reinforce, and of pkpo-s at K = 1: the rewards come back.
+    sides
+        Whether any ``up``, any ``down`` and ``own`` are not 0, rule by rule.
+    """
+
+    places: tuple[int, ...]
     up: Array
     down: Array
-    from_zero: tuple[Array, Array, Array, Array] | None = None
+    over: Array
+    under: Array
+    own: Array
+    cost: Array
+    sides: tuple[tuple[bool, ...], ...]
+
+    @classmethod
+    def of(cls, places: tuple[int, ...], made: list[Coefficients]) -> Self:
+        """Of these coefficients."""
+        up, down, over, under, own, cost = map(np.stack, zip(*map(_from_zero, made), strict=True))
+        sides = tuple(tuple(bool(each[row].any()) for each in (up, down, own)) for row in range(len(made)))
+        return cls(places, up, down, over, under, own, cost, sides)
 
 
-def tables(
-    xp: Namespace,
-    *,
-    offset: float | Array,
-    above: Array,
-    below: Array,
-    penalties: Array | None = None,
-) -> Tables:
-    """What ``from_tables`` multiplies the sorted rewards with: the rule, as ``rank_linear`` takes it."""
-    if isinstance(offset, (int, float)) and not offset:
-        zero = _like(xp, 0.0, above)
-        return Tables(up=xp.concat([zero, above], axis=-1), down=xp.concat([below, zero], axis=-1))
-    offset = _like(xp, offset, above)
-    zero = xp.zeros_like(offset)
-    over, under = (
-        (above - offset, below - offset) if penalties is None else (penalties[0, ...], penalties[1, ...])
-    )
-    success = xp.concat([offset, above], axis=-1)
-    failure = xp.concat([under, -offset], axis=-1)
-    # What all of a rule's coefficients have in common multiplies the reward itself, where it rounds nothing:
-    # all of reinforce and of pkpo-s at K = 1, which give the rewards back.
-    own, cost = _common(xp, success), _common(xp, -failure)
-    return Tables(
-        up=success - own,
-        down=xp.concat([below, zero], axis=-1),
-        from_zero=(xp.concat([zero, over], axis=-1), failure + cost, own, cost),
-    )
+Stack = FromLowest | FromZero
 
 
-def tables_on(
-    coefficients: Callable[[int, int], Coefficients], n: int, k: int, xp: Namespace, device: Any
-) -> Tables:
-    """The tables of the rule with these coefficients at (n, k), for a namespace and device: made once.
+def stacks(rules: Rules, n: int) -> tuple[Stack, ...]:
+    """Tables of rules at group size n in NumPy: one stack or two, by where sums are counted from.
 
-    The latest ``KEPT`` are kept, with the callables that gave the coefficients, by which they are found
-    again. Cost O(n) the first time.
+    The latest ``KEPT`` sets of rules are kept. Cost O(n) per rule the first time.
     """
-    made: Tables = _kept(coefficients, n, k, xp, _hashable(device))
+    made: tuple[Stack, ...] = _kept(rules, n)
     return made
 
 
-def vector_on(vector: Callable[[int, int], Vector], n: int, k: int, xp: Namespace, device: Any) -> Array:
-    """A vector that depends on (n, k) alone, for a namespace and device: kept as ``tables_on`` keeps."""
-    return _kept(vector, n, k, xp, _hashable(device))
+def stacks_on(rules: Rules, n: int, xp: Namespace, device: Any) -> tuple[Stack, ...]:
+    """The same in another namespace, on a device; JAX, which traces what it is given, takes NumPy's."""
+    if array_api_compat.is_jax_namespace(xp):
+        return stacks(rules, n)
+    made: tuple[Stack, ...] = _kept_on(rules, n, xp, _hashable(device))
+    return made
 
 
-def look_up(vector: Callable[[int, int], Vector], places: Array, n: int, k: int, xp: Namespace) -> Array:
-    """Entries of ``vector_on`` at whole numbers ``places``, in their shape and on their device."""
-    column = vector_on(vector, n, k, xp, array_api_compat.device(places))
-    return xp.reshape(xp.take(column, xp.reshape(places, (-1,)), axis=0), places.shape)
+class Column:
+    """A vector that depends on (n, k) alone, to be looked up at whole numbers; ``number`` stands for it."""
+
+    def __init__(self, vector: Callable[[int, int], Vector]) -> None:
+        self.vector, self.number = vector, new_number(self)
+
+    def on(self, n: int, k: int, xp: Namespace, device: Any) -> Array:
+        """The vector in a namespace, on a device: kept as ``stacks_on`` keeps."""
+        if array_api_compat.is_jax_namespace(xp):
+            return xp.asarray(self.vector(n, k), dtype=widest(xp))
+        return _vector(self.vector, n, k, xp, _hashable(device))
 
 
-def stacked(xp: Namespace, made: Mapping[int, Tables]) -> tuple[tuple[list[int], Tables], ...]:
-    """Tables (n,) of rules by their places, as at most two stacks (rules, 1, n), with the places of each.
+def look_up(column: Column, places: Array, n: int, k: int, xp: Namespace) -> Array:
+    """Entries of a column at whole numbers ``places``, in their shape and on their device."""
+    if compiles(places):
+        from .traced import looked_up  # noqa: PLC0415 - torch is there
 
-    Those that count from reward 0 are apart from those that count from the lowest one. Apart, and with the
-    tables that each would use alone, every rule gives to the bit what it gives alone.
-    """
-    by_origin = (
-        [place for place, each in made.items() if (each.from_zero is not None) == from_zero]
-        for from_zero in (False, True)
-    )
-    return tuple((places, _stack(xp, [made[each] for each in places])) for places in by_origin if places)
+        return looked_up(places, column.number, n, k)
+    values = column.on(n, k, xp, array_api_compat.device(places))
+    return xp.reshape(xp.take(values, xp.reshape(places, (-1,)), axis=0), places.shape)
 
 
-def _stack(xp: Namespace, made: Sequence[Tables]) -> Tables:
-    """Tables of several rules of one kind."""
+def _from_zero(made: Coefficients) -> tuple[Float, ...]:
+    """The tables of one rule with an offset, in the order of ``FromZero``."""
+    offset, above, below = float(made.offset), made.above, made.below
+    over, under = (above - offset, below - offset) if made.penalties is None else made.penalties
+    success = np.append(offset, above)
+    failure = np.append(under, -offset)
+    own, cost = _common(success), _common(-failure)
+    return success - own, np.append(below, 0.0), np.append(0.0, over), failure + cost, own, cost
 
-    def rows(vectors: Sequence[Array]) -> Array:
-        return xp.stack(list(vectors), axis=0)[:, None, ...]
 
-    below_zero = [each.from_zero for each in made if each.from_zero is not None]
-    over, failure, own, cost = (
-        (rows(each) for each in zip(*below_zero, strict=True)) if below_zero else [None] * 4
-    )
-    return Tables(
-        up=rows([each.up for each in made]),
-        down=rows([each.down for each in made]),
-        from_zero=(over, failure, own, cost) if below_zero else None,
-    )
+def _common(coefficients: Float) -> Float:
+    """The coefficient (1,) nearest to 0 where all have one sign, else 0."""
+    least, most = coefficients.min(), coefficients.max()
+    return np.array([max(least, 0.0) + min(most, 0.0)])
+
+
+@lru_cache(maxsize=KEPT)
+def _kept(rules: Rules, n: int) -> tuple[Stack, ...]:
+    made = [rule.coefficients(n, k) for rule, k in rules]
+    found: list[Stack] = []
+    for kind in (FromLowest, FromZero):
+        places = tuple(i for i, each in enumerate(made) if bool(each.offset) == (kind is FromZero))
+        if places:
+            found.append(kind.of(places, [made[i] for i in places]))
+    return tuple(found)
+
+
+@lru_cache(maxsize=KEPT)
+def _kept_on(rules: Rules, n: int, xp: Namespace, device: Any) -> tuple[Stack, ...]:
+    return tuple(_placed(stack, xp, device) for stack in _kept(rules, n))
+
+
+@lru_cache(maxsize=KEPT)
+def _vector(vector: Callable[[int, int], Vector], n: int, k: int, xp: Namespace, device: Any) -> Array:
+    return _put(vector(n, k), xp, device)
+
+
+def _placed(stack: Stack, xp: Namespace, device: Any) -> Stack:
+    """A stack with its arrays on a device."""
+    values = {each.name: getattr(stack, each.name) for each in fields(stack)}
+    arrays = {
+        name: _put(value, xp, device) for name, value in values.items() if isinstance(value, np.ndarray)
+    }
+    return type(stack)(**(values | arrays))
 
 
 @dataclass(frozen=True)
@@ -137,29 +231,5 @@ def _hashable(device: Any) -> Hashable:
     return device  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=KEPT)
-def _kept(source: Callable[[int, int], Any], n: int, k: int, xp: Namespace, device: Any) -> Any:
-    """What a callable gives at (n, k), on a device: tables of coefficients, else the vector itself."""
-    made = source(n, k)
-    put = partial(xp.asarray, device=device.device if isinstance(device, _Named) else device, copy=True)
-    if not isinstance(made, Coefficients):
-        return put(made)
-    penalties = None if made.penalties is None else put(np.stack(made.penalties))
-    above, below = put(made.above), put(made.below)
-    return tables(xp, offset=float(made.offset), above=above, below=below, penalties=penalties)
-
-
-def _common(xp: Namespace, coefficients: Array) -> Array:
-    """The coefficient (..., 1) nearest to 0 where all have one sign, else 0."""
-    least = xp.min(coefficients, axis=-1, keepdims=True)
-    most = xp.max(coefficients, axis=-1, keepdims=True)
-    return xp.clip(least, 0.0, None) + xp.clip(most, None, 0.0)
-
-
-def _like(xp: Namespace, value: float | Array, coefficients: Array) -> Array:
-    """A number, or an array (..., 1), as an array (..., 1) next to coefficients (..., n-1)."""
-    shape = (*coefficients.shape[:-1], 1)
-    if isinstance(value, (int, float)):
-        device = array_api_compat.device(coefficients)
-        return xp.full(shape, float(value), dtype=coefficients.dtype, device=device)
-    return xp.broadcast_to(value, shape)
+def _put(values: Vector, xp: Namespace, device: Any) -> Array:
+    return xp.asarray(values, device=device.device if isinstance(device, _Named) else device, copy=True)

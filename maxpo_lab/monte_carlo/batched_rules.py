@@ -14,7 +14,7 @@ from ..core.arrays import Float
 from ..core.precision import as_numpy
 from ..estimators import Estimator
 from .matrices import SMALL, RuleMatrices
-from .one_sort import OneSort, from_one_sort, stacked
+from .one_sort import OneSort, from_one_sort
 
 #: Levels of a first batch that a rule is tried on at most.
 _LEVELS = 8
@@ -51,7 +51,7 @@ class BatchedRules:
     n: int
     k: int
     matrices: RuleMatrices | None
-    scans: tuple[OneSort, ...]
+    scans: OneSort
 
     def __call__(self, rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Advantages (rules, groups, n), float64, of rewards (groups, n), and their members' order.
@@ -66,11 +66,13 @@ class BatchedRules:
         ranked, order = rewards.sort(dim=-1) if self.matrices else (rewards, None)
         if self.matrices and len(self.matrices.places) == len(self.rules):
             return self.matrices(ranked), order
+        if len(self.scans.places) == len(self.rules):
+            return self.scans(rewards), None
         result = rewards.new_empty(len(self.rules), *rewards.shape)
         if self.matrices:
             result[self.matrices.places] = self.matrices(ranked)
-        for stack in self.scans:
-            result[stack.places] = stack(rewards)
+        if self.scans.places:
+            result[self.scans.places] = self.scans(rewards)
         for index, rule in enumerate(self.rules):
             if not from_one_sort(rule):
                 found = _evaluate(rule, self.names[index], rewards, self.k)
@@ -154,12 +156,9 @@ def admit(
         _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw) for name, rule in asked.items()
     )
     linear = [(place, rule) for place, rule in enumerate(admitted) if from_one_sort(rule)]
-    matrices: RuleMatrices | None = None
-    scans: tuple[OneSort, ...] = ()
-    if n > SMALL[device.type]:
-        scans = stacked([(rule, k) for rule in admitted], n, device)
-    elif linear:
-        matrices = RuleMatrices.of(linear, n, k, device)
+    small = bool(linear) and n <= SMALL[device.type]
+    matrices = RuleMatrices.of(linear, n, k, device) if small else None
+    scans = OneSort.of(() if small else admitted, k)
     return BatchedRules(tuple(asked), admitted, n, k, matrices, scans)
 
 

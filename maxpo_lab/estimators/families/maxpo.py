@@ -12,7 +12,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from ...core.arrays import Array, Namespace
+from ...core.arrays import Array, Namespace, widest
 from ...core.coefficients import Coefficients, gap_positions, subset_share
 from ...core.rewards import as_rewards
 from ..base import RankLinear
@@ -122,7 +122,7 @@ def maxpo_quadratic(rewards: Any, k: int) -> Array:
     to_device = partial(xp.asarray, device=array_api_compat.device(rewards))
 
     order = xp.argsort(rewards, axis=-1)
-    ranked = xp.astype(xp.take_along_axis(rewards, order, axis=-1), xp.float64)
+    ranked = xp.astype(xp.take_along_axis(rewards, order, axis=-1), widest(xp))
     gaps = ranked[..., 1:] - ranked[..., :-1]
     own = _from_lowest(xp, gaps * to_device(alone.copy()))
     others = _from_lowest(xp, gaps[..., None, :] * to_device(without_i))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.arrays import Array, Namespace
+from ...core.arrays import Array, Namespace, widest
 from ..base import Estimator
 from ..claims import Claims, Laws
 from .numerals import numeral
@@ -18,7 +18,7 @@ class SuccessNormalised(Estimator):
     all_fail: float
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
-        values = xp.astype(rewards, xp.float64)
+        values = xp.astype(rewards, widest(xp))
         mean = xp.mean(values, axis=-1, keepdims=True)
         some = mean > 0
         normalised = (values - mean) / xp.where(some, mean + self.eps, xp.ones_like(mean))

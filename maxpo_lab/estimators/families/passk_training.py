@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.arrays import Array, Namespace
+from ...core.arrays import Array, Namespace, widest
 from ...core.coefficients import Vector, subset_share
-from ...kernels.tables import look_up
+from ...kernels.tables import Column, look_up
 from ..base import Estimator
 from ..claims import Claims, Laws
 
 
+@Column
 def _all_fail(n: int, k: int) -> Vector:
     """``1 - rho = C(f,K)/C(n,K)`` by the number f of failures, 0..n."""
     return subset_share(n + 1, k)
 
 
+@Column
 def _all_fail_beside_one(n: int, k: int) -> Vector:
     """``C(f-1,K-1)/C(n-1,K-1)``, which is that times n/f; 0 at f = 0."""
     return np.concatenate([[0.0], subset_share(n, k - 1)])
@@ -35,8 +37,8 @@ class PassAtKTraining(Estimator):
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
-        values = xp.astype(rewards, xp.float64)
-        failures = n - xp.astype(xp.sum(values, axis=-1, keepdims=True), xp.int64)
+        values = xp.astype(rewards, widest(xp))
+        failures = n - xp.astype(xp.sum(values, axis=-1, keepdims=True), xp.int32)
 
         miss = look_up(_all_fail, failures, n, k, xp)
         alone = look_up(_all_fail_beside_one, failures, n, k, xp)

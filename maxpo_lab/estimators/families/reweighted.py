@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.arrays import Array, Namespace
+from ...core.arrays import Array, Namespace, widest
 from ...core.coefficients import Vector, subset_share
-from ...kernels.tables import look_up
+from ...kernels.tables import Column, look_up
 from ..base import Estimator
 from ..claims import Claims, Laws
 from .standardised import deviations
 
 
+@Column
 def _others_fail(n: int, k: int) -> Vector:
     """``C(f,K-1)/C(n-1,K-1)`` by the number f of failures among the others, 0..n-1."""
     return subset_share(n, k - 1)
@@ -29,8 +30,8 @@ class MaxrlPkpo(Estimator):
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
-        values = xp.astype(rewards, xp.float64)
-        failures = n - xp.astype(xp.sum(values, axis=-1, keepdims=True), xp.int64)
+        values = xp.astype(rewards, widest(xp))
+        failures = n - xp.astype(xp.sum(values, axis=-1, keepdims=True), xp.int32)
         # With no success every a_i is 0; the index then only has to be a valid one.
         weighted = values * look_up(_others_fail, xp.clip(failures, None, n - 1), n, k, xp)
         advantages = (n * weighted - xp.sum(weighted, axis=-1, keepdims=True)) / (n - 1)
@@ -58,7 +59,7 @@ class Reweighted(Estimator):
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
-        values = xp.astype(rewards, xp.float64)
+        values = xp.astype(rewards, widest(xp))
         others = (xp.sum(values, axis=-1, keepdims=True) - values) / (n - 1)
         # Rounding must not turn 1 - (mean of the others) negative where all the others succeed.
         failing = xp.clip(1.0 - others, 0.0, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.arrays import Array, Namespace
+from ...core.arrays import Array, Namespace, widest
 from ..base import Estimator
 from ..claims import Claims, Laws
 from .numerals import numeral
@@ -16,7 +16,7 @@ def deviations(xp: Namespace, rewards: Array) -> Array:
     Taken from the first reward, so that a flat group deviates by exactly 0 and rewards near 1000 lose
     nothing to their offset.
     """
-    values = xp.astype(rewards, xp.float64)
+    values = xp.astype(rewards, widest(xp))
     values = values - values[..., :1]
     return values - xp.mean(values, axis=-1, keepdims=True)
 

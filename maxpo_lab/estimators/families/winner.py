@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from ...core.arrays import Array, Namespace
+from ...core.arrays import Array, Namespace, widest
 from ...core.coefficients import Coefficients, gap_positions
 from ..base import Estimator, RankLinear
 from ..claims import Claims, Laws
@@ -55,7 +55,7 @@ class StandardisedWinner(Estimator):
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         scale = standard_deviation(xp, deviations(xp, rewards), 1) + self.eps
-        lead = VERL_GRPO_PASSK_NOSTD.unchecked(xp, xp.astype(rewards, xp.float64), k)
+        lead = VERL_GRPO_PASSK_NOSTD.unchecked(xp, xp.astype(rewards, widest(xp)), k)
         return xp.astype(lead / scale, rewards.dtype)
 
 
@@ -113,7 +113,7 @@ class Entropic(Estimator):
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
-        values = xp.astype(rewards, xp.float64)
+        values = xp.astype(rewards, widest(xp))
         weights = xp.exp(self.beta * (values - xp.max(values, axis=-1, keepdims=True)))
         others = (xp.sum(weights, axis=-1, keepdims=True) - weights) / (n - 1)
         return xp.astype(weights / (others + 1e-12) - 1, rewards.dtype)

@@ -176,7 +176,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         if "unchecked" in vars(kind):
             monkeypatch.setattr(kind, "unchecked", computed)
     for place in (
-        "maxpo_lab.estimators.base.from_tables",
+        "maxpo_lab.estimators.base.rank_linear",
         "maxpo_lab.estimators.families.maxpo.subset_share",
         "maxpo_lab.evaluation.unbiased.subset_share",
         "maxpo_lab.rules.evaluate",

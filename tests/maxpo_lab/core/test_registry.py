@@ -106,7 +106,7 @@ def test_the_registry_and_the_tables_need_no_rules() -> None:
     """Estimators, studies and readers are built on them."""
     packages = {"maxpo_lab": Path(ml.__path__[0])}
     assert {*closure("maxpo_lab.core.registry", packages).modules} == {"maxpo_lab.core.registry"}
-    kernels = {*closure("maxpo_lab.kernels.reference", packages).modules}
+    kernels = {*closure("maxpo_lab.kernels.engine", packages).modules}
     assert not [name for name in kernels if "estimators" in name]
     assert {"maxpo_lab.kernels.tables"} < kernels
     reached = closure("analysis.run.registry", packages | {"analysis": Path(analysis.__path__[0])}).modules

@@ -59,4 +59,5 @@ def test_unchecked_looks_at_no_number(rule: ml.Estimator) -> None:
 @pytest.fixture(autouse=True)
 def _no_tables_of_tensors_without_numbers() -> Any:
     yield
-    tables._kept.cache_clear()
+    tables._kept_on.cache_clear()
+    tables._vector.cache_clear()

@@ -11,7 +11,7 @@ from backends import DEVICES
 import maxpo_lab as ml
 from maxpo_lab.integrations.schedules import KSteps
 from maxpo_lab.monte_carlo.matrices import RuleMatrices
-from maxpo_lab.monte_carlo.one_sort import from_one_sort, stacked
+from maxpo_lab.monte_carlo.one_sort import OneSort, from_one_sort
 
 torch = pytest.importorskip("torch")
 
@@ -45,12 +45,11 @@ def test_there_are_rules_of_both_kinds_and_of_tables_with_penalties() -> None:
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_rules_together_give_what_each_gives_alone(k: int) -> None:
     names = real_rules(k)
-    for stack in stacked([(ml.get_estimator(name), k) for name in names], 4, CPU):
-        for place, found in zip(stack.places, stack(REWARDS), strict=True):
-            name = names[place]
-            assert torch.equal(found, ml.get_estimator(name)(REWARDS, k)), name
-            if name == "reinforce" or (name == "pkpo-s" and k == 1):
-                assert torch.equal(found, REWARDS), name
+    together = OneSort.of([ml.get_estimator(name) for name in names], k)
+    for name, found in zip(names, together(REWARDS), strict=True):
+        assert torch.equal(found, ml.get_estimator(name)(REWARDS, k)), name
+        if name == "reinforce" or (name == "pkpo-s" and k == 1):
+            assert torch.equal(found, REWARDS), name
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -87,10 +86,12 @@ def test_arms_together_give_what_each_gives_alone(alone: bool) -> None:
             assert torch.equal(advantages, own)
 
 
-def test_stacks_hold_every_rank_linear_rule_once() -> None:
-    rules = [(ml.get_estimator(name), 2) for name in ("reinforce", "grpo", "maxpo", "pkpo-s", "maxrl")]
-    assert [each.places for each in stacked(rules, 4, CPU)] == [[2], [0, 3]]
-    assert stacked(rules[1:2], 4, CPU) == ()
+def test_every_rank_linear_rule_is_taken_once() -> None:
+    rules = [ml.get_estimator(name) for name in ("reinforce", "grpo", "maxpo", "pkpo-s", "maxrl")]
+    made = OneSort.of(rules, 2)
+    assert (made.places, made.rules) == ([0, 2, 3], tuple((rules[place], 2) for place in (0, 2, 3)))
+    assert made(REWARDS).shape == (3, *REWARDS.shape)
+    assert OneSort.of(rules[1:2], 2).places == []
 
 
 @pytest.mark.parametrize("method", ["__call__", "unchecked"])

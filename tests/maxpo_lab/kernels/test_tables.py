@@ -1,8 +1,10 @@
-"""Tables on devices: made once, found by rule, size, library and device, and not kept for ever."""
+"""Tables: made once, found by rules, size, library and device, and not kept for ever."""
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import weakref
 from dataclasses import replace
 from typing import Any
@@ -15,7 +17,7 @@ import torch
 import maxpo_lab as ml
 from maxpo_lab.core.coefficients import subset_share
 from maxpo_lab.kernels import tables
-from maxpo_lab.kernels.tables import KEPT, stacked, tables_on, vector_on
+from maxpo_lab.kernels.tables import KEPT, Column, FromLowest, FromZero, numbered, stacks, stacks_on
 
 XP = array_api_compat.array_namespace(torch.empty(0))
 CPU = torch.device("cpu")
@@ -40,6 +42,8 @@ class Card:
 class Cards:
     """NumPy, on cards."""
 
+    __name__ = "cards"
+
     def __init__(self) -> None:
         self.placed: list[Card] = []
 
@@ -50,33 +54,30 @@ class Cards:
         self.placed.append(device)
         return np.array(values, copy=copy)
 
-    def full(self, shape: Any, value: float, *, dtype: Any, device: Any) -> Any:
-        return np.full(shape, value, dtype=dtype)
 
-    def concat(self, parts: Any, *, axis: int) -> Any:
-        return np.concatenate(parts, axis=axis)
-
-
-def test_tables_are_made_once_for_a_rule_a_size_a_library_and_a_device() -> None:
-    made = tables_on(MAXPO.coefficients, 6, 2, XP, CPU)
-    assert tables_on(MAXPO.coefficients, 6, 2, XP, torch.device("cpu")) is made
+def test_tables_are_made_once_for_rules_a_size_a_library_and_a_device() -> None:
+    rules = ((MAXPO, 2),)
+    made = stacks_on(rules, 6, XP, CPU)
+    assert stacks_on(((MAXPO, 2),), 6, XP, torch.device("cpu")) is made
     others = [
-        tables_on(ml.get_estimator("canonical").coefficients, 6, 2, XP, CPU),
-        tables_on(MAXPO.coefficients, 7, 2, XP, CPU),
-        tables_on(MAXPO.coefficients, 6, 3, XP, CPU),
-        tables_on(MAXPO.coefficients, 6, 2, array_api_compat.array_namespace(np.empty(0)), "cpu"),
-        tables_on(MAXPO.coefficients, 6, 2, XP, torch.device("meta")),
+        stacks_on(((ml.get_estimator("canonical"), 2),), 6, XP, CPU),
+        stacks_on(((MAXPO, 2), (MAXPO, 3)), 6, XP, CPU),
+        stacks_on(rules, 7, XP, CPU),
+        stacks_on(((MAXPO, 3),), 6, XP, CPU),
+        stacks_on(rules, 6, array_api_compat.array_namespace(np.empty(0)), "cpu"),
+        stacks_on(rules, 6, XP, torch.device("meta")),
+        stacks(rules, 6),
     ]
-    assert len({id(each) for each in [made, *others]}) == 6
+    assert len({id(each) for each in [made, *others]}) == 8
 
 
 def test_a_device_needs_no_hash() -> None:
-    xp = Cards()
+    xp, rules = Cards(), ((MAXPO, 2),)
     with pytest.raises(TypeError, match="unhashable"):
         hash(Card(0))
-    made = tables_on(MAXPO.coefficients, 6, 2, xp, Card(0))
-    assert tables_on(MAXPO.coefficients, 6, 2, xp, Card(0)) is made
-    assert tables_on(MAXPO.coefficients, 6, 2, xp, Card(1)) is not made
+    made = stacks_on(rules, 6, xp, Card(0))
+    assert stacks_on(rules, 6, xp, Card(0)) is made
+    assert stacks_on(rules, 6, xp, Card(1)) is not made
     assert xp.placed == [Card(0)] * 2 + [Card(1)] * 2
 
 
@@ -93,27 +94,47 @@ def test_rules_that_are_gone_are_let_go() -> None:
     assert alive[-1]() is not None
 
 
-def test_a_vector_is_kept_as_tables_are() -> None:
-    column = vector_on(subset_share, 6, 2, XP, CPU)
-    assert column is vector_on(subset_share, 6, 2, XP, CPU)
-    assert column.tolist() == subset_share(6, 2).tolist()
-    column[0] = 1.0  # a copy: the table it is made of is read-only, and as it was
+def test_a_column_is_kept_as_tables_are() -> None:
+    column = Column(subset_share)
+    made = column.on(6, 2, XP, CPU)
+    assert made is column.on(6, 2, XP, CPU)
+    assert made.tolist() == subset_share(6, 2).tolist()
+    made[0] = 1.0  # a copy: the table it is made of is read-only, and as it was
     assert subset_share(6, 2)[0] == 0
-    tables._kept.cache_clear()
+    tables._vector.cache_clear()
 
 
-def test_stacks_are_the_tables_by_rows() -> None:
-    rules = [ml.get_estimator(name) for name in ("reinforce", "maxpo", "pkpo-s")]
-    made = {place: tables_on(rule.coefficients, 6, 2, XP, CPU) for place, rule in enumerate(rules)}
-    (plain, of_plain), (offset, of_offset) = stacked(XP, made)
-    assert (plain, offset) == ([1], [0, 2])
-    assert of_plain.from_zero is None
-    assert of_plain.up.shape == (1, 1, 6)
-    assert torch.equal(of_plain.down[0, 0], made[1].down)
-    assert of_offset.from_zero is not None
-    for row, place in enumerate(offset):
-        own = made[place].from_zero
-        assert own is not None
-        for stack, each in zip((of_offset.up, *of_offset.from_zero), (made[place].up, *own), strict=True):
-            assert torch.equal(stack[row, 0], each)
-    assert stacked(XP, {}) == ()
+def test_a_number_is_of_one_thing_as_long_as_it_lives() -> None:
+    mine = replace(MAXPO, name="mine")
+    others = [MAXPO, copy.copy(mine), copy.deepcopy(mine), pickle.loads(pickle.dumps(mine))]
+    assert len({each.number for each in [mine, *others]}) == 5
+    assert all(numbered(each.number) is each for each in [mine, *others])
+    assert pickle.loads(pickle.dumps(MAXPO)) is MAXPO
+    number = mine.number
+    del mine
+    gc.collect()
+    with pytest.raises(KeyError):
+        numbered(number)
+
+
+def test_stacks_hold_every_rule_once_with_its_own_tables() -> None:
+    """By where sums are counted from; the coefficients come back from the tables."""
+    names = ["reinforce", "maxpo", "pkpo-s", "pkpo-loo1"]
+    rules = tuple((ml.get_estimator(name), 2) for name in names)
+    lowest, zero = stacks(rules, 6)
+    assert isinstance(lowest, FromLowest)
+    assert isinstance(zero, FromZero)
+    assert (lowest.places, zero.places) == ((1, 3), (0, 2))
+    assert lowest.debits == (True, False)
+    for row, place in enumerate(lowest.places):
+        made = rules[place][0].coefficients(6, 2)
+        np.testing.assert_array_equal(lowest.below[row], made.below)
+        np.testing.assert_allclose(lowest.below[row] + lowest.slope[row], made.above, rtol=1e-15)
+    for row, place in enumerate(zero.places):
+        made = rules[place][0].coefficients(6, 2)
+        own = zero.own[row]
+        np.testing.assert_allclose(zero.up[row] + own, [made.offset, *made.above], rtol=1e-15)
+        np.testing.assert_array_equal(zero.down[row], [*made.below, 0])
+        np.testing.assert_allclose(zero.over[row][1:], made.above - made.offset, atol=1e-15)
+    assert zero.sides == ((False, False, True), (False, True, True))
+    assert stacks((), 6) == ()

@@ -14,7 +14,7 @@ from checks import EPS, has_offset, valid_k
 
 import maxpo_lab as ml
 from maxpo_lab.estimators import definitions
-from maxpo_lab.kernels.reference import rank_linear
+from maxpo_lab.kernels.engine import rank_linear
 
 OFFSET = [name for name in ml.list_estimators() if has_offset(name)]
 WIDE = [
@@ -88,15 +88,8 @@ def test_the_value_estimate_keeps_them_too(group: list[float]) -> None:
 
 def test_several_rules_from_one_sort_keep_them() -> None:
     rules = [ml.get_estimator(name) for name in ("reinforce", "rloo", "pkpo-s", "maxpo")]
-    made = [rule.coefficients(4, 2) for rule in rules]
     group = np.array([1.0, 3.0, -1e16, 0.1])
-    together = rank_linear(
-        np,
-        group,
-        offset=np.array([[float(each.offset)] for each in made]),
-        above=np.array([each.above for each in made]),
-        below=np.array([each.below for each in made]),
-    )
+    together = rank_linear(np, group, tuple((rule, 2) for rule in rules))
     assert together[0].tolist() == group.tolist()
     for row, rule in zip(together, rules, strict=True):
         np.testing.assert_allclose(row, rule(group, 2), rtol=16 * EPS)

@@ -23,7 +23,7 @@ import maxpo_lab as ml
 from envs import SparseBandit
 from envs.bandits.categorical_sampling import CategoricalSampler
 from maxpo_lab.core import devices
-from maxpo_lab.kernels.reference import rank_linear
+from maxpo_lab.kernels.engine import rank_linear
 from maxpo_lab.monte_carlo import (
     Estimate,
     Experiment,
@@ -454,15 +454,8 @@ def test_rules_together_equal_each_alone(n: int, device: str) -> None:
 def test_the_engine_takes_several_rules_from_one_sort(backend: Backend) -> None:
     rewards = backend.array(np.random.default_rng(0).integers(0, 4, (2, 30, 6)) / 3)
     rules = [ml.get_estimator(name) for name in ("pkpo-s", "maxpo", "reinforce", "pkpo-loo")]
-    made = [rule.coefficients(6, 2) for rule in rules]
-
-    def stacked(rows: list[Any]) -> Any:
-        return backend.array(np.array(rows, dtype=float)[:, None, None])
-
     xp = array_api_compat.array_namespace(rewards)
-    offset = stacked([[each.offset] for each in made])
-    above, below = stacked([each.above for each in made]), stacked([each.below for each in made])
-    together = rank_linear(xp, rewards, offset=offset, above=above, below=below)
+    together = rank_linear(xp, rewards, tuple((rule, 2) for rule in rules))
     assert backend.made(together, "float64")
     for rule, found in zip(rules, backend.numpy(together), strict=True):
         np.testing.assert_array_equal(found, backend.numpy(rule(rewards, 2)))

@@ -1,0 +1,236 @@
+"""Rank-linear rules on the CPU: NumPy, in blocks that stay in its cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.arrays import Float, Int
+from .tables import FromLowest, FromZero, Stack
+
+Rewards = npt.NDArray[Any]
+
+#: Rewards in a block: enough to outweigh the calls, few enough for the cache with what is made of them.
+BLOCK = 16384
+#: Largest group whose ranks are rows of a block, added up one row at a time; larger ones are summed along
+#: the group.
+_BY_ROWS = 128
+#: Groups in a block from which one call per rank pays.
+_WIDE = 24
+#: Blocks from which it pays to write out a table for every group of a block.
+_OFTEN = 4
+
+
+def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
+    """Advantages (rules, ..., n) of rewards (..., n), in their dtype: several rules from one sort.
+
+    A group's bits do not depend on the others: every sum runs along the group, in an order that n alone
+    decides. Ties have gap 0, which changes no sum, and what pays 0 adds 0. Cost O(n log n) per group, and
+    O(n) per rule.
+    """
+    n = rewards.shape[-1]
+    rules = sum(len(stack.places) for stack in stacks)
+    if rewards.size == n <= _BY_ROWS and rules == 1 and isinstance(stacks[0], FromLowest):
+        return _alone(rewards.reshape(n), stacks[0]).reshape(1, *rewards.shape)
+    rows = rewards.reshape(-1, n)
+    groups = len(rows)
+    result = np.empty((rules, groups, n), rewards.dtype)
+    width = min(groups, max(1, BLOCK // n))
+    space = _Space.of(width, n, rewards.dtype)
+    if rules == 1 and groups >= _OFTEN * width and isinstance(stacks[0], FromLowest) and space.by_rows:
+        stacks = [replace(stacks[0], slope=np.repeat(stacks[0].slope[..., None], width, axis=-1))]
+    for start in range(0, groups, width):
+        block = rows[start : start + width]
+        if len(block) != width:
+            space = _Space.of(len(block), n, rewards.dtype)
+        _block(block, stacks, result[:, start : start + width], space)
+    return result.reshape(rules, *rewards.shape)
+
+
+def _alone(rewards: Rewards, stack: FromLowest) -> Rewards:
+    """One rule on one group (n,), to the bit as in a block, which costs several times as much."""
+    order = rewards.argsort()
+    ranked = rewards[order]
+    gaps = np.subtract(ranked[1:], ranked[:-1], dtype=np.float64)
+    steps = np.empty(len(ranked))
+    steps[0] = _total_alone(gaps, stack.below[0]) if stack.debits[0] else 0.0
+    np.multiply(gaps, stack.slope[0], out=steps[1:])
+    np.add.accumulate(steps, out=steps)
+    result = np.empty_like(rewards)
+    result[order] = steps
+    return result
+
+
+def _total_alone(gaps: Float, below: Float) -> Any:
+    """A total (n-1,) as a block of several groups has it: NumPy would sum one vector in another order."""
+    twice = np.empty((len(gaps), 2))
+    twice[...] = gaps[:, None]
+    return np.einsum("mb,m->b", twice, below)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """Arrays of a block, made once, by rank and group: (n, groups), whichever axis is nearer in memory.
+
+    Attributes
+    ----------
+    first
+        Where each group begins, to be added to places in it.
+    places, ranked
+        As they lie in memory: (n, groups), or (groups, n) where ranks are no rows.
+    gaps, steps, terms
+        (n-1, groups), (n, groups) and (n, groups).
+    by_rows
+        Whether a rank is a row.
+    forward, backward
+        Neighbours among the rows of steps and of terms, to be added in turn; empty where a cumulative sum
+        does it, in the same order.
+    """
+
+    first: Int
+    places: Int
+    ranked: Rewards
+    gaps: Float
+    steps: Float
+    terms: Float
+    by_rows: bool
+    forward: list[tuple[Float, Float]]
+    backward: list[tuple[Float, Float]]
+
+    @classmethod
+    def of(cls, groups: int, n: int, dtype: np.dtype[Any]) -> _Space:
+        """For blocks of this many groups."""
+        by_rows = n <= _BY_ROWS
+        shape = (n, groups) if by_rows else (groups, n)
+        gaps, steps, terms = (np.empty(shape) for _ in "gst")
+        if not by_rows:
+            gaps, steps, terms = gaps.T, steps.T, terms.T
+        forward, backward = [], []
+        if by_rows and groups >= _WIDE:
+            rows, back = list(steps), list(terms)[::-1]
+            forward, backward = list(pairwise(rows)), list(pairwise(back))
+        first = np.arange(0, groups * n, n)
+        places, ranked = np.empty(shape, np.intp), np.empty(shape, dtype)
+        return cls(first, places, ranked, gaps[1:], steps, terms, by_rows, forward, backward)
+
+    def in_memory(self, array: Float) -> Float:
+        """An array (n, groups) as it lies there."""
+        return array if self.by_rows else array.T
+
+
+def _block(rewards: Rewards, stacks: Sequence[Stack], result: Rewards, space: _Space) -> None:
+    order = rewards.argsort(axis=-1)
+    if space.by_rows:
+        np.add(order.T, space.first, out=space.places)
+        ranked = space.ranked
+    else:
+        np.add(order, space.first[:, None], out=space.places)
+        ranked = space.ranked.T
+    rewards.ravel().take(space.places, out=space.ranked, mode="clip")
+    write = _Writer.to(result, space.places)
+    np.subtract(ranked[1:], ranked[:-1], out=space.gaps, dtype=np.float64)
+    negative = bool(ranked[0].min() < 0)
+    for stack in stacks:
+        for row, place in enumerate(stack.places):
+            if isinstance(stack, FromLowest):
+                _from_lowest(space, stack, row)
+            elif negative:
+                _around_zero(space, ranked, stack, row)
+            else:
+                _from_zero(space, ranked, stack, row)
+            write(place, space.in_memory(space.steps))
+
+
+def _from_lowest(space: _Space, stack: FromLowest, row: int) -> None:
+    gaps, steps, below = space.gaps, space.steps, stack.below[row]
+    if not stack.debits[row]:
+        steps[0] = 0.0
+    elif not space.by_rows:
+        np.add.reduce(np.multiply(gaps, below[:, None], out=space.terms[1:]), axis=0, out=steps[0])
+    elif gaps.shape[1] > 1:
+        np.einsum("mb,m->b", gaps, below, out=steps[0])
+    else:
+        steps[0] = _total_alone(gaps[:, 0], below)
+    slope = stack.slope[row]
+    np.multiply(gaps, slope[:, : gaps.shape[1]] if slope.ndim == 2 else slope[:, None], out=steps[1:])
+    _accumulate(steps, space.forward)
+
+
+def _from_zero(space: _Space, ranked: Rewards, stack: FromZero, row: int) -> None:
+    """A rule with an offset where no reward is negative; nothing is done for a side that is 0."""
+    steps, terms, (credited, debited, shared) = space.steps, space.terms, stack.sides[row]
+    if debited:
+        terms[-1] = 0.0
+        np.multiply(space.gaps, stack.down[row, :-1, None], out=terms[:-1])
+        _accumulate(terms[::-1], space.backward)
+    if not credited:
+        np.multiply(ranked, stack.own[row], out=steps, dtype=np.float64)
+        if debited:
+            steps += terms
+        return
+    up = stack.up[row]
+    np.multiply(ranked[0], up[0], out=steps[0], dtype=np.float64)
+    np.multiply(space.gaps, up[1:, None], out=steps[1:])
+    _accumulate(steps, space.forward)
+    if debited:
+        steps += terms
+    if shared:
+        steps += np.multiply(ranked, stack.own[row], dtype=np.float64)
+
+
+def _around_zero(space: _Space, ranked: Rewards, stack: FromZero, row: int) -> None:
+    """The same where some are: what rises above 0, and what falls below it."""
+    credit, debit = space.steps, space.terms
+    high, low = np.maximum(ranked, 0.0, dtype=np.float64), np.minimum(ranked, 0.0, dtype=np.float64)
+    rising, falling = high[1:] - high[:-1], low[1:] - low[:-1]
+    np.multiply(high[0], stack.up[row, 0], out=credit[0])
+    np.multiply(rising, stack.up[row, 1:, None], out=credit[1:])
+    credit[1:] += falling * stack.over[row, 1:, None]
+    np.multiply(-low[-1], stack.under[row, -1], out=debit[-1])
+    np.multiply(falling, stack.under[row, :-1, None], out=debit[:-1])
+    debit[:-1] += rising * stack.down[row, :-1, None]
+    _accumulate(credit, space.forward)
+    _accumulate(debit[::-1], space.backward)
+    credit += debit
+    credit += high * stack.own[row] + low * stack.cost[row]
+
+
+def _accumulate(steps: Float, pairs: list[tuple[Float, Float]]) -> None:
+    """Cumulative sums along the first axis, in place."""
+    if pairs:
+        for before, after in pairs:
+            np.add(before, after, after)
+    else:
+        np.add.accumulate(steps, axis=0, out=steps)
+
+
+@dataclass(frozen=True, eq=False)
+class _Writer:
+    """Undoes the sort: what stands at a rank goes to the place that the reward had."""
+
+    result: Rewards
+    places: Int
+    inverse: Int | None
+
+    @classmethod
+    def to(cls, result: Rewards, places: Int) -> _Writer:
+        """Of several rules each is read by the inverse permutation, which is made once."""
+        if len(result) == 1:
+            return cls(result, places, None)
+        inverse = np.empty(places.size, np.intp)
+        inverse[places] = np.arange(places.size).reshape(places.shape)
+        return cls(result, places, inverse.reshape(result.shape[1:]))
+
+    def __call__(self, rule: int, ranked: Float) -> None:
+        out = self.result[rule]
+        if self.inverse is None:
+            out.reshape(-1)[self.places] = ranked
+        elif out.dtype == ranked.dtype:
+            ranked.reshape(-1).take(self.inverse, out=out, mode="clip")
+        else:
+            out[...] = ranked.reshape(-1).take(self.inverse, mode="clip")
