@@ -11,8 +11,8 @@ from maxpo_lab.policies.samplers import batch_of
 
 from ..base.one_hot import counts, parts
 
-#: Numbers in a block of dense group gradients, and decisions in it: 32 MiB of float64 on a CPU.
-BLOCK = {"cpu": 1 << 22, "cuda": 1 << 26}
+#: Numbers in a block of dense group gradients, and decisions in it: 4 MiB of float64 on a CPU, for its cache.
+BLOCK = {"cpu": 1 << 19, "cuda": 1 << 26}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +99,20 @@ class EpisodeScores:
             return self._by_products(rules)
         groups, n = rules.shape[1:]
         d = self.policy.numel()
-        place = (d + 1) * torch.arange(groups).repeat_interleave(n)
-        return self._scattered(rules.flatten(1), self.decisions.flatten(1) + place, groups)
+        taken = self.decisions.flatten(1)
+        place = torch.where(taken < d, taken + d * torch.arange(groups).repeat_interleave(n), groups * d)
+        return self._scattered(rules.flatten(1), place, groups)
 
     def _scattered(self, rules: torch.Tensor, places: torch.Tensor, rows: int) -> torch.Tensor:
-        """Sums (rules, rows, d) of advantages (rules, rollouts) at places (T, rollouts), d + 1 for a row."""
-        sums = rules.new_zeros(len(rules), rows * (self.policy.numel() + 1))
+        """Sums (rules, rows, d) of advantages (rules, rollouts) at places (T, rollouts), d for a row.
+
+        What is beyond all rows is not counted.
+        """
+        size = rows * self.policy.numel()
+        sums = rules.new_zeros(len(rules), size + 1)
         for place in places:
             sums.scatter_add_(-1, place.to(torch.int64).expand(rules.shape), rules)
-        return self._less_expected(sums.reshape(len(rules), rows, -1)[..., :-1])
+        return self._less_expected(sums[:, :-1].view(len(rules), rows, -1))
 
     def _by_products(self, rules: torch.Tensor) -> torch.Tensor:
         """``_group_sums`` from the visits of every episode: matrix products, the same bits on any device."""
@@ -121,6 +126,7 @@ class EpisodeScores:
         return n * (2 * steps * sum(parts(d)) + 3 * d) + rules * d
 
     def _less_expected(self, sums: torch.Tensor) -> torch.Tensor:
-        """Numbers (..., d) per decision, less what the policy expects of all those at its observation."""
-        made = sums.reshape(*sums.shape[:-1], *self.policy.shape)
-        return (made - made.sum(dim=-1, keepdim=True) * self.policy).flatten(-2)
+        """Numbers (..., d) per decision, less what the policy expects of all at its observation, in place."""
+        made = sums.view(*sums.shape[:-1], *self.policy.shape)
+        made.addcmul_(made.sum(dim=-1, keepdim=True), self.policy, value=-1)
+        return sums

@@ -273,6 +273,7 @@ NO_CONSUMERS = {
     "maxpo_lab.rules.calling.per_group": "a lift: what comes out is admitted where it is used",
     "maxpo_lab.monte_carlo.batched_rules.named": "calls nothing",
     "maxpo_lab.monte_carlo.batched_rules.on_numpy": "a lift",
+    "maxpo_lab.monte_carlo.one_sort.OneSort.of": "calls nothing",
     "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
     "maxpo_lab.theory.lift": "a lift",
     "analysis.studies.learning.setting.Setting.train": "hands its arms to the trainer",
