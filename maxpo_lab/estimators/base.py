@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..core.arguments import as_group_size, whole_number
 from ..core.arrays import Array, Namespace
@@ -167,7 +167,7 @@ class RankLinear(Estimator):
 
     table: Callable[[int, int, bool], Coefficients]
     undefined: Callable[[int, int], str | None] = _defined
-    number: int = field(init=False, repr=False)
+    number: ClassVar[int]  # of each rule its own: not a part of what it is
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -49,7 +49,8 @@ def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
     if torch is not None and isinstance(rewards, torch.Tensor) and rewards.is_cpu:
         values = _as_array(torch, rewards)
         if values is not None:
-            return torch.from_numpy(host.rank_linear(values, stacks(rules, n))).to(rewards.dtype)
+            found = torch.from_numpy(host.rank_linear(values, stacks(rules, n)))
+            return found.bfloat16() if rewards.dtype == torch.bfloat16 else found
     device = array_api_compat.device(rewards)
     rows = xp.reshape(rewards, (-1, n))
     found = portable.rank_linear(xp, rows, stacks_on(rules, n, xp, device))

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.arrays import Float, Int
-from .tables import FromLowest, FromZero, Stack
+from .tables import FromRank, FromZero, Stack
 
 Rewards = npt.NDArray[Any]
 
 #: Rewards in a block: enough to outweigh the calls, few enough for the cache with what is made of them.
-BLOCK = 16384
+BLOCK = 8192
+#: Groups in a block at least, where ranks are rows: what a call per rank is worth.
+COLUMNS = 256
 #: Largest group whose ranks are rows of a block, added up one row at a time; larger ones are summed along
 #: the group.
 _BY_ROWS = 128
@@ -35,14 +37,14 @@ def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
     """
     n = rewards.shape[-1]
     rules = sum(len(stack.places) for stack in stacks)
-    if rewards.size == n <= _BY_ROWS and rules == 1 and isinstance(stacks[0], FromLowest):
+    if rewards.size == n <= _BY_ROWS and rules == 1 and isinstance(stacks[0], FromRank):
         return _alone(rewards.reshape(n), stacks[0]).reshape(1, *rewards.shape)
     rows = rewards.reshape(-1, n)
     groups = len(rows)
     result = np.empty((rules, groups, n), rewards.dtype)
-    width = min(groups, max(1, BLOCK // n))
+    width = min(groups, max(BLOCK // n, COLUMNS if n <= _BY_ROWS else 1))
     space = _Space.of(width, n, rewards.dtype)
-    if rules == 1 and groups >= _OFTEN * width and isinstance(stacks[0], FromLowest) and space.by_rows:
+    if rules == 1 and groups >= _OFTEN * width and isinstance(stacks[0], FromRank) and space.by_rows:
         stacks = [replace(stacks[0], slope=np.repeat(stacks[0].slope[..., None], width, axis=-1))]
     for start in range(0, groups, width):
         block = rows[start : start + width]
@@ -52,15 +54,20 @@ def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
     return result.reshape(rules, *rewards.shape)
 
 
-def _alone(rewards: Rewards, stack: FromLowest) -> Rewards:
+def _alone(rewards: Rewards, stack: FromRank) -> Rewards:
     """One rule on one group (n,), to the bit as in a block, which costs several times as much."""
     order = rewards.argsort()
     ranked = rewards[order]
     gaps = np.subtract(ranked[1:], ranked[:-1], dtype=np.float64)
-    steps = np.empty(len(ranked))
-    steps[0] = _total_alone(gaps, stack.below[0]) if stack.debits[0] else 0.0
-    np.multiply(gaps, stack.slope[0], out=steps[1:])
-    np.add.accumulate(steps, out=steps)
+    steps, start, slope = np.empty(len(ranked)), stack.start, stack.slope[0]
+    steps[start] = _total_alone(gaps, stack.origin[0]) if stack.debits else 0.0
+    up = steps[start:]
+    np.multiply(gaps[start:], slope[start:], out=up[1:])
+    np.add.accumulate(up, out=up)
+    if start:
+        down = steps[start::-1]
+        np.multiply(gaps[:start], slope[:start], out=steps[:start])
+        np.add.accumulate(down, out=down)
     result = np.empty_like(rewards)
     result[order] = steps
     return result
@@ -87,9 +94,9 @@ class _Space:
         (n-1, groups), (n, groups) and (n, groups).
     by_rows
         Whether a rank is a row.
-    forward, backward
-        Neighbours among the rows of steps and of terms, to be added in turn; empty where a cumulative sum
-        does it, in the same order.
+    forward, downward, backward
+        Neighbours among the rows of steps, up and down, and of terms, down, to be added in turn; empty where
+        a cumulative sum does it, in the same order.
     """
 
     first: Int
@@ -100,6 +107,7 @@ class _Space:
     terms: Float
     by_rows: bool
     forward: list[tuple[Float, Float]]
+    downward: list[tuple[Float, Float]]
     backward: list[tuple[Float, Float]]
 
     @classmethod
@@ -110,13 +118,13 @@ class _Space:
         gaps, steps, terms = (np.empty(shape) for _ in "gst")
         if not by_rows:
             gaps, steps, terms = gaps.T, steps.T, terms.T
-        forward, backward = [], []
-        if by_rows and groups >= _WIDE:
-            rows, back = list(steps), list(terms)[::-1]
-            forward, backward = list(pairwise(rows)), list(pairwise(back))
+        forward, downward, backward = (
+            list(pairwise(rows)) if by_rows and groups >= _WIDE else []
+            for rows in (steps, steps[::-1], terms[::-1])
+        )
         first = np.arange(0, groups * n, n)
         places, ranked = np.empty(shape, np.intp), np.empty(shape, dtype)
-        return cls(first, places, ranked, gaps[1:], steps, terms, by_rows, forward, backward)
+        return cls(first, places, ranked, gaps[1:], steps, terms, by_rows, forward, downward, backward)
 
     def in_memory(self, array: Float) -> Float:
         """An array (n, groups) as it lies there."""
@@ -137,8 +145,8 @@ def _block(rewards: Rewards, stacks: Sequence[Stack], result: Rewards, space: _S
     negative = bool(ranked[0].min() < 0)
     for stack in stacks:
         for row, place in enumerate(stack.places):
-            if isinstance(stack, FromLowest):
-                _from_lowest(space, stack, row)
+            if isinstance(stack, FromRank):
+                _from_rank(space, stack, row)
             elif negative:
                 _around_zero(space, ranked, stack, row)
             else:
@@ -146,19 +154,23 @@ def _block(rewards: Rewards, stacks: Sequence[Stack], result: Rewards, space: _S
             write(place, space.in_memory(space.steps))
 
 
-def _from_lowest(space: _Space, stack: FromLowest, row: int) -> None:
-    gaps, steps, below = space.gaps, space.steps, stack.below[row]
-    if not stack.debits[row]:
-        steps[0] = 0.0
+def _from_rank(space: _Space, stack: FromRank, row: int) -> None:
+    gaps, steps, start, origin = space.gaps, space.steps, stack.start, stack.origin[row]
+    if not stack.debits:
+        steps[start] = 0.0
     elif not space.by_rows:
-        np.add.reduce(np.multiply(gaps, below[:, None], out=space.terms[1:]), axis=0, out=steps[0])
+        np.add.reduce(np.multiply(gaps, origin[:, None], out=space.terms[1:]), axis=0, out=steps[start])
     elif gaps.shape[1] > 1:
-        np.einsum("mb,m->b", gaps, below, out=steps[0])
+        np.einsum("mb,m->b", gaps, origin, out=steps[start])
     else:
-        steps[0] = _total_alone(gaps[:, 0], below)
+        steps[start] = _total_alone(gaps[:, 0], origin)
     slope = stack.slope[row]
-    np.multiply(gaps, slope[:, : gaps.shape[1]] if slope.ndim == 2 else slope[:, None], out=steps[1:])
-    _accumulate(steps, space.forward)
+    slope = slope[:, : gaps.shape[1]] if slope.ndim == 2 else slope[:, None]
+    np.multiply(gaps[start:], slope[start:], out=steps[start + 1 :])
+    _accumulate(steps[start:], space.forward[start:])
+    if start:
+        np.multiply(gaps[:start], slope[:start], out=steps[:start])
+        _accumulate(steps[start::-1], space.downward[-start:])
 
 
 def _from_zero(space: _Space, ranked: Rewards, stack: FromZero, row: int) -> None:

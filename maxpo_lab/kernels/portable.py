@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import array_api_compat
 
 from ..core.arrays import Array, Namespace, widest
-from .tables import FromLowest, FromZero, Stack
+from .tables import FromRank, FromZero, Stack
 
 
 def rank_linear(xp: Namespace, rewards: Array, stacks: Sequence[Stack]) -> Array:
@@ -21,11 +21,7 @@ def rank_linear(xp: Namespace, rewards: Array, stacks: Sequence[Stack]) -> Array
     ranked = xp.astype(ranked, widest(xp), copy=False)
     rows: dict[int, Array] = {}
     for stack in stacks:
-        made = (
-            _from_lowest(xp, ranked, stack)
-            if isinstance(stack, FromLowest)
-            else _from_zero(xp, ranked, stack)
-        )
+        made = _from_rank(xp, ranked, stack) if isinstance(stack, FromRank) else _from_zero(xp, ranked, stack)
         rows |= {place: made[row, ...] for row, place in enumerate(stack.places)}
     together = xp.stack([rows[place] for place in sorted(rows)], axis=0)
     together = xp.astype(together, rewards.dtype, copy=False)
@@ -65,13 +61,17 @@ def _sorted(xp: Namespace, rewards: Array) -> tuple[Array, Array]:
     return xp.take_along_axis(rewards, order, axis=-1), order
 
 
-def _from_lowest(xp: Namespace, ranked: Array, stack: FromLowest) -> Array:
+def _from_rank(xp: Namespace, ranked: Array, stack: FromRank) -> Array:
     """Ranked advantages (rules, groups, n) of sorted rewards (groups, n)."""
     gaps = ranked[..., 1:] - ranked[..., :-1]
-    slope, below = xp.astype(stack.slope, gaps.dtype), xp.astype(stack.below, gaps.dtype)
-    steps = gaps * slope[:, None, :]
-    lowest = xp.sum(gaps * below[:, None, :], axis=-1, keepdims=True)
-    return xp.concat([lowest, lowest + xp.cumulative_sum(steps, axis=-1)], axis=-1)
+    slope, origin = (xp.astype(each, gaps.dtype)[:, None, :] for each in (stack.slope, stack.origin))
+    steps, at = gaps * slope, xp.sum(gaps * origin, axis=-1, keepdims=True)
+    up = xp.cumulative_sum(xp.concat([at, steps[..., stack.start :]], axis=-1), axis=-1)
+    if not stack.start:
+        return up
+    down = xp.concat([steps[..., : stack.start], at], axis=-1)
+    down = xp.flip(xp.cumulative_sum(xp.flip(down, axis=-1), axis=-1), axis=-1)
+    return xp.concat([down[..., :-1], up], axis=-1)
 
 
 def _from_zero(xp: Namespace, ranked: Array, stack: FromZero) -> Array:

@@ -18,6 +18,8 @@ from ..core.tracing import compiles
 
 #: What is kept at most: a table is O(n), and keeps what gave its coefficients alive.
 KEPT = 256
+#: Largest group whose sums all start from its lowest reward.
+_FROM_THE_END = 24
 
 
 class Rule(Protocol):
@@ -53,36 +55,44 @@ def numbered(number: int) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class FromLowest:
-    r"""Rules without an offset: their sums are counted from the lowest reward.
+class FromRank:
+    r"""Rules without an offset: one advantage is a sum over all gaps, steps lead from it to the others.
 
-    .. math:: A_{(1)} = \sum_m \text{gap}_m\, \text{below}_m, \qquad
-              A_{(r+1)} = A_{(r)} + \text{gap}_r\, \text{slope}_r, \qquad
-              \text{slope} = \text{above} - \text{below} .
+    .. math:: A_{(s)} = \sum_{m<s} \text{gap}_m\, \text{above}_m
+              + \sum_{m \ge s} \text{gap}_m\, \text{below}_m, \qquad
+              A_{(r+1)} - A_{(r)} = \text{gap}_r (\text{above}_r - \text{below}_r) .
 
-    No term is larger than the largest advantage of the group, twice over, so nothing that counts cancels.
+    Every sum on the way is an advantage of the group, so nothing that counts cancels. A rule that debits
+    nobody starts from the lowest reward, which gets 0. In larger groups the others start from the middle:
+    half as many steps, from where advantages are small.
 
     Attributes
     ----------
     places
         Which of the rules, by their numbers.
-    below, slope
-        (rules, n-1).
+    start
+        The rank s from which steps lead up and down, less 1: 0 for the lowest.
+    origin
+        What each gap pays to that rank, (rules, n-1).
+    slope
+        What each gap adds on the way up, or on the way down below ``start``, (rules, n-1).
     debits
-        Whether any ``below`` is not 0, rule by rule.
+        Whether ``origin`` is not 0.
     """
 
     places: tuple[int, ...]
-    below: Array
+    start: int
+    origin: Array
     slope: Array
-    debits: tuple[bool, ...]
+    debits: bool
 
     @classmethod
-    def of(cls, places: tuple[int, ...], made: list[Coefficients]) -> Self:
+    def of(cls, places: tuple[int, ...], made: list[Coefficients], start: int, debits: bool) -> Self:
         """Of these coefficients."""
-        below = np.stack([each.below for each in made])
-        slope = np.stack([each.above for each in made]) - below
-        return cls(places, below, slope, tuple(bool(row.any()) for row in below))
+        above, below = (np.stack([getattr(each, side) for each in made]) for side in ("above", "below"))
+        down = np.arange(above.shape[1]) < start
+        slope = above - below
+        return cls(places, start, np.where(down, above, below), np.where(down, -slope, slope), debits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,11 +136,11 @@ class FromZero:
         return cls(places, up, down, over, under, own, cost, sides)
 
 
-Stack = FromLowest | FromZero
+Stack = FromRank | FromZero
 
 
 def stacks(rules: Rules, n: int) -> tuple[Stack, ...]:
-    """Tables of rules at group size n in NumPy: one stack or two, by where sums are counted from.
+    """Tables of rules at group size n in NumPy, in stacks by where sums are counted from.
 
     The latest ``KEPT`` sets of rules are kept. Cost O(n) per rule the first time.
     """
@@ -188,11 +198,19 @@ def _common(coefficients: Float) -> Float:
 @lru_cache(maxsize=KEPT)
 def _kept(rules: Rules, n: int) -> tuple[Stack, ...]:
     made = [rule.coefficients(n, k) for rule, k in rules]
+    kinds: dict[tuple[bool, bool], list[int]] = {}
+    for place, each in enumerate(made):
+        kinds.setdefault((bool(each.offset), bool(each.below.any())), []).append(place)
     found: list[Stack] = []
-    for kind in (FromLowest, FromZero):
-        places = tuple(i for i, each in enumerate(made) if bool(each.offset) == (kind is FromZero))
-        if places:
-            found.append(kind.of(places, [made[i] for i in places]))
+    offset: list[int] = []
+    for (from_zero, debits), places in kinds.items():
+        if from_zero:
+            offset += places
+        else:
+            start = n // 2 if debits and n > _FROM_THE_END else 0
+            found.append(FromRank.of(tuple(places), [made[place] for place in places], start, debits))
+    if offset:
+        found.append(FromZero.of(tuple(offset), [made[place] for place in offset]))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""What torch sees of the rules: constants for autograd, one break in a compiled graph."""
+"""What torch sees of the rules: constants for autograd, one operator or one break in a compiled graph."""
 
 from __future__ import annotations
 
@@ -88,3 +88,87 @@ def test_numpy_inside_a_compiled_function() -> None:
     found = torch.compile(advantages, backend="eager")(rewards)
     assert isinstance(found, np.ndarray)
     assert found.tolist() == ml.advantages(rewards, 2).tolist()
+
+
+def unlooked(name: str) -> Any:
+    """A call without a look at the rewards, and rewards of the rule's domain."""
+    rule = ml.get_estimator(name)
+    k = next(k for k in (2, 3) if rule.why_not(6, k) is None)
+    rewards = (
+        torch.tensor(BINARY) if rule.domain == "binary" else torch.linspace(0, 1, 18).sin().reshape(3, 6)
+    )
+    return lambda given: ml.advantages(given, k, estimator=name, validate=False), rewards
+
+
+@pytest.mark.parametrize("name", ml.list_estimators())
+def test_without_a_look_the_answer_is_the_same(name: str) -> None:
+    call, rewards = unlooked(name)
+    want = call(rewards)
+    k = next(k for k in (2, 3) if ml.get_estimator(name).why_not(6, k) is None)
+    assert torch.equal(want, ml.advantages(rewards, k, estimator=name))
+    assert not call(rewards.clone().requires_grad_()).requires_grad
+    assert torch.equal(want, torch.tensor(call(rewards.numpy())))
+    # Under vmap a rank-linear rule runs by torch's own operations: sums in another order.
+    for axis in (0, 1):
+        mapped = torch.func.vmap(call, in_dims=axis)(rewards.movedim(0, axis))
+        torch.testing.assert_close(mapped, want, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
+@pytest.mark.parametrize(
+    "name", ["maxpo", "pkpo-s", "l-statistic:LowerTailMean:0.25", "grpo", "passk-training"]
+)
+def test_without_a_look_there_is_one_graph(name: str) -> None:
+    call, rewards = unlooked(name)
+    log = torch.ones_like(rewards).requires_grad_()
+
+    def step(given: Any, log: Any) -> Any:
+        return (call(given * 1) * log).sum()
+
+    torch.compiler.reset()
+    tables._kept.cache_clear()
+    tables._vector.cache_clear()
+    loss = torch.compile(step, backend="aot_eager", fullgraph=True)(rewards, log)
+    (gradient,) = torch.autograd.grad(loss, log)
+    assert torch.equal(gradient, call(rewards))
+    mapped = torch.compile(torch.func.vmap(call), backend="eager", fullgraph=True)(rewards)
+    assert torch.equal(mapped, call(rewards))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+def test_a_graph_refuses_where_the_rule_is_not_defined() -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(
+        lambda given: ml.advantages(given, 6, validate=False), fullgraph=True, backend="eager"
+    )
+    with pytest.raises(Exception, match=r"n=6, k=6") as refusal:
+        compiled(torch.zeros(3, 6))
+    assert "maxpo needs k <= n-1" in str(refusal.value)
+    with pytest.raises(ValueError, match="maxpo needs k <= n-1"):
+        ml.advantages(torch.zeros(3, 6), 6, validate=False)
+
+
+def test_without_a_look_what_needs_one_is_refused() -> None:
+    rewards = np.array(BINARY)
+    for asked in ({"group_ids": [0] * 18}, {"nan_policy": "omit"}, {"small_groups": "zero"}):
+        with pytest.raises(ValueError, match="validate=False takes dense groups"):
+            ml.advantages(rewards, 2, validate=False, **asked)
+    with pytest.raises(TypeError, match="what a callable answers"):
+        ml.advantages(rewards, 2, validate=False, estimator=lambda given, k: given)
+    for wrong, says in ((rewards.astype(int), "pass floats"), (torch.tensor(BINARY).int(), "pass floats")):
+        with pytest.raises(TypeError, match=says):
+            ml.advantages(wrong, 2, validate=False)
+    with pytest.raises(ValueError, match="scalar"):
+        ml.advantages(torch.tensor(1.0), 1, validate=False)
+    with pytest.raises(TypeError):
+        ml.advantages(BINARY, 2, validate=False)
+
+
+def test_without_a_look_a_bad_row_spoils_no_other() -> None:
+    rewards = np.random.default_rng(0).normal(size=(6, 5))
+    want = ml.advantages(rewards, 2)
+    rewards[2, 1] = np.nan
+    for given in (rewards, torch.tensor(rewards)):
+        found = np.asarray(ml.advantages(given, 2, validate=False))
+        np.testing.assert_array_equal(np.delete(found, 2, axis=0), np.delete(want, 2, axis=0))

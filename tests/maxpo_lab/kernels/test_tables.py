@@ -17,7 +17,7 @@ import torch
 import maxpo_lab as ml
 from maxpo_lab.core.coefficients import subset_share
 from maxpo_lab.kernels import tables
-from maxpo_lab.kernels.tables import KEPT, Column, FromLowest, FromZero, numbered, stacks, stacks_on
+from maxpo_lab.kernels.tables import KEPT, Column, FromRank, FromZero, numbered, stacks, stacks_on
 
 XP = array_api_compat.array_namespace(torch.empty(0))
 CPU = torch.device("cpu")
@@ -121,15 +121,16 @@ def test_stacks_hold_every_rule_once_with_its_own_tables() -> None:
     """By where sums are counted from; the coefficients come back from the tables."""
     names = ["reinforce", "maxpo", "pkpo-s", "pkpo-loo1"]
     rules = tuple((ml.get_estimator(name), 2) for name in names)
-    lowest, zero = stacks(rules, 6)
-    assert isinstance(lowest, FromLowest)
+    debiting, crediting, zero = stacks(rules, 6)
+    assert isinstance(debiting, FromRank)
+    assert isinstance(crediting, FromRank)
     assert isinstance(zero, FromZero)
-    assert (lowest.places, zero.places) == ((1, 3), (0, 2))
-    assert lowest.debits == (True, False)
-    for row, place in enumerate(lowest.places):
-        made = rules[place][0].coefficients(6, 2)
-        np.testing.assert_array_equal(lowest.below[row], made.below)
-        np.testing.assert_allclose(lowest.below[row] + lowest.slope[row], made.above, rtol=1e-15)
+    assert (debiting.places, crediting.places, zero.places) == ((1,), (3,), (0, 2))
+    assert (debiting.debits, crediting.debits) == (True, False)
+    for stack in (debiting, crediting):
+        made = rules[stack.places[0]][0].coefficients(6, 2)
+        np.testing.assert_array_equal(stack.origin[0], made.below)
+        np.testing.assert_allclose(stack.origin[0] + stack.slope[0], made.above, rtol=1e-15)
     for row, place in enumerate(zero.places):
         made = rules[place][0].coefficients(6, 2)
         own = zero.own[row]
@@ -138,3 +139,13 @@ def test_stacks_hold_every_rule_once_with_its_own_tables() -> None:
         np.testing.assert_allclose(zero.over[row][1:], made.above - made.offset, atol=1e-15)
     assert zero.sides == ((False, False, True), (False, True, True))
     assert stacks((), 6) == ()
+
+
+def test_sums_of_large_groups_start_from_the_middle() -> None:
+    (stack, crediting) = stacks(((MAXPO, 2), (ml.get_estimator("pkpo-loo1"), 2)), 40)
+    assert isinstance(stack, FromRank)
+    assert isinstance(crediting, FromRank)
+    assert (stack.start, crediting.start) == (20, 0)
+    made = MAXPO.coefficients(40, 2)
+    np.testing.assert_array_equal(stack.origin[0], [*made.above[:20], *made.below[20:]])
+    np.testing.assert_array_equal(np.sign(stack.slope[0][[5, 30]]), [-1, 1])
