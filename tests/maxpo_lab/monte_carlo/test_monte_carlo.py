@@ -371,6 +371,7 @@ def test_every_shard_and_seed_has_a_stream_of_its_own(device: str) -> None:
 def test_operations_that_depend_on_timing_are_errors_on_a_gpu() -> None:
     """The settings are the process's, so no GPU is needed to see them; put_ is such an operation anywhere."""
     before = torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     there = torch.zeros(5)
     with devices.reproducible(torch.device("cuda")):
         with pytest.raises(UserWarning, match="put_ does not have a deterministic implementation"):
@@ -378,7 +379,9 @@ def test_operations_that_depend_on_timing_are_errors_on_a_gpu() -> None:
         with pytest.raises(UserWarning, match="CuBLAS"):
             warnings.warn("Deterministic behavior was enabled with x, but CuBLAS", stacklevel=1)
         warnings.warn("cumsum_cuda_kernel does not have a deterministic implementation", stacklevel=1)
+        assert not torch.utils.deterministic.fill_uninitialized_memory
     assert torch.are_deterministic_algorithms_enabled() == before
+    assert torch.utils.deterministic.fill_uninitialized_memory == filled
 
 
 def test_the_edges_of_a_sampler_do_not_depend_on_its_device() -> None:
