@@ -18,7 +18,7 @@ help:
 	@echo "make figures            redraw results/runs/standard/ from its stored rows   (PRESET=smoke|standard|paper)"
 	@echo "make docs               the documentation, to docs/_build/index.html"
 	@echo "make test               the test suite"
-	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, JAX, verl, TRL; the docs"
+	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, JAX, Triton, verl, TRL; the docs"
 	@echo "make check              ruff, formatting, mypy --strict"
 	@echo "make bench              benchmarks, as ratios"
 	@echo "make setup | clean      make | remove the environment in $(VENV)"
@@ -67,13 +67,17 @@ test: setup
 # dependencies (--confcutdir leaves its conftest out), which SkyRL, of the same kind, shares.
 IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_registry.py \
            tests/integrations/test_verl_validation.py tests/integrations/test_adapters_real.py
+# Triton interprets its kernels, or compiles them: whichever it was first imported for.
+IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
 test-integrations: setup docs $(VENV)/.extras $(VERL)/.installed
-	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL))
+	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL) $(IN_TRITON))
+	TRITON_INTERPRET=1 $(PY) -m pytest -m integration $(IN_TRITON)
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
 
-# Beside the rest, as a study's workers and the audit of JAX's rules need both.
+# Beside the rest, as a study's workers, the audit of JAX's rules and the fused kernels need them. Triton is the
+# one of torch 2.13 (198 MB, 691 installed), for Linux alone; without a card its interpreter runs the kernels.
 $(VENV)/.extras: $(STAMP)
-	$(PY) $(PIP) -c constraints.txt jax ray
+	$(PY) $(PIP) -c constraints.txt jax ray 'triton; sys_platform == "linux"'
 	@touch $@
 
 # Of verl's and SkyRL's dependencies only those that their advantage functions import.

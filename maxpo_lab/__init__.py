@@ -1,27 +1,10 @@
 """maxpo-lab: the exact laboratory for max@K / pass@K policy-gradient estimators."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from .core.ragged import GroupIdError
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
-from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
-from .moments import (
-    BatchMoments,
-    Moments,
-    ValueMoments,
-    VarianceFloor,
-    batch_moments,
-    exact_moments,
-    side_by_side,
-    value_moments,
-    variance_floor,
-)
-from .policies.levels import RewardLevels
-from .policies.objective import max_at_k, max_at_k_gradient
-from .rules.calling import per_group
-from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 from .training import advantages
 
 if TYPE_CHECKING:
@@ -29,13 +12,29 @@ if TYPE_CHECKING:
     from .auditing import ValueAuditReport as ValueAuditReport
     from .auditing import audit as audit
     from .auditing import audit_value as audit_value
+    from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
+    from .moments import (
+        BatchMoments,
+        Moments,
+        ValueMoments,
+        VarianceFloor,
+        batch_moments,
+        exact_moments,
+        side_by_side,
+        value_moments,
+        variance_floor,
+    )
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until
     from .monte_carlo import monte_carlo_moments as monte_carlo_moments
     from .monte_carlo import on_numpy as on_numpy
+    from .policies.levels import RewardLevels
+    from .policies.objective import max_at_k, max_at_k_gradient
+    from .rules.calling import per_group
+    from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 
-__version__ = version("maxpo-lab")
+    __version__: str
 
 __all__ = [
     "BatchMoments",
@@ -70,23 +69,44 @@ __all__ = [
     "variance_floor",
 ]
 
-#: Imported when first asked for: what a training loop need not pay for, torch above all;
-#: ``import *`` would ask, so not in ``__all__``.
-_SAMPLING = ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy")
-_AUDITS = ("AuditReport", "ValueAuditReport", "audit", "audit_value")
-_LATER = dict.fromkeys(_AUDITS, ".auditing") | dict.fromkeys(_SAMPLING, ".monte_carlo")
+#: Imported when first asked for, by module: what a training loop need not pay for.
+_LATER = {
+    name: module
+    for module, names in {
+        "evaluation": (
+            *("PassAtK", "ValueRule", "get_value_rule", "list_value_rules"),
+            *("pass_at_k", "value_estimate"),
+        ),
+        "moments": (
+            *("BatchMoments", "Moments", "ValueMoments", "VarianceFloor", "batch_moments", "exact_moments"),
+            *("side_by_side", "value_moments", "variance_floor"),
+        ),
+        "policies.levels": ("RewardLevels",),
+        "policies.objective": ("max_at_k", "max_at_k_gradient"),
+        "rules.calling": ("per_group",),
+        "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
+        # These need torch: ``import *`` would ask, so not in ``__all__``.
+        "auditing": ("AuditReport", "ValueAuditReport", "audit", "audit_value"),
+        "monte_carlo": ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy"),
+    }.items()
+    for name in names
+}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("maxpo-lab")
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(_LATER[name], __name__), name)
+        found = getattr(import_module(f".{_LATER[name]}", __name__), name)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise ImportError(f"maxpo_lab.{name} samples with torch: pip install 'maxpo-lab[torch]'") from error
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LATER])
+    return sorted({*globals(), *_LATER, "__version__"})

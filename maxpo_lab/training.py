@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from .core import ragged
 from .core.arguments import as_k, check_choice
-from .core.arrays import Array, on_host
+from .core.arrays import Array, Namespace, on_host
 from .core.rewards import as_rewards
 from .core.tracing import as_traced, compiles, untraced
 from .estimators import Estimator, RankLinear, get_estimator
-from .rules.answers import checked
-from .rules.calling import Rule, describe
+
+if TYPE_CHECKING:
+    from .rules.calling import Rule
 
 
 def advantages(
@@ -128,7 +129,7 @@ def _validated(
 
     k = as_k(k)
     xp, values = as_rewards(rewards, allow_nan=nan_policy == "omit")
-    dense_rule = rule if isinstance(rule, Estimator) else checked(rule, xp)
+    dense_rule = rule if isinstance(rule, Estimator) else _checked(rule, xp)
     flat = xp.reshape(values, (-1,))
     scored = None
     if nan_policy == "omit":
@@ -148,11 +149,19 @@ def _validated(
     return xp.reshape(result, values.shape)
 
 
+def _checked(rule: Rule, xp: Namespace) -> Rule:
+    from .rules.answers import checked  # noqa: PLC0415 - rules of the catalogue need none of it
+
+    return checked(rule, xp)
+
+
 def _without_small(groups: ragged.Groups, rule: Rule, k: int, *, drop: bool) -> ragged.Groups:
     """Groups on which the rule is defined; an error that names the first other one, unless dropped."""
     why_not = cast("Callable[[int, int], str | None] | None", getattr(rule, "why_not", None))
     if why_not is None:
         if drop:
+            from .rules.calling import describe  # noqa: PLC0415 - the same
+
             raise ValueError(
                 f"small_groups='zero' with the callable {describe(rule)}: it does not say where it is "
                 f"defined; give it a method why_not(n, k), a reason or None, or pass small_groups='raise'"

@@ -30,6 +30,8 @@ def on_host(array: Any) -> npt.NDArray[Any]:
     """An array of any library, on any device, as a NumPy array."""
     if array_api_compat.is_torch_array(array):
         return np.asarray(array.detach().cpu())
+    if array_api_compat.is_cupy_array(array):  # neither converted by NumPy nor taken by DLPack from a card
+        return np.asarray(array.get())
     if array_api_compat.is_array_api_obj(array) and not isinstance(array, np.ndarray):
         return np.from_dlpack(array)
     return np.asarray(array)

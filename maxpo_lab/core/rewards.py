@@ -14,8 +14,6 @@ from .arrays import Array, Namespace
 from .finite import not_finite
 from .sequences import as_array, why_object
 
-_NUMPY = array_api_compat.array_namespace(np.empty(0))
-
 
 def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Array]:
     """Check a batch of reward groups and return it with its Array API namespace.
@@ -107,7 +105,9 @@ def _plain(rewards: Any) -> tuple[Namespace, Any] | None:
     An array or a tensor of a floating type, off any graph.
     """
     if type(rewards) is np.ndarray:
-        return (_NUMPY, rewards) if rewards.dtype.char in "efd" and rewards.ndim and rewards.size else None
+        return (
+            (_of_numpy(), rewards) if rewards.dtype.char in "efd" and rewards.ndim and rewards.size else None
+        )
     torch = sys.modules.get("torch")
     if torch is None or type(rewards) is not torch.Tensor:
         return None
@@ -120,6 +120,11 @@ def _plain(rewards: Any) -> tuple[Namespace, Any] | None:
         TypeError,
     ):  # with a graph, wrapped by torch.func, sparse, nested, or on another device
         return None
+
+
+@cache
+def _of_numpy() -> Namespace:
+    return array_api_compat.array_namespace(np.empty(0))  # imports all that NumPy leaves for later
 
 
 @cache

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..core.arrays import Array, Float, Namespace, widest
 from ..core.coefficients import Coefficients, Vector
-from ..core.tracing import compiles
 
 #: What is kept at most: a table is O(n), and keeps what gave its coefficients alive.
 KEPT = 256
@@ -168,15 +167,10 @@ class Column:
             return xp.asarray(self.vector(n, k), dtype=widest(xp))
         return _vector(self.vector, n, k, xp, _hashable(device))
 
-
-def look_up(column: Column, places: Array, n: int, k: int, xp: Namespace) -> Array:
-    """Entries of a column at whole numbers ``places``, in their shape and on their device."""
-    if compiles(places):
-        from .traced import looked_up  # noqa: PLC0415 - torch is there
-
-        return looked_up(places, column.number, n, k)
-    values = column.on(n, k, xp, array_api_compat.device(places))
-    return xp.reshape(xp.take(values, xp.reshape(places, (-1,)), axis=0), places.shape)
+    def entries(self, places: Array, n: int, k: int, xp: Namespace) -> Array:
+        """Those at whole numbers ``places``, in their shape and on their device."""
+        values = self.on(n, k, xp, array_api_compat.device(places))
+        return xp.reshape(xp.take(values, xp.reshape(places, (-1,)), axis=0), places.shape)
 
 
 def _from_zero(made: Coefficients) -> tuple[Float, ...]:

@@ -8,7 +8,7 @@ import array_api_compat
 import torch
 
 from .engine import rank_linear
-from .tables import look_up, numbered
+from .tables import numbered
 
 _NAMESPACE = array_api_compat.array_namespace(torch.empty(0))
 
@@ -35,7 +35,7 @@ def _over(_: Any, axes: tuple[int, ...], rewards: torch.Tensor, number: int, k: 
 @torch.library.custom_op("maxpo_lab::look_up", mutates_args=())
 def looked_up(places: torch.Tensor, number: int, n: int, k: int) -> torch.Tensor:
     """Entries of the column with this number."""
-    found: torch.Tensor = look_up(numbered(number), places, n, k, _NAMESPACE)
+    found: torch.Tensor = numbered(number).entries(places, n, k, _NAMESPACE)
     return found
 
 
