@@ -1,4 +1,4 @@
-"""Batched sampling of one-step softmax policies, one or many prompts, with scores kept implicit."""
+"""Batched sampling of one-step softmax policies, one or many prompts."""
 
 from __future__ import annotations
 
@@ -10,67 +10,7 @@ import torch
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.devices import as_device, check_generator
 
-
-@dataclass(frozen=True, eq=False)
-class CategoricalScores:
-    """Scores of a softmax policy per prompt: ``e_a - pi(.|x)`` in the parameters of prompt x, 0 elsewhere.
-
-    Advantages A may have leading axes, one per rule: shape (..., groups, n). What depends on the outcomes
-    alone is done once for all of them.
-
-    Attributes
-    ----------
-    outcomes
-        Index ``x M + a_i`` of every rollout, int64, shape (groups, n).
-    prompts
-        The prompt x of each group, int64, shape (groups,).
-    policy
-        ``pi``, float64, shape (P, M); d = P M.
-    """
-
-    outcomes: torch.Tensor
-    prompts: torch.Tensor
-    policy: torch.Tensor
-
-    def weighted_sum(self, advantages: torch.Tensor) -> torch.Tensor:
-        """``sum_i A_i s_i`` of each group, (..., groups, d). Cost O(groups (n + d))."""
-        sums = advantages.new_zeros(*advantages.shape[:-1], self.policy.numel())
-        sums.scatter_add_(-1, self.outcomes.expand(advantages.shape), advantages)
-        expected = advantages.sum(dim=-1)[..., None] * self.policy[self.prompts]
-        group = torch.arange(len(self.prompts), device=self.prompts.device)
-        sums.view(*advantages.shape[:-1], *self.policy.shape)[..., group, self.prompts, :] -= expected
-        return sums
-
-    def squared_norm(self, advantages: torch.Tensor) -> torch.Tensor:
-        """``|sum_i A_i s_i|^2`` of each group, (..., groups). O(groups n log n), and O(groups n) per rule.
-
-        Advantages of equal outcomes are added up inside the group, so nothing of size M is made.
-        """
-        outcomes, order = self.outcomes.sort(dim=-1)
-        changes = torch.zeros_like(outcomes)
-        changes[:, 1:] = outcomes[:, 1:] != outcomes[:, :-1]
-        place = torch.empty_like(order).scatter_(-1, order, changes.cumsum(dim=-1))
-        place = place.expand(advantages.shape)
-        per_outcome = torch.zeros_like(advantages).scatter_add_(-1, place, advantages)
-        total = advantages.sum(dim=-1)
-        cross = _inner(advantages, _at(self.policy.flatten(), self.outcomes))
-        own = self.policy.square().sum(dim=1)[self.prompts]
-        norm = _inner(per_outcome, per_outcome) - 2 * total * cross + total**2 * own
-        return norm.clamp(min=0.0)  # rounding, where the terms cancel
-
-    def dot(self, advantages: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """``<sum_i A_i s_i, v>`` of each group, for a direction v (d,): (..., groups)."""
-        table = direction.reshape(self.policy.shape)
-        component = table - (table * self.policy).sum(dim=1, keepdim=True)
-        return _inner(advantages, _at(component.flatten(), self.outcomes))
-
-    def total(self, advantages: torch.Tensor) -> torch.Tensor:
-        """``sum_i A_i s_i`` over all groups, (..., d). Cost O(groups n + d) per rule."""
-        flat = advantages.flatten(-2)
-        sums = flat.new_zeros(*flat.shape[:-1], self.policy.numel())
-        sums.scatter_add_(-1, self.outcomes.flatten().expand(flat.shape), flat)
-        made = sums.view(*flat.shape[:-1], *self.policy.shape)
-        return (made - made.sum(dim=-1, keepdim=True) * self.policy).flatten(-2)
+from .categorical_scores import CategoricalScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,14 +85,9 @@ class CategoricalSampler:
         # The sum may round up to the next prompt's beginning.
         first, arms = prompts[:, None] * len(self.rewards), len(self.rewards)
         outcomes = torch.minimum(outcomes, first + arms - 1)
-        return _at(self.rewards, outcomes - first), CategoricalScores(outcomes, prompts, self.policy)
+        return _at(self.rewards, outcomes - first), CategoricalScores(outcomes, self.policy)
 
 
 def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """``values[index]``, as one ``index_select``."""
     return values.index_select(0, index.flatten()).view(index.shape)
-
-
-def _inner(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Inner products along the last axis."""
-    return torch.as_tensor(torch.linalg.vecdot(first, second))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 
 from maxpo_lab.core.devices import check_generator
+from maxpo_lab.policies.samplers import batch_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,21 +23,32 @@ class GaussianScores:
 
     scores: torch.Tensor
 
+    def reordered(self, order: torch.Tensor) -> Self:
+        """The same groups with their members in another order."""
+        return replace(self, scores=self.scores.gather(1, order))
+
+    def batched(self, prompts: int) -> Self:
+        """The same rollouts with every ``prompts`` consecutive groups as one."""
+        return replace(self, scores=batch_of(self.scores, prompts))
+
     def weighted_sum(self, advantages: torch.Tensor) -> torch.Tensor:
         """``sum_i A_i s_i`` of each group: (..., groups, n) to (..., groups, 1)."""
-        return (advantages * self.scores).sum(dim=-1, keepdim=True)
+        return self._sums(advantages)[..., None]
 
     def squared_norm(self, advantages: torch.Tensor) -> torch.Tensor:
         """``|sum_i A_i s_i|^2`` of each group: (..., groups, n) to (..., groups)."""
-        return self.weighted_sum(advantages)[..., 0].square()
+        return self._sums(advantages).square()
 
     def dot(self, advantages: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """``<sum_i A_i s_i, v>`` of each group, for v (1,): (..., groups, n) to (..., groups)."""
-        return self.weighted_sum(advantages) @ direction
+        """``<sum_i A_i s_i, v>`` of each group, for v (1,) or one per rule, (..., 1): to (..., groups)."""
+        return self._sums(advantages) * direction
 
     def total(self, advantages: torch.Tensor) -> torch.Tensor:
         """``sum_i A_i s_i`` over all groups: (..., groups, n) to (..., 1)."""
-        return self.weighted_sum(advantages).sum(dim=-2)
+        return self._sums(advantages).sum(dim=-1, keepdim=True)
+
+    def _sums(self, advantages: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(torch.linalg.vecdot(advantages, self.scores))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.func import grad, vmap
 
+from maxpo_lab.policies.samplers import batch_of
+
 #: ``log_probability(theta (d,), *rollouts (B, ...)) -> (B,)``, every rollout by itself.
 LogProbability = Callable[..., torch.Tensor]
 
-#: Bytes of a block: scores of its rollouts and what automatic differentiation keeps for them.
-BLOCK = 1 << 25
+#: Bytes of a block by kind of device: scores of its rollouts and what backward passes keep for them.
+BLOCK = {"cpu": 1 << 25, "cuda": 1 << 29}
 #: Rules up to which no scores are formed where that can be avoided: these cost about two backward passes.
 FEW = 2
 
@@ -42,13 +44,14 @@ class AutogradScores:
     rollouts
         What ``log_probability`` needs to know of the rollouts, tensors of shapes (groups, n, ...).
     block
-        Bytes of a block. Peak memory is about four times as much, for copies in between.
+        Bytes of a block, None for those of ``BLOCK``. Peak memory is about four times as much, for copies in
+        between.
     """
 
     log_probability: LogProbability
     theta: torch.Tensor
     rollouts: tuple[torch.Tensor, ...]
-    block: int = BLOCK
+    block: int | None = None
 
     def __post_init__(self) -> None:
         if self.theta.ndim != 1 or self.theta.dtype != torch.float64:
@@ -61,7 +64,7 @@ class AutogradScores:
             raise ValueError(
                 f"rollouts have leading shapes {sorted(leading)}: all must be the same (groups, n)"
             )
-        if self.block < 1:
+        if self.block is not None and self.block < 1:
             raise ValueError(f"block={self.block}: at least one byte is needed")
 
     @property
@@ -73,7 +76,8 @@ class AutogradScores:
     @cached_property
     def rows(self) -> int:
         """Rollouts in a block, from what one of them is seen to take."""
-        return max(1, self.block // (8 * len(self.theta) + self._kept))
+        block = BLOCK[self.theta.device.type] if self.block is None else self.block
+        return max(1, block // (8 * len(self.theta) + self._kept))
 
     @cached_property
     def _kept(self) -> int:
@@ -84,6 +88,14 @@ class AutogradScores:
     def _scores_are_cheaper(self, rules: int) -> bool:
         return rules > FEW or 2 * 8 * len(self.theta) <= self._kept
 
+    def reordered(self, order: torch.Tensor) -> Self:
+        """The same groups with their members in another order."""
+        return replace(self, rollouts=tuple(_reordered(part, order) for part in self.rollouts))
+
+    def batched(self, prompts: int) -> Self:
+        """The same rollouts with every ``prompts`` consecutive groups as one."""
+        return replace(self, rollouts=tuple(batch_of(part, prompts) for part in self.rollouts))
+
     def weighted_sum(self, advantages: torch.Tensor) -> torch.Tensor:
         """``sum_i A_i s_i`` of each group: (..., groups, n) to (..., groups, d)."""
         return torch.cat(list(self._group_sums(advantages)), dim=-2)
@@ -93,10 +105,7 @@ class AutogradScores:
         return torch.cat([(sums**2).sum(dim=-1) for sums in self._group_sums(advantages)], dim=-1)
 
     def dot(self, advantages: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """``<sum_i A_i s_i, v>`` of each group, for v (d,): (..., groups, n) to (..., groups).
-
-        Directions (..., d), one for each row of advantages, are taken together.
-        """
+        """``<sum_i A_i s_i, v>`` of each group, for v (d,) or one per rule, (..., d): to (..., groups)."""
         self._check(advantages)
         if direction.shape[-1:] != self.theta.shape:
             shape, d = tuple(direction.shape), len(self.theta)
@@ -184,6 +193,12 @@ class AutogradScores:
             )
         if advantages.dtype != torch.float64:
             raise ValueError(f"advantages have dtype {advantages.dtype}: expected torch.float64")
+
+
+def _reordered(part: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Members (groups, n, ...) in another order (groups, n)."""
+    places = order.reshape(*order.shape, *(1 for _ in part.shape[2:]))
+    return part.gather(1, places.expand(part.shape))
 
 
 @contextmanager

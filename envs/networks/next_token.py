@@ -54,7 +54,9 @@ class NextToken:
     def rows(self, theta: torch.Tensor) -> int:
         """Rollouts in one pass of at most ``BLOCK`` bytes."""
         one = torch.zeros(1, self.length, dtype=torch.int64, device=self.device)
-        return max(1, BLOCK // saved_bytes(self.log_probability, theta, self.contexts[:1], one))
+        return max(
+            1, BLOCK[self.device.type] // saved_bytes(self.log_probability, theta, self.contexts[:1], one)
+        )
 
     def log_probability(
         self, theta: torch.Tensor, contexts: torch.Tensor, tokens: torch.Tensor

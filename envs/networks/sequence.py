@@ -259,7 +259,7 @@ def _projected(scores: AutogradScores, share: Float, directions: Float) -> Float
 def _covariance(scores: AutogradScores, share: Float, mean: Float) -> Float:
     """Covariance (d, d) of the scores about their mean."""
     covariance = np.zeros((len(mean), len(mean)))
-    width = max(1, BLOCK // (8 * len(mean)))
+    width = max(1, BLOCK[scores.theta.device.type] // (8 * len(mean)))
     for start in range(0, len(share), width):
         off = scores.explicit(slice(start, start + width))[:, 0].cpu().numpy() - mean
         covariance += (share[start : start + width, None] * off).T @ off

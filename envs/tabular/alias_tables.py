@@ -49,14 +49,14 @@ class AliasTable:
         )
 
     def draw(self, row: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """One outcome of each of these rows."""
+        """One outcome of each of these rows (N,)."""
         place = torch.rand(row.shape, dtype=torch.float64, device=row.device, generator=generator)
         place *= self.width
         column = place.long()
         place -= column
         cell = column.add_(row, alpha=self.width)
-        own = place < self.threshold.take(cell)
-        return self.outcome.take(cell.mul_(2).add_(own))
+        own = place < self.threshold.index_select(0, cell)
+        return self.outcome.index_select(0, cell.mul_(2).add_(own))
 
 
 def _robin_hood(share: Float) -> tuple[Float, Int]:

@@ -120,8 +120,11 @@ def _deterministic_cuda() -> Iterator[None]:
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.backends.cuda.matmul.allow_tf32,
         torch.backends.cudnn.allow_tf32,
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
     )
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    # Else torch fills every new tensor, which is a pass over its memory.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # A warning only, so that cumsum can be let through; all other warnings of the kind are errors.
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
@@ -132,4 +135,5 @@ def _deterministic_cuda() -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before[2:]
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before[2:4]
+        torch.utils.deterministic.fill_uninitialized_memory = before[4]  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Moments of a gradient estimate by sampling, where no exact oracle exists, or to check one.
 
-``experiments`` checks what is asked for, ``shards`` measures one shard of the sample, ``accumulators`` merges
+``experiments`` checks what is asked for, ``batches`` says how many groups a call draws, ``shards`` measures
+one shard of the sample, rank-linear rules as ``matrices`` or from ``one_sort``, ``accumulators`` merges
 shards along a fixed tree, ``estimates`` says how well each quantity is known, ``sampled`` is the front door.
 Needs torch.
 """

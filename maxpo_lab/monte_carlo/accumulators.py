@@ -9,10 +9,11 @@ from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
+import torch
 
 from ..core.arrays import Float, Int64
 
-#: Bins of a ``largest``: 0, then one for each binary exponent of a positive float64.
+#: Bins of ``sizes``: 0, then one for each binary exponent of a positive float64.
 BINS = 2100
 _SMALLEST = -1074
 
@@ -72,11 +73,16 @@ class Average:
         return type(self)(weight, self.value + (other.value - self.value) * share)
 
 
-def exponents(values: Float) -> Int64:
-    """Histogram (R, BINS) of non-negative values (R, count) by binary exponent, 0 in a bin of its own."""
+def exponents(values: torch.Tensor) -> Int64:
+    """Histogram (R, BINS) of non-negative float64 (R, count) by binary exponent, 0 in a bin of its own."""
     rules = len(values)
-    bins = np.where(values > 0, np.frexp(values)[1] - _SMALLEST, 0) + BINS * np.arange(rules)[:, None]
-    return np.bincount(bins.ravel(), minlength=rules * BINS).reshape(rules, BINS)
+    # The bits of a positive float64 begin with its exponent, of all but the smallest.
+    small = values < 2.0**-500
+    bits = torch.where(small, values * 2.0**500, values).view(torch.int64)
+    place = (bits >> 52) - (1022 + _SMALLEST) - 500 * small
+    bins = torch.where(values > 0, place, 0) + BINS * torch.arange(rules, device=values.device)[:, None]
+    counts = torch.bincount(bins.flatten(), minlength=rules * BINS)
+    return np.asarray(counts.cpu().numpy()).reshape(rules, BINS)
 
 
 def at_most(histogram: Int64, threshold: Float) -> Int64:
@@ -104,8 +110,8 @@ class Accumulator:
         direction only (0 where none was given).
     spread
         ``tr Sigma^2`` (R,), from means of batches.
-    largest
-        Histogram of the largest ``|A|`` of a group, (R, BINS).
+    sizes
+        Histogram of the root of ``sum A^2`` of a group, (R, BINS).
     sum_max
         The largest ``|sum_i A_i|``, (R,).
     """
@@ -120,7 +126,7 @@ class Accumulator:
     scalars: Comoments
     pull: Average
     spread: Average
-    largest: Int64
+    sizes: Int64
     sum_max: Float
 
     @property
@@ -136,7 +142,7 @@ class Accumulator:
             arrays |= {
                 f"{name}.{field.name}": getattr(getattr(self, name), field.name) for field in fields(kind)
             }
-        arrays |= {"largest": self.largest, "sum_max": self.sum_max}
+        arrays |= {"sizes": self.sizes, "sum_max": self.sum_max}
         file = io.BytesIO()
         np.savez_compressed(file, **arrays)
         data = file.getvalue()
@@ -155,7 +161,7 @@ class Accumulator:
         plain = json.loads(arrays.pop("header").tobytes())
         plain["names"] = tuple(plain["names"])
         parts = {name: kind(*_of_part(arrays, name, kind)) for name, kind in _PARTS.items()}
-        return cls(**plain, **parts, largest=arrays["largest"], sum_max=arrays["sum_max"])
+        return cls(**plain, **parts, sizes=arrays["sizes"], sum_max=arrays["sum_max"])
 
 
 _DIGEST = 32
@@ -198,7 +204,7 @@ def merge(left: Accumulator, right: Accumulator) -> Accumulator:
         start=left.start,
         stop=right.stop,
         **{name: getattr(left, name).merge(getattr(right, name)) for name in _PARTS},
-        largest=left.largest + right.largest,
+        sizes=left.sizes + right.sizes,
         sum_max=np.maximum(left.sum_max, right.sum_max),
     )
 

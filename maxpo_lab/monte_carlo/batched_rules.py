@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import array_api_compat
 import numpy as np
 import torch
 
@@ -12,6 +13,7 @@ from .. import rules
 from ..core.arrays import Float
 from ..core.precision import as_numpy
 from ..estimators import Estimator
+from .matrices import SMALL, RuleMatrices
 from .one_sort import OneSort, from_one_sort
 
 #: Levels of a first batch that a rule is tried on at most.
@@ -40,31 +42,79 @@ class BatchedRules:
         The callables, torch to torch.
     n, k
         Where they are defined.
-    together
-        The rank-linear ones, on the device of the rewards.
+    matrices, scans
+        The rank-linear ones, on the device of the rewards: those on small groups, and those on others.
     """
 
     names: tuple[str, ...]
     rules: tuple[rules.Rule, ...]
     n: int
     k: int
-    together: OneSort
+    matrices: RuleMatrices | None
+    scans: OneSort
 
-    def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Advantages (rules, groups, n), float64, of rewards (groups, n).
+    def __call__(self, rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Advantages (rules, groups, n), float64, of rewards (groups, n), and their members' order.
 
-        Raises TypeError or ValueError for a rule that gives anything but one finite real number per rollout.
+        The order is None where it is that of the rewards, else the place that each member has there, int64
+        (groups, n): from matrices advantages come by rank, and to permute the scores once is less than to
+        permute every rule's numbers. Numbers are not looked at, which would wait for a GPU to have made them:
+        see the checks below.
+
+        Raises TypeError or ValueError for a rule that gives anything but one real number per rollout.
         """
-        places = self.together.places
-        if len(places) == len(self.rules):
-            return self.together(rewards)
+        ranked, order = rewards.sort(dim=-1) if self.matrices else (rewards, None)
+        if self.matrices and len(self.matrices.places) == len(self.rules):
+            return self.matrices(ranked), order
+        if len(self.scans.places) == len(self.rules):
+            return self.scans(rewards), None
         result = rewards.new_empty(len(self.rules), *rewards.shape)
-        if places:
-            result[places] = self.together(rewards)
+        if self.matrices:
+            result[self.matrices.places] = self.matrices(ranked)
+        if self.scans.places:
+            result[self.scans.places] = self.scans(rewards)
         for index, rule in enumerate(self.rules):
             if not from_one_sort(rule):
-                result[index] = _evaluate(rule, self.names[index], rewards, self.k)
-        return result
+                found = _evaluate(rule, self.names[index], rewards, self.k)
+                result[index] = found if order is None else found.gather(-1, order)
+        return result, order
+
+    def check_domains(self, rewards: Sequence[torch.Tensor]) -> None:
+        """Raise ValueError for a rule of the catalogue that is not defined on rewards, (groups, n) each."""
+        choosy = [rule for rule in self.rules if isinstance(rule, Estimator) and rule.domain != "real"]
+        if not choosy:
+            return
+        together = torch.cat(list(rewards))
+        for rule in choosy:
+            if reason := rule.why_not_rewards(together):
+                raise ValueError(reason)
+
+    def check_finite(self, rewards: torch.Tensor, advantages: torch.Tensor) -> None:
+        """Raise ValueError for a rule that gave a number that is not finite."""
+        for name, found in zip(self.names, advantages, strict=True):
+            _check_finite(found, name, rewards, self.k)
+
+
+def named(
+    estimators: str | rules.Rule | Sequence[str | rules.Rule] | Mapping[str, str | rules.Rule],
+) -> dict[str, str | rules.Rule]:
+    """One rule or several by name, each once; ValueError where there is none, or two of one name."""
+    if isinstance(estimators, Mapping):
+        pairs = list(estimators.items())
+    elif isinstance(estimators, str) or not isinstance(estimators, Sequence):
+        pairs = [(rules.describe(estimators), estimators)]
+    else:
+        pairs = [(rules.describe(each), each) for each in estimators]
+    if not pairs:
+        raise ValueError("estimators is empty: give at least one, e.g. estimators='maxpo'")
+    names = [name for name, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"estimators holds {twice[0]!r} twice: results go by name; give each its own, e.g. "
+            f"estimators={{'mine': rule, 'theirs': other}}"
+        )
+    return dict(pairs)
 
 
 def admit(
@@ -101,25 +151,15 @@ def admit(
     RandomRuleError, StatefulRuleError, CoupledRowsError
         As ``rules.admit``.
     """
-    if isinstance(estimators, Mapping):
-        names, given = tuple(estimators), tuple(estimators.values())
-    elif isinstance(estimators, str) or not isinstance(estimators, Sequence):
-        names, given = (rules.describe(estimators),), (estimators,)
-    else:
-        names, given = tuple(map(rules.describe, estimators)), tuple(estimators)
-    if not given:
-        raise ValueError("estimators is empty: give at least one, e.g. estimators='maxpo'")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(
-            f"estimators holds {twice[0]!r} twice: results go by name; give each its own, e.g. "
-            f"estimators={{'mine': rule, 'theirs': other}}"
-        )
+    asked = named(estimators)
     admitted = tuple(
-        _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw)
-        for rule, name in zip(given, names, strict=True)
+        _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw) for name, rule in asked.items()
     )
-    return BatchedRules(names, admitted, n, k, OneSort.of(admitted, k))
+    linear = [(place, rule) for place, rule in enumerate(admitted) if from_one_sort(rule)]
+    small = bool(linear) and n <= SMALL[device.type]
+    matrices = RuleMatrices.of(linear, n, k, device) if small else None
+    scans = OneSort.of(() if small else admitted, k)
+    return BatchedRules(tuple(asked), admitted, n, k, matrices, scans)
 
 
 def _admitted(
@@ -136,7 +176,10 @@ def _admitted(
 
     def lift(rule: rules.Rule) -> rules.Rule:
         def lifted(rewards: Float, k: int) -> Float:
-            return as_numpy(_evaluate(rule, name, torch.as_tensor(rewards, device=device), k))
+            given = torch.as_tensor(rewards, device=device)
+            found = _evaluate(rule, name, given, k)
+            _check_finite(found, name, given, k)
+            return as_numpy(found)
 
         lifted.__name__ = name
         return lifted
@@ -155,7 +198,7 @@ def _admitted(
 def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> torch.Tensor:
     """One rule's advantages; a user's gets a copy, so one that writes into its input harms nobody."""
     if isinstance(rule, Estimator):
-        return torch.as_tensor(rule(rewards, k))
+        return torch.as_tensor(rule.unchecked(array_api_compat.array_namespace(rewards), rewards, k))
     through_numpy = "wrap a rule that takes NumPy arrays with maxpo_lab.on_numpy"
     try:
         found = rule(rewards.clone(), k)
@@ -173,6 +216,11 @@ def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> tor
         raise TypeError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
     if found.device != rewards.device:
         raise ValueError(f"{name} returned a tensor on {found.device}: it must be on {rewards.device}")
+    return found.detach()
+
+
+def _check_finite(found: torch.Tensor, name: str, rewards: torch.Tensor, k: int) -> None:
+    """Raise ValueError where a rule's advantages (groups, n) are not finite, with the first group."""
     finite = torch.isfinite(found)
     if not finite.all():
         row = int((~finite).any(dim=-1).nonzero()[0, 0])
@@ -180,4 +228,3 @@ def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> tor
             f"{name} returned {found[row].tolist()} for the group {rewards[row].tolist()} at k={k}: "
             f"advantages must be finite"
         )
-    return found.detach()

@@ -80,8 +80,9 @@ class RuleMoments:
         Root mean square advantage. For a rule that divides by its group's spread it varies with the number of
         dead groups and with little else: where few came up, its standard error is too small.
     dead_group_probability
-        Share of groups in which every advantage is 0, to 1e-9 of ``advantage_rms`` rounded down to a power
-        of 2. The standard error is that of two dead and two live groups more: none in N is 0 +- 1.4/N.
+        Share of groups in which every advantage is 0: the root of the sum of their squares is, to 1e-9 of
+        ``advantage_rms`` rounded down to a power of 2. The standard error is that of two dead and two live
+        groups more: none in N is 0 +- 1.4/N.
     snr
         ``|E g|^2 / tr Cov(g)``, its numerator without bias.
     informative_groups
@@ -172,7 +173,7 @@ def rule_moments(total: Accumulator, rule: int, gradient: Float | None) -> RuleM
     found = {name: estimate(total, quantity) for name, quantity in smooth.items()}
     found["snr"] = _snr(total, rule, smooth["snr"], found["trace_covariance"].value)
     threshold = np.full(len(total.names), DEAD * found["advantage_rms"].value)
-    dead = int(at_most(total.largest, threshold)[rule])
+    dead = int(at_most(total.sizes, threshold)[rule])
     share = (dead + 2) / (total.groups + 4)
     dead_error = float(np.sqrt(share * (1 - share) / (total.groups + 4)))
     bias = _bias(total, rule, gradient, found)

@@ -16,6 +16,7 @@ from ..policies.samplers import Sampler
 from ..rules.calling import Rule
 from . import batched_rules
 from .batched_rules import BatchedRules
+from .batches import BATCHES, batch_size
 
 Estimators = str | Rule | Sequence[str | Rule] | Mapping[str, str | Rule]
 
@@ -28,10 +29,6 @@ QUANTITIES = (
     "advantage_sum_rms",
     "snr",
 )
-#: Batches per shard: enough for ``tr Sigma^2`` from their means.
-BATCHES = 16
-#: Rollouts per batch, about: enough to outweigh the calls, few enough for a cache with some rules.
-ROLLOUTS = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +83,6 @@ class Experiment:
         return BATCHES * self.batch
 
 
-def batch_size(n: int, groups: int) -> int:
-    """Groups per batch: 8192 rollouts for n from 8 to 1024, and a sixteenth of a small sample."""
-    return min(max(8, min(1024, ROLLOUTS // n)), -(-groups // BATCHES))
-
-
 def experiment(
     estimators: Estimators,
     sampler: Sampler,
@@ -130,14 +122,15 @@ def experiment(
     if along and gradient is None:
         raise ValueError(f"groups={groups} is measured against a gradient: pass gradient=")
     flat = None if gradient is None else flat_gradient(gradient, sampler.parameters)
-    batch = batch_size(n, fewest)
+    asked = batched_rules.named(estimators)
+    batch = batch_size(where.type, n, fewest, rules=len(asked))
 
     def draw() -> torch.Tensor:
         rewards, _ = sampler(batch, n, generator=devices.stream(seed, 0, where))
         return rewards
 
     with torch.no_grad(), devices.reproducible(where):
-        rules = batched_rules.admit(estimators, n, k, device=where, batch=batch, draw=draw)
+        rules = batched_rules.admit(asked, n, k, device=where, batch=batch, draw=draw)
     return Experiment(rules=rules, sampler=sampler, seed=seed, gradient=flat, batch=batch)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from .experiments import Experiment
 COLUMNS = ("deviation", "projection", "sum_square", "square_sum")
 #: Beside them where a gradient is given: the component p of g along it, and ``(p - mean)^2``.
 ALONG = ("along", "along_deviation")
-_METHODS = ("weighted_sum", "squared_norm", "dot", "total")
+_METHODS = ("weighted_sum", "squared_norm", "dot", "total", "reordered")
 
 
 def measure_shard(experiment: Experiment, shard: int, groups: int | None = None) -> Accumulator:
@@ -49,19 +50,21 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
     rules, sampler = experiment.rules, experiment.sampler
     with torch.no_grad(), devices.reproducible(sampler.device):
         generator = devices.stream(experiment.seed, shard, sampler.device)
-        batches = [_draw(experiment, each, generator) for each in _batches(size, experiment.batch)]
-        sums = torch.stack([_total(experiment, *batch) for batch in batches]) / rules.n
-        mean = sums.sum(dim=0) / size
         direction = _direction(experiment.gradient, sampler.device)
-        rows = torch.cat([_columns(*batch, mean, direction) for batch in batches], dim=-1)
-        if direction is not None:
-            along = rows[-1]
-            rows = torch.cat([rows, (along - along.mean(dim=-1, keepdim=True))[None] ** 2])
+        names = COLUMNS if direction is None else COLUMNS + ALONG
+        rows = torch.empty(len(names), len(rules.names), size, dtype=torch.float64, device=sampler.device)
+        parts = [slice(start, start + experiment.batch) for start in range(0, size, experiment.batch)]
+        batches = [_drawn(experiment, generator, direction, rows[..., part]) for part in parts]
+        sums = torch.stack([batch.total for batch in batches]) / rules.n
+        mean = sums.sum(dim=0) / size
+        for part, batch in zip(parts, batches, strict=True):
+            _project(batch, mean, rows[1, :, part])
+        _finish(rows, mean, rules.n)
         spread, pull = _from_batches(sums, mean, direction, size, experiment.batch)
+        sum_max = _numpy(rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt())
+        sizes = exponents(rows[COLUMNS.index("square_sum")].sqrt())
         columns = _comoments(rows.flatten(0, 1))
-        sum_max = rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt()
-        largest = [advantages.abs().amax(dim=-1) for advantages, _ in batches]
-    _check_finite(columns, rules.names)
+        _check(experiment, batches, columns)
     return Accumulator(
         names=rules.names,
         n=rules.n,
@@ -73,15 +76,9 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         scalars=columns,
         pull=pull,
         spread=spread,
-        largest=exponents(_numpy(torch.cat(largest, dim=-1))),
-        sum_max=_numpy(sum_max),
+        sizes=sizes,
+        sum_max=sum_max,
     )
-
-
-def _batches(groups: int, batch: int) -> Iterator[int]:
-    while groups > 0:
-        yield min(batch, groups)
-        groups -= batch
 
 
 def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | None:
@@ -92,9 +89,38 @@ def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | N
     return torch.tensor(gradient / size if size else gradient, device=device)
 
 
-def _draw(experiment: Experiment, groups: int, generator: torch.Generator) -> tuple[torch.Tensor, Scores]:
-    """Advantages (rules, groups, n) and scores of one batch, checked."""
-    n, sampler = experiment.rules.n, experiment.sampler
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Groups of one call, for a second look.
+
+    Attributes
+    ----------
+    rewards, scores
+        What the sampler gave, members in the order of the advantages.
+    advantages
+        Of all rules, (rules, groups, n).
+    total
+        Sums of all scores, (rules, d).
+    """
+
+    rewards: torch.Tensor
+    scores: Scores
+    advantages: torch.Tensor
+    total: torch.Tensor
+
+
+def _drawn(
+    experiment: Experiment,
+    generator: torch.Generator,
+    direction: torch.Tensor | None,
+    rows: torch.Tensor,
+) -> _Batch:
+    """One batch, its types and shapes checked; numbers are looked at later, those of all batches at once.
+
+    What does not need the shard's mean is written into ``rows`` (4 or 6, rules, groups), as sums still:
+    ``|sum_i A_i s_i|^2``, nothing, ``sum A``, ``sum A^2`` and ``<sum_i A_i s_i, v>``.
+    """
+    groups, n, sampler = rows.shape[-1], experiment.rules.n, experiment.sampler
     drawn: object = sampler(groups, n, generator=generator)
     name = type(sampler).__name__
     if not isinstance(drawn, tuple) or len(drawn) != 2:
@@ -113,17 +139,60 @@ def _draw(experiment: Experiment, groups: int, generator: torch.Generator) -> tu
         raise ValueError(f"{name} returned rewards of shape {tuple(rewards.shape)}: expected {(groups, n)}")
     if rewards.device != sampler.device:
         raise ValueError(f"{name} returned rewards on {rewards.device}: its device is {sampler.device}")
+    advantages, order = experiment.rules(rewards)
+    if order is not None:
+        rewards, scores = rewards.gather(-1, order), scores.reordered(order)
+    each = (len(advantages), groups)
+    norm, _, sums, squares, *along = rows
+    total = _checked(scores.total(advantages), (len(advantages), sampler.parameters), scores, "total")
+    norm.copy_(_checked(scores.squared_norm(advantages), each, scores, "squared_norm"))
+    if direction is not None:
+        along[0].copy_(_checked(scores.dot(advantages, direction), each, scores, "dot"))
+    one = advantages.new_ones(n)
+    sums.copy_(advantages @ one)
+    squares.copy_(advantages.square() @ one)
+    return _Batch(rewards, scores, advantages, total)
+
+
+def _project(batch: _Batch, mean: torch.Tensor, projection: torch.Tensor) -> None:
+    """Write ``<sum_i A_i s_i, m>`` of a batch (rules, groups), for the shard's mean (rules, d)."""
+    found = batch.scores.dot(batch.advantages, mean)
+    projection.copy_(_checked(found, tuple(projection.shape), batch.scores, "dot"))
+
+
+def _finish(rows: torch.Tensor, mean: torch.Tensor, n: int) -> None:
+    """Make ``COLUMNS`` and ``ALONG`` of the sums of a shard (4 or 6, rules, groups), in place."""
+    deviation, projection, sum_square, _, *along = rows
+    projection /= n
+    deviation.div_(n**2).sub_(projection, alpha=2).add_(torch.linalg.vecdot(mean, mean)[:, None])
+    sum_square.square_()
+    if along:
+        along[0].div_(n)
+        torch.square(along[0] - along[0].mean(dim=-1, keepdim=True), out=along[1])
+
+
+def _check(experiment: Experiment, batches: Sequence[_Batch], columns: Comoments) -> None:
+    """Raise ValueError where numbers of the sampler, of a rule or of the scores are no good."""
+    total = torch.stack([batch.rewards.sum() for batch in batches])
+    rules, finite = experiment.rules, np.isfinite(columns.mean).reshape(-1, len(experiment.rules.names))
+    if not (finite.all() and torch.isfinite(total).all()):
+        for batch in batches:
+            _check_rewards(batch.rewards, type(experiment.sampler).__name__)
+    rules.check_domains([batch.rewards for batch in batches])
+    if not finite.all():
+        for batch in batches:
+            rules.check_finite(batch.rewards, batch.advantages)
+        raise ValueError(
+            f"the gradient estimates of {rules.names[int(np.argmin(finite.all(axis=0)))]} are not finite: "
+            f"check the sampler's scores for NaN and infinities"
+        )
+
+
+def _check_rewards(rewards: torch.Tensor, name: str) -> None:
     finite = torch.isfinite(rewards)
     if not finite.all():
         group = rewards[~finite.all(dim=-1)][0].tolist()
         raise ValueError(f"{name} returned the rewards {group}: every reward must be finite")
-    return experiment.rules(rewards), scores
-
-
-def _total(experiment: Experiment, advantages: torch.Tensor, scores: Scores) -> torch.Tensor:
-    """Sums of all scores of a batch, (rules, d)."""
-    expected = (len(advantages), experiment.sampler.parameters)
-    return _checked(scores.total(advantages), expected, scores, "total")
 
 
 def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, method: str) -> torch.Tensor:
@@ -138,25 +207,6 @@ def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, met
             f"{name} gave shape {tuple(found.shape)}: expected {expected}, the last axis being {last}"
         )
     return found
-
-
-def _columns(
-    advantages: torch.Tensor, scores: Scores, mean: torch.Tensor, direction: torch.Tensor | None
-) -> torch.Tensor:
-    """``COLUMNS`` (4 or, with the component along the gradient, 5; rules, groups) of a batch."""
-    rules, groups, n = advantages.shape
-    along = [
-        _checked(scores.dot(rows, m), (groups,), scores, "dot")
-        for rows, m in zip(advantages, mean, strict=True)
-    ]
-    projection = torch.stack(along) / n
-    norm = _checked(scores.squared_norm(advantages), (rules, groups), scores, "squared_norm") / n**2
-    deviation = norm - 2 * projection + torch.linalg.vecdot(mean, mean)[:, None]
-    square = torch.linalg.vecdot(advantages, advantages)
-    columns = [deviation, projection, advantages.sum(dim=-1) ** 2, square]
-    if direction is not None:
-        columns.append(_checked(scores.dot(advantages, direction), (rules, groups), scores, "dot") / n)
-    return torch.stack(columns)
 
 
 def _from_batches(
@@ -191,20 +241,11 @@ def _from_batches(
 
 
 def _comoments(rows: torch.Tensor) -> Comoments:
-    """Means and co-moments of the columns (C, groups), in two passes."""
+    """Means and co-moments of the columns (C, groups), in two passes; the columns are centered in place."""
     mean = rows.mean(dim=1, keepdim=True)
-    centered = rows - mean
-    return Comoments(rows.shape[1], _numpy(mean[:, 0]), _numpy(centered @ centered.T))
+    rows -= mean
+    return Comoments(rows.shape[1], _numpy(mean[:, 0]), _numpy(rows @ rows.T))
 
 
 def _numpy(tensor: torch.Tensor) -> Float:
     return np.asarray(tensor.cpu().numpy())
-
-
-def _check_finite(columns: Comoments, names: tuple[str, ...]) -> None:
-    bad = ~np.isfinite(columns.mean).reshape(-1, len(names)).all(axis=0)
-    if bad.any():
-        raise ValueError(
-            f"the gradient estimates of {names[int(np.argmax(bad))]} are not finite: check the sampler's "
-            f"scores for NaN and infinities"
-        )

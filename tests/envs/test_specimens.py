@@ -361,6 +361,38 @@ def test_batched_groups_agree_with_the_oracle(name: str, settings: dict[str, Any
     assert abs(along.mean() - expected) <= 4 * along.std() / np.sqrt(groups)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@every_case
+def test_scores_of_several_rules_of_batches_and_in_another_order_are_sums(
+    name: str, settings: dict[str, Any], device: str
+) -> None:
+    """A direction for each rule; members moved with their advantages; P groups as one, with all members."""
+    specimen = make(name, settings)
+    generator = torch.Generator(device).manual_seed(9)
+    _, scores = specimen.sampler(specimen.theta, device)(6, 3, generator=generator)
+    put = {"dtype": torch.float64, "device": device, "generator": generator}
+    advantages, directions = torch.randn(2, 6, 3, **put), torch.randn(2, specimen.theta.size, **put)
+    sums = scores.weighted_sum(advantages)
+    # A sum of d terms of size |A s v|, in two orders.
+    size = float(sums.abs().max() + 1) * float(directions.abs().max())
+    close = {"rtol": 0, "atol": 64 * 2.0**-52 * specimen.theta.size * size}
+    along = torch.einsum("rgd,rd->rg", sums, directions)
+    torch.testing.assert_close(scores.dot(advantages, directions), along, **close)
+    order = torch.rand(6, 3, **put).argsort(dim=-1)
+    moved = scores.reordered(order).weighted_sum(advantages.gather(-1, order.expand(2, 6, 3)))
+    torch.testing.assert_close(moved, sums, **close)
+    batches, given = scores.batched(3), advantages.reshape(2, 2, 9)
+    together = sums.unflatten(1, (2, 3)).sum(dim=2)
+    torch.testing.assert_close(batches.weighted_sum(given), together, **close)
+    torch.testing.assert_close(batches.total(given), sums.sum(dim=1), **close)
+    torch.testing.assert_close(batches.dot(given, directions), along.unflatten(1, (2, 3)).sum(dim=2), **close)
+    close["atol"] *= float(sums.abs().max() + 1)
+    torch.testing.assert_close(batches.squared_norm(given), together.square().sum(dim=-1), **close)
+    for prompts in (4, 0):
+        with pytest.raises(ValueError, match=f"prompts={prompts}: 6 groups cannot be divided"):
+            scores.batched(prompts)
+
+
 @every_case
 def test_devices_that_are_not_here_are_refused(name: str, settings: dict[str, Any]) -> None:
     specimen = make(name, settings)

@@ -88,9 +88,10 @@ def test_implicit_scores_equal_explicit_ones(device: str, prompt: int | None) ->
     assert (sampler.device.type, sampler.parameters) == (device, 18)
     generator = torch.Generator(device).manual_seed(0)
     rewards, scores = sampler(40, 7, generator=generator)
-    assert set(scores.prompts.tolist()) == ({0, 1, 2} if prompt is None else {1})
+    assert set(scores.prompts.flatten().tolist()) == ({0, 1, 2} if prompt is None else {1})
     np.testing.assert_array_equal(rewards.cpu(), specimen.rewards[scores.outcomes.cpu() % 6])
-    assert (scores.outcomes // 6 == scores.prompts[:, None]).all()
+    asked = scores.prompts[:, 0]
+    assert (scores.outcomes // 6 == asked[:, None]).all()
     policy = torch.softmax(torch.tensor(THETA, device=device), dim=1)
     # The sampler's policy is made on the CPU: the same bits there. A device rounds a logit less the largest,
     # its exponential, by span / 2 + 1 eps, above and below the line; the sum of six and the quotient by 3.
@@ -98,7 +99,7 @@ def test_implicit_scores_equal_explicit_ones(device: str, prompt: int | None) ->
     rtol = 0.0 if device == "cpu" else 2 * (span + 5) * torch.finfo(torch.float64).eps
     torch.testing.assert_close(scores.policy, policy, rtol=rtol, atol=0)
     explicit = torch.nn.functional.one_hot(scores.outcomes, 18).to(torch.float64).unflatten(2, (3, 6))
-    explicit[torch.arange(40), :, scores.prompts] -= policy[scores.prompts][:, None]
+    explicit[torch.arange(40), :, asked] -= policy[asked][:, None]
     advantages = torch.randn(2, 40, 7, dtype=torch.float64, generator=generator, device=device)
     direction = torch.randn(18, dtype=torch.float64, generator=generator, device=device)
     sums = torch.einsum("rgi,gid->rgd", advantages, explicit.flatten(2))
@@ -111,6 +112,25 @@ def test_implicit_scores_equal_explicit_ones(device: str, prompt: int | None) ->
     torch.testing.assert_close(scores.squared_norm(advantages[0]), sums[0].square().sum(dim=-1), **close)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("groups", "n"), [(40, 3), (12, 40)], ids=["by pairs", "by sorting"])
+def test_a_batch_may_hold_a_prompt_twice(device: str, groups: int, n: int) -> None:
+    """Norms of sums over the groups of a batch: what prompts have in common and what they do not."""
+    specimen = PromptBandit(**SETTINGS)
+    generator = torch.Generator(device).manual_seed(1)
+    _, scores = specimen.sampler(THETA, device)(groups, n, generator=generator)
+    asked = scores.prompts[:, 0].unflatten(0, (-1, 4))
+    assert {len(set(prompts)) for prompts in asked.tolist()} >= {2, 3}
+    advantages = torch.randn(2, groups, n, dtype=torch.float64, generator=generator, device=device)
+    sums = scores.weighted_sum(advantages).unflatten(1, (-1, 4)).sum(dim=2)
+    batches, given = scores.batched(4), advantages.reshape(2, -1, 4 * n)
+    # Sums of at most 160 terms of size |A| <= 5, of squares of those.
+    expected = sums.square().sum(dim=-1)
+    torch.testing.assert_close(batches.squared_norm(given), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(batches._by_sorting(given), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(batches._by_pairs(given), expected, rtol=0, atol=1e-10)
+
+
 def test_a_draw_at_the_very_end_stays_with_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = PromptBandit(**SETTINGS).sampler(THETA)
     for uniform, arm in ((1 - 2.0**-53, 5), (0.0, 0)):
@@ -118,7 +138,7 @@ def test_a_draw_at_the_very_end_stays_with_its_prompt(monkeypatch: pytest.Monkey
             torch, "rand", lambda *size, u=uniform, **put: torch.full(size, u, dtype=torch.float64)
         )
         _, scores = sampler(30, 2, generator=torch.Generator().manual_seed(0))
-        assert (scores.outcomes == 6 * scores.prompts[:, None] + arm).all()
+        assert (scores.outcomes == 6 * scores.prompts + arm).all()
 
 
 def test_a_prompt_is_chosen_by_an_option() -> None:

@@ -159,7 +159,7 @@ def test_implicit_scores_equal_explicit_ones(name: str, device: str, monkeypatch
     put = {"dtype": torch.float64, "generator": generator, "device": device}
     direction = torch.randn(d, **put)
     # Blocks of 7 groups, so that there are several, and one that is not full.
-    monkeypatch.setattr(episode_scores, "BLOCK", 7 * d)
+    monkeypatch.setattr(episode_scores, "BLOCK", dict.fromkeys(episode_scores.BLOCK, 7 * d))
     for lead in ((), (3,), (2, 2)):
         advantages = torch.randn(*lead, groups, n, **put)
         sums = torch.einsum("...gi,gid->...gd", advantages, stacked)
@@ -169,6 +169,11 @@ def test_implicit_scores_equal_explicit_ones(name: str, device: str, monkeypatch
         close(scores.squared_norm(advantages), (sums**2).sum(dim=-1), 1e-11)
         close(scores.dot(advantages, direction), sums @ direction, 1e-12)
         close(scores.total(advantages), sums.sum(dim=-2), 1e-12)
+        directions = torch.randn(*lead, d, **put)
+        own = torch.einsum("...gd,...d->...g", sums, directions)
+        close(scores.dot(advantages, directions), own, 1e-12)
+        rules = advantages.reshape(-1, groups, n)
+        close(scores._by_products(rules), sums.reshape(-1, groups, d), 1e-13)
 
 
 def close(got: torch.Tensor, want: torch.Tensor, tolerance: float) -> None:
@@ -243,7 +248,7 @@ def test_steps_stop_where_all_has_ended() -> None:
     assert (returns == 1).all()
     assert len(scores.decisions) == 8
     assert (scores.decisions[2:] == 3).all()
-    assert scores.decisions.untyped_storage().nbytes() == 8 * 10 * 2 * 8
+    assert scores.decisions.untyped_storage().nbytes() == 8 * 10 * 2 * 2
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from backends import DEVICES
 
 import maxpo_lab as ml
 from maxpo_lab.integrations.schedules import KSteps
-from maxpo_lab.monte_carlo import batched_rules
+from maxpo_lab.monte_carlo.matrices import RuleMatrices
 from maxpo_lab.monte_carlo.one_sort import OneSort, from_one_sort
 
 torch = pytest.importorskip("torch")
@@ -44,11 +45,31 @@ def test_there_are_rules_of_both_kinds_and_of_tables_with_penalties() -> None:
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_rules_together_give_what_each_gives_alone(k: int) -> None:
     names = real_rules(k)
-    together = batched_rules.admit(names, 4, k, device=CPU, batch=len(REWARDS), draw=lambda: REWARDS)
+    together = OneSort.of([ml.get_estimator(name) for name in names], k)
     for name, found in zip(names, together(REWARDS), strict=True):
         assert torch.equal(found, ml.get_estimator(name)(REWARDS, k)), name
         if name == "reinforce" or (name == "pkpo-s" and k == 1):
             assert torch.equal(found, REWARDS), name
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_matrices_give_what_the_rules_give(k: int, device: str) -> None:
+    """To a dozen roundings of each term: what is far larger in a group spoils nothing it has no share in."""
+    names, rewards = real_rules(k), REWARDS.to(device).sort(dim=-1).values
+    rules = [(place, ml.get_estimator(name)) for place, name in enumerate(names)]
+    together = RuleMatrices.of(rules, 4, k, rewards.device)
+    terms = replace(together, matrices=together.matrices.abs())(rewards)
+    for name, found, size in zip(names, together(rewards), terms, strict=True):
+        alone = ml.get_estimator(name)(rewards, k)
+        assert ((found - alone).abs() <= 12 * 2.0**-52 * size).all(), name
+
+
+def test_a_wrong_matrix_is_caught() -> None:
+    made = RuleMatrices.of([(0, ml.get_estimator("maxpo"))], 4, 2, CPU)
+    wrong = replace(made, matrices=made.matrices.roll(1, dims=1))
+    rewards = REWARDS[:40].sort(dim=-1).values
+    assert not torch.allclose(wrong(rewards)[0], ml.get_estimator("maxpo")(rewards, 2))
 
 
 @pytest.mark.parametrize("alone", [False, True])

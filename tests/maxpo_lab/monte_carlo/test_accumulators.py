@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from maxpo_lab.monte_carlo.accumulators import (
     BINS,
@@ -110,7 +111,7 @@ def test_the_histogram_counts_what_is_small(threshold: float) -> None:
     values = np.concatenate([powers, 0.75 * powers[2:], np.zeros(7)])
     # Down to a power of 2: everything below it counts, nothing above the threshold does.
     floor = 2.0 ** np.floor(np.log2(threshold)) if threshold else 0.0
-    histogram = exponents(values[None])
+    histogram = exponents(torch.tensor(values[None]))
     counted = int(at_most(histogram, np.array([threshold]))[0])
     assert histogram.shape == (1, BINS)
     assert histogram.sum() == len(values)
@@ -118,7 +119,7 @@ def test_the_histogram_counts_what_is_small(threshold: float) -> None:
 
 
 def test_each_rule_has_a_histogram_of_its_own() -> None:
-    histogram = exponents(np.array([[0.0, 1.0, 1.5], [0.0, 0.0, 1e-9]]))
+    histogram = exponents(torch.tensor([[0.0, 1.0, 1.5], [0.0, 0.0, 1e-9]], dtype=torch.float64))
     np.testing.assert_array_equal(at_most(histogram, np.array([0.5, 1.0])), [1, 3])
 
 
@@ -139,7 +140,7 @@ def part(shard: int) -> Accumulator:
         scalars=comoments_of(rng.normal(size=(count, 8))),
         pull=Average(count, rng.normal(size=(2, 2, 3))),
         spread=Average(count, rng.normal(size=2)),
-        largest=exponents(rng.exponential(size=(2, count))),
+        sizes=exponents(torch.tensor(rng.exponential(size=(2, count)))),
         sum_max=rng.exponential(size=2),
     )
 
@@ -196,7 +197,7 @@ def test_all_shards_are_in_the_total() -> None:
     total = collected([2, 0, 1])
     assert (total.start, total.stop) == (0, 3)
     assert total.groups == sum(part(shard).groups for shard in range(3))
-    np.testing.assert_array_equal(total.largest, sum(part(shard).largest for shard in range(3)))
+    np.testing.assert_array_equal(total.sizes, sum(part(shard).sizes for shard in range(3)))
     np.testing.assert_array_equal(total.sum_max, np.max([part(shard).sum_max for shard in range(3)], axis=0))
 
 

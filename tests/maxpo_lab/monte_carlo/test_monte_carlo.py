@@ -371,6 +371,7 @@ def test_every_shard_and_seed_has_a_stream_of_its_own(device: str) -> None:
 def test_operations_that_depend_on_timing_are_errors_on_a_gpu() -> None:
     """The settings are the process's, so no GPU is needed to see them; put_ is such an operation anywhere."""
     before = torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     there = torch.zeros(5)
     with devices.reproducible(torch.device("cuda")):
         with pytest.raises(UserWarning, match="put_ does not have a deterministic implementation"):
@@ -378,7 +379,9 @@ def test_operations_that_depend_on_timing_are_errors_on_a_gpu() -> None:
         with pytest.raises(UserWarning, match="CuBLAS"):
             warnings.warn("Deterministic behavior was enabled with x, but CuBLAS", stacklevel=1)
         warnings.warn("cumsum_cuda_kernel does not have a deterministic implementation", stacklevel=1)
+        assert not torch.utils.deterministic.fill_uninitialized_memory
     assert torch.are_deterministic_algorithms_enabled() == before
+    assert torch.utils.deterministic.fill_uninitialized_memory == filled
 
 
 def test_the_edges_of_a_sampler_do_not_depend_on_its_device() -> None:
@@ -442,9 +445,13 @@ def test_rules_together_equal_each_alone(n: int, device: str) -> None:
     rules = [ml.get_estimator(name) for name in ml.list_estimators()]
     names = [rule.name for rule in rules if not rule.why_not(n, k) and not rule.why_not_rewards(rewards)]
     made = batched_rules.admit(names, n, k, device=rewards.device, batch=200, draw=lambda: rewards)
-    together = made(rewards)
+    together, order = made(rewards)
+    ranked = rewards.gather(-1, order)
+    assert (ranked.diff(dim=-1) >= 0).all()
     for name, found in zip(names, together, strict=True):
-        assert torch.equal(found, ml.get_estimator(name)(rewards, k)), name
+        # Rewards of size 1, n of them.
+        close = {"rtol": 0, "atol": 8 * n * 2.0**-52}
+        torch.testing.assert_close(found, ml.get_estimator(name)(ranked, k), **close, msg=name)
 
 
 def test_the_engine_takes_several_rules_from_one_sort(backend: Backend) -> None:
@@ -542,6 +549,7 @@ def scores_with(**changed: Any) -> Any:
     def changes(scores: Any) -> Any:
         methods = {name: getattr(scores, name) for name in ("weighted_sum", "squared_norm", "dot", "total")}
         methods |= {name: make(scores) for name, make in changed.items() if make}
+        methods["reordered"] = lambda order: changes(scores.reordered(order))
         return SimpleNamespace(**{k: v for k, v in methods.items() if changed.get(k, True)})
 
     return Alters(lambda rewards: rewards, changes)
@@ -566,7 +574,7 @@ BAD_SAMPLERS = [
     (
         Alters(lambda r: r, lambda s: None),
         TypeError,
-        "Alters returned scores of type NoneType without weighted_sum, squared_norm, dot, total: expected a",
+        "Alters returned scores of type NoneType without weighted_sum, squared_norm, dot, total, reordered: ",
     ),
     (scores_with(dot=None), TypeError, "scores of type SimpleNamespace without dot: expected"),
     (
@@ -587,7 +595,7 @@ BAD_SAMPLERS = [
     (
         scores_with(dot=lambda s: lambda a, v: s.dot(a, v)[..., None]),
         ValueError,
-        r"dot gave shape \(7, 1\): expected \(7,\)",
+        r"dot gave shape \(1, 7, 1\): expected \(1, 7\)",
     ),
     (scores_with(dot=lambda s: lambda a, v: 0.5), TypeError, "dot gave type float: it must be"),
     (bandit(), TypeError, "has no __call__: it must be a Sampler, such as specimen.sampler"),

@@ -271,7 +271,9 @@ BY_ARMS = {"analysis.trainer.trainer.train", "analysis.trainer.arms.ArmRules.of"
 NO_CONSUMERS = {
     "maxpo_lab.training.advantages": "hands a batch to its rule once and measures nothing",
     "maxpo_lab.rules.calling.per_group": "a lift: what comes out is admitted where it is used",
+    "maxpo_lab.monte_carlo.batched_rules.named": "calls nothing",
     "maxpo_lab.monte_carlo.batched_rules.on_numpy": "a lift",
+    "maxpo_lab.monte_carlo.one_sort.OneSort.of": "calls nothing",
     "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
     "maxpo_lab.monte_carlo.one_sort.OneSort.of": "of rules that were admitted",
     "maxpo_lab.theory.lift": "a lift",
@@ -296,6 +298,7 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/rules/answers.py": "on behalf of advantages",
     "maxpo_lab/rules/calling.py": "on behalf of admission",
     "maxpo_lab/core/precision.py": "on behalf of admission: in which type a rule computes",
+    "maxpo_lab/monte_carlo/matrices.py": "on groups of one step, of rules that were admitted",
     "maxpo_lab/theory.py": "lift",
     "maxpo_lab/integrations/conventions.py": "on behalf of the audit: which call fits",
     "maxpo_lab/training.py": "hands a batch to its rule once and measures nothing",
