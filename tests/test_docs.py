@@ -6,8 +6,8 @@ Blocks of a page share a scope and a folder, and run in order:
   with ``# name.py`` is a program, which lies under that name in the folder too;
 - ``console``: each ``$ command`` prints what follows it;
 - ``sh`` is not run, being long or in need of a network, but this project's commands must take its options;
-- after ``<!-- needs trl -->`` a block runs in ``make test-integrations``, after ``<!-- needs verl -->`` on a
-  stub of what it touches of verl, as verl has an environment of its own.
+- after ``<!-- needs trl -->`` or ``<!-- needs jax -->`` a block runs by itself in ``make test-integrations``,
+  after ``<!-- needs verl -->`` on a stub of what it touches of verl, which has an environment of its own.
 """
 
 from __future__ import annotations
@@ -119,9 +119,14 @@ def needing(needs: str) -> list[Any]:
 
 @pytest.mark.integration
 @pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|tests)")
-@pytest.mark.parametrize("code", needing("trl"))
-def test_code_that_needs_trl_runs(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("trl", reason="TRL is not installed: make test-integrations")
+@pytest.mark.parametrize(
+    ("needs", "code"),
+    [pytest.param(needs, *each.values, id=each.id) for needs in ("trl", "jax") for each in needing(needs)],
+)
+def test_code_that_needs_more_runs(
+    needs: str, code: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(needs, reason="an extra: make test-integrations")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     exec(code, {"__name__": "__main__"})
 
@@ -152,7 +157,7 @@ def test_code_that_needs_verl_runs_on_a_stub_of_it(code: str, monkeypatch: pytes
 
 def test_every_block_has_a_language_that_is_checked() -> None:
     kinds = {(block.language, block.needs) for page in PAGES for block in blocks(page)}
-    assert kinds <= {("python", needs) for needs in ("", "trl", "verl")} | {
+    assert kinds <= {("python", needs) for needs in ("", "trl", "jax", "verl")} | {
         (language, "") for language in ("sh", "console", "text")
     }
     fences = sum(len(re.findall(r"^```\w+$", page.read_text(), re.MULTILINE)) for page in PAGES)

@@ -275,7 +275,6 @@ NO_CONSUMERS = {
     "maxpo_lab.monte_carlo.batched_rules.on_numpy": "a lift",
     "maxpo_lab.monte_carlo.one_sort.OneSort.of": "calls nothing",
     "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
-    "maxpo_lab.monte_carlo.one_sort.OneSort.of": "of rules that were admitted",
     "maxpo_lab.theory.lift": "a lift",
     "analysis.studies.learning.setting.Setting.train": "hands its arms to the trainer",
     "maxpo_lab.rules.answers.checked": "a lift: the call behind advantages",
