@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.arrays import Array, Namespace
 from . import host, portable
-from .tables import FromRank, FromZero, Rule, Rules, stacks, stacks_on
+from .tables import FromRank, FromZero, Rules, Source, stacks, stacks_on
 
 
 def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
@@ -57,7 +57,7 @@ def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
     return xp.reshape(found, (len(rules), *rewards.shape))
 
 
-def alone(xp: Namespace, rewards: Array, rule: Rule, k: int) -> Array:
+def alone(xp: Namespace, rewards: Array, rule: Source, k: int) -> Array:
     """Advantages (..., n) of one rule: ``rank_linear`` less its axis, which takes time on a small group."""
     values = _as_array(rewards)
     if values is None:

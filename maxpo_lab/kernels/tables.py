@@ -21,8 +21,8 @@ KEPT = 256
 _FROM_THE_END = 24
 
 
-class Rule(Protocol):
-    """A rule that is its coefficients, hashed by identity; ``number`` stands for it in a graph."""
+class Source(Protocol):
+    """What gives a rule its coefficients, hashed by identity; ``number`` stands for it in a graph."""
 
     @property
     def number(self) -> int:
@@ -35,7 +35,7 @@ class Rule(Protocol):
 
 
 #: Rules, each with its k.
-Rules = tuple[tuple[Rule, int], ...]
+Rules = tuple[tuple[Source, int], ...]
 
 _NUMBERS = count()
 _NUMBERED: WeakValueDictionary[int, Any] = WeakValueDictionary()
