@@ -102,14 +102,15 @@ class TabularWorld:
         ends, _ = self._walk(theta, entropy=False)
         return ends.reshape(*theta.shape[:2], self.prompts, len(self.values))
 
-    def spread(self, theta: torch.Tensor) -> Spread:
-        """Entropy and diversity of the trajectories, (arms, seeds) each. Cost O(edges) per policy."""
+    def measured(self, theta: torch.Tensor) -> tuple[torch.Tensor, Spread]:
+        """The masses, and how the trajectories spread. Cost O(edges) per policy."""
         mass, surprise = self._walk(theta, entropy=True)
         best, own = mass[:, self.best], surprise[:, self.best]
         spread = -surprise.sum(dim=-1) / self.prompts
         # No correct outcome has any probability left: 0/0, a NaN.
         among = (best.log() - own / best).exp().mean(dim=-1)
-        return Spread(spread.reshape(theta.shape[:2]), among.reshape(theta.shape[:2]))
+        masses = mass.reshape(*theta.shape[:2], self.prompts, len(self.values))
+        return masses, Spread(spread.reshape(theta.shape[:2]), among.reshape(theta.shape[:2]))
 
     def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Episodes:
         """Groups of episodes: a number for the prompt of each group, then one per rollout and choice."""
@@ -133,13 +134,13 @@ class TabularWorld:
         v = torch.xlogy(self.beginning, self.beginning).expand(policies, -1)
         mass, surprise = m.new_zeros(policies, ends), m.new_zeros(policies, ends)
         for step in self.steps:
-            log = logs[:, step.decision] + step.probability.log()
+            log = logs.index_select(1, step.decision) + step.probability.log()
             chance = log.exp()
-            flow = chance * m[:, step.source]
+            flow = chance * m.index_select(1, step.source)
             moved = _summed(flow, step)
             mass, m = mass + moved[:, :ends], moved[:, ends:]
             if entropy:
-                carried = _summed(chance * v[:, step.source] + flow * log, step)
+                carried = _summed(chance * v.index_select(1, step.source) + flow * log, step)
                 surprise, v = surprise + carried[:, :ends], carried[:, ends:]
         return mass, surprise if entropy else mass
 
