@@ -344,7 +344,7 @@ def test_why_counts_would_not_do_for_it() -> None:
     """The sums over counts, taken on sorted groups, give this unbiased rule a bias of some ten percent."""
     levels, total = POLICIES["three levels"].levels(), 0.0
     for block in states.count_blocks(4, levels.probabilities):
-        sums = sums_by_level(block.level, neighbour(levels.values[block.level], 1), 3)
+        (sums,) = sums_by_level(block.level, [neighbour(levels.values[block.level], 1)], 3)
         total = total + block.probability @ sums @ levels.mean_scores / 4
     gradient = ml.max_at_k_gradient(levels, 1)
     assert np.linalg.norm(total - gradient) > 0.1 * np.linalg.norm(gradient)

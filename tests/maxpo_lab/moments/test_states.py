@@ -118,10 +118,10 @@ def test_arrangements(n: int, size: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_sums_over_the_levels_of_a_block() -> None:
     block = states.Block(np.array([[0, 0, 2], [1, 2, 2]]), np.array([0.5, 0.5]))
-    assert sums_by_level(block.level, np.array([[1.0, 2, 3], [4, 5, 6]]), 3).tolist() == [
-        [3, 0, 3],
-        [0, 4, 11],
-    ]
+    values = np.array([[1.0, 2, 3], [4, 5, 6]])
+    sums, squares = sums_by_level(block.level, (values, values**2), 3)
+    assert sums.tolist() == [[3, 0, 3], [0, 4, 11]]
+    assert squares.tolist() == [[5, 0, 9], [0, 16, 61]]
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 1), (3, 2), (5, 4), (100, 3), (5000, 2), (40000, 3)])
