@@ -115,7 +115,7 @@ def _save_png(figure: Figure, path: Path) -> None:
     pixels = BytesIO()
     figure.savefig(pixels, format="rgba")
     dpi = rcParams["savefig.dpi"]
-    size = tuple(int(inches * dpi) for inches in figure.get_size_inches())
-    picture = Image.frombuffer("RGBA", size, pixels.getbuffer(), "raw", "RGBA", 0, 1)
+    width, height = (int(inches * dpi) for inches in figure.get_size_inches())
+    picture = Image.frombytes("RGBA", (width, height), pixels.getvalue())
     flat = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     flat.save(path, optimize=True, dpi=(dpi, dpi))

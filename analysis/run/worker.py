@@ -31,7 +31,7 @@ def begin(parent: int) -> None:
     first cell, as one does by importing TRL, and the next one imports and walks to every policy anew.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize  # noqa: SLF001
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -58,7 +58,7 @@ class NetworkWorld:
 
     def masses(self, theta: torch.Tensor) -> torch.Tensor:
         """Probabilities of the rewards, (arms, seeds, prompts, L). Cost: a pass over all prefixes each."""
-        return self._by_reward(self._logs(theta).exp()).unflatten(0, theta.shape[:2])
+        return self._by_reward(self._logs(theta).exp(), theta)
 
     def measured(self, theta: torch.Tensor) -> tuple[torch.Tensor, Spread]:
         """The masses, and how the outputs spread. Cost: as ``masses``."""
@@ -70,7 +70,7 @@ class NetworkWorld:
         among = (mass.log() - (correct * logs).sum(dim=-1) / mass).exp().mean(dim=-1)
         entropy = -(chance * logs).sum(dim=-1).mean(dim=-1)
         spread = Spread(entropy.reshape(theta.shape[:2]), among.reshape(theta.shape[:2]))
-        return self._by_reward(chance).unflatten(0, theta.shape[:2]), spread
+        return self._by_reward(chance, theta), spread
 
     def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Outputs:
         """Groups of outputs: a number for the prompt of each group, then one per rollout."""
@@ -90,10 +90,11 @@ class NetworkWorld:
         rewards = self.values[self.level.flatten()[place]].reshape(arms, seeds, groups, n)
         return Outputs(rewards, place.flatten(1), leaf, logs)
 
-    def _by_reward(self, chance: torch.Tensor) -> torch.Tensor:
-        """Probabilities of outputs added up by reward, (policies, prompts, V^T) to (.., L)."""
+    def _by_reward(self, chance: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+        """Probabilities (policies, prompts, V^T) of theta's outputs added up by reward, as ``masses``."""
         masses = chance.new_zeros(*chance.shape[:2], len(self.values))
-        return masses.scatter_add(2, self.level.expand(chance.shape), chance)
+        masses = masses.scatter_add(2, self.level.expand(chance.shape), chance)
+        return masses.reshape(*theta.shape[:2], *masses.shape[1:])
 
     def _logs(self, theta: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of all outputs of every prompt, (policies, prompts, V^T)."""

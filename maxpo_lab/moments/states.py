@@ -46,7 +46,9 @@ def counts(n: int, size: int) -> Int:
 
 def count_table(n: int, probabilities: Float) -> tuple[Int, Float]:
     """Counts (states, L) of every group of n, and their multinomial probabilities (states,)."""
-    return counts(n, len(probabilities)), np.concatenate([each.probability for each in count_blocks(n, probabilities)])
+    return counts(n, len(probabilities)), np.concatenate(
+        [each.probability for each in count_blocks(n, probabilities)]
+    )
 
 
 def count_blocks(n: int, probabilities: Float) -> Iterator[Block]:
