@@ -33,7 +33,7 @@ def measure_locally(
             workers or joblib.cpu_count(), return_as="generator_unordered", batch_size=1
         )
         tasks = (joblib.delayed(worker.measure)(study, key, cell, made_from) for key, cell in cells.items())
-        # loky replaces a worker that has grown, as one does by importing TRL; no cell is lost by that.
+        # loky ends a worker that idles for minutes; no cell is lost by that.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
         try:
             yield from parallel(tasks)

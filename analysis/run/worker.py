@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from joblib.externals.loky import process_executor
 from threadpoolctl import threadpool_limits
 
 from . import sources
@@ -24,8 +25,13 @@ class WorkerDiedError(Exception):
 
 
 def begin(parent: int) -> None:
-    """End with the process that was started, however it ends, and leave Ctrl-C, which all get, to it."""
+    """End with the process that was started, however it ends, and leave Ctrl-C, which all get, to it.
+
+    And not before: loky, which has no setting for this, replaces a worker that has grown by 300 MB since its
+    first cell, as one does by importing TRL, and the next one imports and walks to every policy anew.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
 
     def watch() -> None:
         while os.getppid() == parent:

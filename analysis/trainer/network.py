@@ -58,13 +58,10 @@ class NetworkWorld:
 
     def masses(self, theta: torch.Tensor) -> torch.Tensor:
         """Probabilities of the rewards, (arms, seeds, prompts, L). Cost: a pass over all prefixes each."""
-        chance = self._logs(theta).exp()
-        masses = chance.new_zeros(*chance.shape[:2], len(self.values))
-        masses = masses.scatter_add(2, self.level.expand(chance.shape), chance)
-        return masses.reshape(*theta.shape[:2], *masses.shape[1:])
+        return self._by_reward(self._logs(theta).exp(), theta)
 
-    def spread(self, theta: torch.Tensor) -> Spread:
-        """Entropy and diversity of the outputs, (arms, seeds) each."""
+    def measured(self, theta: torch.Tensor) -> tuple[torch.Tensor, Spread]:
+        """The masses, and how the outputs spread. Cost: as ``masses``."""
         logs = self._logs(theta)
         chance = logs.exp()
         correct = chance * (self.level == self.level.amax(dim=1, keepdim=True))
@@ -72,7 +69,8 @@ class NetworkWorld:
         # No correct output has any probability left: 0/0, a NaN.
         among = (mass.log() - (correct * logs).sum(dim=-1) / mass).exp().mean(dim=-1)
         entropy = -(chance * logs).sum(dim=-1).mean(dim=-1)
-        return Spread(entropy.reshape(theta.shape[:2]), among.reshape(theta.shape[:2]))
+        spread = Spread(entropy.reshape(theta.shape[:2]), among.reshape(theta.shape[:2]))
+        return self._by_reward(chance, theta), spread
 
     def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Outputs:
         """Groups of outputs: a number for the prompt of each group, then one per rollout."""
@@ -91,6 +89,12 @@ class NetworkWorld:
         place = prompt[..., None] * edges.shape[-1] + output
         rewards = self.values[self.level.flatten()[place]].reshape(arms, seeds, groups, n)
         return Outputs(rewards, place.flatten(1), leaf, logs)
+
+    def _by_reward(self, chance: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+        """Probabilities (policies, prompts, V^T) of theta's outputs added up by reward, as ``masses``."""
+        masses = chance.new_zeros(*chance.shape[:2], len(self.values))
+        masses = masses.scatter_add(2, self.level.expand(chance.shape), chance)
+        return masses.reshape(*theta.shape[:2], *masses.shape[1:])
 
     def _logs(self, theta: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of all outputs of every prompt, (policies, prompts, V^T)."""

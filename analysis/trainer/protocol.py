@@ -83,8 +83,8 @@ class World(Protocol):
         """Probabilities of the rewards, differentiable: (arms, seeds, prompts, L)."""
         ...
 
-    def spread(self, theta: torch.Tensor) -> Spread:
-        """Entropy and diversity."""
+    def measured(self, theta: torch.Tensor) -> tuple[torch.Tensor, Spread]:
+        """The masses, and how the policies spread, from one pass."""
         ...
 
     def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Rollouts:

@@ -177,7 +177,7 @@ def _evaluated(world: World, theta: torch.Tensor, k: int) -> tuple[torch.Tensor,
     """J_K, J_1, entropy and diversity, (arms, seeds) each; all NaN where theta is not finite."""
     finite = torch.isfinite(theta).all(dim=-1)
     with torch.no_grad():
-        masses, spread = world.masses(theta), world.spread(theta)
+        masses, spread = world.measured(theta)
         found = (
             objective(world.values, masses, k),
             objective(world.values, masses, 1),

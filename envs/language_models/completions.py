@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import torch
@@ -14,8 +17,10 @@ from maxpo_lab.core.arrays import Float
 from ..worlds.chain_sum import ChainSum
 from .questions import Questions
 
-#: Rows of a forward pass.
-_ROWS = 8192
+#: Tokens of a forward pass, as far as one prompt's chains allow.
+_TOKENS = 8192
+#: Digits of a chain that branch inside a row: with more the tokens that do not see each other take over.
+_BRANCHING = 2
 
 
 def success(model: transformers.PreTrainedModel, questions: Questions) -> Float:
@@ -26,7 +31,7 @@ def success(model: transformers.PreTrainedModel, questions: Questions) -> Float:
 
     The forward pass has the model's precision, the rest is float64. Raises ValueError for a task with credit
     for right steps, whose rewards are not 0 or 1. Cost: a row of ``digits + length`` tokens per prompt, or
-    base^digits rows of one token and as many keys and values.
+    base^(digits - 2) rows of ``2 digits - 2 + base + base^2`` tokens.
     """
     task = questions.task
     if task.credit:
@@ -35,9 +40,10 @@ def success(model: transformers.PreTrainedModel, questions: Questions) -> Float:
     with torch.no_grad(), _evaluating(model):
         if task.verifier == "chain":
             return np.asarray(log_probability(model, torch.cat([prompts, right], dim=1), task).exp())
-        size = max(1, _ROWS // task.base**task.digits)
+        tree = _Tree.of(task)
+        size = max(1, _TOKENS // (len(tree.stems) * len(tree.positions)))
         parts = [slice(first, first + size) for first in range(0, len(prompts), size)]
-        return np.concatenate([_over_chains(model, prompts[part], right[part, -1], task) for part in parts])
+        return np.concatenate([_over_chains(model, prompts[part], right[part, -1], tree) for part in parts])
 
 
 @contextmanager
@@ -52,23 +58,85 @@ def _evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _over_chains(
-    model: transformers.PreTrainedModel, prompts: torch.Tensor, answers: torch.Tensor, task: ChainSum
+    model: transformers.PreTrainedModel, prompts: torch.Tensor, answers: torch.Tensor, tree: _Tree
 ) -> Float:
-    """Probability (B,) of each prompt's answer: the tree of all chains, one level per pass."""
-    cache = transformers.DynamicCache(config=model.config)
-    read, logs = prompts, torch.zeros(len(prompts), dtype=torch.float64)
-    digits = torch.arange(task.base)
-    for step in range(task.length):
-        logits = model(input_ids=read, past_key_values=cache, use_cache=True).logits[:, -1]
-        after = torch.log_softmax(logits.double(), dim=-1)
-        if step == task.digits:
-            chains = len(logs) // len(answers)
-            last = after.gather(1, answers.repeat_interleave(chains)[:, None])[:, 0]
-            return np.asarray((logs + last).exp().reshape(-1, chains).sum(dim=1))
-        logs = (logs[:, None] + after).reshape(-1)
-        cache.batch_repeat_interleave(task.base)
-        read = digits.repeat(len(logs) // task.base)[:, None]
-    raise AssertionError("a task has at least one digit")
+    """Probability (B,) of each prompt's answer, summed over all chains: one pass, a tree in every row."""
+    stems, stem = len(tree.stems), tree.stems.shape[1]
+    rows = torch.cat(
+        [
+            prompts.repeat_interleave(stems, dim=0),
+            tree.stems.repeat(len(prompts), 1),
+            tree.tokens.expand(len(prompts) * stems, -1),
+        ],
+        dim=1,
+    )
+    logits = model(
+        input_ids=rows,
+        attention_mask=tree.seen[None, None],
+        position_ids=tree.positions[None],
+        use_cache=False,
+    ).logits
+    steps = torch.log_softmax(logits.double(), dim=-1)
+    first = prompts.shape[1]
+    written = steps[:, first - 1 : first + stem - 1].gather(2, rows[:, first : first + stem, None])
+    logs = written.sum(dim=(1, 2))[:, None]
+    for nodes in tree.generations[:-1]:
+        logs = (logs[..., None] + steps[:, nodes]).flatten(1)
+    last = steps[:, tree.generations[-1]]
+    asked = answers.repeat_interleave(stems)[:, None, None].expand(*last.shape[:2], 1)
+    return np.asarray((logs + last.gather(2, asked)[..., 0]).exp().reshape(len(prompts), -1).sum(dim=1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Tree:
+    """All chains of a task as rows: a prompt, the first digits of a chain, and the tree of its last ones.
+
+    Chains that begin alike share a row, and a node of its tree sees the prompt, the stem and its ancestors:
+    a network's arithmetic for a token is done once for all chains with these tokens, or a few times.
+
+    Attributes
+    ----------
+    stems
+        First digits of the rows of a prompt, (rows, digits of a stem).
+    tokens
+        Digits of the tree, level by level, (nodes,).
+    generations
+        Places in a row of the last token before the tree, then of the nodes of each level.
+    positions, seen
+        Position of each token of a row in its sequence, (S,), and which tokens it sees, (S, S).
+    """
+
+    stems: torch.Tensor
+    tokens: torch.Tensor
+    generations: tuple[torch.Tensor, ...]
+    positions: torch.Tensor
+    seen: torch.Tensor
+
+    @classmethod
+    def of(cls, task: ChainSum) -> Self:
+        """The tree of a task, its last two digits branching where it has as many."""
+        levels = min(_BRANCHING, task.digits)
+        stem = task.digits - levels
+        before = 2 * task.digits - levels  # tokens of the prompt and the stem
+        digits = torch.arange(task.base)
+        number = torch.arange(task.base**stem)[:, None]
+        sizes = [task.base ** (level + 1) for level in range(levels)]
+        ends = [before + sum(sizes[:level]) for level in range(levels + 1)]
+        generations = [torch.tensor([before - 1])]
+        generations += [torch.arange(start, stop) for start, stop in pairwise(ends)]
+        seen = torch.eye(ends[-1], dtype=torch.bool)
+        seen[:before, :before] = seen.new_ones(before, before).tril()
+        for parents, nodes in pairwise(generations):
+            seen[nodes] |= seen[parents].repeat_interleave(task.base, dim=0)
+        return cls(
+            stems=number // task.base ** torch.arange(stem).flip(0) % task.base,
+            tokens=torch.cat([digits.repeat(size // task.base) for size in sizes]),
+            generations=tuple(generations),
+            positions=torch.cat(
+                [torch.arange(before), *(torch.full((size,), before + i) for i, size in enumerate(sizes))]
+            ),
+            seen=seen,
+        )
 
 
 def log_probability(

@@ -77,12 +77,13 @@ class Questions:
         A completion that is not ``length`` digits of the base scores 0. KeyError for an unknown prompt.
         """
         place = {text: index for index, text in enumerate(self.texts)}
-        return [
-            0.0 if tokens is None else float(self.verify(place[prompt], [tokens])[0])
-            for prompt, tokens in zip(prompts, map(self._read, completions), strict=True)
-        ]
-
-    def _read(self, completion: str) -> list[int] | None:
         digits = {str(digit): digit for digit in range(self.vocabulary)}
-        tokens = [digits.get(word, -1) for word in completion.split()]
-        return tokens if len(tokens) == self.length and -1 not in tokens else None
+        written: dict[int, dict[int, list[int]]] = {}  # by prompt, by place among the completions
+        for at, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
+            tokens = [digits.get(word, -1) for word in completion.split()]
+            if len(tokens) == self.length and -1 not in tokens:
+                written.setdefault(place[prompt], {})[at] = tokens
+        rewards = np.zeros(len(completions))
+        for asked, answers in written.items():
+            rewards[[*answers]] = self.verify(asked, [*answers.values()])
+        return rewards.tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..policies.levels import RewardLevels
 from ..rules.calling import Rule, resolve
 from ..rules.errors import RuleError
 from .against_gradient import against_gradient, gradient_rounding, mean_rounding
-from .exact import MAX_STATES, exact_moments
+from .exact import MAX_STATES, moments_under
 from .prompts import check_prompts
 from .result import Moments
 
@@ -90,7 +90,8 @@ def batch_moments(
 
     Notes
     -----
-    Cost: ``exact_moments`` once per prompt.
+    Cost: the rule on the groups of all prompts that have their reward levels in common, once, and sums over
+    these groups for each prompt.
     """
     batch = whole_number(batch, "batch")
     if batch < 1:
@@ -109,10 +110,15 @@ def batch_moments(
     k = as_k(k, n=n if looks_at_k(target) else None)
     objective = as_objective(target, n, k, argument="target")
     rule = resolve(estimator, n, k)
-    each = tuple(
-        _of_prompt(index, rule, levels, n=n, k=k, target=objective, max_states=max_states)
-        for index, levels in enumerate(prompts)
-    )
+    alike: dict[bytes, list[int]] = {}
+    for index, levels in enumerate(prompts):
+        alike.setdefault(levels.values.tobytes(), []).append(index)
+    found: dict[int, Moments] = {}
+    for places in alike.values():
+        own = [prompts[index] for index in places]
+        of_own = _of_prompts(places[0], own, rule, n=n, k=k, target=objective, max_states=max_states)
+        found |= zip(places, of_own, strict=True)
+    each = tuple(found[index] for index in range(len(prompts)))
     means = np.stack([moments.mean for moments in each])
     gradient = np.mean([moments.gradient for moments in each], axis=0)
     mean = means.mean(axis=0)
@@ -138,12 +144,19 @@ def batch_moments(
     )
 
 
-def _of_prompt(
-    index: int, rule: Rule, levels: RewardLevels, *, n: int, k: int, target: Objective, max_states: int
-) -> Moments:
-    """Moments of one prompt; what is wrong on it is said with its place."""
+def _of_prompts(
+    index: int,
+    alike: Sequence[RewardLevels],
+    rule: Rule,
+    *,
+    n: int,
+    k: int,
+    target: Objective,
+    max_states: int,
+) -> tuple[Moments, ...]:
+    """Moments of prompts of the same reward levels; what is wrong is said with the place of the first."""
     try:
-        return exact_moments(rule, levels, n=n, k=k, target=target, max_states=max_states)
+        return moments_under(alike, rule, n=n, k=k, target=target, max_states=max_states)
     except RuleError as error:
         raise type(error)(f"prompts[{index}]: {error}") from error
     except ValueError as error:

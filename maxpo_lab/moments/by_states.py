@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .. import rules
 from ..policies.levels import RewardLevels
 from ..rules.samples import sample_groups
@@ -9,13 +11,17 @@ from . import states
 from .count_sums import CountSums
 
 
-def over_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_states: int) -> CountSums:
+def over_states(
+    rule: rules.Rule, policies: Sequence[RewardLevels], n: int, k: int, max_states: int
+) -> list[CountSums]:
     """The sums of a rule over all counts of the levels, or all arrangements where it is not equivariant.
 
-    Raises as ``exact_moments``: beyond ``max_states`` states, and for a rule that is not admitted. Cost:
-    states x n, and the rule.
+    The policies have their reward levels in common, so that the rule is evaluated once for all. Raises as
+    ``exact_moments``: beyond ``max_states`` states, and for a rule that is not admitted. Cost: states x n for
+    each policy, and the rule.
     """
-    size = len(levels.values)
+    values = policies[0].values
+    size = len(values)
     count_states = states.number_of_counts(n, size)
     if count_states > max_states:
         raise ValueError(
@@ -24,9 +30,9 @@ def over_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_stat
             f"sample, or write the rule as a RankLinear, which has no such limit"
         )
     batch = min(count_states, max(1, states.BLOCK_ENTRIES // n))
-    rules.admit(rule, n, k, values=levels.values, batch=batch)
+    rules.admit(rule, n, k, values=values, batch=batch)
     level = sample_groups(n, size)
-    behaviour = rules.equivariance(rule, levels.values[level], level, k)
+    behaviour = rules.equivariance(rule, values[level], level, k)
     if behaviour.counterexample is not None:
         if size**n > max_states:
             group, permuted = behaviour.counterexample
@@ -36,10 +42,12 @@ def over_states(rule: rules.Rule, levels: RewardLevels, n: int, k: int, max_stat
                 f"arrangements, more than max_states={max_states:,}: use a smaller group, raise max_states, "
                 f"or sample"
             )
-        blocks = states.arrangement_blocks(n, levels.probabilities)
+        enumerated = states.arrangement_blocks
     else:
-        blocks = states.count_blocks(n, levels.probabilities)
-    sums = CountSums(levels, n, by_counts=not behaviour.equivariant)
-    for block in blocks:
-        sums.add(block, rules.evaluate(rule, levels.values[block.level], k))
+        enumerated = states.count_blocks
+    sums = [CountSums(levels, n, by_counts=not behaviour.equivariant) for levels in policies]
+    for blocks in zip(*(enumerated(n, levels.probabilities) for levels in policies), strict=True):
+        advantages = rules.evaluate(rule, values[blocks[0].level], k)
+        for own, block in zip(sums, blocks, strict=True):
+            own.add(block, advantages)
     return sums

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..core.arrays import Float, Int
@@ -31,8 +33,9 @@ class CountSums(WeightedMoments):
     def add(self, block: states.Block, advantages: Float) -> None:
         """Take in a block of states and the rule's advantages (B, n) on them."""
         chance = block.probability
-        x = sums_by_level(block.level, advantages, self.size) @ self.coordinates
-        self.squares += chance @ sums_by_level(block.level, advantages**2, self.size)
+        sums, squares = sums_by_level(block.level, (advantages, advantages**2), self.size)
+        x = sums @ self.coordinates
+        self.squares += chance @ squares
         total = advantages.sum(axis=1)
         self.sum_square += float(chance @ total**2)
         self.sum_max = max(self.sum_max, float(np.abs(total).max()))
@@ -64,9 +67,9 @@ class CountSums(WeightedMoments):
         return float(np.concatenate(self._chance)[dead].sum())
 
 
-def sums_by_level(level: Int, values: Float, size: int) -> Float:
-    """Sum of ``values`` (B, n) over the rollouts of each of ``size`` levels, (B, size)."""
+def sums_by_level(level: Int, values: Sequence[Float], size: int) -> list[Float]:
+    """Sums of each of ``values`` (B, n) over the rollouts of each of ``size`` levels, (B, size)."""
     rows = len(level)
-    cell = level + size * np.arange(rows)[:, None]
-    flat = np.bincount(cell.ravel(), weights=values.ravel(), minlength=rows * size)
-    return np.asarray(flat, dtype=np.float64).reshape(rows, size)
+    cell = (level + size * np.arange(rows)[:, None]).ravel()
+    flat = (np.bincount(cell, weights=each.ravel(), minlength=rows * size) for each in values)
+    return [np.asarray(each, dtype=np.float64).reshape(rows, size) for each in flat]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from .. import rules
 from ..core.arguments import as_group_size, as_k
 from ..estimators import RankLinear
@@ -82,21 +86,52 @@ def exact_moments(
     bounded (blocks of 2^17 rewards), time is states x n; in closed form O(L^2 n^2) time and O(L^2 + L n)
     memory.
     """
+    (found,) = moments_under(
+        [levels], estimator, n=n, k=k, target=target, covariance=covariance, max_states=max_states
+    )
+    return found
+
+
+def moments_under(
+    policies: Sequence[RewardLevels],
+    estimator: str | rules.Rule,
+    *,
+    n: int,
+    k: int,
+    target: str | Objective = "max@k",
+    covariance: bool = False,
+    max_states: int = MAX_STATES,
+) -> tuple[Moments, ...]:
+    """Exact moments of a rule under policies that have their reward levels in common, in their order.
+
+    To the bit as ``exact_moments`` of each: the groups are the same and only their chances differ, so the
+    rule is looked at, and evaluated on them, once for all. Raises as ``exact_moments``, and ValueError for
+    other reward levels.
+    """
     n = as_group_size(n)
     k = as_k(k, n=n if looks_at_k(target) else None)
-    if not isinstance(levels, RewardLevels):
-        raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
+    for levels in policies:
+        if not isinstance(levels, RewardLevels):
+            raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
+        if not np.array_equal(levels.values, policies[0].values):
+            raise ValueError(
+                f"policies have reward levels {policies[0].values.tolist()} and {levels.values.tolist()}: "
+                f"they must have the same; take those of other levels in a call of their own"
+            )
     objective = as_objective(target, n, k, argument="target")
-    if covariance and levels.score_covariances is None:
+    if covariance and any(levels.score_covariances is None for levels in policies):
         raise ValueError(
             "covariance=True needs levels with score_covariances: build them with covariances='full'"
         )
     rule = rules.resolve(estimator, n, k)
-    size = len(levels.values)
+    size = len(policies[0].values)
     number = states.number_of_counts(n, size)
-    sums: Sums
+    sums: Sequence[Sums]
     if isinstance(rule, RankLinear) and (number > max_states or number * max(n, size) > MAX_ENTRIES):
-        sums = in_closed_form(rule, levels, n, k)
+        sums = [in_closed_form(rule, levels, n, k) for levels in policies]
     else:
-        sums = over_states(rule, levels, n, k, max_states)
-    return from_sums(sums, levels, n=n, k=k, objective=objective, covariance=covariance)
+        sums = over_states(rule, policies, n, k, max_states)
+    return tuple(
+        from_sums(each, levels, n=n, k=k, objective=objective, covariance=covariance)
+        for each, levels in zip(sums, policies, strict=True)
+    )

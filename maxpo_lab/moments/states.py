@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, combinations, islice, product
 from math import comb
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..core.arrays import Float, Int
 from ..core.binomial import binomial
@@ -15,6 +18,12 @@ from ..core.binomial import binomial
 #: Entries (groups x n) evaluated at a time: 1 MiB per array of float64, so that a rule that holds
 #: a dozen of them stays far below the promised 256 MiB and within the caches.
 BLOCK_ENTRIES = 1 << 17
+#: Entries (groups x n, or x levels where these are more) of an (n, L) whose groups are kept, a byte or two
+#: each, and how many of these are: at most some 100 MiB.
+KEPT_ENTRIES, _KEPT = 1 << 21, 16
+
+#: Small whole numbers.
+Small = npt.NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,26 +41,67 @@ def number_of_counts(n: int, levels: int) -> int:
 
 def counts(n: int, size: int) -> Int:
     """Every multiset of n over ``size`` levels as its counts, shape (states, size)."""
-    return np.concatenate(list(_count_chunks(n, size, number_of_counts(n, size))))
+    return np.concatenate([table for table, _ in _tables(n, size)])
 
 
 def count_table(n: int, probabilities: Float) -> tuple[Int, Float]:
     """Counts (states, L) of every group of n, and their multinomial probabilities (states,)."""
-    table = counts(n, len(probabilities))
-    return table, _Multinomial(n, probabilities)(table)
+    return counts(n, len(probabilities)), np.concatenate(
+        [each.probability for each in count_blocks(n, probabilities)]
+    )
 
 
 def count_blocks(n: int, probabilities: Float) -> Iterator[Block]:
     """Every count state once, as a group sorted by level, with its multinomial probability.
 
-    Memory is bounded by ``BLOCK_ENTRIES`` (one state at the least) plus ``L (n+1)^2`` chances for
-    L >= 3 levels. Cost O(states n).
+    Where they are few, groups and probabilities are kept for the next rule and the next policy: then a block
+    costs a copy. Memory is bounded by ``BLOCK_ENTRIES`` (one state at the least) plus ``L (n+1)^2`` chances
+    for L >= 3 levels, and by what is kept. Cost O(states n).
     """
     size = len(probabilities)
+    if _few(n, size):
+        for (_, level), chance in zip(
+            _tables(n, size), _kept_chances(n, probabilities.tobytes(), BLOCK_ENTRIES), strict=True
+        ):
+            yield Block(level, chance)
+        return
     chances = _Multinomial(n, probabilities)
-    for table in _count_chunks(n, size, max(1, BLOCK_ENTRIES // max(n, size))):
-        level = np.repeat(np.tile(np.arange(size), len(table)), table.ravel()).reshape(len(table), n)
+    for table, level in _tables(n, size):
         yield Block(level, chances(table))
+
+
+def _few(n: int, size: int) -> bool:
+    return number_of_counts(n, size) * max(n, size) <= KEPT_ENTRIES
+
+
+def _tables(n: int, size: int) -> Iterator[tuple[Int, Int]]:
+    """Counts (B, L) of all states and the groups (B, n) that have them, block by block."""
+    if not _few(n, size):
+        yield from _made_tables(n, size, BLOCK_ENTRIES)
+        return
+    for table, level in _kept_tables(n, size, BLOCK_ENTRIES):
+        yield table.astype(np.intp), level.astype(np.intp)
+
+
+def _made_tables(n: int, size: int, entries: int) -> Iterator[tuple[Int, Int]]:
+    for table in _count_chunks(n, size, max(1, entries // max(n, size))):
+        yield table, np.repeat(np.tile(np.arange(size), len(table)), table.ravel()).reshape(len(table), n)
+
+
+@lru_cache(_KEPT)
+def _kept_tables(n: int, size: int, entries: int) -> tuple[tuple[Small, Small], ...]:
+    kind = np.min_scalar_type(max(n, size))
+    return tuple((table.astype(kind), level.astype(kind)) for table, level in _made_tables(n, size, entries))
+
+
+@lru_cache(_KEPT)
+def _kept_chances(n: int, probabilities: bytes, entries: int) -> tuple[Float, ...]:
+    given = np.frombuffer(probabilities)
+    chances = _Multinomial(n, given)
+    found = tuple(chances(table.astype(np.intp)) for table, _ in _kept_tables(n, len(given), entries))
+    for chance in found:
+        chance.setflags(write=False)
+    return found
 
 
 def _count_chunks(n: int, size: int, rows: int) -> Iterator[Int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import combinations_with_replacement
 from math import comb
 
@@ -13,12 +14,19 @@ from ..core.arrays import Int
 _ENTRIES = 1 << 17
 
 
+@lru_cache(16)
 def sample_groups(n: int, size: int) -> Int:
     """Level indices (B, n) of some groups, each sorted: every multiset of ``size`` levels where they are few.
 
     Otherwise at most 256 groups (fewer where n is large, 2 at the least) whose level
-    frequencies are uniform on the simplex, with a fixed seed.
+    frequencies are uniform on the simplex, with a fixed seed. Kept, and read-only.
     """
+    found = _drawn(n, size)
+    found.setflags(write=False)
+    return found
+
+
+def _drawn(n: int, size: int) -> Int:
     rows = int(np.clip(_ENTRIES // n, 2, 256))
     if comb(n + size - 1, size - 1) <= rows:
         return np.array([*combinations_with_replacement(range(size), n)][::-1], dtype=np.intp)

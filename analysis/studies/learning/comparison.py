@@ -57,8 +57,9 @@ def compare(one: pd.DataFrame, other: pd.DataFrame) -> Comparison | None:
 
 def by_specimen(runs: pd.DataFrame, quantity: str = "area") -> dict[str, Float]:
     """Scores in the order of the seeds, of each specimen."""
-    ordered = runs.sort_values("seed")
-    return {str(name): own[quantity].to_numpy() for name, own in ordered.groupby("specimen", sort=True)}
+    order = np.argsort(runs.seed.to_numpy())
+    names, scores = (runs[column].to_numpy()[order] for column in ("specimen", quantity))
+    return {str(name): scores[names == name] for name in sorted(set(names))}
 
 
 def places(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from envs import ChainSum
+from maxpo_lab.core.arrays import Float
 
 from .design import BASE, DIGITS, HELD_OUT, STARTS, Verifier
 
@@ -30,6 +32,28 @@ def questions(verifier: Verifier) -> tuple[Questions, Questions]:
 def warm_start(verifier: Verifier) -> transformers.Qwen2ForCausalLM:
     """A copy of the model that all runs of a setting start from."""
     return copy.deepcopy(_warm_start(verifier))
+
+
+@dataclass(frozen=True, eq=False)
+class Success:
+    """Exact success on each held-out prompt, (prompts,): what the verifier rewards, and the right chain."""
+
+    rewarded: Float
+    chain: Float
+
+
+def success_of(model: transformers.PreTrainedModel, verifier: Verifier) -> Success:
+    """The success of a model."""
+    from envs.language_models.completions import success  # noqa: PLC0415
+
+    chain = success(model, questions("chain")[1])
+    return Success(chain if verifier == "chain" else success(model, questions(verifier)[1]), chain)
+
+
+@cache
+def start_success(verifier: Verifier) -> Success:
+    """The success of the warm start, which all runs of a setting share."""
+    return success_of(_warm_start(verifier), verifier)
 
 
 @cache

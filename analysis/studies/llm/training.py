@@ -13,7 +13,7 @@ from maxpo_lab.core.arrays import Float
 
 from .design import GROUPS, HELD_OUT, ROLLOUTS, WARM_UP, K, N, Training
 from .rows import Row
-from .start import questions, warm_start
+from .start import Success, questions, start_success, success_of, warm_start
 
 if TYPE_CHECKING:
     import transformers
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def train(model: transformers.PreTrainedModel, cell: Training) -> tuple[list[Row], Any]:
-    """Train a model in place; the rows of the curve, and TRL's trainer."""
+    """Train a copy of the warm start in place; the rows of the curve, and TRL's trainer."""
     import datasets  # noqa: PLC0415
     import transformers  # noqa: PLC0415
     import trl  # noqa: PLC0415
@@ -31,13 +31,13 @@ def train(model: transformers.PreTrainedModel, cell: Training) -> tuple[list[Row
     from maxpo_lab.integrations.trl import MaxPOTrainer  # noqa: PLC0415
 
     asked, held_out = questions(cell.verifier)
-    rows = [_evaluated(model, cell, 0)]
+    rows = [_evaluated(start_success(cell.verifier), cell, 0)]
     points = evaluation_points(cell)
 
     class Evaluate(transformers.TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, _args: Any, state: Any, _control: Any, **_others: Any) -> None:
             if state.global_step in points:
-                rows.append(_evaluated(model, cell, state.global_step))
+                rows.append(_evaluated(success_of(model, cell.verifier), cell, state.global_step))
 
     with tempfile.TemporaryDirectory() as folder:
         settings = trl.GRPOConfig(
@@ -113,11 +113,7 @@ def run(cell: Training) -> list[Row]:
     return [*rows, checked]
 
 
-def _evaluated(model: transformers.PreTrainedModel, cell: Training, step: int) -> Row:
-    from envs.language_models.completions import success  # noqa: PLC0415
-
-    found = success(model, questions(cell.verifier)[1])
-    chain = found if cell.verifier == "chain" else success(model, questions("chain")[1])
+def _evaluated(success: Success, cell: Training, step: int) -> Row:
     return Row(
         kind="curve",
         verifier=cell.verifier,
@@ -127,9 +123,9 @@ def _evaluated(model: transformers.PreTrainedModel, cell: Training, step: int) -
         learning_rate=cell.learning_rate,
         seed=cell.seed,
         step=step,
-        pass_at_1=float(found.mean()),
-        pass_at_k=float(pass_at(K, found).mean()),
-        right_chain=float(chain.mean()),
+        pass_at_1=float(success.rewarded.mean()),
+        pass_at_k=float(pass_at(K, success.rewarded).mean()),
+        right_chain=float(success.chain.mean()),
     )
 
 

@@ -161,9 +161,8 @@ def mean_advantages(
     largest: dict[Counts, float] = {}
     for block in blocks:
         advantages = rules.evaluate(rule, values[block.level], k)
-        counts = sums_by_level(block.level, np.ones_like(advantages), size).astype(int)
-        keys = map(tuple, counts.tolist())
-        sums = sums_by_level(block.level, advantages, size)
+        counts, sums = sums_by_level(block.level, (np.ones_like(advantages), advantages), size)
+        keys = map(tuple, counts.astype(int).tolist())
         for key, row, given in zip(keys, sums, advantages, strict=True):
             totals[key] = totals.get(key, 0.0) + row
             arranged[key] = arranged.get(key, 0) + 1

@@ -13,6 +13,7 @@ from ...core.arrays import EPS, Float
 from ...estimators import get_estimator
 from ...moments import Moments, exact_moments, variance_floor
 from ...moments.against_gradient import straight
+from ...moments.exact import moments_under
 from ...objectives import Objective
 from ...policies.levels import RewardLevels
 
@@ -61,31 +62,32 @@ def under_policies(
     rule: rules.Rule, values: Float, *, n: int, k: int, target: Objective, rewards: str, eps: float
 ) -> tuple[UnderPolicy, ...]:
     """Moments under every reference policy on these levels. ``eps``: of the type the rule computes in."""
+    places = [(answers, difficulty) for answers in ANSWERS for difficulty in SUCCESS]
+    policies = [reference_policy(SUCCESS[difficulty], answers, values) for answers, difficulty in places]
+    each = moments_under(policies, rule, n=n, k=k, target=target)
     found = []
-    for answers in ANSWERS:
-        for difficulty, success in SUCCESS.items():
-            levels = reference_policy(success, answers, values)
-            moments = exact_moments(rule, levels, n=n, k=k, target=target)
-            resolution = moments.bias_resolution * eps / EPS
-            noise = _noise(moments, resolution)
-            maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, target.maximum_of)
-            found.append(
-                UnderPolicy(
-                    rewards=rewards,
-                    difficulty=difficulty,
-                    success=success,
-                    right_answers=answers,
-                    relative_bias=moments.relative_bias,
-                    scale=moments.scale,
-                    direction_error=moments.direction_error,
-                    resolution=resolution,
-                    noise=noise,
-                    to_maxpo=_ratio(noise, maxpo),
-                    to_pkpo_loo1=_ratio(noise, loo1),
-                    efficiency=_ratio(least, noise),
-                    dead_groups=moments.dead_group_probability,
-                )
+    for (answers, difficulty), moments in zip(places, each, strict=True):
+        success = SUCCESS[difficulty]
+        resolution = moments.bias_resolution * eps / EPS
+        noise = _noise(moments, resolution)
+        maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, target.maximum_of)
+        found.append(
+            UnderPolicy(
+                rewards=rewards,
+                difficulty=difficulty,
+                success=success,
+                right_answers=answers,
+                relative_bias=moments.relative_bias,
+                scale=moments.scale,
+                direction_error=moments.direction_error,
+                resolution=resolution,
+                noise=noise,
+                to_maxpo=_ratio(noise, maxpo),
+                to_pkpo_loo1=_ratio(noise, loo1),
+                efficiency=_ratio(least, noise),
+                dead_groups=moments.dead_group_probability,
             )
+        )
     return tuple(found)
 
 

@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 import torch
 from checkouts import CELLS, ROOT, Checkout, copy_checkout, rows_of, stored, wait_until
+from joblib.externals.loky import process_executor
 from rich.console import Console
 from threadpoolctl import threadpool_info
 from typer.testing import CliRunner
@@ -304,6 +305,15 @@ def test_after_a_dead_worker_the_rest_is_tried_again(
     assert said.count("a worker process died") == deaths
     assert f"{finished.cells - 2} cells are left, try 2 of 3" in said
     assert bits(finished.rows) == bits(expected)
+
+
+def test_no_worker_is_replaced_for_having_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is a private name of loky's: it is there, its workers read it, and ours lift it."""
+    monkeypatch.setattr(process_executor, "_MAX_MEMORY_LEAK_SIZE", 300_000_000)
+    assert "_MAX_MEMORY_LEAK_SIZE" in process_executor._process_worker.__code__.co_names
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    worker.begin(os.getppid())
+    assert sys.maxsize == process_executor._MAX_MEMORY_LEAK_SIZE
 
 
 def test_the_third_dead_worker_ends_the_run_and_keeps_its_cells(

@@ -95,7 +95,9 @@ def test_the_world_agrees_with_the_oracle(name: str, k: int) -> None:
 def test_masses_entropy_and_diversity_by_enumeration(name: str) -> None:
     specimen, world = made(name)
     theta = world.start.numpy().reshape(specimen.theta.shape)
-    masses, spread = world.masses(stacked(world))[0, 0].numpy(), world.spread(stacked(world))
+    found, spread = world.measured(stacked(world))
+    masses = found[0, 0].numpy()
+    assert torch.equal(found, world.masses(stacked(world)))
     entropies, effective, tops = [], [], []
     for prompt in range(specimen.prompts):
         chance, rewards = np.array(list(outcomes(specimen, theta, prompt))).T

@@ -26,6 +26,7 @@ from maxpo_lab import rules
 from maxpo_lab.moments import exact as moments_module
 from maxpo_lab.moments import states
 from maxpo_lab.moments.count_sums import sums_by_level
+from maxpo_lab.moments.exact import moments_under
 from maxpo_lab.rules.samples import sample_groups
 
 MIB = 1 << 20
@@ -344,7 +345,7 @@ def test_why_counts_would_not_do_for_it() -> None:
     """The sums over counts, taken on sorted groups, give this unbiased rule a bias of some ten percent."""
     levels, total = POLICIES["three levels"].levels(), 0.0
     for block in states.count_blocks(4, levels.probabilities):
-        sums = sums_by_level(block.level, neighbour(levels.values[block.level], 1), 3)
+        (sums,) = sums_by_level(block.level, [neighbour(levels.values[block.level], 1)], 3)
         total = total + block.probability @ sums @ levels.mean_scores / 4
     gradient = ml.max_at_k_gradient(levels, 1)
     assert np.linalg.norm(total - gradient) > 0.1 * np.linalg.norm(gradient)
@@ -543,3 +544,39 @@ def test_names_estimators_and_callables_are_the_same() -> None:
         ml.exact_moments(x, levels, n=6, k=2) for x in ("maxpo", ml.get_estimator("maxpo"), ml.advantages)
     )
     assert by_name.trace_covariance == by_rule.trace_covariance == by_call.trace_covariance
+
+
+def bits(moments: ml.Moments) -> dict[str, object]:
+    """All fields, arrays as bytes."""
+    found = {name: getattr(moments, name) for name in moments.__dataclass_fields__}
+    return {name: x.tobytes() if isinstance(x, np.ndarray) else repr(x) for name, x in found.items()}
+
+
+@pytest.mark.parametrize("rule", ["maxpo", "grpo", neighbour])
+def test_policies_of_the_same_levels_share_the_calls_of_a_rule(rule: str | Rule) -> None:
+    """As if each were alone, to the bit; and a user's rule is called as often as for one."""
+    calls = 0
+
+    def counted(rewards: np.ndarray, k: int) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        return (ml.get_estimator(rule) if isinstance(rule, str) else rule)(rewards, k)
+
+    rewards = np.array([0.0, 0.0, 0.5, 1.0, 1.0])
+    policies = [
+        ml.RewardLevels.from_softmax(np.array([0.0, 1.0, tilt, 0.3, -tilt]), rewards) for tilt in (0, 1, 2)
+    ]
+    alone = [ml.exact_moments(counted, each, n=4, k=2) for each in policies]
+    once, calls = calls / 3, 0
+    together = moments_under(policies, counted, n=4, k=2)
+    assert calls == once
+    assert [bits(each) for each in together] == [bits(each) for each in alone]
+    assert bits(together[0]) != bits(together[1])
+
+
+def test_policies_of_other_levels_are_not_taken_together() -> None:
+    policies = [ml.RewardLevels.from_softmax(np.zeros(2), np.array([0.0, top])) for top in (1.0, 2.0)]
+    with pytest.raises(
+        ValueError, match=r"reward levels \[0.0, 1.0\] and \[0.0, 2.0\]: they must have the same"
+    ):
+        moments_under(policies, "maxpo", n=4, k=2)

@@ -70,6 +70,24 @@ def test_blocks_bound_the_memory_and_change_nothing(monkeypatch: pytest.MonkeyPa
     assert all(len(b.level) == 1 for b in states.count_blocks(9, np.array([0.5, 0.5])))
 
 
+@pytest.mark.parametrize(("n", "size"), [(9, 3), (300, 2)])
+def test_what_is_kept_of_groups_is_the_same_and_nobody_can_change_it(
+    n: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probabilities = np.full(size, 1.0 / size)
+    for block in states.count_blocks(n, probabilities):
+        block.level[:] = 0  # a copy of its own
+        with pytest.raises(ValueError, match="read-only"):
+            block.probability[:] = 0
+    kept = all_states(n, probabilities.tolist()), states.count_table(n, probabilities)
+    monkeypatch.setattr(states, "KEPT_ENTRIES", 0)
+    made = all_states(n, probabilities.tolist()), states.count_table(n, probabilities)
+    for one, other in zip(kept, made, strict=True):
+        for first, second in zip(one, other, strict=True):
+            assert first.dtype == second.dtype
+            np.testing.assert_array_equal(first, second)
+
+
 @pytest.mark.parametrize("success", [1e-12, 1e-3, 0.3, 0.5, 1 - 2.0**-40])
 @pytest.mark.parametrize("n", [64, 1024])
 def test_binomial_in_integers(n: int, success: float) -> None:
@@ -118,10 +136,10 @@ def test_arrangements(n: int, size: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_sums_over_the_levels_of_a_block() -> None:
     block = states.Block(np.array([[0, 0, 2], [1, 2, 2]]), np.array([0.5, 0.5]))
-    assert sums_by_level(block.level, np.array([[1.0, 2, 3], [4, 5, 6]]), 3).tolist() == [
-        [3, 0, 3],
-        [0, 4, 11],
-    ]
+    values = np.array([[1.0, 2, 3], [4, 5, 6]])
+    sums, squares = sums_by_level(block.level, (values, values**2), 3)
+    assert sums.tolist() == [[3, 0, 3], [0, 4, 11]]
+    assert squares.tolist() == [[5, 0, 9], [0, 16, 61]]
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 1), (3, 2), (5, 4), (100, 3), (5000, 2), (40000, 3)])
