@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -159,13 +158,17 @@ def _found(device: str, index: int | None) -> bool:
         return False
     if device == "cuda" and (torch.version.hip or torch.cuda.get_device_capability(index) < LEAST_CAPABILITY):
         return False
-    version: str = import_module("triton").__version__
+    import triton  # noqa: PLC0415 - seconds, and optional
+
+    version: str = triton.__version__
     return tuple(map(int, version.split(".")[:2])) >= LEAST_TRITON
 
 
 @cache
 def _kernels() -> Any:
-    return import_module(f"{__package__}.fused_kernels")
+    from . import fused_kernels  # noqa: PLC0415 - imports Triton
+
+    return fused_kernels
 
 
 # Not an operator of torch.library.triton_op, which torch's compiler launches with fused multiplications, nor

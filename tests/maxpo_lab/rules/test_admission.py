@@ -13,6 +13,7 @@ import pytest
 
 import maxpo_lab as ml
 from maxpo_lab import rules, theory
+from maxpo_lab.moments.exact import moments_under
 from maxpo_lab.rules.errors import (
     BadShapeError,
     CoupledRowsError,
@@ -243,6 +244,7 @@ def one_arm(rule: Rule) -> Any:
 #: rule is below, with the reason.
 CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     "maxpo_lab.moments.exact.exact_moments": lambda rule: ml.exact_moments(rule, LEVELS, n=N, k=K),
+    "maxpo_lab.moments.exact.moments_under": lambda rule: moments_under([LEVELS], rule, n=N, k=K),
     "maxpo_lab.moments.batches.batch_moments": lambda rule: ml.batch_moments(
         rule, [LEVELS], n=N, k=K, batch=2
     ),
