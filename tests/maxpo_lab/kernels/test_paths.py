@@ -69,7 +69,7 @@ PATHS: dict[str, Path] = {str(backend): on(backend) for backend in BACKENDS} | {
     "vmap": mapped,
 }
 #: Groups of one size: real, of few levels, flat, one success, one failure, far apart.
-SIZES = (2, 3, 5, 16, 64, 129)
+SIZES = (2, 5, 16, 64, 129)
 
 
 def groups(n: int) -> np.ndarray:
@@ -104,8 +104,8 @@ def middle_k(name: str, n: int) -> int:
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("name", RANK_LINEAR)
 def test_every_path_is_as_good_as_exact_rationals(name: str, n: int) -> None:
-    if not valid_k(name, n):
-        pytest.skip("not defined on groups of this size")
+    if not valid_k(name, n) or (n > 64 and name.startswith("l-statistic")):
+        pytest.skip("not defined on groups of this size, or exact tables take seconds")
     rule, k, rewards = ml.get_estimator(name), middle_k(name, n), groups(n)
     want = [exactly(rule, group, k) for group in rewards]
     # A rule with an offset is as good as its own terms: up to K of the largest reward.
