@@ -75,17 +75,24 @@ class CategoricalSampler:
     ) -> tuple[torch.Tensor, CategoricalScores]:
         """Draw ``groups`` groups of n rollouts by inversion of the cumulative probabilities."""
         check_generator(generator, self.device)
-        prompts = self.prompts[:1].expand(groups)
-        if len(self.prompts) > 1:
-            drawn = torch.randint(len(self.prompts), (groups,), device=self.device, generator=generator)
-            prompts = self.prompts[drawn]
+        prompts = self._asked(groups, generator)[:, None] if len(self.policy) > 1 else None
         place = torch.rand(groups, n, dtype=torch.float64, device=self.device, generator=generator)
-        place += prompts[:, None]
-        outcomes = torch.searchsorted(self.edges, place, right=True)
+        if prompts is None:  # the last edge is 1, which no random number reaches
+            outcomes = torch.searchsorted(self.edges, place, right=True)
+            return _at(self.rewards, outcomes), CategoricalScores(outcomes, self.policy)
+        outcomes = torch.searchsorted(self.edges, place.add_(prompts), right=True)
         # The sum may round up to the next prompt's beginning.
-        first, arms = prompts[:, None] * len(self.rewards), len(self.rewards)
+        first, arms = prompts * len(self.rewards), len(self.rewards)
         outcomes = torch.minimum(outcomes, first + arms - 1)
         return _at(self.rewards, outcomes - first), CategoricalScores(outcomes, self.policy)
+
+    def _asked(self, groups: int, generator: torch.Generator) -> torch.Tensor:
+        """The prompt of each group, (groups,); of one alone nothing is drawn."""
+        if len(self.prompts) == 1:
+            return self.prompts.expand(groups)
+        return self.prompts[
+            torch.randint(len(self.prompts), (groups,), device=self.device, generator=generator)
+        ]
 
 
 def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -76,11 +76,9 @@ class Average:
 def exponents(values: torch.Tensor) -> Int64:
     """Histogram (R, BINS) of non-negative float64 (R, count) by binary exponent, 0 in a bin of its own."""
     rules = len(values)
-    # The bits of a positive float64 begin with its exponent, of all but the smallest.
-    small = values < 2.0**-500
-    bits = torch.where(small, values * 2.0**500, values).view(torch.int64)
-    place = (bits >> 52) - (1022 + _SMALLEST) - 500 * small
-    bins = torch.where(values > 0, place, 0) + BINS * torch.arange(rules, device=values.device)[:, None]
+    place = torch.frexp(values)[1] - _SMALLEST
+    place.clamp_(1, BINS - 1).mul_(values > 0)  # what frexp gives for an infinity is left open
+    bins = place + BINS * torch.arange(rules, dtype=torch.int32, device=values.device)[:, None]
     counts = torch.bincount(bins.flatten(), minlength=rules * BINS)
     return np.asarray(counts.cpu().numpy()).reshape(rules, BINS)
 

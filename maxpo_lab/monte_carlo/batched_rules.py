@@ -53,21 +53,21 @@ class BatchedRules:
     matrices: RuleMatrices | None
     scans: OneSort
 
-    def __call__(self, rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Advantages (rules, groups, n), float64, of rewards (groups, n), and their members' order.
+    def __call__(self, rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Advantages (rules, groups, n), float64, of rewards (groups, n), the rewards, and their order.
 
-        The order is None where it is that of the rewards, else the place that each member has there, int64
-        (groups, n): from matrices advantages come by rank, and to permute the scores once is less than to
-        permute every rule's numbers. Numbers are not looked at, which would wait for a GPU to have made them:
-        see the checks below.
+        Advantages and rewards are in one order: None where it is that of the rewards given, else the place
+        that each member has there, int64 (groups, n). From matrices advantages come by rank, and to permute
+        the scores once is less than to permute every rule's numbers. Numbers are not looked at, which would
+        wait for a GPU to have made them: see the checks below.
 
         Raises TypeError or ValueError for a rule that gives anything but one real number per rollout.
         """
         ranked, order = rewards.sort(dim=-1) if self.matrices else (rewards, None)
         if self.matrices and len(self.matrices.places) == len(self.rules):
-            return self.matrices(ranked), order
+            return self.matrices(ranked), ranked, order
         if len(self.scans.places) == len(self.rules):
-            return self.scans(rewards), None
+            return self.scans(rewards), rewards, None
         result = rewards.new_empty(len(self.rules), *rewards.shape)
         if self.matrices:
             result[self.matrices.places] = self.matrices(ranked)
@@ -77,7 +77,7 @@ class BatchedRules:
             if not from_one_sort(rule):
                 found = _evaluate(rule, self.names[index], rewards, self.k)
                 result[index] = found if order is None else found.gather(-1, order)
-        return result, order
+        return result, ranked, order
 
     def check_domains(self, rewards: Sequence[torch.Tensor]) -> None:
         """Raise ValueError for a rule of the catalogue that is not defined on rewards, (groups, n) each."""

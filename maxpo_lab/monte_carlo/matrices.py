@@ -23,11 +23,11 @@ class RuleMatrices:
 
     With ``H = max(R, 0)`` and ``L = min(R, 0)`` of the sorted rewards, those steps, none negative, are
 
-    .. math:: H_{(1)},\; H_{(2)} - H_{(1)},\; \dots,\; H_{(n)} - H_{(n-1)}, \qquad
-              L_{(2)} - L_{(1)},\; \dots,\; L_{(n)} - L_{(n-1)},\; -L_{(n)},
+    .. math:: L_{(2)} - L_{(1)},\; \dots,\; L_{(n)} - L_{(n-1)},\; -L_{(n)}, \qquad
+              H_{(1)},\; H_{(2)} - H_{(1)},\; \dots,\; H_{(n)} - H_{(n-1)},
 
     and row m of a rule's matrix holds what it gives where step m is 1 and all others are 0: to a group of
-    zeros and then ones, or of minus ones and then zeros. No two large numbers are subtracted.
+    minus ones and then zeros, or of zeros and then ones. No two large numbers are subtracted.
 
     Attributes
     ----------
@@ -49,20 +49,15 @@ class RuleMatrices:
     def __call__(self, ranked: torch.Tensor) -> torch.Tensor:
         """Advantages (rules, groups, n) of rewards (groups, n) in ascending order, in that order."""
         groups, n = ranked.shape
-        steps = ranked.new_empty(groups, 2 * n)
-        rising, falling = steps[:, :n], steps[:, n:]
-        torch.clamp(ranked, min=0.0, out=rising)
-        torch.clamp(ranked, max=0.0, out=falling)
-        high, low = rising.clone(), falling.clone()
-        rising[:, 1:] -= high[:, :-1]
-        torch.sub(low[:, 1:], low[:, :-1], out=falling[:, :-1])
-        falling[:, -1].neg_()
-        return torch.matmul(steps, self.matrices)
+        levels = ranked.new_zeros(groups, 2 * n + 1)  # L, 0 and H
+        torch.clamp(ranked, max=0.0, out=levels[:, :n])
+        torch.clamp(ranked, min=0.0, out=levels[:, n + 1 :])
+        return torch.matmul(levels[:, 1:] - levels[:, :-1], self.matrices)
 
 
 @lru_cache(maxsize=256)
 def _matrix(rule: RankLinear, n: int, k: int) -> Float:
     """A rule's answers (2n, n) to a step of 1 at each place."""
     above = np.tri(n).T
-    found: Float = rule(np.concatenate([above, -np.tri(n)]), k)
+    found: Float = rule(np.concatenate([-np.tri(n), above]), k)
     return found

@@ -139,9 +139,9 @@ def _drawn(
         raise ValueError(f"{name} returned rewards of shape {tuple(rewards.shape)}: expected {(groups, n)}")
     if rewards.device != sampler.device:
         raise ValueError(f"{name} returned rewards on {rewards.device}: its device is {sampler.device}")
-    advantages, order = experiment.rules(rewards)
+    advantages, rewards, order = experiment.rules(rewards)
     if order is not None:
-        rewards, scores = rewards.gather(-1, order), scores.reordered(order)
+        scores = scores.reordered(order)
     each = (len(advantages), groups)
     norm, _, sums, squares, *along = rows
     total = _checked(scores.total(advantages), (len(advantages), sampler.parameters), scores, "total")

@@ -445,8 +445,8 @@ def test_rules_together_equal_each_alone(n: int, device: str) -> None:
     rules = [ml.get_estimator(name) for name in ml.list_estimators()]
     names = [rule.name for rule in rules if not rule.why_not(n, k) and not rule.why_not_rewards(rewards)]
     made = batched_rules.admit(names, n, k, device=rewards.device, batch=200, draw=lambda: rewards)
-    together, order = made(rewards)
-    ranked = rewards.gather(-1, order)
+    together, ranked, order = made(rewards)
+    assert torch.equal(ranked, rewards.gather(-1, order))
     assert (ranked.diff(dim=-1) >= 0).all()
     for name, found in zip(names, together, strict=True):
         # Rewards of size 1, n of them.
