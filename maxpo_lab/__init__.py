@@ -3,7 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .core.ragged import GroupIdError
 from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
 from .training import advantages
 
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from .auditing import ValueAuditReport as ValueAuditReport
     from .auditing import audit as audit
     from .auditing import audit_value as audit_value
+    from .core.ragged import GroupIdError
     from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
     from .moments import (
         BatchMoments,
@@ -81,6 +81,7 @@ _LATER = {
             *("BatchMoments", "Moments", "ValueMoments", "VarianceFloor", "batch_moments", "exact_moments"),
             *("side_by_side", "value_moments", "variance_floor"),
         ),
+        "core.ragged": ("GroupIdError",),
         "policies.levels": ("RewardLevels",),
         "policies.objective": ("max_at_k", "max_at_k_gradient"),
         "rules.calling": ("per_group",),

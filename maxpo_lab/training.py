@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
-from .core import ragged
 from .core.arguments import as_k, check_choice
 from .core.arrays import Array, Namespace, on_host
 from .core.rewards import as_rewards
@@ -15,6 +14,7 @@ from .core.tracing import as_traced, compiles, untraced
 from .estimators import Estimator, RankLinear, get_estimator
 
 if TYPE_CHECKING:
+    from .core import ragged
     from .rules.calling import Rule
 
 
@@ -126,6 +126,7 @@ def _validated(
     check_choice("small_groups", small_groups, ("raise", "zero"))
     if group_ids is None and (nan_policy, small_groups) == ("raise", "raise") and isinstance(rule, Estimator):
         return rule(rewards, k)
+    from .core import ragged  # noqa: PLC0415 - a loop with dense groups needs none of it
 
     k = as_k(k)
     xp, values = as_rewards(rewards, allow_nan=nan_policy == "omit")
@@ -157,6 +158,8 @@ def _checked(rule: Rule, xp: Namespace) -> Rule:
 
 def _without_small(groups: ragged.Groups, rule: Rule, k: int, *, drop: bool) -> ragged.Groups:
     """Groups on which the rule is defined; an error that names the first other one, unless dropped."""
+    from .core import ragged  # noqa: PLC0415 - as above
+
     why_not = cast("Callable[[int, int], str | None] | None", getattr(rule, "why_not", None))
     if why_not is None:
         if drop:
