@@ -81,7 +81,7 @@ def stream(seed: int, shard: int, device: torch.device) -> torch.Generator:
     if len(state) != _STATE:
         raise RuntimeError(
             f"torch {torch.__version__} keeps its generator in {len(state)} bytes, not {_STATE}: its "
-            f"streams cannot be seeded; use a torch between 2.4 and 2.13"
+            f"streams cannot be seeded; use a torch between 2.5 and 2.13"
         )
     state[:_WORDS] = np.frombuffer(np.array([1, (1 << 32) | 1, 0], dtype="<u8").tobytes(), dtype=np.uint8)
     words = source.generate_state(624, np.uint32).astype("<u8")

@@ -22,7 +22,7 @@ def operator(rewards: torch.Tensor, number: int, k: int) -> torch.Tensor:
 
 @operator.register_fake
 def _like(rewards: torch.Tensor, number: int, k: int) -> torch.Tensor:
-    numbered(number).coefficients(rewards.shape[-1], k)  # refuses where the rule is not defined
+    numbered(number).coefficients(int(rewards.shape[-1]), k)  # refuses where the rule is not defined
     return torch.empty_like(rewards, memory_format=torch.contiguous_format)
 
 

@@ -34,7 +34,8 @@ class MaxrlPkpo(Estimator):
         values = xp.astype(rewards, widest(xp))
         failures = n - xp.astype(xp.sum(values, axis=-1, keepdims=True), xp.int32)
         # With no success every a_i is 0; the index then only has to be a valid one.
-        weighted = values * look_up(_others_fail, xp.clip(failures, None, n - 1), n, k, xp)
+        places = xp.where(failures < n, failures, xp.zeros_like(failures))
+        weighted = values * look_up(_others_fail, places, n, k, xp)
         advantages = (n * weighted - xp.sum(weighted, axis=-1, keepdims=True)) / (n - 1)
         return xp.astype(advantages, rewards.dtype)
 

@@ -137,6 +137,23 @@ def test_without_a_look_there_is_one_graph(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
+@pytest.mark.parametrize("name", ["maxpo", "pkpo-s", "grpo", "maxrl-pkpo"])
+def test_groups_of_other_sizes_are_traced_too(name: str) -> None:
+    """From the second size on torch.compile makes n a symbol."""
+    torch.compiler.reset()
+    compiled = torch.compile(
+        lambda given: ml.advantages(given, 2, estimator=name, validate=False),
+        fullgraph=True,
+        backend="eager",
+        dynamic=True,
+    )
+    for n in (4, 6, 9):
+        rewards = torch.tensor(np.eye(3, n), dtype=torch.float32)
+        assert torch.equal(compiled(rewards), ml.advantages(rewards, 2, estimator=name)), n
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
 def test_a_graph_refuses_where_the_rule_is_not_defined() -> None:
     torch.compiler.reset()
     compiled = torch.compile(
