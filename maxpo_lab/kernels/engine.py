@@ -73,7 +73,9 @@ def _on_card(xp: Namespace, rewards: Any, rules: Rules) -> Any:
     made = stacks_on(rules, rows.shape[-1], xp, rewards.device)
     places, parts = [], []
     if plain := [stack for stack in made if isinstance(stack, FromRank)]:
-        above, below = (xp.cat([getattr(stack, side) for stack in plain]) for side in ("above", "below"))
+        above, below = plain[0].above, plain[0].below
+        if len(plain) > 1:
+            above, below = (xp.cat([getattr(stack, side) for stack in plain]) for side in ("above", "below"))
         places += [place for stack in plain for place in stack.places]
         parts.append(fused.fused(rows, above, below))
     for stack in made:
