@@ -44,14 +44,19 @@ def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
     result = np.empty((rules, groups, n), rewards.dtype)
     width = min(groups, max(BLOCK // n, COLUMNS if n <= _BY_ROWS else 1))
     space = _Space.of(width, n, rewards.dtype)
-    if rules == 1 and groups >= _OFTEN * width and isinstance(stacks[0], FromRank) and space.by_rows:
-        stacks = [replace(stacks[0], slope=np.repeat(stacks[0].slope[..., None], width, axis=-1))]
+    if groups >= _OFTEN * width and space.by_rows:
+        stacks = [_written_out(stack, width) if isinstance(stack, FromRank) else stack for stack in stacks]
     for start in range(0, groups, width):
         block = rows[start : start + width]
         if len(block) != width:
             space = _Space.of(len(block), n, rewards.dtype)
         _block(block, stacks, result[:, start : start + width], space)
     return result.reshape(rules, *rewards.shape)
+
+
+def _written_out(stack: FromRank, width: int) -> FromRank:
+    """A stack with a slope for every group of a block: read in one piece, and twice as fast."""
+    return replace(stack, slope=np.repeat(stack.slope[..., None], width, axis=-1))
 
 
 def _alone(rewards: Rewards, stack: FromRank) -> Rewards:
