@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Bool
+from .tracing import off_graph
 
 _GROUPS = (
     "groups of different sizes go into one row, rewards of shape (B,), with group_ids=... of one id an entry"
@@ -20,7 +21,8 @@ _GROUPS = (
 def as_array(rewards: Any) -> tuple[Any, Bool | None]:
     """Rewards as one array of their library, and which entries are masked (None where none is).
 
-    Sequences become NumPy arrays, masked arrays and matrices plain ones. Tensors lose their graph.
+    Sequences become NumPy arrays, masked arrays and matrices plain ones. Tensors lose their graph, as JAX's
+    arrays do.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def as_array(rewards: Any) -> tuple[Any, Bool | None]:
     if isinstance(rewards, np.generic) or not array_api_compat.is_array_api_obj(rewards):
         rewards = _from_sequence(rewards)
     if not isinstance(rewards, np.ma.MaskedArray):
-        return rewards, None
+        return off_graph(rewards), None
     mask = np.ma.getmaskarray(rewards)
     values: npt.NDArray[Any] = np.asarray(np.ma.getdata(rewards))
     return values, mask if mask.dtype == bool and mask.any() else None

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import array_api_compat
+import numpy as np
 
 from .arrays import Array, Namespace
 
@@ -47,13 +48,25 @@ def as_traced(rewards: Any) -> tuple[Namespace, Array]:
 
         floating, rewards = rewards.is_floating_point(), rewards.detach()
     else:
+        if isinstance(rewards, (np.ma.MaskedArray, np.matrix)):
+            raise TypeError(
+                f"rewards are a {type(rewards).__name__}, with validate=False: pass a plain array"
+            )
         xp = array_api_compat.array_namespace(rewards)
+        rewards = off_graph(rewards)
         floating = xp.isdtype(rewards.dtype, "real floating")
     if not floating:
         raise TypeError(f"rewards have dtype {rewards.dtype}, with validate=False: pass floats")
     if not rewards.ndim:
         raise ValueError("rewards are a scalar: they must have shape (..., n), one entry per rollout")
     return xp, rewards
+
+
+def off_graph(rewards: Any) -> Any:
+    """An array through which no gradient of JAX flows; all others are what they are."""
+    if not array_api_compat.is_jax_array(rewards):
+        return rewards
+    return sys.modules["jax"].lax.stop_gradient(rewards)
 
 
 def compiles(rewards: Any) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from ..core.arguments import as_group_size, whole_number
 from ..core.arrays import Array, Namespace
@@ -14,7 +13,7 @@ from ..core.coefficients import Coefficients
 from ..core.rewards import as_rewards
 from ..core.tracing import compiles, untraced
 from ..kernels.engine import alone
-from ..kernels.tables import KEPT, new_number
+from ..kernels.tables import new_number
 from .claims import Claims, Laws
 
 #: Rewards a rule is defined on: any reals, numbers in [0, 1], or 0 and 1 alone.
@@ -141,15 +140,9 @@ class Estimator(ABC):
         xp, rewards = as_rewards(rewards)
         if type(k) is not int:
             k = whole_number(k, "k")
-        if reason := _reason(self, rewards.shape[-1], k) or self._outside_domain(xp, rewards):
+        if reason := self.why_not(rewards.shape[-1], k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
         return self.unchecked(xp, rewards, k)
-
-
-@lru_cache(maxsize=KEPT)
-def _reason(rule: Estimator, n: int, k: int) -> str | None:
-    """``why_not``, asked once: a training loop calls with one n and k."""
-    return rule.why_not(n, k)
 
 
 def _defined(n: int, k: int) -> str | None:
@@ -190,12 +183,13 @@ class RankLinear(Estimator):
     def _undefined(self, n: int, k: int) -> str | None:
         return super()._undefined(n, k) or self.undefined(n, k)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "number", new_number(self))
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        made = super().__new__(cls)
+        object.__setattr__(made, "number", new_number(made))
+        return made
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()  # a copy is another rule
+        self.__dict__.update({name: value for name, value in state.items() if name != "number"})
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         """The coefficients, multiplied with the gaps of the sorted rewards. Cost O(n log n) per group."""

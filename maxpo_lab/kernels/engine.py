@@ -97,7 +97,7 @@ def _as_array(rewards: Array) -> Any:
     if isinstance(rewards, np.ndarray):
         return rewards
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(rewards, torch.Tensor) or not rewards.is_cpu:
+    if torch is None or type(rewards) is not torch.Tensor or not rewards.is_cpu:  # a subclass stays one
         return None
     try:
         return (rewards.double() if rewards.dtype == torch.bfloat16 else rewards).numpy()

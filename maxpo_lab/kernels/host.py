@@ -42,6 +42,8 @@ def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
     rows = rewards.reshape(-1, n)
     groups = len(rows)
     result = np.empty((rules, groups, n), rewards.dtype)
+    if not groups:
+        return result.reshape(rules, *rewards.shape)
     width = min(groups, max(BLOCK // n, COLUMNS if n <= _BY_ROWS else 1))
     space = _Space.of(width, n, rewards.dtype)
     if groups >= _OFTEN * width and space.by_rows:

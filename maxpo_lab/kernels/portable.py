@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import array_api_compat
+import numpy as np
 
 from ..core.arrays import Array, Namespace, widest
 from .tables import FromRank, FromZero, Stack
@@ -64,7 +66,7 @@ def _sorted(xp: Namespace, rewards: Array) -> tuple[Array, Array]:
 def _from_rank(xp: Namespace, ranked: Array, stack: FromRank) -> Array:
     """Ranked advantages (rules, groups, n) of sorted rewards (groups, n)."""
     gaps = ranked[..., 1:] - ranked[..., :-1]
-    slope, origin = (xp.astype(each, gaps.dtype)[:, None, :] for each in (stack.slope, stack.origin))
+    slope, origin = (_as(xp, each, gaps.dtype)[:, None, :] for each in (stack.slope, stack.origin))
     steps, at = gaps * slope, xp.sum(gaps * origin, axis=-1, keepdims=True)
     up = xp.cumulative_sum(xp.concat([at, steps[..., stack.start :]], axis=-1), axis=-1)
     if not stack.start:
@@ -77,7 +79,7 @@ def _from_rank(xp: Namespace, ranked: Array, stack: FromRank) -> Array:
 def _from_zero(xp: Namespace, ranked: Array, stack: FromZero) -> Array:
     """The same of rules with an offset."""
     up, down, over, under, own, cost = (
-        xp.astype(each, ranked.dtype)[:, None, :]
+        _as(xp, each, ranked.dtype)[:, None, :]
         for each in (stack.up, stack.down, stack.over, stack.under, stack.own, stack.cost)
     )
     high, low = xp.clip(ranked, 0.0, None), xp.clip(ranked, None, 0.0)
@@ -89,3 +91,10 @@ def _from_zero(xp: Namespace, ranked: Array, stack: FromZero) -> Array:
     debit = falling * under + xp.concat([rising[..., 1:], none], axis=-1) * down
     back = xp.flip(xp.cumulative_sum(xp.flip(debit, axis=-1), axis=-1), axis=-1)
     return xp.cumulative_sum(credit, axis=-1) + back + (own * high + cost * low)
+
+
+def _as(xp: Namespace, table: Array, dtype: Any) -> Array:
+    """A table in the type of the sums. JAX, which has NumPy's, knows an array again, and as float32."""
+    if isinstance(table, np.ndarray):
+        return xp.asarray(np.array(table, dtype=np.dtype(str(dtype))))
+    return xp.astype(table, dtype)

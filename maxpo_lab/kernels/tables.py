@@ -15,14 +15,14 @@ import numpy as np
 from ..core.arrays import Array, Float, Namespace, widest
 from ..core.coefficients import Coefficients, Vector
 
-#: What is kept at most: a table is O(n), and keeps what gave its coefficients alive.
+#: What is kept at most: a table is O(n). It is found by its rule's number and does not keep the rule.
 KEPT = 256
 #: Largest group whose sums all start from its lowest reward.
 _FROM_THE_END = 24
 
 
 class Source(Protocol):
-    """What gives a rule its coefficients, hashed by identity; ``number`` stands for it in a graph."""
+    """What gives a rule its coefficients; ``number`` stands for it in a graph, and for its tables."""
 
     @property
     def number(self) -> int:
@@ -92,7 +92,9 @@ class FromRank:
     @classmethod
     def of(cls, places: tuple[int, ...], made: list[Coefficients], start: int, debits: bool) -> Self:
         """Of these coefficients."""
-        above, below = (np.stack([getattr(each, side) for each in made]) for side in ("above", "below"))
+        above, below = (
+            np.array([getattr(each, side) for each in made], dtype=np.float64) for side in ("above", "below")
+        )
         down = np.arange(above.shape[1]) < start
         slope = above - below
         origin, slope = np.where(down, above, below), np.where(down, -slope, slope)
@@ -148,7 +150,7 @@ def stacks(rules: Rules, n: int) -> tuple[Stack, ...]:
 
     The latest ``KEPT`` sets of rules are kept. Cost O(n) per rule the first time.
     """
-    made: tuple[Stack, ...] = _kept(rules, n)
+    made: tuple[Stack, ...] = _kept(_numbers(rules), n)
     return made
 
 
@@ -156,8 +158,13 @@ def stacks_on(rules: Rules, n: int, xp: Namespace, device: Any) -> tuple[Stack, 
     """The same in another namespace, on a device; JAX, which traces what it is given, takes NumPy's."""
     if array_api_compat.is_jax_namespace(xp):
         return stacks(rules, n)
-    made: tuple[Stack, ...] = _kept_on(rules, n, xp, _hashable(device))
+    made: tuple[Stack, ...] = _kept_on(_numbers(rules), n, xp, _hashable(device))
     return made
+
+
+def _numbers(rules: Rules) -> tuple[tuple[int, int], ...]:
+    """Rules by number: they may be equal and yet differ, or have no hash."""
+    return tuple((rule.number, k) for rule, k in rules)
 
 
 class Column:
@@ -180,7 +187,8 @@ class Column:
 
 def _from_zero(made: Coefficients) -> tuple[Float, ...]:
     """The tables of one rule with an offset, in the order of ``FromZero``."""
-    offset, above, below = float(made.offset), made.above, made.below
+    offset = float(made.offset)
+    above, below = (np.asarray(each, dtype=np.float64) for each in (made.above, made.below))
     over, under = (above - offset, below - offset) if made.penalties is None else made.penalties
     success = np.append(offset, above)
     failure = np.append(under, -offset)
@@ -195,11 +203,11 @@ def _common(coefficients: Float) -> Float:
 
 
 @lru_cache(maxsize=KEPT)
-def _kept(rules: Rules, n: int) -> tuple[Stack, ...]:
-    made = [rule.coefficients(n, k) for rule, k in rules]
+def _kept(rules: tuple[tuple[int, int], ...], n: int) -> tuple[Stack, ...]:
+    made = [numbered(number).coefficients(n, k) for number, k in rules]
     kinds: dict[tuple[bool, bool], list[int]] = {}
     for place, each in enumerate(made):
-        kinds.setdefault((bool(each.offset), bool(each.below.any())), []).append(place)
+        kinds.setdefault((bool(each.offset), bool(np.any(each.below))), []).append(place)
     found: list[Stack] = []
     offset: list[int] = []
     for (from_zero, debits), places in kinds.items():
@@ -214,7 +222,7 @@ def _kept(rules: Rules, n: int) -> tuple[Stack, ...]:
 
 
 @lru_cache(maxsize=KEPT)
-def _kept_on(rules: Rules, n: int, xp: Namespace, device: Any) -> tuple[Stack, ...]:
+def _kept_on(rules: tuple[tuple[int, int], ...], n: int, xp: Namespace, device: Any) -> tuple[Stack, ...]:
     return tuple(_placed(stack, xp, device) for stack in _kept(rules, n))
 
 

@@ -15,14 +15,17 @@ _NAMESPACE = array_api_compat.array_namespace(torch.empty(0))
 
 @torch.library.custom_op("maxpo_lab::rank_linear", mutates_args=())
 def operator(rewards: torch.Tensor, number: int, k: int) -> torch.Tensor:
-    """Advantages (..., n) of the rule with this number: what it gives outside of a graph, to the bit."""
-    found: torch.Tensor = alone(_NAMESPACE, rewards, numbered(number), k)
+    """Advantages (..., n) of the rule with this number: what it gives outside of a graph, to the bit.
+
+    In a graph of several rules the number is a symbol, until ``int`` makes it one.
+    """
+    found: torch.Tensor = alone(_NAMESPACE, rewards, numbered(int(number)), k)
     return found
 
 
 @operator.register_fake
 def _like(rewards: torch.Tensor, number: int, k: int) -> torch.Tensor:
-    numbered(number).coefficients(int(rewards.shape[-1]), k)  # refuses where the rule is not defined
+    numbered(int(number)).coefficients(int(rewards.shape[-1]), k)  # refuses where the rule is not defined
     return torch.empty_like(rewards, memory_format=torch.contiguous_format)
 
 
@@ -35,7 +38,7 @@ def _over(_: Any, axes: tuple[int, ...], rewards: torch.Tensor, number: int, k: 
 @torch.library.custom_op("maxpo_lab::look_up", mutates_args=())
 def looked_up(places: torch.Tensor, number: int, n: int, k: int) -> torch.Tensor:
     """Entries of the column with this number."""
-    found: torch.Tensor = numbered(number).entries(places, n, k, _NAMESPACE)
+    found: torch.Tensor = numbered(int(number)).entries(places, n, k, _NAMESPACE)
     return found
 
 

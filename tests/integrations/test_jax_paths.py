@@ -98,3 +98,33 @@ def test_a_bad_reward_is_found_where_it_is_looked_at() -> None:
 
     with pytest.raises(ValueError, match=r"rewards\[1\] is nan"):
         ml.advantages(jnp.asarray([0.0, np.nan, 1.0]), 2)
+
+
+def test_float32_is_not_remembered_once_there_is_float64() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    rewards = np.random.default_rng(0).random((4, 40))
+    want, before = ml.advantages(rewards, 2), jax.config.jax_enable_x64
+    try:
+        jax.config.update("jax_enable_x64", False)
+        jax.jit(ml.advantages, static_argnames=("k", "validate"))(jnp.asarray(rewards), k=2, validate=False)
+        jax.config.update("jax_enable_x64", True)
+        found = np.asarray(ml.advantages(jnp.asarray(rewards), 2))
+    finally:
+        jax.config.update("jax_enable_x64", before)
+    assert np.abs(found - want).max() <= 1e-15 * np.abs(want).max()
+
+
+@pytest.mark.parametrize("validate", [True, False])
+@pytest.mark.parametrize("name", ["maxpo", "pkpo-s", "grpo"])
+def test_advantages_are_constants(name: str, validate: bool) -> None:
+    import jax
+    import jax.numpy as jnp
+
+    rewards = jnp.asarray(REWARDS["real"][:2], dtype=jnp.float32)
+
+    def loss(given: Any) -> Any:
+        return (ml.advantages(given, 3, estimator=name, validate=validate) * given).sum()
+
+    np.testing.assert_array_equal(jax.grad(loss)(rewards), ml.advantages(rewards, 3, estimator=name))

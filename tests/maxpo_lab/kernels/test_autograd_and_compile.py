@@ -154,6 +154,30 @@ def test_groups_of_other_sizes_are_traced_too(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
+def test_rules_are_arguments_of_a_graph() -> None:
+    """From the second rule on torch.compile makes its number a symbol."""
+    torch.compiler.reset()
+    compiled = torch.compile(
+        lambda given, rule: ml.advantages(given, 2, estimator=rule, validate=False),
+        fullgraph=True,
+        backend="eager",
+    )
+    rewards = torch.tensor(np.eye(3, 6))
+    for name in ("maxpo", "pkpo-s", "rloo"):
+        rule = ml.get_estimator(name)
+        assert torch.equal(compiled(rewards, rule), rule(rewards, 2)), name
+
+
+@pytest.mark.parametrize("name", ml.list_estimators())
+def test_no_groups_are_no_groups(name: str) -> None:
+    rule = ml.get_estimator(name)
+    k = next(k for k in (2, 3) if rule.why_not(6, k) is None)
+    for rewards in (np.ones((0, 6)), torch.ones(2, 0, 6)):
+        assert ml.advantages(rewards, k, estimator=name, validate=False).shape == rewards.shape
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
 def test_a_graph_refuses_where_the_rule_is_not_defined() -> None:
     torch.compiler.reset()
     compiled = torch.compile(
@@ -166,6 +190,7 @@ def test_a_graph_refuses_where_the_rule_is_not_defined() -> None:
         ml.advantages(torch.zeros(3, 6), 6, validate=False)
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 def test_without_a_look_what_needs_one_is_refused() -> None:
     rewards = np.array(BINARY)
     for asked in ({"group_ids": [0] * 18}, {"nan_policy": "omit"}, {"small_groups": "zero"}):
@@ -176,6 +201,9 @@ def test_without_a_look_what_needs_one_is_refused() -> None:
     for wrong, says in ((rewards.astype(int), "pass floats"), (torch.tensor(BINARY).int(), "pass floats")):
         with pytest.raises(TypeError, match=says):
             ml.advantages(wrong, 2, validate=False)
+    for odd in (np.ma.masked_array(rewards, rewards > 0), np.asmatrix(rewards)):
+        with pytest.raises(TypeError, match="pass a plain array"):
+            ml.advantages(odd, 2, validate=False)
     with pytest.raises(ValueError, match="scalar"):
         ml.advantages(torch.tensor(1.0), 1, validate=False)
     with pytest.raises(TypeError):
@@ -189,3 +217,13 @@ def test_without_a_look_a_bad_row_spoils_no_other() -> None:
     for given in (rewards, torch.tensor(rewards)):
         found = np.asarray(ml.advantages(given, 2, validate=False))
         np.testing.assert_array_equal(np.delete(found, 2, axis=0), np.delete(want, 2, axis=0))
+
+
+def test_a_tensor_of_a_kind_of_its_own_stays_one() -> None:
+    class Kind(torch.Tensor):
+        pass
+
+    rewards = torch.tensor(BINARY).as_subclass(Kind)
+    found = ml.advantages(rewards, 2)
+    assert type(found) is Kind
+    torch.testing.assert_close(found.as_subclass(torch.Tensor), ml.advantages(torch.tensor(BINARY), 2))
