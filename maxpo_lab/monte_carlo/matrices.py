@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -55,7 +54,6 @@ class RuleMatrices:
         return torch.matmul(levels[:, 1:] - levels[:, :-1], self.matrices)
 
 
-@lru_cache(maxsize=256)
 def _matrix(rule: RankLinear, n: int, k: int) -> Float:
     """A rule's answers (2n, n) to a step of 1 at each place."""
     above = np.tri(n).T

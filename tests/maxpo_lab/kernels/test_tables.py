@@ -18,6 +18,7 @@ import maxpo_lab as ml
 from maxpo_lab.core.coefficients import subset_share
 from maxpo_lab.kernels import tables
 from maxpo_lab.kernels.tables import KEPT, Column, FromRank, FromZero, numbered, stacks, stacks_on
+from maxpo_lab.monte_carlo.batched_rules import admit
 
 XP = array_api_compat.array_namespace(torch.empty(0))
 CPU = torch.device("cpu")
@@ -121,6 +122,11 @@ def test_rules_that_are_equal_or_have_no_hash_have_tables_of_their_own() -> None
         np.testing.assert_array_equal(one(rewards, 2), want)
         np.testing.assert_allclose(three(rewards, 2), 3 * want, rtol=1e-15)
     assert copy.deepcopy(three).number != three.number
+    together = admit(
+        {"one": one, "three": three}, 4, 2, device=CPU, batch=2, draw=lambda: torch.tensor(rewards)
+    )
+    first, second = together(torch.tensor(rewards))[0]
+    torch.testing.assert_close(second, 3 * first, rtol=1e-14, atol=0)
 
 
 def test_a_column_is_kept_as_tables_are() -> None:
