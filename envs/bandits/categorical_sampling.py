@@ -10,7 +10,7 @@ import torch
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.devices import as_device, check_generator
 
-from .categorical_scores import CategoricalScores
+from .categorical_scores import CategoricalScores, taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +79,12 @@ class CategoricalSampler:
         place = torch.rand(groups, n, dtype=torch.float64, device=self.device, generator=generator)
         if prompts is None:  # the last edge is 1, which no random number reaches
             outcomes = torch.searchsorted(self.edges, place, right=True)
-            return _at(self.rewards, outcomes), CategoricalScores(outcomes, self.policy)
+            return taken(self.rewards, outcomes), CategoricalScores(outcomes, self.policy)
         outcomes = torch.searchsorted(self.edges, place.add_(prompts), right=True)
         # The sum may round up to the next prompt's beginning.
         first, arms = prompts * len(self.rewards), len(self.rewards)
         outcomes = torch.minimum(outcomes, first + arms - 1)
-        return _at(self.rewards, outcomes - first), CategoricalScores(outcomes, self.policy)
+        return taken(self.rewards, outcomes - first), CategoricalScores(outcomes, self.policy)
 
     def _asked(self, groups: int, generator: torch.Generator) -> torch.Tensor:
         """The prompt of each group, (groups,); of one alone nothing is drawn."""
@@ -93,8 +93,3 @@ class CategoricalSampler:
         return self.prompts[
             torch.randint(len(self.prompts), (groups,), device=self.device, generator=generator)
         ]
-
-
-def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """``values[index]``, as one ``index_select``."""
-    return values.index_select(0, index.flatten()).view(index.shape)

@@ -75,9 +75,9 @@ class CategoricalScores:
         table = direction.reshape(*direction.shape[:-1], *self.policy.shape)
         table = (table - (table * self.policy).sum(dim=-1, keepdim=True)).flatten(-2)
         if direction.ndim == 1:
-            return _inner(advantages, _at(table, self.outcomes))
+            return _inner(advantages, taken(table, self.outcomes))
         # A row per rollout with a number for each rule; of the products of all rules those with their own.
-        numbers = _at(table.flatten(0, -2).T.contiguous(), self.outcomes)
+        numbers = taken(table.flatten(0, -2).T.contiguous(), self.outcomes)
         rows = advantages.expand(*direction.shape[:-1], *advantages.shape[-2:])
         rules = rows.reshape(-1, *advantages.shape[-2:]).transpose(0, 1)
         return torch.bmm(rules, numbers).diagonal(dim1=1, dim2=2).T.reshape(rows.shape[:-1])
@@ -125,7 +125,7 @@ class CategoricalScores:
     def _expected(self) -> torch.Tensor:
         """``w = 2 pi(a|x) - |pi(.|x)|^2`` of each rollout, (groups, n)."""
         table = 2 * self.policy - self.policy.square().sum(dim=1, keepdim=True)
-        return _at(table.flatten(), self.outcomes)
+        return taken(table.flatten(), self.outcomes)
 
 
 def _sums_of_runs(values: torch.Tensor, names: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
@@ -136,7 +136,7 @@ def _sums_of_runs(values: torch.Tensor, names: torch.Tensor, order: torch.Tensor
     return torch.zeros_like(values).scatter_add_(-1, place.expand(values.shape), values)
 
 
-def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+def taken(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """``values[index]``, as one ``index_select``."""
     return values.index_select(0, index.flatten()).view(*index.shape, *values.shape[1:])
 

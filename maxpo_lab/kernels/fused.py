@@ -75,7 +75,7 @@ def fused_from_zero(
 ) -> torch.Tensor:
     """Advantages of rules with an offset, whose sums are counted from reward 0; as ``fused`` otherwise.
 
-    The tables are those of ``Tables``, stacked: (rules, n), and (rules, 1) for ``own`` and ``cost``.
+    The tables are those of ``FromZero``: (rules, n), and (rules, 1) for ``own`` and ``cost``.
     """
     return _OPERATOR(rewards.detach(), [up, down, over, under, own, cost])
 

@@ -149,15 +149,20 @@ def _block(rewards: Rewards, stacks: Sequence[Stack], result: Rewards, space: _S
     rewards.ravel().take(space.places, out=space.ranked, mode="clip")
     write = _Writer.to(result, space.places)
     np.subtract(ranked[1:], ranked[:-1], out=space.gaps, dtype=np.float64)
-    negative = bool(ranked[0].min() < 0)
+    halves = None
+    if ranked[0].min() < 0 and any(isinstance(stack, FromZero) for stack in stacks):
+        halves = (
+            np.maximum(ranked, 0.0, dtype=np.float64),
+            np.minimum(ranked, 0.0, dtype=np.float64),
+        )
     for stack in stacks:
         for row, place in enumerate(stack.places):
             if isinstance(stack, FromRank):
                 _from_rank(space, stack, row)
-            elif negative:
-                _around_zero(space, ranked, stack, row)
-            else:
+            elif halves is None:
                 _from_zero(space, ranked, stack, row)
+            else:
+                _around_zero(space, *halves, stack, row)
             write(place, space.in_memory(space.steps))
 
 
@@ -202,10 +207,9 @@ def _from_zero(space: _Space, ranked: Rewards, stack: FromZero, row: int) -> Non
         steps += np.multiply(ranked, stack.own[row], dtype=np.float64)
 
 
-def _around_zero(space: _Space, ranked: Rewards, stack: FromZero, row: int) -> None:
+def _around_zero(space: _Space, high: Float, low: Float, stack: FromZero, row: int) -> None:
     """The same where some are: what rises above 0, and what falls below it."""
     credit, debit = space.steps, space.terms
-    high, low = np.maximum(ranked, 0.0, dtype=np.float64), np.minimum(ranked, 0.0, dtype=np.float64)
     rising, falling = high[1:] - high[:-1], low[1:] - low[:-1]
     np.multiply(high[0], stack.up[row, 0], out=credit[0])
     np.multiply(rising, stack.up[row, 1:, None], out=credit[1:])

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import array_api_compat
 import torch
+from array_api_compat import torch as namespace
 
 from .engine import alone
 from .tables import numbered
-
-_NAMESPACE = array_api_compat.array_namespace(torch.empty(0))
 
 
 @torch.library.custom_op("maxpo_lab::rank_linear", mutates_args=())
@@ -19,7 +17,7 @@ def operator(rewards: torch.Tensor, number: int, k: int) -> torch.Tensor:
 
     In a graph of several rules the number is a symbol, until ``int`` makes it one.
     """
-    found: torch.Tensor = alone(_NAMESPACE, rewards, numbered(int(number)), k)
+    found: torch.Tensor = alone(namespace, rewards, numbered(int(number)), k)
     return found
 
 
@@ -38,7 +36,7 @@ def _over(_: Any, axes: tuple[int, ...], rewards: torch.Tensor, number: int, k: 
 @torch.library.custom_op("maxpo_lab::look_up", mutates_args=())
 def looked_up(places: torch.Tensor, number: int, n: int, k: int) -> torch.Tensor:
     """Entries of the column with this number."""
-    found: torch.Tensor = numbered(int(number)).entries(places, n, k, _NAMESPACE)
+    found: torch.Tensor = numbered(int(number)).entries(places, n, k, namespace)
     return found
 
 

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-import array_api_compat
 import torch
+from array_api_compat import torch as namespace
 
 from ..estimators import RankLinear
 from ..kernels.engine import rank_linear
 from ..kernels.tables import Rules
 from ..rules.calling import Rule
-
-_NAMESPACE = array_api_compat.array_namespace(torch.empty(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,7 @@ class OneSort:
 
     def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
         """Advantages (rules, groups, n) of rewards (groups, n)."""
-        found: torch.Tensor = rank_linear(_NAMESPACE, rewards, self.rules)
+        found: torch.Tensor = rank_linear(namespace, rewards, self.rules)
         return found
 
 

@@ -13,6 +13,7 @@ import array_api_compat
 import numpy as np
 import pytest
 import torch
+from cards import Card
 
 import maxpo_lab as ml
 from maxpo_lab.core.coefficients import subset_share
@@ -23,21 +24,6 @@ from maxpo_lab.monte_carlo.batched_rules import admit
 XP = array_api_compat.array_namespace(torch.empty(0))
 CPU = torch.device("cpu")
 MAXPO = ml.get_estimator("maxpo")
-
-
-class Card:
-    """A device as CuPy has it: equal ones are equal, and none has a hash."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Card) and other.number == self.number
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"<Card {self.number}>"
 
 
 class Cards:

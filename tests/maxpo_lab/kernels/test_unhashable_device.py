@@ -8,25 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cards import Card
 from checks import EPS
 
 import maxpo_lab as ml
 from maxpo_lab.core.arrays import on_host
-
-
-class Card:
-    """A device that equals those of its number and has no hash."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Card) and other.number == self.number
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"<CUDA Device {self.number}>"
 
 
 class Array:
