@@ -11,18 +11,19 @@ from .core.arguments import as_k, check_choice
 from .core.arrays import Array, Namespace, on_host
 from .core.rewards import as_rewards
 from .core.tracing import as_traced, compiles, untraced
-from .estimators import Estimator, RankLinear, get_estimator
+from .estimators import BatchEstimator, Estimator, MemoryEstimator, RankLinear, get_estimator
 
 if TYPE_CHECKING:
     from .core import ragged
     from .rules.calling import Rule
+    from .rules.kinds import OfBatches
 
 
 def advantages(
     rewards: Any,
     k: int,
     *,
-    estimator: str | Rule = "maxpo",
+    estimator: str | Rule | OfBatches = "maxpo",
     group_ids: Any = None,
     nan_policy: Literal["raise", "omit"] = "raise",
     small_groups: Literal["raise", "zero"] = "raise",
@@ -33,17 +34,19 @@ def advantages(
     Parameters
     ----------
     rewards
-        Shape (..., n): one group of n i.i.d. rollouts of one prompt along the last axis; or (B,) with
-        ``group_ids``. NumPy (masked arrays too), torch, any other Array API library, or nested sequences of
-        numbers.
+        Shape (..., n): one group of n i.i.d. rollouts of one prompt along the last axis, for a rule of
+        batches (..., P, n) with the P prompts of a batch along the axis before; or (B,) with ``group_ids``,
+        all of one batch. NumPy (masked arrays too), torch, any other Array API library, or nested sequences
+        of numbers.
     k
         The K of max@K, ``1 <= k <= n``. A rule that does not use it (``uses_k``: those for the mean reward
         and for max@n) takes any ``k >= 1``.
     estimator
         A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"`` (see ``get_estimator``), an ``Estimator``, or any
-        callable ``(rewards (B, n), k) -> (B, n)``. A callable gets a copy of the rewards, in their own array
-        type; whatever real numbers it returns, of any array type, are cast back to it. Groups of
-        different sizes reach it size by size, so its rows must not depend on each other.
+        callable ``(rewards (B, n), k) -> (B, n)``; a rule of batches by name or from ``batch_rule``. A
+        callable gets a copy of the rewards, in their own array type; whatever real numbers it returns, of any
+        array type, are cast back to it. Groups of different sizes reach it size by size, so its rows must not
+        depend on each other.
     group_ids
         One id per row, integers or strings (or bytes, UUIDs, booleans), all of one kind: rows of equal id
         are a group, in any order, of any size.
@@ -71,9 +74,10 @@ def advantages(
     ------
     TypeError, ValueError
         Rewards that are not finite real numbers, a bad k, id or policy, an unknown name, or a group on
-        which the rule is not defined; the message names a valid choice. A callable that returns another
-        shape, anything but real numbers, or a NaN or an infinity. ``validate=False`` with anything that needs
-        a look at the numbers: ids, marks, a callable of your own.
+        which the rule is not defined; the message names a valid choice. A rule with memory, which has an
+        ``update``. Groups of different sizes for a rule of batches that takes one size. A callable that
+        returns another shape, anything but real numbers, or a NaN or an infinity. ``validate=False`` with
+        anything that needs a look at the numbers: ids, marks, a callable of your own.
     GroupIdError
         A missing id, or ids of two kinds; ``row`` says where.
 
@@ -95,9 +99,11 @@ def advantages(
     )
 
 
-def _as_they_are(rewards: Any, k: int, estimator: str | Rule) -> Array:
+def _as_they_are(rewards: Any, k: int, estimator: str | Rule | OfBatches) -> Array:
     """Advantages of rewards that are what they should be."""
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if isinstance(rule, BatchEstimator):
+        return _batches_as_they_are(rewards, k, rule)
     if not isinstance(rule, Estimator):
         raise TypeError(
             f"estimator={estimator!r} with validate=False: what a callable answers has to be looked at; call "
@@ -111,26 +117,46 @@ def _as_they_are(rewards: Any, k: int, estimator: str | Rule) -> Array:
     return rule.unchecked(xp, constants, int(k))
 
 
+def _batches_as_they_are(rewards: Any, k: int, rule: BatchEstimator) -> Array:
+    xp, constants = as_traced(rewards)
+    shape = tuple(constants.shape)
+    reason = rule.why_not(shape[-1], k) or (
+        rule.why_not_batch(shape[-2]) if len(shape) > 1 else f"rewards have shape {shape}: pass (..., P, n)"
+    )
+    if reason:
+        raise ValueError(reason)
+    return rule.unchecked(xp, constants, int(k))
+
+
 @untraced
 def _validated(
     rewards: Any,
     k: int,
-    estimator: str | Rule,
+    estimator: str | Rule | OfBatches,
     *,
     group_ids: Any,
     nan_policy: Literal["raise", "omit"],
     small_groups: Literal["raise", "zero"],
 ) -> Array:
-    rule = get_estimator(estimator) if isinstance(estimator, str) or not callable(estimator) else estimator
+    rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if isinstance(rule, MemoryEstimator) or not callable(rule):
+        raise _no_rule(rule)
     check_choice("nan_policy", nan_policy, ("raise", "omit"))
     check_choice("small_groups", small_groups, ("raise", "zero"))
-    if group_ids is None and (nan_policy, small_groups) == ("raise", "raise") and isinstance(rule, Estimator):
+    dense = group_ids is None and (nan_policy, small_groups) == ("raise", "raise")
+    if dense and isinstance(rule, Estimator | BatchEstimator):
         return rule(rewards, k)
     from .core import ragged  # noqa: PLC0415 - a loop with dense groups needs none of it
 
     k = as_k(k)
     xp, values = as_rewards(rewards, allow_nan=nan_policy == "omit")
-    dense_rule = rule if isinstance(rule, Estimator) else _checked(rule, xp)
+    coupled = getattr(rule, "kind", "group") == "batch"
+    if coupled and group_ids is None and values.ndim != 2:
+        raise ValueError(
+            f"rewards have shape {tuple(values.shape)}: a batch rule needs (P, n) here, the n rewards "
+            f"of each of "
+            f"P prompts"
+        )
     flat = xp.reshape(values, (-1,))
     scored = None
     if nan_policy == "omit":
@@ -146,8 +172,27 @@ def _validated(
         )
     groups = ragged.by_id(ids, flat.shape[0], scored)
     groups = _without_small(groups, rule, k, drop=small_groups == "zero")
+    if coupled:
+        from .rules.whole_batches import of_groups  # noqa: PLC0415 - rules of groups need none of it
+
+        return xp.reshape(of_groups(cast("OfBatches", rule), xp, flat, groups, k), values.shape)
+    dense_rule = rule if isinstance(rule, Estimator) else _checked(rule, xp)
     result = ragged.map_buckets(xp, flat, groups, lambda dense: dense_rule(dense, k))
     return xp.reshape(result, values.shape)
+
+
+def _no_rule(rule: Any) -> Exception:
+    """The error for what cannot be called for advantages."""
+    if getattr(rule, "kind", None) != "memory":
+        return TypeError(
+            f"estimator={rule!r} is a {type(rule).__name__}: pass a name, an Estimator or a callable "
+            f"(rewards (B, n), k) -> (B, n)"
+        )
+    return ValueError(
+        f"estimator {rule.name!r} remembers earlier steps: begin with state = rule.init(prompts), and "
+        f"in each "
+        f"step take advantages, state = rule.update(state, rewards, k, prompts)"
+    )
 
 
 def _checked(rule: Rule, xp: Namespace) -> Rule:

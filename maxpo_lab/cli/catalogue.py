@@ -1,4 +1,4 @@
-"""``maxpo-lab list`` and ``show``: the catalogue, and one estimator of it."""
+"""``maxpo-lab list`` and ``show``: the catalogue, and one rule of it, of any kind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ..estimators import Estimator, get_estimator, list_estimators
+from ..estimators import BatchEstimator, Estimator, get_estimator, group_estimator, list_estimators
+from ..estimators.entry import KINDS, Entry
 from ..estimators.families.numerals import numeral
 from ..estimators.references import bibtex
 from ..estimators.registry import parameters
@@ -22,6 +23,16 @@ _SCALE_LAWS = {
     "invariant": "changes nothing, but for an epsilon",
     "none": "no law",
 }
+_KINDS = {
+    "group": "of a group alone",
+    "batch": "of a batch: its groups are coupled",
+    "memory": "with memory of earlier steps",
+}
+_STATISTICS = {
+    "reward_sum": "the sum of the batch's rewards",
+    "advantage_rms": "the root mean square of a group rule's advantages",
+    None: "more than one number",
+}
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
 #: Largest group whose spectrum fits float64 with its resolution, which grows like 3^n.
@@ -29,15 +40,19 @@ _LARGEST = 640
 
 
 def list_() -> None:
-    """List the estimators: rule, objective and claims."""
+    """List the estimators, kind by kind: rule, objective and claims."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", style="bold", no_wrap=True)
     table.add_column("rule", ratio=1)
     for column in ("objective", "unbiased", "centered"):
         table.add_column(column, no_wrap=True)
-    for rule in map(get_estimator, list_estimators()):
-        objective = "its own" if rule.objective == rule.name else rule.objective
-        table.add_row(*map(escape, (rule.name, rule.equation, objective, *_claims(rule))))
+    for kind in KINDS:
+        if kind != "group":
+            table.add_row()
+            table.add_row(f"[dim]{_KINDS[kind]}[/dim]")
+        for rule in map(get_estimator, list_estimators(kind)):
+            objective = "its own" if rule.objective == rule.name else rule.objective
+            table.add_row(*map(escape, (rule.name, rule.equation, objective, *_claims(rule))))
     display(table)
 
 
@@ -55,9 +70,9 @@ def show(
         if proof:
             from .proof import decided  # noqa: PLC0415 - the theorems, for this option alone
 
-            display(*decided(rule, n=n, k=k))
+            display(*decided(group_estimator(name), n=n, k=k))
             return
-        spectrum = pass_at_k_spectrum(rule, n=n, k=k)
+        spectrum = pass_at_k_spectrum(rule, n=n, k=k) if isinstance(rule, Estimator) else None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     unbiased, centered = _claims(rule)
@@ -65,9 +80,13 @@ def show(
     facts = {
         "name": f"{rule.name} ({rule.title})",
         "rule": rule.equation,
+        "kind": _KINDS[rule.kind],
         "objective": rule.objective,
         "uses k": "yes" if rule.uses_k else "no",
-        "parameters": ", ".join(f"{key}={numeral(value)}" for key, value in options.items()) or "none",
+        "parameters": ", ".join(
+            f"{key}={value if isinstance(value, str) else numeral(value)}" for key, value in options.items()
+        )
+        or "none",
         "claims": f"unbiased: {unbiased}, centered: {centered}",
         "rewards + c": "changes nothing" if rule.laws.shift_invariant else "changes the advantages",
         "rewards x c": _SCALE_LAWS[rule.laws.scale],
@@ -76,23 +95,27 @@ def show(
         "degenerate": rule.degenerate,
         "source": rule.citation,
     }
+    if isinstance(rule, BatchEstimator):
+        facts["prompts meet in"] = _STATISTICS[rule.statistic]
+        facts["prompts"] = f"{rule.smallest_batch} at least"
     table = Table.grid(padding=(0, 2))
     for label, text in facts.items():
         table.add_row(f"[bold]{label}[/bold]", escape(text))
-    display(
-        table,
-        f"\n[bold]spectrum[/bold]  on 0/1 rewards it climbs sum_k lambda_k pass@k  (n={n}, K={k})",
-        _bars(spectrum),
-    )
+    display(table)
+    if spectrum is not None:
+        display(
+            f"\n[bold]spectrum[/bold]  on 0/1 rewards it climbs sum_k lambda_k pass@k  (n={n}, K={k})",
+            _bars(spectrum),
+        )
     deliver(STANDARD, f"\n{bibtex(rule)}\n")
 
 
-def _claims(rule: Estimator) -> tuple[str, str]:
+def _claims(rule: Entry) -> tuple[str, str]:
     claims = rule.claims
     return ("yes" if claims.unbiased else "no", "yes" if claims.centered else "no")
 
 
-def _range(rule: Estimator, n: int) -> str:
+def _range(rule: Entry, n: int) -> str:
     """The valid K at group size n; they are consecutive for every rule."""
     valid = [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
     return f"{valid[0]} <= K <= {valid[-1]}"

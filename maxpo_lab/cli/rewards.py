@@ -10,7 +10,8 @@ import typer
 
 from ..core.arguments import as_k
 from ..core.arrays import Int
-from ..estimators import Estimator, get_estimator
+from ..estimators import MemoryEstimator, get_estimator
+from ..estimators.entry import Entry
 from ..training import advantages as compute
 from .outputs import STANDARD
 from .printing import deliver
@@ -45,6 +46,10 @@ def advantages(
         content = read(file, Columns(reward, None if one_group else group))
         _refuse_empty(file, content, missing)
         rule = get_estimator(estimator)
+        if isinstance(rule, MemoryEstimator):
+            raise RewardFileError(
+                f"{rule.name} remembers earlier steps, which a file does not hold: use its update"
+            )
         if small_groups == "raise":
             _refuse_small(file, content, rule, as_k(k))
         if output is not None:
@@ -85,7 +90,7 @@ def _refuse_empty(file: Path, content: RewardFile, missing: str) -> None:
         )
 
 
-def _refuse_small(file: Path, content: RewardFile, rule: Estimator, k: int) -> None:
+def _refuse_small(file: Path, content: RewardFile, rule: Entry, k: int) -> None:
     """Refuse a group that the rule is not defined on, by its id and first row."""
     codes = _codes(content)
     sizes = np.bincount(codes[~np.isnan(content.rows.rewards)], minlength=codes.max() + 1)

@@ -242,20 +242,25 @@ def map_buckets(xp: Namespace, rewards: Array, groups: Groups, rule: Callable[[A
 
     Rewards (B,) to advantages (B,): one gather, one call per size, one gather back.
     """
-    device = array_api_compat.device(rewards)
-    total = rewards.shape[0]
     buckets = groups.buckets()
-    inside = np.zeros(total, dtype=bool)
-    inside[groups.order] = True
-    outside = np.flatnonzero(~inside)
-    order = np.concatenate([*(rows.ravel() for rows in buckets), outside])
-    gathered = xp.take(rewards, xp.asarray(order, device=device), axis=0)
-    parts, start = [], 0
+    order = np.concatenate([rows.ravel() for rows in buckets]) if buckets else groups.order
+    gathered, parts, start = of_rows(xp, rewards, order), [], 0
     for rows in buckets:
         dense = xp.reshape(gathered[start : start + rows.size], rows.shape)
         parts.append(xp.reshape(rule(dense), (-1,)))
         start += rows.size
-    parts.append(xp.zeros(len(outside), dtype=rewards.dtype, device=device))
-    back = np.empty(total, dtype=np.intp)
-    back[order] = np.arange(total)
-    return xp.take(xp.concat(parts), xp.asarray(back, device=device), axis=0)
+    return to_rows(xp, xp.concat(parts) if parts else gathered, order, rewards.shape[0])
+
+
+def of_rows(xp: Namespace, values: Array, rows: Int) -> Array:
+    """Those of values (B,) at some rows, in their order."""
+    return xp.take(values, xp.asarray(rows, device=array_api_compat.device(values)), axis=0)
+
+
+def to_rows(xp: Namespace, values: Array, rows: Int, total: int) -> Array:
+    """Values at these rows of ``total``, each once, and 0 at the others: by one gather."""
+    device = array_api_compat.device(values)
+    back = np.full(total, len(rows))
+    back[rows] = np.arange(len(rows))
+    padded = xp.concat([values, xp.zeros(1, dtype=values.dtype, device=device)])
+    return xp.take(padded, xp.asarray(back, device=device), axis=0)

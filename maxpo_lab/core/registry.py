@@ -89,7 +89,9 @@ class Registry(Generic[T]):
         """Parameters of a thing by key: a family's defaults, or its own where ``name`` spells some."""
         family, colon, text = name.partition(":")
         defaults = self._defaults.get(family, {})
-        return defaults | self._keywords(name, defaults, text) if colon and defaults else dict(defaults)
+        if not (colon and defaults):
+            return dict(defaults)
+        return defaults | keywords(f"{self.kind} {name!r}", defaults, text)
 
     def _member(self, name: str, family: str, text: str) -> T:
         make, given = self._families[family], self.parameters(name)
@@ -99,23 +101,6 @@ class Registry(Generic[T]):
         if (family, *values) not in self._made:
             self._made[family, *values] = make(*values)
         return self._made[family, *values]
-
-    def _keywords(self, name: str, defaults: Mapping[str, Any], text: str) -> dict[str, Any]:
-        """``"eps=1e-4,ddof=0"`` as keyword arguments of the types of the defaults."""
-        found: dict[str, Any] = {}
-        for part in text.split(","):
-            key, equals, value = part.partition("=")
-            if not equals or key not in defaults or key in found:
-                accepted = ",".join(f"{key}={default:g}" for key, default in defaults.items())
-                raise ValueError(
-                    f"{self.kind} {name!r}: {part!r} is not one of its parameters, once; e.g. {accepted}"
-                )
-            kind = type(defaults[key])
-            try:
-                found[key] = kind(value)
-            except ValueError:
-                raise ValueError(f"{self.kind} {name!r}: {key}={value!r} is not {_KINDS[kind]}") from None
-        return found
 
     def _takers(self) -> str:
         """Families, with the parameter of those that take a text."""
@@ -129,6 +114,25 @@ class Registry(Generic[T]):
                 f"{self.kind}={name!r} is a {type(name).__name__}: it must be a name, one of "
                 f"{', '.join(self)}"
             )
+
+
+def keywords(what: str, defaults: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """``"eps=1e-4,ddof=0"`` as keyword arguments of the types of the defaults; ValueError names ``what``."""
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        if not equals or key not in defaults or key in found:
+            accepted = ",".join(
+                f"{key}={default}" if isinstance(default, str) else f"{key}={default:g}"
+                for key, default in defaults.items()
+            )
+            raise ValueError(f"{what}: {part!r} is not one of its parameters, once; e.g. {accepted}")
+        kind = type(defaults[key])
+        try:
+            found[key] = kind(value)
+        except ValueError:
+            raise ValueError(f"{what}: {key}={value!r} is not {_KINDS[kind]}") from None
+    return found
 
 
 def hint(name: str, known: Iterable[str]) -> str:

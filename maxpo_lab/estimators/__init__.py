@@ -2,7 +2,20 @@
 
 from ..core.coefficients import Coefficients
 from .base import Estimator, RankLinear
+from .batch import BatchEstimator
 from .claims import Claims, Laws
-from .registry import get_estimator, list_estimators
+from .memory import MemoryEstimator
+from .registry import get_estimator, group_estimator, list_estimators
 
-__all__ = ["Claims", "Coefficients", "Estimator", "Laws", "RankLinear", "get_estimator", "list_estimators"]
+__all__ = [
+    "BatchEstimator",
+    "Claims",
+    "Coefficients",
+    "Estimator",
+    "Laws",
+    "MemoryEstimator",
+    "RankLinear",
+    "get_estimator",
+    "group_estimator",
+    "list_estimators",
+]

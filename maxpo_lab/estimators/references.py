@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from . import Estimator
+from .entry import Entry
 
 
 class Paper(NamedTuple):
@@ -46,9 +46,18 @@ PAPERS: Mapping[str, Paper] = {
     "2503.20783": Paper(
         "Liu, Zichen and others", "Understanding R1-Zero-Like Training: A Critical Perspective"
     ),
+    "2504.02546": Paper(
+        "Chu, Xiangxiang and others",
+        "GPG: A Simple and Strong Reinforcement Learning Baseline for Model Reasoning",
+    ),
     "2505.15201": Paper(
         "Walder, Christian and Karkhanis, Deep",
         "Pass@K Policy Optimization: Solving Harder Reinforcement Learning Problems",
+    ),
+    "2506.24119": Paper(
+        "Liu, Bo and Guertler, Leon and others",
+        "SPIRAL: Self-Play on Zero-Sum Games Incentivizes Reasoning via Multi-Agent Multi-Turn Reinforcement "
+        "Learning",
     ),
     "2508.10751": Paper(
         "Chen, Zhipeng and others",
@@ -62,6 +71,10 @@ PAPERS: Mapping[str, Paper] = {
         "Bagirov, Farid and Arkhipov, Mikhail and Sycheva, Ksenia and Glukhov, Evgeniy and Bogomolov, Egor",
         "The Best of N Worlds: Aligning Reinforcement Learning with Best-of-N Sampling via max@k "
         "Optimisation",
+    ),
+    "2511.03710": Paper(
+        "Zeng, Guanning and Zhou, Zhaoyi and Arora, Daman and Zanette, Andrea",
+        "Shrinking the Variance: Shrinkage Baselines for Reinforcement Learning with Verifiable Rewards",
     ),
     "2601.16175": Paper("Yuksekgonul, Mert and others", "Learning to Discover at Test Time"),
     "2602.02710": Paper("Tajwar, Fahim and others", "Maximum Likelihood Reinforcement Learning"),
@@ -98,6 +111,8 @@ WORKS: Mapping[str, str] = {
 #: Repositories that citations call by a short name.
 REPOSITORIES: Mapping[str, str] = {
     "NeMo-RL": "NVIDIA-NeMo/RL",
+    "OpenRLHF": "OpenRLHF/OpenRLHF",
+    "TRL": "huggingface/trl",
     "rllm": "rllm-org/rllm",
     "verl": "verl-project/verl",
 }
@@ -105,7 +120,7 @@ _ARXIV = re.compile(r"arXiv (\d{4}\.\d{5})")
 _REPOSITORY = re.compile(rf"[\w-]+/[\w-]+|\b(?:{'|'.join(REPOSITORIES)})\b")
 
 
-def bibtex(rule: Estimator) -> str:
+def bibtex(rule: Entry) -> str:
     """BibTeX entries of the works that a rule's citation names; of a repository where it names none.
 
     Raises ValueError for a citation that names nothing known.
@@ -122,7 +137,7 @@ def bibtex(rule: Estimator) -> str:
     return "\n\n".join(entries)
 
 
-def _repository(rule: Estimator, name: str) -> str:
+def _repository(rule: Entry, name: str) -> str:
     return (
         f"@misc{{{rule.name},\n"
         f"  title        = {{{rule.title}}},\n"

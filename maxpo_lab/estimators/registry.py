@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import copyreg
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ..core.registry import Registry
 from ..objectives import PREFIX
 from .base import Estimator
-from .families import FAMILIES, l_statistic, maxrl, standardised, winner
+from .batch import BatchEstimator
+from .entry import KINDS, Entry, Kind
+from .families import FAMILIES, l_statistic, maxrl, reward_average, standardised, whitened, winner
+from .memory import MemoryEstimator
 
-_CATALOGUE: Registry[Estimator] = Registry(
+#: An entry of the catalogue: ``kind`` tells which.
+AnyEstimator: TypeAlias = Estimator | BatchEstimator | MemoryEstimator
+#: What a consumer of groups says of a rule of another kind.
+_OTHER_KINDS = {
+    "batch": "couples the groups of a batch",
+    "memory": "remembers earlier steps",
+}
+
+
+def _whitened(rule: str) -> BatchEstimator:
+    """``whitened:RULE``, with options before the rule."""
+    name, options = whitened.read(rule)
+    own = get_estimator(name)
+    if not isinstance(own, Estimator):
+        raise ValueError(
+            f"whitened:{rule}: {own.name} is a {own.kind} rule; whiten one of a group, e.g. maxpo"
+        )
+    return whitened.whitened(own, **options)
+
+
+_CATALOGUE: Registry[AnyEstimator] = Registry(
     "estimator",
     ((rule.name, rule) for family in FAMILIES for rule in family.RULES),
     families={
@@ -19,27 +42,37 @@ _CATALOGUE: Registry[Estimator] = Registry(
         "leader": winner.leader,
         "entropic": winner.entropic,
         PREFIX.rstrip(":"): l_statistic.l_statistic,
+        "whitened": _whitened,
+        "rae": reward_average.rae,
     },
     absent="is not in the catalogue",
 )
 
 
-def list_estimators() -> tuple[str, ...]:
-    """Names of the catalogue, family by family; ``parameters`` tells which take more."""
-    return tuple(_CATALOGUE)
+def list_estimators(kind: Kind | Literal["all"] = "group") -> tuple[str, ...]:
+    """Names of the catalogue, family by family; ``parameters`` tells which take more.
+
+    Of the rules of a group, unless told otherwise: ``"batch"`` for those that couple the groups of a batch,
+    ``"memory"`` for those that remember earlier steps, ``"all"`` for all of them. ValueError: another kind.
+    """
+    if kind not in (*KINDS, "all"):
+        raise ValueError(f"kind={kind!r}: must be {', '.join(map(repr, KINDS))} or 'all'")
+    return tuple(name for name in _CATALOGUE if kind in ("all", _CATALOGUE[name].kind))
 
 
 def parameters(name: str) -> dict[str, Any]:
     """Parameters of a rule: ``{"eps": 1e-06, "ddof": 1}`` for ``"grpo"``, its own for ``"grpo:eps=1e-4"``."""
-    return _CATALOGUE.parameters(name)
+    family, colon, text = name.partition(":")
+    return whitened.read(text)[1] if colon and family == "whitened" else _CATALOGUE.parameters(name)
 
 
-def get_estimator(name: str) -> Estimator:
+def get_estimator(name: str) -> AnyEstimator:
     """The estimator of this name, or of a name with parameters.
 
     ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"maxrl:eps=1e-6"``, ``"entropic:beta=2"``,
-    ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``. One object per rule, however its parameters are
-    spelled, here and after pickling.
+    ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``; of batches ``"trl-batch"``, ``"whitened:maxpo"``,
+    ``"whitened:scale=std1,mean=1:grpo:eps=1e-4"``; with memory ``"rae:decay=0.9"``. One object per rule,
+    however its parameters are spelled, here and after pickling. ``kind`` tells what its advantages depend on.
 
     Raises
     ------
@@ -52,12 +85,23 @@ def get_estimator(name: str) -> Estimator:
     return _CATALOGUE[name]
 
 
-def _reduced(rule: Estimator) -> str | tuple[Any, ...]:
+def group_estimator(name: str) -> Estimator:
+    """The rule of a group of this name; ValueError for one of another kind, else as ``get_estimator``."""
+    rule = get_estimator(name)
+    if not isinstance(rule, Estimator):
+        raise ValueError(
+            f"estimator {name!r} {_OTHER_KINDS[rule.kind]}: a rule of a group is needed here, one of "
+            f"list_estimators(); batch_moments, audit and monte_carlo_moments take all kinds"
+        )
+    return rule
+
+
+def _reduced(rule: Entry) -> str | tuple[Any, ...]:
     """For pickle and copy: a rule of the catalogue is its name, and comes back as the same object."""
     return (get_estimator, (rule.name,)) if _of_its_name(rule) else object.__reduce_ex__(rule, 2)
 
 
-def _of_its_name(rule: Estimator) -> bool:
+def _of_its_name(rule: Entry) -> bool:
     """Whether a rule is the one that the catalogue has, or has made, under its name."""
     try:
         return _CATALOGUE[rule.name] is rule

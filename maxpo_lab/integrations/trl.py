@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..core.arguments import as_k
-from ..estimators import Estimator, get_estimator
+from ..estimators import Estimator, group_estimator
 from ..training import advantages
 from .schedules import KSteps
 from .trl_metrics import PassAtKMetrics
@@ -72,7 +72,7 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         ``scale_rewards="none"`` and leave ``multi_objective_aggregation`` at ``"sum_then_normalize"``;
         ``args=None`` does.
     estimator
-        A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"`` (see ``get_estimator``), or an ``Estimator``.
+        A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"`` (see ``group_estimator``), or an ``Estimator``.
     k
         The K of max@K; a rule for the mean reward takes it and does not use it. Or a schedule such as
         ``KSteps({0: 8, 100: 1})``, in optimizer steps, or a callable from the ``TrainerState`` to k; asked
@@ -134,7 +134,7 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         check_methods(GRPOTrainer, _METHODS)
         if small_groups not in {"zero", "raise"}:
             raise ValueError(f"small_groups={small_groups!r}: must be 'zero' or 'raise'")
-        rule = estimator if isinstance(estimator, Estimator) else get_estimator(estimator)
+        rule = estimator if isinstance(estimator, Estimator) else group_estimator(estimator)
         if args is None:
             name = model if isinstance(model, str) else getattr(model.config, "_name_or_path", "")
             args = GRPOConfig(f"{name.split('/')[-1]}-GRPO", scale_rewards="none")

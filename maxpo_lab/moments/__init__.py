@@ -2,15 +2,14 @@
 
 ``exact`` is the front door. ``by_states`` (with ``count_sums``) and ``closed_form`` take a rule's sums in two
 ways, ``from_sums`` makes the ``result`` of either, ``against_gradient`` compares a mean with the exact
-gradient. ``prompts`` and ``batches`` are of several prompts, ``floor`` (with ``least_variance``) is the least
+gradient. ``batches`` are of several prompts, ``floor`` (with ``least_variance``) is the least
 variance that there can be. ``values`` is of estimates of J_K.
 """
 
-from .batches import BatchMoments, batch_moments
+from .batches import BatchMoments, StandardErrors, batch_moments, side_by_side
 from .exact import MAX_STATES, exact_moments
 from .floor import VarianceFloor, variance_floor
 from .from_sums import DEAD
-from .prompts import side_by_side
 from .result import Moments
 from .values import ValueMoments, value_moments
 
@@ -19,6 +18,7 @@ __all__ = [
     "MAX_STATES",
     "BatchMoments",
     "Moments",
+    "StandardErrors",
     "ValueMoments",
     "VarianceFloor",
     "batch_moments",

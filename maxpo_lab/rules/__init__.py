@@ -15,6 +15,7 @@ from .errors import (
     RuleError,
     StatefulRuleError,
 )
+from .kinds import BatchRule, MemoryRule, OfBatches, WithMemory, batch_rule, couples, has_memory, memory_rule
 from .outputs import ADVANTAGES, VALUES, Output
 from .rounding import finest, precision_of, tolerance
 
@@ -22,20 +23,28 @@ __all__ = [
     "ADVANTAGES",
     "VALUES",
     "BadShapeError",
+    "BatchRule",
     "Behaviour",
     "CoupledRowsError",
+    "MemoryRule",
     "NotFiniteError",
     "NotRealError",
+    "OfBatches",
     "Output",
     "RandomRuleError",
     "Rule",
     "RuleError",
     "StatefulRuleError",
+    "WithMemory",
     "admit",
+    "batch_rule",
+    "couples",
     "describe",
     "equivariance",
     "evaluate",
     "finest",
+    "has_memory",
+    "memory_rule",
     "observe",
     "per_group",
     "precision_of",

@@ -13,7 +13,8 @@ from ..core.arrays import Float
 from ..core.precision import as_numpy
 from ..estimators import Estimator, get_estimator
 from ..evaluation import ValueRule, get_value_rule
-from .errors import BadShapeError, NotFiniteError, NotRealError
+from .errors import BadShapeError, CoupledRowsError, NotFiniteError, NotRealError, StatefulRuleError
+from .kinds import couples, has_memory
 from .outputs import ADVANTAGES, Output
 
 Rule = Callable[[Any, int], Any]
@@ -32,7 +33,7 @@ def per_group(rule: Rule) -> Rule:
     return lifted
 
 
-def describe(rule: str | Rule) -> str:
+def describe(rule: Any) -> str:
     """A name to call a rule by in messages."""
     if isinstance(rule, str):
         return rule
@@ -40,7 +41,7 @@ def describe(rule: str | Rule) -> str:
     return next((name for name in names if isinstance(name, str) and name), repr(rule))
 
 
-def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
+def resolve(estimator: object, n: int, k: int) -> Rule:
     """The callable meant by a name, an Estimator or a callable, known to be defined at (n, k).
 
     Raises
@@ -49,8 +50,20 @@ def resolve(estimator: str | Rule, n: int, k: int) -> Rule:
         Neither a name nor callable.
     ValueError
         An unknown name, or an Estimator undefined at this n and k; another callable for ``k > n``.
+    CoupledRowsError, StatefulRuleError
+        A rule of another kind: of a batch, or with memory.
     """
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if couples(rule):
+        raise CoupledRowsError(
+            f"{describe(rule)} is a batch rule: what a group gets depends on the others, so a group has no "
+            f"advantages of its own; use batch_moments, or audit, which take it"
+        )
+    if has_memory(rule):
+        raise StatefulRuleError(
+            f"{describe(rule)} is a rule with memory: what a group gets depends on earlier steps; use "
+            f"batch_moments with a history, or audit, which take it"
+        )
     if not callable(rule):
         raise TypeError(
             f"estimator={estimator!r} is a {type(estimator).__name__}: pass a name, an Estimator or a "

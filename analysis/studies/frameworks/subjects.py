@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from maxpo_lab import get_estimator
+from maxpo_lab.estimators import group_estimator
 
 from .defects import EASYR1_ISSUE_585
 
@@ -105,7 +105,7 @@ def coded_rule(name: str) -> Callable[[Any, int], Any]:
     if name == EASYR1_ISSUE_585.name:
         return EASYR1_ISSUE_585
     base, over_k, _ = name.partition(" / K")
-    rule = get_estimator(base)
+    rule = group_estimator(base)
     if not over_k:
         return rule
 

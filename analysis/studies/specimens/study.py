@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maxpo_lab import exact_moments, get_estimator, list_estimators, max_at_k
+from maxpo_lab import exact_moments, list_estimators, max_at_k
+from maxpo_lab.estimators import group_estimator
 from maxpo_lab.moments import MAX_STATES
 from maxpo_lab.moments.states import number_of_counts
 
@@ -64,7 +65,7 @@ def measure(cell: Cell) -> list[Row]:
     count_states = number_of_counts(cell.n, size)
     rows = []
     for name in list_estimators():
-        rule = get_estimator(name)
+        rule = group_estimator(name)
         if not rule.claims.unbiased or rule.why_not_rewards(levels.values):
             continue
         ks = sorted({1, 2, cell.n // 2, cell.n - 1, cell.n})

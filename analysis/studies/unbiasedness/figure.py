@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from maxpo_lab import Estimator, get_estimator
+from maxpo_lab import Estimator
+from maxpo_lab.estimators import group_estimator
 from maxpo_lab.objectives import PREFIX
 
 from ...output.style import PAGE, Verdict, subplots, verdict_legend
@@ -78,7 +79,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     """The truth table: one line per rule, the worst case over all cells in each column."""
     lines = []
     for name, decided in verdicts(rows).items():
-        rule = get_estimator(name)
+        rule = group_estimator(name)
         lines.append(
             {
                 "estimator": name,
@@ -121,7 +122,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     matrix = verdicts(rows)
     figure, axes = subplots(figsize=(PAGE, 0.2 * len(matrix) + 1.0))
     for y, (name, decided) in enumerate(matrix.items()):
-        objective = get_estimator(name).objective
+        objective = group_estimator(name).objective
         for x, key in enumerate(COLUMNS):
             cell = decided[key]
             box = Rectangle((x, y), 1, 1, facecolor=cell.colour, edgecolor="white", lw=1.2)

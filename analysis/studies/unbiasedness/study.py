@@ -15,9 +15,9 @@ from maxpo_lab import (
     RankLinear,
     RewardLevels,
     exact_moments,
-    get_estimator,
     list_estimators,
 )
+from maxpo_lab.estimators import group_estimator
 from maxpo_lab.moments import MAX_STATES
 from maxpo_lab.moments.states import number_of_counts
 
@@ -93,7 +93,7 @@ def measure(cell: Cell) -> list[Row]:
     levels = specimens.levels(cell.specimen, cell.success)
     # A rule that does not use k has the same moments at every k: measured once per cell.
     moments = cache(lambda rule, k: exact_moments(rule, levels, n=cell.n, k=k, target=rule.objective))
-    rules = [get_estimator(name) for name in list_estimators()]
+    rules = [group_estimator(name) for name in list_estimators()]
     return [_row(cell, levels, rule, k, moments) for k in cell.ks for rule in rules]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ... import rules
 from ...core.arrays import Float
-from ...estimators import get_estimator
+from ...estimators import group_estimator
 from ...integrations.conventions import Adapted
 from ...moments import states
 from ...rules.samples import sample_groups
@@ -114,7 +114,7 @@ def fault_with_lengths(rule: Guard, claim: str, setting: Setting) -> str | None:
     if claim == "centered":
         wrong = np.abs(advantages.sum(axis=1, keepdims=True)) > n * allowed
     elif claim.startswith(EQUALS):
-        expected = np.asarray(get_estimator(claim.removeprefix(EQUALS))(rewards, k))
+        expected = np.asarray(group_estimator(claim.removeprefix(EQUALS))(rewards, k))
         factor = positive_factor(advantages, expected) if setting.allow_scale else 1.0
         wrong = np.abs(advantages - factor * expected) > allowed
     else:

@@ -9,7 +9,7 @@ import numpy as np
 from ... import rules
 from ...core.arrays import Float
 from ...core.precision import FLOAT64, TYPES, Precision, finest
-from ...estimators import Estimator, get_estimator, list_estimators
+from ...estimators import Estimator, group_estimator, list_estimators
 from ...estimators.families.standardised import grpo
 from ...estimators.registry import parameters
 
@@ -62,7 +62,7 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     names = tuple(dict.fromkeys([*prefer, *list_estimators(), *_shipped()]))
     found = _compared(ours, groups, names, k, made)
     if not any(each.exact for each in found):
-        using = tuple(name for name in names if get_estimator(name).uses_k)
+        using = tuple(name for name in names if group_estimator(name).uses_k)
         others = (other for other in range(1, n + 1) if other != k)
         found += [
             each for other in others for each in _compared(ours, groups, using, other, made) if each.exact
@@ -119,7 +119,7 @@ def _compared(ours: Float, groups: Float, names: tuple[str, ...], k: int, made: 
     scale_of = (made, size, float(size.max()), ours.shape[1])
     found = []
     for name in names:
-        theirs = _if_defined(get_estimator(name), groups, k)
+        theirs = _if_defined(group_estimator(name), groups, k)
         if theirs is None or not theirs.any():
             continue
         fitted = _factor(ours, theirs)
@@ -138,7 +138,7 @@ def first_difference(
 
     ``scaled``: a common positive factor is no difference. None too where the named rule is not defined.
     """
-    theirs = _if_defined(get_estimator(name), groups, k)
+    theirs = _if_defined(group_estimator(name), groups, k)
     if theirs is None:
         return None
     ours = rules.evaluate(rule, groups, k)

@@ -14,6 +14,8 @@ from . import (
     tailrl,
     winner,
 )
+from .of_batches import batch_scaled, james_stein, whitened
+from .with_memory import reward_average
 
 #: The families, in the order of the catalogue.
 FAMILIES = (
@@ -29,4 +31,8 @@ FAMILIES = (
     winner,
     as_coded,
     passk_training,
+    whitened,
+    batch_scaled,
+    james_stein,
+    reward_average,
 )

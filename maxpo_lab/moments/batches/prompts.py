@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..policies.levels import RewardLevels
+from ...policies.levels import RewardLevels
 
 
 def side_by_side(prompts: Iterable[RewardLevels]) -> tuple[RewardLevels, ...]:

@@ -1,0 +1,1 @@
+"""Rules of a batch: the groups of its prompts are coupled."""

@@ -1,0 +1,75 @@
+"""The mean reward with a number of the whole batch: TRL's scale, verl's GPG, FlashREINFORCE's baseline."""
+
+from __future__ import annotations
+
+from ....core.arrays import Array, Namespace
+from ...batch import Pooled
+from ...claims import Claims, Laws
+from ..mean_reward import BATCH_MEAN, REINFORCE
+
+_EPS = 1e-4
+
+
+def _over_deviation(xp: Namespace, own: Array, rewards: Array) -> Array:
+    # From the first reward, so that rewards near 1000 lose nothing to their offset.
+    values = rewards - rewards[..., :1]
+    values = values - xp.mean(values, axis=-1, keepdims=True)
+    square = xp.sum(values * values, axis=-1, keepdims=True) / max(1, rewards.shape[-1] - 1)
+    return own / (xp.sqrt(square) + _EPS)
+
+
+def _by_share_of_rewards(xp: Namespace, own: Array, rewards: Array) -> Array:
+    count = xp.sum(xp.astype(rewards != 0, own.dtype), axis=-1, keepdims=True)
+    return own * (rewards.shape[-1] / xp.where(count == 0, xp.ones_like(count), count))
+
+
+def _less_mean(xp: Namespace, own: Array, rewards: Array) -> Array:
+    return own - xp.mean(rewards, axis=-1, keepdims=True)
+
+
+TRL_BATCH = Pooled(
+    name="trl-batch",
+    title="GRPO with the batch's deviation (TRL)",
+    equation="A_i = (R_i - mean) / (std1 of all rewards of the batch + 1e-4)",
+    citation="TRL 1.16, GRPOTrainer with scale_rewards='batch'",
+    objective="mean",
+    uses_k=False,
+    claims=Claims(unbiased=False, centered=True),
+    laws=Laws(scale="invariant"),
+    smallest_group=2,
+    statistic="reward_sum",
+    own=BATCH_MEAN,
+    couple=_over_deviation,
+)
+
+VERL_GPG = Pooled(
+    name="verl-gpg",
+    title="GPG of verl",
+    equation="A_i = (R_i - mean) N / (number of rewards of the batch that are not 0)",
+    citation="arXiv 2504.02546 (GPG); verl 0.9.1, gpg",
+    objective="mean",
+    uses_k=False,
+    claims=Claims(unbiased=False, centered=True),
+    laws=Laws(shift_invariant=False),
+    degenerate="a flat group gives 0; a batch of rewards 0 is not scaled",
+    smallest_group=2,
+    statistic="reward_sum",
+    own=BATCH_MEAN,
+    couple=_by_share_of_rewards,
+)
+
+FLASH_REINFORCE = Pooled(
+    name="flash-reinforce",
+    title="REINFORCE with the batch's mean",
+    equation="A_i = R_i - mean of all rewards of the batch",
+    citation="OpenRLHF 0.11.2, flash_reinforce",
+    objective="mean",
+    uses_k=False,
+    claims=Claims(unbiased=False, centered=False),
+    degenerate="a batch of equal rewards gives 0",
+    statistic="reward_sum",
+    own=REINFORCE,
+    couple=_less_mean,
+)
+
+RULES = (TRL_BATCH, VERL_GPG, FLASH_REINFORCE)

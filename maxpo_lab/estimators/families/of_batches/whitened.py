@@ -1,0 +1,107 @@
+"""A group rule, divided by what its advantages amount to over the whole batch."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import isfinite
+from typing import Any
+
+from ....core.arrays import Array, Namespace
+from ....core.registry import keywords
+from ...base import Estimator
+from ...batch import Couple, Pooled, Statistic
+from ...claims import Claims, Laws
+from ..maxpo import MAXPO
+from ..mean_reward import RLOO
+from ..numerals import numeral
+
+#: Degrees of freedom that a scale subtracts; None: nothing, and no mean either.
+_SCALES = {"rms": None, "std0": 0, "std1": 1}
+#: The options, by name.
+DEFAULTS: dict[str, Any] = {"scale": "rms", "mean": 0, "eps": 1e-8, "add": 0.0, "tokens": 1}
+
+
+def read(text: str) -> tuple[str, dict[str, Any]]:
+    """The rule and the options that ``maxpo`` or ``scale=std1,mean=1:grpo:eps=1e-4`` names.
+
+    Options stand before the rule, which may have some of its own. ValueError: unknown, or out of range.
+    """
+    first, colon, rest = text.partition(":")
+    if not (colon and "=" in first):
+        return text, dict(DEFAULTS)
+    name = f"whitened:{text}"
+    given = DEFAULTS | keywords(f"estimator {name!r}", DEFAULTS, first)
+    if given["scale"] not in _SCALES:
+        raise ValueError(f"{name}: scale={given['scale']}, must be {', '.join(_SCALES)}")
+    if given["mean"] not in (0, 1):
+        raise ValueError(f"{name}: mean={given['mean']}, must be 0, or 1 to remove the batch's mean")
+    for key in ("eps", "add"):
+        if not (isfinite(given[key]) and given[key] >= 0):
+            raise ValueError(f"{name}: {key}={given[key]}, must be finite and at least 0, e.g. {key}=1e-8")
+    if given["tokens"] < 1:
+        raise ValueError(f"{name}: tokens={given['tokens']}, must be at least 1, the tokens of a rollout")
+    return rest, given
+
+
+@cache
+def whitened(rule: Estimator, *, scale: str, mean: int, eps: float, add: float, tokens: int) -> Pooled:
+    r"""A rule, less the batch's mean (``mean=1``), over its scale.
+
+    .. math:: A_i = \frac{a_i - [\bar a]}{\sqrt{\sigma^2 + \text{eps}} + \text{add}}
+
+    sigma^2 is the mean square of a over the batch (``rms``), or its variance with ddof 0 or 1. Over tokens,
+    of which each rollout has ``tokens``, only ddof 1 is another: N tokens - 1 in the place of N - 1.
+    """
+    options: dict[str, Any] = {"scale": scale, "mean": mean, "eps": eps, "add": add, "tokens": tokens}
+    told = ",".join(
+        f"{key}={value if isinstance(value, str) else numeral(value)}"
+        for key, value in options.items()
+        if value != DEFAULTS[key]
+    )
+    inside = f"sqrt({scale}^2 + {numeral(eps)})" if eps else scale
+    numerator = "(a_i - mean of a)" if mean else "a_i"
+    centered = rule.claims.centered
+    # Where the advantages of every group sum to 0, the batch has no mean to remove.
+    statistic: Statistic | None = "advantage_rms" if centered or (not mean and scale == "rms") else None
+    return Pooled(
+        name=f"whitened:{told}:{rule.name}" if told else f"whitened:{rule.name}",
+        title=f"{rule.title}, whitened",
+        equation=(
+            f"A_i = {numerator} / {f'({inside} + {numeral(add)})' if add else inside} over the batch"
+            f"{f' of {tokens} tokens a rollout' if tokens > 1 else ''}, a_i of {rule.name}"
+        ),
+        citation=(
+            "verl 0.9.1, reinforce_plus_plus_baseline; OpenRLHF 0.11.2, reinforce_baseline; rllm; "
+            f"ms-swift 4.6; a_i: {rule.citation}"
+        ),
+        objective=rule.objective,
+        uses_k=rule.uses_k,
+        claims=Claims(unbiased=False, centered=centered),
+        laws=Laws(
+            shift_invariant=rule.laws.shift_invariant,
+            scale="none" if rule.laws.scale == "none" else "invariant",
+        ),
+        domain=rule.domain,
+        degenerate="a batch of dead groups gives 0",
+        smallest_group=rule.smallest_group,
+        statistic=statistic,
+        own=rule,
+        couple=_couple(scale, mean=bool(mean), eps=eps, add=add, tokens=tokens),
+    )
+
+
+def _couple(scale: str, *, mean: bool, eps: float, add: float, tokens: int) -> Couple:
+    ddof = _SCALES[scale]
+
+    def couple(xp: Namespace, own: Array, rewards: Array) -> Array:
+        center = xp.mean(own, axis=-1, keepdims=True) if mean or ddof is not None else 0.0
+        about = own if ddof is None else own - center
+        total = tokens * xp.sum(about * about, axis=-1, keepdims=True)
+        size = xp.sqrt(total / max(1, tokens * own.shape[-1] - (ddof or 0)) + eps) + add
+        size = xp.where(size == 0, xp.ones_like(size), size)  # all are 0 then
+        return (own - center if mean else own) / size
+
+    return couple
+
+
+RULES = (whitened(MAXPO, **DEFAULTS), whitened(RLOO, **DEFAULTS))

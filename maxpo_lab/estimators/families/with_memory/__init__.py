@@ -1,0 +1,1 @@
+"""Rules that remember earlier steps."""

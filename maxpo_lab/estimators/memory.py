@@ -1,0 +1,131 @@
+"""Rules with memory: what a prompt gets depends on what it got before."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.arguments import whole_number
+from ..core.arrays import Array, Int, Namespace
+from ..core.rewards import as_rewards
+from .entry import Entry, Kind
+
+#: What a rule of the catalogue remembers: arrays by name, those of prompts with these along their first axis,
+#: and
+#: ``version``. NumPy, torch and a trainer's checkpoint can hold it.
+State = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MemoryEstimator(Entry):
+    """A rule that remembers earlier steps, by prompt, as a pair of pure functions.
+
+    ``init(prompts)`` is the state of so many prompts that have not been seen; ``update(state, rewards, k,
+    prompts)`` gives the advantages (P, n) of a step, made from the state before it, and the state after it.
+    The state given is not changed.
+
+    Attributes
+    ----------
+    version
+        Of the state's arrays.
+    """
+
+    kind: ClassVar[Kind] = "memory"
+    version: ClassVar[int] = 1
+
+    def init(self, prompts: int) -> State:
+        """The state of prompts 0 to ``prompts - 1``, none of them seen yet. ValueError below 1."""
+        if whole_number(prompts, "prompts") < 1:
+            raise ValueError(f"prompts={prompts}: a state is of at least one prompt")
+        return {"version": np.array(self.version), **self._fresh(prompts)}
+
+    def update(self, state: State, rewards: Any, k: int, prompts: Any) -> tuple[Array, State]:
+        """A step: advantages (P, n) of the rewards (P, n) of these prompts (P,), and the next state.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As an ``Estimator``; prompts that are not whole numbers of the state's, or one of them twice; a
+            state with other arrays, of another number of prompts, or of another version.
+        """
+        xp, rewards = as_rewards(rewards)
+        k = whole_number(k, "k")
+        if rewards.ndim != 2:
+            raise ValueError(
+                f"rewards have shape {tuple(rewards.shape)}: {self.name} needs (P, n), the n "
+                f"rewards of each of P "
+                f"prompts"
+            )
+        if reason := self.why_not(rewards.shape[1], k) or self._outside_domain(xp, rewards):
+            raise ValueError(reason)
+        size = self._prompts_of(state)
+        rows = _rows(prompts, rewards.shape[0], size)
+        given, new = self._step(xp, rewards, k, {name: state[name] for name in self._fresh(1)}, rows)
+        return given, {"version": np.array(self.version), **new}
+
+    @abstractmethod
+    def _fresh(self, prompts: int) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of prompts that have not been seen, along their first axis."""
+
+    @abstractmethod
+    def _step(
+        self, xp: Namespace, rewards: Array, k: int, state: State, prompts: Int
+    ) -> tuple[Array, dict[str, npt.NDArray[Any]]]:
+        """``update`` on what is known to be valid."""
+
+    def _prompts_of(self, state: State) -> int:
+        """How many prompts a state is of; ValueError where it is none of this rule's."""
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"state is a {type(state).__name__}: it must be what {self.name}.init(prompts) or update gave"
+            )
+        if "version" in state and int(state["version"]) != self.version:
+            raise ValueError(
+                f"state is of version {int(state['version'])} of {self.name}, this is version "
+                f"{self.version}: "
+                f"begin with init(prompts), or load it with the release that wrote it"
+            )
+        like = self._fresh(1)
+        if set(state) != {"version", *like}:
+            raise ValueError(
+                f"state holds {', '.join(sorted(state))}: one of {self.name} holds "
+                f"{', '.join(sorted(('version', *like)))}; begin with init(prompts)"
+            )
+        found = {name: np.shape(state[name]) for name in like}
+        sizes = {shape[0] if shape else 0 for shape in found.values()}
+        if len(sizes) > 1 or any(shape[1:] != like[name].shape[1:] for name, shape in found.items()):
+            raise ValueError(
+                f"state holds arrays of shapes {found}: those of {self.name} have the prompts along "
+                f"their first "
+                f"axis; begin with init(prompts)"
+            )
+        return int(sizes.pop())
+
+
+def _rows(prompts: Any, count: int, size: int) -> Int:
+    """The prompts of a step as numbers of a state of ``size``, checked."""
+    rows = np.asarray(prompts)
+    if rows.shape != (count,) or rows.dtype.kind not in "iu":
+        raise ValueError(
+            f"prompts have shape {rows.shape} and dtype {rows.dtype}: they must be whole numbers, "
+            f"one for each of "
+            f"the {count} rows of rewards"
+        )
+    outside = (rows < 0) | (rows >= size)
+    if outside.any():
+        raise ValueError(
+            f"prompts hold {int(rows[outside][0])}: the state is of prompts 0 to {size - 1}; begin with "
+            f"init(prompts) of the number that there are"
+        )
+    values, times = np.unique(rows, return_counts=True)
+    if (times > 1).any():
+        raise ValueError(
+            f"prompts hold {int(values[times > 1][0])} twice: a step updates a prompt once; put its rollouts "
+            f"into one group, or take two steps"
+        )
+    return rows.astype(np.intp)

@@ -1,0 +1,125 @@
+"""The group rule behind a whitened one, told from what the whole gives batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...core.arrays import EPS, Float, Int
+from ...rules import CoupledRowsError
+from .calls import Calls
+from .meeting import Meeting
+
+#: Batches on which a rule is held to its statistic.
+_TRIED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a batch is scaled: by ``1 / sqrt(X + eps)``, or (``added``) by ``1 / (sqrt X + eps)``."""
+
+    eps: float
+    added: bool
+
+    def __call__(self, total: Float) -> Float:
+        """The factor of batches with ``X = total``."""
+        with np.errstate(divide="ignore"):
+            size = np.sqrt(total) + self.eps if self.added else np.sqrt(total + self.eps)
+            return np.asarray(np.where(total > 0, 1 / size, 0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class BaseRule:
+    """What the states of each place add to X, (S,), and what they get, over the factor, (S, n)."""
+
+    squares: tuple[Float, ...]
+    given: tuple[Float, ...]
+    scale: Scale
+
+
+def told(calls: Calls, meeting: Meeting) -> BaseRule:
+    """The group rule, known from states beside one that lives, and the scale, from batches of several X.
+
+    Raises CoupledRowsError where no group rule and no scale explain what the rule gives. Cost: P n numbers
+    for each state.
+    """
+    size = len(meeting.places)
+    rewards = [place.rewards for place in meeting.places]
+    states, index = np.unique(np.concatenate(rewards), axis=0, return_inverse=True)
+    which = np.split(index.ravel(), np.cumsum([len(each) for each in rewards])[:-1])
+    alone = calls(np.repeat(states[:, None], size, axis=1))[:, 0]
+    lively = int(np.abs(alone).max(axis=1).argmax())
+    if not alone[lively].any():
+        return BaseRule(
+            tuple(np.zeros(len(each)) for each in rewards),
+            tuple(map(np.zeros_like, rewards)),
+            Scale(0.0, False),
+        )
+    peak = int(np.abs(alone[lively]).argmax())
+    beside = np.repeat(states[[lively]][None], len(states), axis=0).repeat(size, axis=1)
+    beside[:, 0] = states
+    found = calls(beside)
+    base = found[:, 0] / found[:, 1, peak, None]  # in units of what the lively one's best rollout gets
+    squares = np.sum(base**2, axis=1)
+    living = squares > (64 * EPS) ** 2 * squares.max()
+    base, squares = base * living[:, None], squares * living
+    picks = _picks(squares, size)
+    totals = squares[picks].sum(axis=1)
+    picks = picks[totals > 0]
+    # The factor of a batch, seen on its liveliest group.
+    row = np.arange(len(picks)), squares[picks].argmax(axis=1)
+    best = np.abs(base[picks[row]]).argmax(axis=1)
+    factors = calls(states[picks])[(*row, best)] / base[picks[row], best]
+    unit, scale = _scale(totals[totals > 0], np.abs(factors))
+    unit *= np.sign(factors[0])
+    _check(calls, states, base * unit, squares[picks].sum(axis=1), scale=scale, picks=picks)
+    return BaseRule(tuple(squares[each] for each in which), tuple(base[each] * unit for each in which), scale)
+
+
+def _scale(totals: Float, factors: Float) -> tuple[float, Scale]:
+    """A unit and the scale that make ``unit * scale(X)`` of the factors, or come nearest to that."""
+    fits = []
+    ends = [int(totals.argmin()), int(totals.argmax())]
+    for added, power in ((False, 1.0), (True, 0.5)):
+        x, y = totals**power, factors ** (-2 * power)
+        step = x[ends[1]] - x[ends[0]]
+        slope = (y[ends[1]] - y[ends[0]]) / step if step > 1e-6 * x[ends[1]] else y[ends[1]] / x[ends[1]]
+        eps = max(0.0, float((y[ends] - slope * x[ends]).mean() / slope))
+        scale, unit = Scale(eps, added), float(slope ** (-0.5 / power))
+        fits.append((float(np.abs(unit * scale(totals) / factors - 1).max()), added, unit, scale))
+    _, _, unit, scale = min(fits, key=lambda fit: fit[:2])
+    return unit, scale
+
+
+def _picks(squares: Float, size: int) -> Int:
+    """States (B, P) of batches of many X: any, and a few that live among dead ones, where there are any."""
+    rng = np.random.default_rng(0)
+    picks = rng.integers(0, len(squares), (_TRIED, size))
+    living, dead = np.flatnonzero(squares > 0), np.flatnonzero(squares == 0)
+    if len(dead):
+        some = np.sort(rng.integers(1, size + 1, _TRIED // 2))
+        among = rng.choice(dead, (len(some), size))
+        alive = np.arange(size) < some[:, None]
+        picks[: len(some)] = np.where(alive, rng.choice(living, (len(some), size)), among)
+    return picks
+
+
+def _check(calls: Calls, states: Float, given: Float, totals: Float, *, scale: Scale, picks: Int) -> None:
+    """Hold the rule to its word on batches (B, P) of states, their rollouts in any order."""
+    rng = np.random.default_rng(1)
+    order = rng.permuted(np.broadcast_to(np.arange(states.shape[1]), (*picks.shape, states.shape[1])), axis=2)
+    rewards = np.take_along_axis(states[picks], order, axis=2)
+    got = calls(rewards)
+    want = np.take_along_axis(given[picks], order, axis=2) * scale(totals)[:, None, None]
+    inside = (rewards[..., None] == np.unique(states)).astype(np.float64)  # ties may change places
+    for power in (1, 2):
+        a, b = (np.einsum("bpn,bpnl->bpl", each**power, inside) for each in (got, want))
+        if not calls.same(a, b):
+            worst = np.unravel_index(np.abs(a - b).max(axis=2).argmax(), picks.shape)
+            raise CoupledRowsError(
+                f"{calls.name} says statistic='advantage_rms', and gives the group "
+                f"{rewards[worst].tolist()} of a batch {got[worst].tolist()}, where a group rule over its "
+                f"root mean square gives {want[worst].tolist()}: prompts meet in another way, or order "
+                f"matters; leave the statistic out"
+            )
