@@ -3,7 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .estimators import Claims, Estimator, Laws, RankLinear, get_estimator, list_estimators
+from .estimators import (
+    BatchEstimator,
+    Claims,
+    Estimator,
+    Laws,
+    MemoryEstimator,
+    RankLinear,
+    get_estimator,
+    list_estimators,
+)
 from .training import advantages
 
 if TYPE_CHECKING:
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from .moments import (
         BatchMoments,
         Moments,
+        StandardErrors,
         ValueMoments,
         VarianceFloor,
         batch_moments,
@@ -32,26 +42,33 @@ if TYPE_CHECKING:
     from .policies.levels import RewardLevels
     from .policies.objective import max_at_k, max_at_k_gradient
     from .rules.calling import per_group
+    from .rules.kinds import BatchRule, MemoryRule, batch_rule, memory_rule
     from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 
     __version__: str
 
 __all__ = [
+    "BatchEstimator",
     "BatchMoments",
+    "BatchRule",
     "Claims",
     "Estimator",
     "GroupIdError",
     "Laws",
+    "MemoryEstimator",
+    "MemoryRule",
     "Moments",
     "PassAtK",
     "RankLinear",
     "RewardLevels",
     "Spectrum",
+    "StandardErrors",
     "ValueMoments",
     "ValueRule",
     "VarianceFloor",
     "advantages",
     "batch_moments",
+    "batch_rule",
     "exact_moments",
     "get_estimator",
     "get_value_rule",
@@ -59,6 +76,7 @@ __all__ = [
     "list_value_rules",
     "max_at_k",
     "max_at_k_gradient",
+    "memory_rule",
     "objective_spectrum",
     "pass_at_k",
     "pass_at_k_spectrum",
@@ -79,12 +97,13 @@ _LATER = {
         ),
         "moments": (
             *("BatchMoments", "Moments", "ValueMoments", "VarianceFloor", "batch_moments", "exact_moments"),
-            *("side_by_side", "value_moments", "variance_floor"),
+            *("StandardErrors", "side_by_side", "value_moments", "variance_floor"),
         ),
         "core.ragged": ("GroupIdError",),
         "policies.levels": ("RewardLevels",),
         "policies.objective": ("max_at_k", "max_at_k_gradient"),
         "rules.calling": ("per_group",),
+        "rules.kinds": ("BatchRule", "MemoryRule", "batch_rule", "memory_rule"),
         "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
         # These need torch: ``import *`` would ask, so not in ``__all__``.
         "auditing": ("AuditReport", "ValueAuditReport", "audit", "audit_value"),

@@ -49,7 +49,7 @@ def list_() -> None:
     for kind in KINDS:
         if kind != "group":
             table.add_row()
-            table.add_row(f"[dim]{_KINDS[kind]}[/dim]")
+            table.add_row("", f"[dim]{_KINDS[kind]}[/dim]")
         for rule in map(get_estimator, list_estimators(kind)):
             objective = "its own" if rule.objective == rule.name else rule.objective
             table.add_row(*map(escape, (rule.name, rule.equation, objective, *_claims(rule))))
