@@ -6,7 +6,7 @@ gradient. ``batches`` are of several prompts, ``floor`` (with ``least_variance``
 variance that there can be. ``values`` is of estimates of J_K.
 """
 
-from .batches import BatchMoments, StandardErrors, batch_moments, side_by_side
+from .batches import BatchMoments, StandardErrors, batch_moments, path_moments, side_by_side
 from .exact import MAX_STATES, exact_moments
 from .floor import VarianceFloor, variance_floor
 from .from_sums import DEAD
@@ -23,6 +23,7 @@ __all__ = [
     "VarianceFloor",
     "batch_moments",
     "exact_moments",
+    "path_moments",
     "side_by_side",
     "value_moments",
     "variance_floor",

@@ -5,8 +5,9 @@
 takes the first that is possible. ``memory`` is of rules that remember earlier steps.
 """
 
+from .along_path import path_moments
 from .over_prompts import batch_moments
 from .prompts import side_by_side
 from .result import BatchMoments, StandardErrors
 
-__all__ = ["BatchMoments", "StandardErrors", "batch_moments", "side_by_side"]
+__all__ = ["BatchMoments", "StandardErrors", "batch_moments", "path_moments", "side_by_side"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import shared_scale, shared_sum
 from .calls import Calls
-from .conditional import conditionally
 from .coupled import Coupled
 from .meeting import Meeting
-from .product import by_product, number_of_states
 from .result import Method
+from .ways import shared_scale, shared_sum
+from .ways.conditional import conditionally
+from .ways.product import by_product, number_of_states
 
 #: States of a batch up to which all of them are looked at unless told otherwise.
 STATES = 20_000
@@ -42,7 +42,7 @@ def coupled_sums(
         "shared sum": lambda: shared_sum.by_shared_sum(calls, meeting),
         "quadrature": lambda: shared_scale.by_quadrature(calls, meeting),
         "product": lambda: by_product(calls, meeting),
-        "conditional": lambda: conditionally(calls, meeting, draws=sampling.draws, seed=sampling.seed),
+        "conditional": lambda: conditionally([calls], meeting, draws=sampling.draws, seed=sampling.seed),
     }
     few = STATES if method is None else max_states
     reasons = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,16 @@ from .result import Method
 
 @dataclass(kw_only=True, eq=False)
 class PromptSums:
-    """``Sums`` of one prompt in its batch: averages over its own counts and those of the others."""
+    """``Sums`` of one prompt in its batch: averages over its own counts and those of the others.
+
+    ``by_level`` is ``E T_l``, of which ``mean`` is made, (L,).
+    """
 
     basis: Float
     coordinates: Float
     mean: Float
     comoment: Float
+    by_level: Float
     squares: Float
     sum_square: float
     sum_max: float
@@ -85,9 +89,32 @@ def prompt_sums(
         coordinates=coordinates,
         mean=mean,
         comoment=(chance[:, None] * deviation).T @ deviation,
+        by_level=chance @ sums,
         squares=chance @ squares,
         sum_square=float(chance @ total**2),
         sum_max=float(np.abs(total[chance > 0]).max()),
         states=len(chance),
         dead=lambda threshold: float(chance[largest <= threshold].sum()),
+    )
+
+
+def mixed(sums: Sequence[PromptSums], weights: Float) -> PromptSums:
+    """Those of a prompt that is in one of several situations, by their chances."""
+    seen = [(each, float(weight)) for each, weight in zip(sums, weights, strict=True) if weight > 0]
+    mean = np.sum([weight * each.mean for each, weight in seen], axis=0)
+    comoment = np.zeros_like(seen[0][0].comoment)
+    for each, weight in seen:
+        off = each.mean - mean
+        comoment += weight * (each.comoment + np.outer(off, off))
+    return PromptSums(
+        basis=seen[0][0].basis,
+        coordinates=seen[0][0].coordinates,
+        mean=mean,
+        comoment=comoment,
+        by_level=np.sum([weight * each.by_level for each, weight in seen], axis=0),
+        squares=np.sum([weight * each.squares for each, weight in seen], axis=0),
+        sum_square=sum(weight * each.sum_square for each, weight in seen),
+        sum_max=max(each.sum_max for each, _ in seen),
+        states=sum(each.states for each, _ in seen),
+        dead=lambda threshold: sum(weight * each.dead(threshold) for each, weight in seen),
     )

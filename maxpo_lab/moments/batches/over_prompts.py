@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ...core.arguments import as_group_size, as_k, whole_number
 from ...estimators import get_estimator
 from ...objectives import Objective, as_objective, looks_at_k
 from ...policies.levels import RewardLevels
-from ...rules import RuleError, couples
+from ...rules import RuleError, couples, has_memory
 from ..against_gradient import against_gradient, gradient_rounding, mean_rounding
 from ..exact import MAX_STATES, moments_under
 from ..from_sums import from_sums
@@ -19,13 +20,14 @@ from ..result import Moments
 from .admission import admitted
 from .choice import Sampling, coupled_sums
 from .meeting import drawn, each_once
+from .memory import memory_sums, remembered
 from .prompts import check_prompts
 from .result import BatchMoments, Method, StandardErrors
 from .uncertainty import standard_errors
 
 
 def batch_moments(
-    estimator: str | rules.Rule | rules.OfBatches,
+    estimator: str | rules.Rule | rules.OfBatches | rules.WithMemory,
     prompts: Iterable[RewardLevels],
     *,
     n: int,
@@ -36,6 +38,8 @@ def batch_moments(
     max_states: int = MAX_STATES,
     draws: int = 512,
     seed: int = 0,
+    state: Any = None,
+    history: Sequence[Any] = (),
 ) -> BatchMoments:
     r"""Moments of a rule's gradient over a batch of prompts, exact wherever that can be.
 
@@ -52,8 +56,9 @@ def batch_moments(
     Parameters
     ----------
     estimator
-        A name, an ``Estimator``, any callable ``(rewards (B, n), k) -> (B, n)``, or a rule of batches: a
-        ``BatchEstimator`` or what ``batch_rule`` makes of a callable.
+        A name, an ``Estimator``, any callable ``(rewards (B, n), k) -> (B, n)``, a rule of batches (a
+        ``BatchEstimator`` or what ``batch_rule`` makes of a callable), or one with memory (a
+        ``MemoryEstimator`` or what ``memory_rule`` makes), whose batch is the listed prompts.
     n, k, target
         As in ``exact_moments``.
     prompts
@@ -70,6 +75,11 @@ def batch_moments(
         for.
     draws, seed
         Of the conditional method: draws of the other prompts, at least 2, and the seed of their stream.
+    state, history
+        Of a rule with memory: where it begins (None: ``rule.init(P)``), and the steps that it has seen since,
+        each the rewards (P, n) of all prompts, or the ``RewardLevels`` of all of them, over whose groups the
+        moments are then averaged: the prompts themselves for a fair history, those of earlier policies for a
+        stale one.
 
     Returns
     -------
@@ -99,12 +109,27 @@ def batch_moments(
     k = as_k(k, n=n if looks_at_k(target) else None)
     objective = as_objective(target, n, k, argument="target")
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
-    if not couples(rule):
+    sampling = Sampling(whole_number(draws, "draws"), whole_number(seed, "seed"))
+    if not has_memory(rule) and (state is not None or len(history)):
+        raise ValueError(f"state and history are of rules with memory: {rules.describe(rule)} is none")
+    if has_memory(rule):
+        if batch is not None:
+            raise ValueError(
+                f"batch={batch} with {rules.describe(rule)}, a rule with memory: what it remembers is of the "
+                f"listed prompts; pass batch=None"
+            )
+        remembering = remembered(rule, prompts, n=n, k=k, state=state, history=history)
+        meeting = remembering.meeting
+        found = memory_sums(remembering, method=method, max_states=max_states, sampling=sampling)
+    elif couples(rule):
+        calls = admitted(rule, prompts, n=n, k=k, size=size)
+        meeting = each_once(prompts, n) if batch is None else drawn(prompts, n, size)
+        found = coupled_sums(calls, meeting, method=method, max_states=max_states, sampling=sampling)
+    else:
         if method is not None:
             raise ValueError(
                 f"method={method!r} with {rules.describe(rule)}, a rule of groups: their moments are "
-                f"independent; leave "
-                f"it out"
+                f"independent; leave it out"
             )
         own = _of_groups(
             prompts, rules.resolve(rule, n, k), n=n, k=k, target=objective, max_states=max_states
@@ -118,10 +143,6 @@ def batch_moments(
             drawn=batch is not None,
             dead=float(np.mean(dead) ** size if batch is not None else np.prod(dead)),
         )
-    sampling = Sampling(whole_number(draws, "draws"), whole_number(seed, "seed"))
-    calls = admitted(rule, prompts, n=n, k=k, size=size)
-    meeting = each_once(prompts, n) if batch is None else drawn(prompts, n, size)
-    found = coupled_sums(calls, meeting, method=method, max_states=max_states, sampling=sampling)
     own = tuple(
         from_sums(sums, levels, n=n, k=k, objective=objective, covariance=False)
         for sums, levels in zip(found.sums, prompts, strict=True)

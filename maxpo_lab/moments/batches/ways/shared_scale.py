@@ -23,12 +23,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import erfcx
 
-from ...core.arrays import Float
-from ..from_sums import DEAD
+from ....core.arrays import Float
+from ...from_sums import DEAD
+from ..calls import Calls
+from ..coupled import Coupled, PromptSums
+from ..meeting import Meeting
 from .base_rule import BaseRule, Scale, told
-from .calls import Calls
-from .coupled import Coupled, PromptSums
-from .meeting import Meeting
 
 #: Step of the trapezoidal rule in log t, and where ``e^(-x)`` and ``e^(-x/2)`` are nothing.
 _STEP, _NOTHING, _FAR = 0.25, 40.0, 80.0
@@ -120,6 +120,7 @@ def _prompt(
         coordinates=coordinates,
         mean=mean,
         comoment=comoment,
+        by_level=first @ sums,
         squares=second @ squares,
         sum_square=float(second @ total**2),
         sum_max=float(np.max(np.abs(total) * largest)),

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.arrays import Bool, Float, Int
-from ...rules import CoupledRowsError
-from ..from_sums import DEAD
-from .calls import Calls
-from .coupled import Coupled, prompt_sums
-from .meeting import Meeting
+from ....core.arrays import Bool, Float, Int
+from ....rules import CoupledRowsError
+from ...from_sums import DEAD
+from ..calls import Calls
+from ..coupled import Coupled, prompt_sums
+from ..meeting import Meeting
 
 #: Batches on which a rule is held to its statistic.
 _TRIED = 16

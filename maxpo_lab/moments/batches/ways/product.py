@@ -8,10 +8,10 @@ from math import prod
 
 import numpy as np
 
-from ...core.arrays import Int
-from .calls import Calls
-from .coupled import Coupled, prompt_sums
-from .meeting import Meeting
+from ....core.arrays import Int
+from ..calls import Calls
+from ..coupled import Coupled, prompt_sums
+from ..meeting import Meeting
 
 #: Rewards in a block of batches.
 _ENTRIES = 1 << 17

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.arrays import EPS, Float, Int
-from ...rules import CoupledRowsError
-from .calls import Calls
-from .meeting import Meeting
+from ....core.arrays import EPS, Float, Int
+from ....rules import CoupledRowsError
+from ..calls import Calls
+from ..meeting import Meeting
 
 #: Batches on which a rule is held to its statistic.
 _TRIED = 32

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.arrays import Float, Int
-from .calls import Calls
-from .coupled import Coupled, Errors, PromptSums, prompt_sums
-from .meeting import Meeting
+from ....core.arrays import Float, Int
+from ..calls import Calls
+from ..coupled import Coupled, Errors, PromptSums, prompt_sums
+from ..meeting import Meeting
 
 #: Rewards in a block of batches.
 _ENTRIES = 1 << 18
 
 
-def conditionally(calls: Calls, meeting: Meeting, *, draws: int, seed: int) -> Coupled:
+def conditionally(calls: Sequence[Calls], meeting: Meeting, *, draws: int, seed: int) -> Coupled:
     """Estimated sums of each prompt: in each draw of the batch, place by place takes all its states.
 
+    ``calls`` are of one rule for all draws, or of the rule that each draw has.
     Cost: the rule on draws x (states of all places) batches.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed))
@@ -81,7 +83,7 @@ class _Look:
         )
 
 
-def _look(calls: Calls, meeting: Meeting, picks: Int, place: int) -> _Look:
+def _look(calls: Sequence[Calls], meeting: Meeting, picks: Int, place: int) -> _Look:
     here, draws = meeting.places[place], len(picks)
     states = np.arange(len(here.chance))
     spread = np.zeros((len(meeting.prompts), meeting.coordinates.shape[1]))
@@ -89,7 +91,8 @@ def _look(calls: Calls, meeting: Meeting, picks: Int, place: int) -> _Look:
         spread[prompt, : len(levels.values)] = levels.score_variances
     share = (np.unique(here.owner)[:, None] == here.owner) * here.chance
     share /= share.sum(axis=1, keepdims=True)
-    rows = max(1, _ENTRIES // (len(states) * len(meeting.places) * meeting.n))
+    entries = len(states) * len(meeting.places) * meeting.n
+    rows = max(1, _ENTRIES // entries) if len(calls) == 1 else 1
     blocks = []
     for start in range(0, draws, rows):
         chosen = np.repeat(picks[start : start + rows, None], len(states), axis=1)  # (draws, S, P)
@@ -100,7 +103,7 @@ def _look(calls: Calls, meeting: Meeting, picks: Int, place: int) -> _Look:
             np.stack([getattr(each, name)[flat[:, j]] for j, each in enumerate(meeting.places)], axis=1)
             for name in ("rewards", "level", "owner")
         )
-        given = calls(rewards)
+        given = calls[start % len(calls)](rewards)
         sums = meeting.level_sums(level, given)
         x = meeting.vectors(owner, sums)
         own, others = x[:, place], x.sum(axis=1) - x[:, place]

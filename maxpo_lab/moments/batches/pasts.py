@@ -1,0 +1,137 @@
+"""The histories that a rule with memory can have behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ... import rules
+from ...core.arrays import Float, Int
+from ...policies.levels import RewardLevels
+from ...rules import BatchRule
+from .calls import Calls
+from .meeting import Meeting, each_once
+
+#: Histories that prompts are looked for in.
+_TRIED = 4
+#: A step of the past: rewards (P, n) that were seen, or the policies of the prompts that made them.
+Step = Float | tuple[RewardLevels, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Remembering:
+    """A rule with memory on the listed prompts, from a state on, through the steps of a history."""
+
+    rule: rules.WithMemory
+    meeting: Meeting
+    k: int
+    scale: float
+    start: Any
+    history: tuple[Step, ...]
+
+    @property
+    def numbers(self) -> Int:
+        """The prompts, as their numbers in the state."""
+        return np.arange(len(self.meeting.prompts))
+
+    def after(self, rewards: Sequence[Float]) -> Calls:
+        """The rule of a batch that it is after steps with these rewards, (P, n) each."""
+        state = self.start
+        for each in rewards:
+            _, state = self.rule.update(state, each.copy(), self.k, self.numbers)
+        update, numbers = self.rule.update, self.numbers
+        step = BatchRule(
+            lambda given, k: update(state, given, k, numbers)[0], None, rules.describe(self.rule)
+        )
+        return Calls(step, self.meeting.n, self.k, self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Pasts:
+    """The histories that policies make: a place for each step of each prompt, or rewards that were seen."""
+
+    found: Remembering
+    steps: tuple[Float | Meeting, ...]
+
+    @classmethod
+    def of(cls, found: Remembering) -> Pasts:
+        """Those of a rule's history."""
+        n = found.meeting.n
+        return cls(
+            found, tuple(each_once(step, n) if isinstance(step, tuple) else step for step in found.history)
+        )
+
+    @property
+    def numbers(self) -> list[int]:
+        """Histories of each prompt."""
+        return [
+            prod(len(step.places[prompt].chance) for step in self.steps if isinstance(step, Meeting))
+            for prompt in range(len(self.found.numbers))
+        ]
+
+    def every(self) -> tuple[Float, list[Float]]:
+        """Chance (H, P) of each history of each prompt, and their rewards (H, P, n), step by step.
+
+        A prompt with fewer histories than another has its first again, without weight.
+        """
+        size, most = len(self.found.numbers), max(self.numbers)
+        weights = np.ones((most, size))
+        histories = []
+        for step in self.steps:
+            if not isinstance(step, Meeting):
+                histories.append(np.repeat(step[None], most, axis=0))
+                continue
+            rewards = np.empty((most, size, self.found.meeting.n))
+            for prompt, place in enumerate(step.places):
+                rewards[:, prompt] = place.rewards[self._state(prompt, step, most)]
+                weights[:, prompt] *= place.chance[self._state(prompt, step, most)]
+            histories.append(rewards)
+        for prompt, number in enumerate(self.numbers):
+            weights[number:, prompt] = 0.0
+        return weights, histories
+
+    def _state(self, prompt: int, step: Meeting, most: int) -> Int:
+        """The state of a prompt at a step in each of its histories, the first again beyond the last."""
+        sizes = [len(each.places[prompt].chance) for each in self.steps if isinstance(each, Meeting)]
+        index = [each for each in self.steps if isinstance(each, Meeting)].index(step)
+        run = np.arange(most)
+        run = np.where(run < prod(sizes), run, 0)
+        return np.asarray(run // prod(sizes[index + 1 :]) % sizes[index])
+
+    def drawn(self, draws: int, seed: int) -> list[Float]:
+        """Rewards (draws, P, n) of histories, step by step."""
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+        return [self._drawn(rng, step, draws) for step in self.steps]
+
+    def _drawn(self, rng: np.random.Generator, step: Float | Meeting, draws: int) -> Float:
+        if not isinstance(step, Meeting):
+            return np.repeat(step[None], draws, axis=0)
+        return np.stack(
+            [
+                place.rewards[rng.choice(len(place.chance), draws, p=place.chance / place.chance.sum())]
+                for place in step.places
+            ],
+            axis=1,
+        )
+
+    def meet(self) -> bool:
+        """Whether what a prompt gets depends on the others, now or in the past."""
+        draws = self.drawn(2 * _TRIED, 0)
+        now = self._drawn(np.random.default_rng(0), self.found.meeting, 2 * _TRIED)
+        for draw in range(_TRIED):
+            ours = self.found.after([step[draw] for step in draws])
+            for prompt in self.found.numbers:
+                mixed_past = [step[draw + _TRIED].copy() for step in draws]
+                for other, step in zip(mixed_past, draws, strict=True):
+                    other[prompt] = step[draw, prompt]
+                mixed_now = now[draw + _TRIED].copy()
+                mixed_now[prompt] = now[draw, prompt]
+                theirs = self.found.after(mixed_past)
+                a, b = ours(now[draw][None])[0, prompt], theirs(mixed_now[None])[0, prompt]
+                if not ours.same(a, b):
+                    return True
+        return False

@@ -1,0 +1,1 @@
+"""Ways to the sums of prompts that meet, or do not."""
