@@ -7,6 +7,7 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
+import numpy.typing as npt
 import torch
 
 import maxpo_lab as ml
@@ -43,6 +44,7 @@ def calls() -> Iterator[Comparison]:
                 peer = log_gamma_maxpo(n, 4)
                 label = "log-gamma weights made before"
                 yield f"maxpo, {name}, NumPy", _on(maxpo, rewards, 4), label, _on(peer, rewards)
+    yield from _batches(rng.random((4096, 16)))
     group = rng.random(16)
     loo1 = ml.get_estimator("pkpo-loo1")
     yield (
@@ -75,6 +77,24 @@ def calls() -> Iterator[Comparison]:
     square, small = rng.random((64, 256)), rng.random(10)
     yield "maxpo, 64 x 256", _on(maxpo, square, 8), "quadratic form", lambda: maxpo_quadratic(square, 8)
     yield "maxpo, n=10, K=4", _on(maxpo, small, 4), "enumeration", lambda: definitions.maxpo(small, 4)
+
+
+#: Rules of batches, next to the rules of groups that they are made of.
+_OF_BATCHES = {
+    "whitened:maxpo": "maxpo",
+    "whitened:scale=std1,mean=1:grpo": "grpo",
+    "trl-batch": "grpo",
+    "verl-gpg": "grpo",
+    "jspo": "rloo",
+}
+
+
+def _batches(rewards: npt.NDArray[np.float64]) -> Iterator[Comparison]:
+    for kind, given in (("NumPy", rewards), ("torch float32", torch.tensor(rewards, dtype=torch.float32))):
+        for name, alone in _OF_BATCHES.items():
+            rules = (ml.get_estimator(each) for each in (name, alone))
+            ours, theirs = (_on(rule, given, 4) for rule in rules)
+            yield f"{name}, 4,096 prompts x 16, {kind}", ours, alone, theirs
 
 
 def values() -> Iterator[Comparison]:

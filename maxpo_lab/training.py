@@ -138,9 +138,13 @@ def _validated(
     nan_policy: Literal["raise", "omit"],
     small_groups: Literal["raise", "zero"],
 ) -> Array:
-    rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    known = not isinstance(estimator, str) and (callable(estimator) or hasattr(estimator, "update"))
+    rule = estimator if known else get_estimator(cast("str", estimator))
     if isinstance(rule, MemoryEstimator) or not callable(rule):
-        raise _no_rule(rule)
+        raise ValueError(
+            f"estimator {rule.name!r} remembers earlier steps: begin with state = rule.init(prompts), and in "
+            f"each step take advantages, state = rule.update(state, rewards, k, prompts)"
+        )
     check_choice("nan_policy", nan_policy, ("raise", "omit"))
     check_choice("small_groups", small_groups, ("raise", "zero"))
     dense = group_ids is None and (nan_policy, small_groups) == ("raise", "raise")
@@ -179,20 +183,6 @@ def _validated(
     dense_rule = rule if isinstance(rule, Estimator) else _checked(rule, xp)
     result = ragged.map_buckets(xp, flat, groups, lambda dense: dense_rule(dense, k))
     return xp.reshape(result, values.shape)
-
-
-def _no_rule(rule: Any) -> Exception:
-    """The error for what cannot be called for advantages."""
-    if getattr(rule, "kind", None) != "memory":
-        return TypeError(
-            f"estimator={rule!r} is a {type(rule).__name__}: pass a name, an Estimator or a callable "
-            f"(rewards (B, n), k) -> (B, n)"
-        )
-    return ValueError(
-        f"estimator {rule.name!r} remembers earlier steps: begin with state = rule.init(prompts), and "
-        f"in each "
-        f"step take advantages, state = rule.update(state, rewards, k, prompts)"
-    )
 
 
 def _checked(rule: Rule, xp: Namespace) -> Rule:

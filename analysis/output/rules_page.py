@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from maxpo_lab import get_estimator
+from maxpo_lab import get_estimator, list_estimators
 
 from ..run.registry import get_study
 
 #: The page, from the root of the checkout.
 PAGE = Path("docs/reference/rules.md")
-_BLOCK = re.compile(r"(<!-- rules:.*?-->\n).*?(<!-- /rules -->)", re.DOTALL)
+_BLOCK = r"(<!-- {0}:.*?-->\n).*?(<!-- /{0} -->)"
 
 
 def rules_table(rows: pd.DataFrame) -> str:
@@ -35,12 +35,31 @@ def rules_table(rows: pd.DataFrame) -> str:
     return str(table.to_markdown(index=False, disable_numparse=True))
 
 
+def kinds_table() -> str:
+    """Markdown table of the rules of batches and of those with memory, as the registry has them."""
+    rules = [get_estimator(name) for kind in ("batch", "memory") for name in list_estimators(kind)]
+    table = pd.DataFrame(
+        {
+            "name": [f"`{rule.name}`" for rule in rules],
+            "kind": [rule.kind for rule in rules],
+            "rule": [rule.equation for rule in rules],
+            "objective": [rule.objective for rule in rules],
+            "unbiased": ["yes" if rule.claims.unbiased else "no" for rule in rules],
+            "centered": ["yes" if rule.claims.centered else "no" for rule in rules],
+            "source": [rule.citation for rule in rules],
+        }
+    )
+    return str(table.to_markdown(index=False, disable_numparse=True))
+
+
 def render(page: str, rows: pd.DataFrame) -> str:
-    """The page's text with its table replaced."""
-    rendered, count = _BLOCK.subn(rf"\g<1>\n{rules_table(rows)}\n\n\g<2>", page)
-    if count != 1:
-        raise ValueError(f"the page has {count} blocks of rules; exactly one is needed")
-    return rendered
+    """The page's text with its tables replaced."""
+    for name, table in (("rules", rules_table(rows)), ("kinds", kinds_table())):
+        block = re.compile(_BLOCK.format(name), re.DOTALL)
+        if (count := len(block.findall(page))) != 1:
+            raise ValueError(f"the page has {count} blocks of {name}; exactly one is needed")
+        page = block.sub(rf"\g<1>\n{table}\n\n\g<2>", page)
+    return page
 
 
 def update(page: Path, rows: pd.DataFrame) -> bool:

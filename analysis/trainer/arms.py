@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
 import torch
 
-from maxpo_lab import rules
+from maxpo_lab import get_estimator, rules
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_numpy
+from maxpo_lab.estimators import BatchEstimator
 from maxpo_lab.integrations.schedules import KSteps
 
 #: In place of a rule: the exact gradient of J_K, without sampling.
 EXACT: Final = "exact"
+#: Rewards that a rule of batches is tried on where nobody says which it will meet.
+_ANY = np.array([0.0, 1.0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,8 @@ class Arm:
     ----------
     rule
         A name of the catalogue, an estimator, or any callable from rewards (B, n) and k to advantages
-        (B, n), in torch; ``EXACT`` for the exact gradient.
+        (B, n), in torch; a rule of batches, whose batch is the groups of a step; ``EXACT`` for the exact
+        gradient.
     step_size
         Positive and finite.
     schedule
@@ -37,7 +42,7 @@ class Arm:
         A step size that is not positive and finite.
     """
 
-    rule: str | rules.Rule
+    rule: str | rules.Rule | rules.OfBatches
     step_size: float
     schedule: KSteps
 
@@ -50,20 +55,28 @@ class Arm:
 class ArmRules:
     """The rules of several arms, each with its K, on rewards of their own."""
 
-    _by_rule: tuple[tuple[rules.Rule, int, list[int]], ...]
+    _by_rule: tuple[tuple[rules.Rule | rules.OfBatches, int, list[int]], ...]
 
     @classmethod
     def of(
-        cls, arms: Sequence[Arm], ks: Sequence[int], n: int, *, values: Float | None = None, batch: int = 0
+        cls,
+        arms: Sequence[Arm],
+        ks: Sequence[int],
+        n: int,
+        *,
+        values: Float | None = None,
+        groups: int = 1,
+        seeds: int = 1,
     ) -> ArmRules:
         """The arms' rules at these K, admitted.
 
-        ``values`` are the rewards that they will meet, None for any; ``batch`` the groups of an arm per
-        call, those of all seeds. Raises as ``maxpo_lab.rules.admit``: a rule that couples the groups of a
-        call would couple the seeds, and the arms that share it.
+        ``values`` are the rewards that they will meet, None for any; ``groups`` those of a step, of which
+        there is one for each seed. Raises as ``maxpo_lab.rules.admit``: a rule that couples the groups of a
+        call would couple the seeds, and the arms that share it; one that says so gets the groups of a step by
+        themselves.
         """
         found = tuple(
-            rules.admit(arm.rule, n, k, values=values, batch=batch * len(arms), lift=_lifted)
+            _admitted(arm.rule, n, k, values=values, groups=groups, calls=seeds * len(arms))
             for arm, k in zip(arms, ks, strict=True)
         )
         by_rule: dict[tuple[int, int], list[int]] = {}
@@ -72,17 +85,43 @@ class ArmRules:
         return cls(tuple((found[places[0]], k, places) for (_, k), places in by_rule.items()))
 
     def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Advantages of rewards, both (arms, ..., n): arms of one rule and K together.
+        """Advantages of rewards, both (arms, ..., groups, n): arms of one rule and K together.
 
-        Raises ValueError for a rule that gives another shape.
+        No rule sees two arms or two seeds at once but one of groups, whose rows are its own. Raises
+        ValueError for a rule that gives another shape.
         """
         n = rewards.shape[-1]
-        flat = rewards.reshape(len(rewards), -1, n)
-        advantages = torch.empty_like(flat)
+        advantages = torch.empty_like(rewards)
         for rule, k, places in self._by_rule:
-            found = _evaluate(rule, flat[places].reshape(-1, n), k)
-            advantages[places] = found.reshape(len(places), -1, n)
-        return advantages.reshape(rewards.shape)
+            given = rewards[places]
+            if isinstance(rule, BatchEstimator):
+                advantages[places] = rule(given, k)
+            elif rules.couples(rule):
+                steps = given.reshape(-1, *rewards.shape[-2:])
+                found = torch.stack([_evaluate(rule, step, k) for step in steps])
+                advantages[places] = found.reshape(given.shape)
+            else:
+                advantages[places] = _evaluate(rule, given.reshape(-1, n), k).reshape(given.shape)
+        return advantages
+
+
+def _admitted(
+    estimator: str | rules.Rule | rules.OfBatches,
+    n: int,
+    k: int,
+    *,
+    values: Float | None,
+    groups: int,
+    calls: int,
+) -> rules.Rule | rules.OfBatches:
+    """The rule meant, admitted: one of batches of as many prompts as a step has groups."""
+    rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if not rules.couples(rule):
+        return rules.admit(rule, n, k, values=values, batch=groups * calls, lift=_lifted)
+    met = _ANY if values is None else values
+    lifted = rule if isinstance(rule, BatchEstimator) else replace(rule, function=_lifted(rule))
+    rules.admit_batch(lifted, n, k, prompts=groups, values=met)
+    return rule
 
 
 def _evaluate(rule: rules.Rule, rewards: torch.Tensor, k: int) -> torch.Tensor:

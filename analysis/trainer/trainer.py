@@ -143,9 +143,9 @@ class _Ascent:
         self.sampled = [i for i, arm in enumerate(arms) if arm.rule != EXACT]
         # The rules of all phases, before the first step: one is refused before anything is trained.
         starts = {first for arm in arms for first in arm.schedule.starts}
-        values, batch = world.values.numpy(), groups * uniforms.seeds
+        values, size = world.values.numpy(), uniforms.seeds
         self._rules = {
-            ks: ArmRules.of([arms[i] for i in self.sampled], ks, n, values=values, batch=batch)
+            ks: ArmRules.of([arms[i] for i in self.sampled], ks, n, values=values, groups=groups, seeds=size)
             for ks in {self._ks(step) for step in starts}
         }
 

@@ -262,7 +262,7 @@ def passk_training(rewards: Group, k: int) -> list[Fraction]:
     group = _exact(rewards)
     n, c = len(group), int(sum(group))
     rho = 1 - Fraction(comb(n - c, k), comb(n, k))
-    scale = _root(rho * (1 - rho)) + Fraction(1e-6)
+    scale = root(rho * (1 - rho)) + Fraction(1e-6)
     fail = 1 - rho - (Fraction(comb(n - c - 1, k - 1), comb(n - 1, k - 1)) if c < n else 0)
     return [((1 - rho) if r else fail) / scale for r in group]
 
@@ -275,13 +275,14 @@ def _decimal(x: Fraction) -> Decimal:
     return _DIGITS.divide(Decimal(x.numerator), Decimal(x.denominator))
 
 
-def _root(x: Fraction) -> Fraction:
+def root(x: Fraction) -> Fraction:
+    """The square root, to 50 digits."""
     return Fraction(_decimal(x).sqrt(_DIGITS))
 
 
 def _deviation(group: Sequence[Fraction], ddof: int) -> Fraction:
     squares = sum(((r - mean(group)) ** 2 for r in group), Fraction(0))
-    return _root(squares / (len(group) - ddof))
+    return root(squares / (len(group) - ddof))
 
 
 #: The definition of each rule, by the registry's name; parametrised ones at their defaults.

@@ -4,6 +4,8 @@ A *rule* is any callable ``(rewards (B, n), k) -> (B, n)``; an *estimator* is a 
 A *value rule* is any callable ``(rewards (B, n), k) -> (B,)``.
 """
 
+from .batch_admission import admit_batch
+from .batch_calls import BatchCalls
 from .behaviour import Behaviour, admit, equivariance, observe
 from .calling import Rule, describe, evaluate, per_group, resolve, resolve_value
 from .errors import (
@@ -23,6 +25,7 @@ __all__ = [
     "ADVANTAGES",
     "VALUES",
     "BadShapeError",
+    "BatchCalls",
     "BatchRule",
     "Behaviour",
     "CoupledRowsError",
@@ -37,6 +40,7 @@ __all__ = [
     "StatefulRuleError",
     "WithMemory",
     "admit",
+    "admit_batch",
     "batch_rule",
     "couples",
     "describe",

@@ -16,6 +16,7 @@ from ..evaluation.registry import is_registered
 from . import independence
 from .calling import Rule, describe, evaluate, resolve, resolve_value
 from .errors import CoupledRowsError, RandomRuleError
+from .kinds import OfBatches, WithMemory
 from .outputs import ADVANTAGES, Output
 from .rounding import precision_of
 from .samples import sample_groups
@@ -31,7 +32,7 @@ _SAME = 1e-9
 
 
 def admit(
-    estimator: str | Rule,
+    estimator: str | Rule | OfBatches | WithMemory,
     n: int,
     k: int,
     *,

@@ -14,7 +14,7 @@ from ..core.precision import as_numpy
 from ..estimators import Estimator, get_estimator
 from ..evaluation import ValueRule, get_value_rule
 from .errors import BadShapeError, CoupledRowsError, NotFiniteError, NotRealError, StatefulRuleError
-from .kinds import couples, has_memory
+from .kinds import OfBatches, WithMemory, couples, has_memory
 from .outputs import ADVANTAGES, Output
 
 Rule = Callable[[Any, int], Any]
@@ -33,7 +33,7 @@ def per_group(rule: Rule) -> Rule:
     return lifted
 
 
-def describe(rule: Any) -> str:
+def describe(rule: str | Rule | OfBatches | WithMemory) -> str:
     """A name to call a rule by in messages."""
     if isinstance(rule, str):
         return rule
@@ -41,7 +41,7 @@ def describe(rule: Any) -> str:
     return next((name for name in names if isinstance(name, str) and name), repr(rule))
 
 
-def resolve(estimator: object, n: int, k: int) -> Rule:
+def resolve(estimator: str | Rule | OfBatches | WithMemory, n: int, k: int) -> Rule:
     """The callable meant by a name, an Estimator or a callable, known to be defined at (n, k).
 
     Raises
@@ -76,7 +76,7 @@ def resolve(estimator: object, n: int, k: int) -> Rule:
     return rule
 
 
-def resolve_value(value_rule: str | Rule, n: int, k: int) -> Rule:
+def resolve_value(value_rule: str | Rule | OfBatches | WithMemory, n: int, k: int) -> Rule:
     """The callable meant by a name of a value rule, a ValueRule or a callable, known to be defined at (n, k).
 
     A callable may be asked for ``k > n``: tools report something there.

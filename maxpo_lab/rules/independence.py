@@ -20,9 +20,9 @@ _SETTLING = 12
 _IN_ORDER = 0.9
 #: What to do about a rule that couples rows.
 _ADVICE = (
-    "the rows of a batch influence each other, so a group has no moments of its own; fix what the rule takes "
-    "from the batch, a mean or scale, to a constant and measure that rule, or wrap a rule that is written "
-    "for one group with maxpo_lab.per_group"
+    "the rows of a batch influence each other, so a group has no moments of its own; batch_moments measures "
+    "what maxpo_lab.batch_rule makes of the rule; fix what it takes from the batch, a mean or scale, to a "
+    "constant, or wrap a rule that is written for one group with maxpo_lab.per_group"
 )
 
 

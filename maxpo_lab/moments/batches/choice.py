@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .calls import Calls
+from ...rules import BatchCalls
 from .coupled import Coupled
 from .meeting import Meeting
 from .result import Method
@@ -32,7 +32,7 @@ class Sampling:
 
 
 def coupled_sums(
-    calls: Calls, meeting: Meeting, *, method: Method | None, max_states: int, sampling: Sampling
+    calls: BatchCalls, meeting: Meeting, *, method: Method | None, max_states: int, sampling: Sampling
 ) -> Coupled:
     """The sums of every prompt, by the method asked for or the first that is possible.
 
@@ -64,7 +64,7 @@ def coupled_sums(
     return ways[next(way for way in ways if reasons[way] is None)]()
 
 
-def _why_not_statistic(calls: Calls, statistic: str) -> str | None:
+def _why_not_statistic(calls: BatchCalls, statistic: str) -> str | None:
     found = calls.rule.statistic
     if found == statistic:
         return None

@@ -17,7 +17,6 @@ from ..against_gradient import against_gradient, gradient_rounding, mean_roundin
 from ..exact import MAX_STATES, moments_under
 from ..from_sums import from_sums
 from ..result import Moments
-from .admission import admitted
 from .choice import Sampling, coupled_sums
 from .meeting import drawn, each_once
 from .memory import memory_sums, remembered
@@ -122,7 +121,8 @@ def batch_moments(
         meeting = remembering.meeting
         found = memory_sums(remembering, method=method, max_states=max_states, sampling=sampling)
     elif couples(rule):
-        calls = admitted(rule, prompts, n=n, k=k, size=size)
+        values = np.concatenate([levels.values for levels in prompts])
+        calls = rules.admit_batch(rule, n, k, prompts=size, values=values)
         meeting = each_once(prompts, n) if batch is None else drawn(prompts, n, size)
         found = coupled_sums(calls, meeting, method=method, max_states=max_states, sampling=sampling)
     else:

@@ -12,8 +12,7 @@ import numpy as np
 from ... import rules
 from ...core.arrays import Float, Int
 from ...policies.levels import RewardLevels
-from ...rules import BatchRule
-from .calls import Calls
+from ...rules import BatchCalls, BatchRule
 from .meeting import Meeting, each_once
 
 #: Histories that prompts are looked for in.
@@ -38,7 +37,7 @@ class Remembering:
         """The prompts, as their numbers in the state."""
         return np.arange(len(self.meeting.prompts))
 
-    def after(self, rewards: Sequence[Float]) -> Calls:
+    def after(self, rewards: Sequence[Float]) -> BatchCalls:
         """The rule of a batch that it is after steps with these rewards, (P, n) each."""
         state = self.start
         for each in rewards:
@@ -47,7 +46,7 @@ class Remembering:
         step = BatchRule(
             lambda given, k: update(state, given, k, numbers)[0], None, rules.describe(self.rule)
         )
-        return Calls(step, self.meeting.n, self.k, self.scale)
+        return BatchCalls(step, self.meeting.n, self.k, self.scale)
 
 
 @dataclass(frozen=True, eq=False)

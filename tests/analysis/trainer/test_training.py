@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -251,6 +252,39 @@ def test_rules_together_are_the_rules_apart() -> None:
     for i, (name, k) in enumerate(zip(names, ks, strict=True)):
         expected = ml.get_estimator(name)(rewards[i], k)
         np.testing.assert_allclose(found[i].numpy(), expected.numpy(), atol=1e-14)
+
+
+@pytest.mark.parametrize("rule", ["trl-batch", "whitened:maxpo", "jspo", "mine"])
+def test_a_rule_of_batches_sees_one_arm_and_one_seed(rule: str) -> None:
+    """Its batch is the groups of a step; arms and seeds are an axis that it cannot cross."""
+
+    def written(rewards: torch.Tensor, k: int) -> torch.Tensor:
+        return (rewards - rewards.mean()) / (rewards.std() + 1)
+
+    given = ml.batch_rule(written) if rule == "mine" else rule
+    rewards = torch.tensor(np.random.default_rng(0).integers(2, size=(3, 4, 5, 8)).astype(float))
+    arm = Arm(rule=given, step_size=1.0, schedule=KSteps({0: 2}))
+    together = ArmRules.of([arm] * 3, [2] * 3, 8, groups=5, seeds=4)(rewards)
+    alone = written if rule == "mine" else ml.get_estimator(rule)
+    for where in np.ndindex(3, 4):
+        np.testing.assert_allclose(together[where].numpy(), alone(rewards[where], 2).numpy(), atol=1e-14)
+    moved = rewards.clone()
+    moved[:, 1:] = 1 - moved[:, 1:]
+    again = ArmRules.of([arm] * 3, [2] * 3, 8, groups=5, seeds=4)(moved)
+    assert torch.equal(again[:, 0], together[:, 0])
+    assert not torch.equal(again[:, 1], together[:, 1])
+
+
+def test_training_by_a_rule_of_batches_does_not_depend_on_the_other_seeds() -> None:
+    world = world_of(SparseBandit(arms=6, good=2, success=0.3))
+    settings: dict[str, Any] = {"n": 4, "groups": 3, "steps": 5, "evaluate_k": 2, "points": (0, 5)}
+    arms = [Arm(rule="whitened:maxpo", step_size=0.5, schedule=KSteps({0: 2}))]
+    many = train(world, arms, seeds=[0, 1, 2], optimiser=SGD(), **settings)
+    alone = train(world, arms, seeds=[1], optimiser=SGD(), **settings)
+    np.testing.assert_allclose(many.objective[:, 1], alone.objective[:, 0], rtol=1e-12)
+    one = [Arm(rule="jspo", step_size=0.5, schedule=KSteps({0: 2}))]
+    with pytest.raises(ValueError, match="jspo needs a batch of at least 2 prompts"):
+        train(world, one, seeds=[0], optimiser=SGD(), **(settings | {"groups": 1}))
 
 
 def test_a_rule_of_a_wrong_shape_is_named() -> None:

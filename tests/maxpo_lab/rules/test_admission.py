@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,7 @@ def one_arm(rule: Rule) -> Any:
 CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     "maxpo_lab.moments.exact.exact_moments": lambda rule: ml.exact_moments(rule, LEVELS, n=N, k=K),
     "maxpo_lab.moments.exact.moments_under": lambda rule: moments_under([LEVELS], rule, n=N, k=K),
-    "maxpo_lab.moments.batches.batch_moments": lambda rule: ml.batch_moments(
+    "maxpo_lab.moments.batches.over_prompts.batch_moments": lambda rule: ml.batch_moments(
         rule, [LEVELS], n=N, k=K, batch=2
     ),
     "maxpo_lab.moments.values.value_moments": lambda rule: ml.value_moments(valued(rule), LEVELS, n=N, k=K),
@@ -304,6 +305,8 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/integrations/conventions.py": "on behalf of the audit: which call fits",
     "maxpo_lab/training.py": "hands a batch to its rule once and measures nothing",
     "maxpo_lab/core/ragged.py": "on behalf of advantages",
+    "maxpo_lab/rules/batch_calls.py": "of what admit_batch admits",
+    "maxpo_lab/estimators/batch_definitions.py": "the definitions of the catalogue",
 }
 
 
@@ -424,8 +427,8 @@ def test_estimators_of_others_are_tried_as_callables_are() -> None:
             return whitened(rewards, k)
 
     own = ml.get_estimator("grpo")
-    fields = {name: getattr(own, name) for name in own.__dataclass_fields__}
-    theirs = Whitened(**(fields | {"name": "theirs"}))
+    given = {each.name: getattr(own, each.name) for each in fields(own)}
+    theirs = Whitened(**(given | {"name": "theirs"}))
     for consumer in (
         "maxpo_lab.moments.exact.exact_moments",
         "maxpo_lab.monte_carlo.sampled.monte_carlo_moments",

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
 from ....core.arrays import Array, Namespace
+from ...base import Estimator
 from ...batch import Pooled
 from ...claims import Claims, Laws
 from ..mean_reward import BATCH_MEAN, REINFORCE
+from ..standardised import deviations
 
 _EPS = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Written(Estimator):
+    """A rule of the catalogue by the form that its source writes it in, which needs no sort."""
+
+    form: Callable[[Namespace, Array], Array]
+
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
+        return self.form(xp, rewards)
+
+
+def _written(rule: Estimator, form: Callable[[Namespace, Array], Array]) -> Written:
+    return Written(**{each.name: getattr(rule, each.name) for each in fields(Estimator)}, form=form)
 
 
 def _over_deviation(xp: Namespace, own: Array, rewards: Array) -> Array:
@@ -38,7 +57,7 @@ TRL_BATCH = Pooled(
     laws=Laws(scale="invariant"),
     smallest_group=2,
     statistic="reward_sum",
-    own=BATCH_MEAN,
+    own=_written(BATCH_MEAN, deviations),
     couple=_over_deviation,
 )
 
@@ -54,7 +73,7 @@ VERL_GPG = Pooled(
     degenerate="a flat group gives 0; a batch of rewards 0 is not scaled",
     smallest_group=2,
     statistic="reward_sum",
-    own=BATCH_MEAN,
+    own=_written(BATCH_MEAN, deviations),
     couple=_by_share_of_rewards,
 )
 
@@ -68,7 +87,7 @@ FLASH_REINFORCE = Pooled(
     claims=Claims(unbiased=False, centered=False),
     degenerate="a batch of equal rewards gives 0",
     statistic="reward_sum",
-    own=REINFORCE,
+    own=_written(REINFORCE, lambda xp, rewards: rewards),
     couple=_less_mean,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ....core.arrays import Float
-from ..calls import Calls
+from ....rules import BatchCalls
 from ..coupled import PromptSums, prompt_sums
 from ..meeting import Meeting
 
@@ -13,7 +13,7 @@ from ..meeting import Meeting
 _TRIED = 4
 
 
-def meets(calls: Calls, meeting: Meeting) -> bool:
+def meets(calls: BatchCalls, meeting: Meeting) -> bool:
     """Whether a group gets other advantages beside other groups, on batches of any states."""
     rng = np.random.default_rng(0)
     for _ in range(_TRIED):
@@ -31,7 +31,7 @@ def _any(rng: np.random.Generator, meeting: Meeting) -> Float:
     return np.stack([place.rewards[rng.integers(len(place.chance))] for place in meeting.places])
 
 
-def own_sums(calls: Calls, meeting: Meeting) -> tuple[PromptSums, ...]:
+def own_sums(calls: BatchCalls, meeting: Meeting) -> tuple[PromptSums, ...]:
     """The sums of each prompt, all of whose states are looked at, those of all places at once."""
     most = max(len(place.chance) for place in meeting.places)
     batches = np.stack(

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....core.arrays import EPS, Float, Int
-from ....rules import CoupledRowsError
-from ..calls import Calls
+from ....rules import BatchCalls, CoupledRowsError
 from ..meeting import Meeting
 
 #: Batches on which a rule is held to its statistic.
@@ -38,7 +37,7 @@ class BaseRule:
     scale: Scale
 
 
-def told(calls: Calls, meeting: Meeting) -> BaseRule:
+def told(calls: BatchCalls, meeting: Meeting) -> BaseRule:
     """The group rule, known from states beside one that lives, and the scale, from batches of several X.
 
     Raises CoupledRowsError where no group rule and no scale explain what the rule gives. Cost: P n numbers
@@ -79,12 +78,16 @@ def told(calls: Calls, meeting: Meeting) -> BaseRule:
 
 def _scale(totals: Float, factors: Float) -> tuple[float, Scale]:
     """A unit and the scale that make ``unit * scale(X)`` of the factors, or come nearest to that."""
-    fits = []
+    fits = [(np.inf, False, 1.0, Scale(0.0, False))]  # of factors that no scale makes
+    if not (factors > 0).all():
+        return fits[0][2:]
     ends = [int(totals.argmin()), int(totals.argmax())]
     for added, power in ((False, 1.0), (True, 0.5)):
         x, y = totals**power, factors ** (-2 * power)
         step = x[ends[1]] - x[ends[0]]
         slope = (y[ends[1]] - y[ends[0]]) / step if step > 1e-6 * x[ends[1]] else y[ends[1]] / x[ends[1]]
+        if slope <= 0:
+            continue
         eps = max(0.0, float((y[ends] - slope * x[ends]).mean() / slope))
         scale, unit = Scale(eps, added), float(slope ** (-0.5 / power))
         fits.append((float(np.abs(unit * scale(totals) / factors - 1).max()), added, unit, scale))
@@ -105,7 +108,9 @@ def _picks(squares: Float, size: int) -> Int:
     return picks
 
 
-def _check(calls: Calls, states: Float, given: Float, totals: Float, *, scale: Scale, picks: Int) -> None:
+def _check(
+    calls: BatchCalls, states: Float, given: Float, totals: Float, *, scale: Scale, picks: Int
+) -> None:
     """Hold the rule to its word on batches (B, P) of states, their rollouts in any order."""
     rng = np.random.default_rng(1)
     order = rng.permuted(np.broadcast_to(np.arange(states.shape[1]), (*picks.shape, states.shape[1])), axis=2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....core.arrays import Float, Int
-from ..calls import Calls
+from ....rules import BatchCalls
 from ..coupled import Coupled, Errors, PromptSums, prompt_sums
 from ..meeting import Meeting
 
@@ -16,7 +16,7 @@ from ..meeting import Meeting
 _ENTRIES = 1 << 18
 
 
-def conditionally(calls: Sequence[Calls], meeting: Meeting, *, draws: int, seed: int) -> Coupled:
+def conditionally(calls: Sequence[BatchCalls], meeting: Meeting, *, draws: int, seed: int) -> Coupled:
     """Estimated sums of each prompt: in each draw of the batch, place by place takes all its states.
 
     ``calls`` are of one rule for all draws, or of the rule that each draw has.
@@ -83,7 +83,7 @@ class _Look:
         )
 
 
-def _look(calls: Sequence[Calls], meeting: Meeting, picks: Int, place: int) -> _Look:
+def _look(calls: Sequence[BatchCalls], meeting: Meeting, picks: Int, place: int) -> _Look:
     here, draws = meeting.places[place], len(picks)
     states = np.arange(len(here.chance))
     spread = np.zeros((len(meeting.prompts), meeting.coordinates.shape[1]))

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from ....core.arrays import Int
-from ..calls import Calls
+from ....rules import BatchCalls
 from ..coupled import Coupled, prompt_sums
 from ..meeting import Meeting
 
@@ -22,7 +22,7 @@ def number_of_states(meeting: Meeting) -> int:
     return prod(len(place.chance) for place in meeting.places)
 
 
-def by_product(calls: Calls, meeting: Meeting) -> Coupled:
+def by_product(calls: BatchCalls, meeting: Meeting) -> Coupled:
     """The sums of each prompt over all states of the batch.
 
     Cost: the rule on each of these states; memory some numbers of each of them and each place.

@@ -24,8 +24,8 @@ import numpy as np
 from scipy.special import erfcx
 
 from ....core.arrays import Float
+from ....rules import BatchCalls
 from ...from_sums import DEAD
-from ..calls import Calls
 from ..coupled import Coupled, PromptSums
 from ..meeting import Meeting
 from .base_rule import BaseRule, Scale, told
@@ -49,7 +49,7 @@ def why_not(meeting: Meeting) -> str | None:
     return None if len(meeting.places) > 1 else "one prompt does not tell a group rule from its scale"
 
 
-def by_quadrature(calls: Calls, meeting: Meeting) -> Coupled:
+def by_quadrature(calls: BatchCalls, meeting: Meeting) -> Coupled:
     """The sums of each prompt.
 
     Cost: some 400 nodes times the states of all prompts, and r times that for pairs of prompts. Raises

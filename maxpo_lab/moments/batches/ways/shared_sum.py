@@ -22,9 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....core.arrays import Bool, Float, Int
-from ....rules import CoupledRowsError
+from ....rules import BatchCalls, CoupledRowsError
 from ...from_sums import DEAD
-from ..calls import Calls
 from ..coupled import Coupled, prompt_sums
 from ..meeting import Meeting
 
@@ -60,7 +59,7 @@ def why_not(meeting: Meeting) -> str | None:
     )
 
 
-def by_shared_sum(calls: Calls, meeting: Meeting) -> Coupled:
+def by_shared_sum(calls: BatchCalls, meeting: Meeting) -> Coupled:
     """The sums of each prompt.
 
     Cost O(P^2 n^2) and, where prompts share parameters, O(P^2 n^2 r) for pairs of them. Raises
@@ -111,7 +110,7 @@ def _values(meeting: Meeting) -> Float:
     return np.unique(np.concatenate([levels.values for levels in meeting.prompts]))
 
 
-def _table(calls: Calls, size: int, n: int, ends: tuple[float, float]) -> Table:
+def _table(calls: BatchCalls, size: int, n: int, ends: tuple[float, float]) -> Table:
     """Every c beside every S, as many of them in a batch as have the same S."""
     batches = []
     for total in range(size * n + 1):
@@ -144,7 +143,7 @@ def _packed(left: list[int], total: int, size: int, n: int) -> tuple[list[int], 
     return taken + filled, rest
 
 
-def _check(calls: Calls, table: Table, size: int, n: int, ends: tuple[float, float]) -> None:
+def _check(calls: BatchCalls, table: Table, size: int, n: int, ends: tuple[float, float]) -> None:
     """Hold the rule to its word on batches of any counts, their rollouts in any order."""
     rng = np.random.default_rng(0)
     share = rng.beta(0.5, 0.5, (_TRIED, size, 1))

@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ... import rules
-from ...core.arrays import Float
-from ...core.precision import FLOAT64, Precision, recognise
-from ...estimators import BatchEstimator
+from ..core.arrays import Float
+from ..core.precision import FLOAT64, Precision, recognise
+from ..estimators import BatchEstimator
+from .calling import describe, evaluate
+from .kinds import OfBatches
 
 #: Rewards that a rule gets at a time, where it takes several batches.
 _ENTRIES = 1 << 18
@@ -19,13 +20,13 @@ _SAME = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Calls:
+class BatchCalls:
     """A rule at one (n, K), on stacks of batches (B, P, n) in float64.
 
     ``scale``: what rounding is judged by, ``K max|R|`` of the rewards that it will meet.
     """
 
-    rule: rules.OfBatches
+    rule: OfBatches
     n: int
     k: int
     scale: float
@@ -33,12 +34,12 @@ class Calls:
     @property
     def name(self) -> str:
         """The rule's."""
-        return rules.describe(self.rule)
+        return describe(self.rule)
 
     def __call__(self, batches: Float) -> Float:
         """Advantages (B, P, n), each batch by itself. Raises the errors of ``rules.evaluate``."""
         if not isinstance(self.rule, BatchEstimator):
-            return np.stack([rules.evaluate(self.rule, batch, self.k) for batch in batches])
+            return np.stack([evaluate(self.rule, batch, self.k) for batch in batches])
         rows = max(1, _ENTRIES // batches[0].size)
         parts = [self.rule(batches[start : start + rows], self.k) for start in range(0, len(batches), rows)]
         return np.concatenate(parts)

@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import rules
-from ...core.arguments import as_k
-from ...core.arrays import Float
-from ...estimators import BatchEstimator
-from ...policies.levels import RewardLevels
-from ...rules import CoupledRowsError, RandomRuleError, StatefulRuleError
-from .calls import Calls
+from ..core.arguments import as_k
+from ..core.arrays import Float
+from ..estimators import BatchEstimator
+from .batch_calls import BatchCalls
+from .errors import CoupledRowsError, RandomRuleError, StatefulRuleError
+from .kinds import OfBatches
 
 #: Batches that a user's rule is tried on.
 _TRIED = 6
 
 
-def admitted(rule: rules.OfBatches, prompts: tuple[RewardLevels, ...], *, n: int, k: int, size: int) -> Calls:
-    """The rule on batches of ``size`` prompts, known to be defined on them and a function of their rewards.
+def admit_batch(rule: OfBatches, n: int, k: int, *, prompts: int, values: Float) -> BatchCalls:
+    """A rule on batches of so many prompts, known to be defined on them and a function of their rewards.
+
+    ``values`` are the rewards that it will meet. Cost: nothing for the catalogue, else some 20 calls.
 
     Raises
     ------
     ValueError
-        Undefined at this n, k, number of prompts or on these rewards; the errors of ``rules.evaluate``.
+        Undefined at this n, k, number of prompts or on these rewards; the errors of ``evaluate``.
     RandomRuleError, StatefulRuleError
         Two answers for the same batch.
     CoupledRowsError
         Advantages that depend on the order of rollouts or of prompts.
     """
-    values = np.unique(np.concatenate([levels.values for levels in prompts]))
-    calls = Calls(rule, n, k, k * float(np.abs(values).max()))
+    values = np.unique(values)
+    calls = BatchCalls(rule, n, k, k * float(np.abs(values).max()))
     if isinstance(rule, BatchEstimator):
-        reason = rule.why_not(n, k) or rule.why_not_batch(size) or rule.why_not_rewards(values)
+        reason = rule.why_not(n, k) or rule.why_not_batch(prompts) or rule.why_not_rewards(values)
         if reason:
             raise ValueError(reason)
         return calls
     as_k(k, n=n)
     rng = np.random.default_rng(0)
-    share = rng.dirichlet(np.ones(len(values)), (_TRIED, size))
-    picks = (rng.random((_TRIED, size, n, 1)) > np.cumsum(share, axis=-1)[:, :, None, :-1]).sum(axis=-1)
+    share = rng.dirichlet(np.ones(len(values)), (_TRIED, prompts))
+    picks = (rng.random((_TRIED, prompts, n, 1)) > np.cumsum(share, axis=-1)[:, :, None, :-1]).sum(axis=-1)
     batches = values[picks]
     first = calls(batches)
     if not calls.same(first, calls(batches)):
@@ -47,12 +48,12 @@ def admitted(rule: rules.OfBatches, prompts: tuple[RewardLevels, ...], *, n: int
     _same_after(
         calls, batches, first, np.take_along_axis(batches, rollouts, axis=2), what="rollouts", values=values
     )
-    order = rng.permutation(size)
+    order = rng.permutation(prompts)
     _same_after(calls, batches[:, order], first[:, order], batches[:, order], what="prompts", values=values)
     return calls
 
 
-def _raise_changed(calls: Calls, batches: Float) -> None:
+def _raise_changed(calls: BatchCalls, batches: Float) -> None:
     steps = np.diff([calls(batches).ravel() for _ in range(12)], axis=0)
     moved = np.asarray((steps != 0).any(axis=0))
     one_way = np.asarray((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0))
@@ -69,7 +70,7 @@ def _raise_changed(calls: Calls, batches: Float) -> None:
 
 
 def _same_after(
-    calls: Calls, batches: Float, first: Float, moved: Float, *, what: str, values: Float
+    calls: BatchCalls, batches: Float, first: Float, moved: Float, *, what: str, values: Float
 ) -> None:
     """Hold that sums by level stay what they were when what stands in a batch changes places."""
     got = calls(moved)

@@ -1,0 +1,228 @@
+"""Rules of batches: equal to their definitions, to their sources' numbers, on every library, and by name."""
+
+from __future__ import annotations
+
+import pickle
+from fractions import Fraction
+from itertools import product
+
+import array_api_strict
+import numpy as np
+import pytest
+import torch
+
+import maxpo_lab as ml
+from maxpo_lab.estimators import BatchEstimator, batch_definitions, definitions
+from maxpo_lab.estimators.references import bibtex
+
+NAMES = ml.list_estimators("batch")
+RNG = np.random.default_rng(18)
+
+
+def batches(prompts: int, n: int) -> list[np.ndarray]:
+    """Binary, dead in part, tied, continuous, and far from 0."""
+    some = RNG.integers(0, 2, (prompts, n)).astype(float)
+    dead = some.copy()
+    dead[0] = 0
+    return [
+        some,
+        dead,
+        RNG.integers(0, 3, (prompts, n)) / 4,
+        RNG.normal(size=(prompts, n)),
+        1000 + RNG.random((prompts, n)),
+        np.ones((prompts, n)),
+    ]
+
+
+def defined(rule: BatchEstimator, n: int, prompts: int) -> list[int]:
+    if rule.why_not_batch(prompts):
+        return []
+    return [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
+
+
+def test_every_rule_has_a_definition() -> None:
+    assert set(batch_definitions.BY_NAME) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("prompts", [1, 2, 3])
+def test_equals_its_definition(name: str, prompts: int) -> None:
+    rule = ml.get_estimator(name)
+    for n in (1, 2, 3, 5):
+        for k in defined(rule, n, prompts)[:3]:
+            for batch in batches(prompts, n):
+                exact = batch_definitions.BY_NAME[name](batch.tolist(), k)
+                expected = np.array([[float(a) for a in group] for group in exact])
+                # 1e-12 of the advantages; rewards near 1000 come with 1000 ulps of their spread.
+                scale = max(1.0, abs(expected).max()) * max(1.0, abs(batch).max())
+                np.testing.assert_allclose(rule(batch, k), expected, rtol=0, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("whitened:scale=std1,mean=1,eps=1e-4:maxpo", {"scale": "std1", "center": True, "eps": 1e-4}),
+        ("whitened:scale=std0:maxpo", {"scale": "std0"}),
+        ("whitened:mean=1:maxpo", {"center": True}),
+    ],
+)
+def test_options_of_whitening_are_those_of_the_definition(name: str, options: dict[str, object]) -> None:
+    rule, truth = ml.get_estimator(name), batch_definitions.whitened(definitions.maxpo, **options)
+    for batch in batches(3, 4)[:4]:
+        expected = np.array([[float(a) for a in group] for group in truth(batch.tolist(), 2)])
+        np.testing.assert_allclose(rule(batch, 2), expected, rtol=0, atol=1e-11)
+
+
+def test_numbers_of_the_frameworks() -> None:
+    """verl 0.9.1 (three tokens a rollout) and TRL 1.16, run from their packages on two groups of four."""
+    one, two = np.array([[1.0, 0, 0, 0]]), np.array([[1.0, 0, 0, 0], [1, 1, 0, 0]])
+    verl = ml.get_estimator("whitened:scale=std1,mean=1,tokens=3:batch-mean")
+    np.testing.assert_allclose(verl(one, 1), [[1.658, -0.553, -0.553, -0.553]], atol=5e-4)
+    np.testing.assert_allclose(verl(two[1:], 1), [[0.957, 0.957, -0.957, -0.957]], atol=5e-4)
+    np.testing.assert_allclose(ml.get_estimator("verl-gpg")(one, 1), [[3, -1, -1, -1]])
+    np.testing.assert_allclose(
+        ml.get_estimator("trl-batch")(two, 1),
+        [[1.449, -0.483, -0.483, -0.483], [0.966, 0.966, -0.966, -0.966]],
+        atol=5e-4,
+    )
+    openrlhf = ml.get_estimator("whitened:scale=std0,mean=1,eps=0:batch-mean")
+    np.testing.assert_allclose(openrlhf(two, 1)[:, 0], [1.604, 1.069], atol=5e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_array_libraries_agree_and_batches_are_apart(name: str) -> None:
+    rule = ml.get_estimator(name)
+    stack = np.stack(batches(3, 4))
+    expected = rule(stack, 2)
+    np.testing.assert_array_equal(expected[1], rule(stack[1], 2))
+    np.testing.assert_array_equal(ml.advantages(stack, 2, estimator=name), expected)
+    tensor = torch.tensor(stack)
+    scale = 1e-12 * max(1.0, abs(expected).max())
+    for got in (
+        rule(array_api_strict.asarray(stack), 2),
+        rule(tensor, 2),
+        ml.advantages(tensor, 2, estimator=name, validate=False),
+    ):
+        np.testing.assert_allclose(np.asarray(got), expected, rtol=0, atol=1e3 * scale)
+    single = rule(tensor[:4].float(), 2)
+    assert single.dtype == torch.float32
+    rounded = rule(stack[:4].astype(np.float32).astype(float), 2)
+    np.testing.assert_allclose(single.numpy(), rounded, rtol=2e-7, atol=2e-7 * max(1, abs(rounded).max()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prompts_and_rollouts_may_change_places(name: str) -> None:
+    rule = ml.get_estimator(name)
+    batch = RNG.normal(size=(4, 5))
+    order, places = RNG.permutation(4), RNG.permutation(5)
+    np.testing.assert_allclose(
+        rule(batch[order][:, places], 2), np.asarray(rule(batch, 2))[order][:, places], rtol=0, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_groups_are_coupled(name: str) -> None:
+    """What makes it a rule of a batch."""
+    rule = ml.get_estimator(name)
+    batch = np.array([[1.0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
+    other = batch.copy()
+    other[1:] = [[1, 1, 1, 0], [1, 1, 1, 1]]
+    assert abs(np.asarray(rule(batch, 2))[0] - np.asarray(rule(other, 2))[0]).max() > 1e-3
+
+
+def test_jspo_never_sees_its_own_reward() -> None:
+    """Decided in rationals: ``A_i - R_i`` does not change when R_i alone does; jspo-plus-plus's does."""
+    levels = [Fraction(0), Fraction(1, 2), Fraction(1)]
+    rest = [[*pair, *others] for pair in product(levels, repeat=1) for others in product(levels, repeat=3)]
+    moved = {"jspo": False, "jspo-plus-plus": False}
+    for a, b, c, d in rest:
+        for name in moved:
+            rule = batch_definitions.BY_NAME[name]
+            baselines = {rule([[own, a], [b, c], [d, levels[1]]], 1)[0][0] - own for own in levels}
+            moved[name] |= len(baselines) > 1
+    assert moved == {"jspo": False, "jspo-plus-plus": True}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *ml.list_estimators("memory")])
+def test_entries_are_whole(name: str) -> None:
+    rule = ml.get_estimator(name)
+    assert bibtex(rule).startswith("@")
+    assert pickle.loads(pickle.dumps(rule)) is rule
+    assert rule.kind in ("batch", "memory")
+    assert all((rule.title, rule.equation, rule.citation, rule.degenerate))
+    assert name in ml.list_estimators("all")
+    assert name not in ml.list_estimators()
+
+
+@pytest.mark.parametrize(
+    ("spec", "fragments"),
+    [
+        ("whitened:nothing", ["nothing", "not in the catalogue"]),
+        ("whitened:trl-batch", ["trl-batch is a batch rule"]),
+        ("whitened:scale=x:maxpo", ["scale=x", "rms, std0, std1"]),
+        ("whitened:mean=2:maxpo", ["mean=2", "0, or 1"]),
+        ("whitened:eps=-1:maxpo", ["eps=-1", "at least 0"]),
+        ("whitened:tokens=0:maxpo", ["tokens=0", "at least 1"]),
+        ("whitened:foo=1:maxpo", ["foo=1", "scale=rms"]),
+        ("rae:decay=1", ["decay=1", "less than 1"]),
+    ],
+)
+def test_bad_specs_are_refused(spec: str, fragments: list[str]) -> None:
+    with pytest.raises(ValueError, match=fragments[0]) as caught:
+        ml.get_estimator(spec)
+    for fragment in fragments:
+        assert fragment in str(caught.value)
+
+
+def test_spelling_does_not_matter() -> None:
+    assert ml.get_estimator("whitened:scale=rms:maxpo") is ml.get_estimator("whitened:maxpo")
+    assert ml.get_estimator("whitened:grpo:eps=1e-6") is ml.get_estimator("whitened:grpo")
+    assert ml.get_estimator("whitened:mean=1,scale=std1:rloo") is ml.get_estimator(
+        "whitened:scale=std1,mean=1:rloo"
+    )
+
+
+def test_bad_batches_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"jspo needs a batch of at least 2 prompts \(P=1\)"):
+        ml.advantages(np.ones((1, 4)), 1, estimator="jspo")
+    with pytest.raises(ValueError, match=r"needs \(\.\.\., P, n\)"):
+        ml.advantages(np.ones(4), 1, estimator="trl-batch")
+    with pytest.raises(ValueError, match=r"\[2, 3\] scored rollouts: jspo takes groups of one size"):
+        ml.advantages(np.ones(5), 1, estimator="jspo", group_ids=[0, 0, 1, 1, 1])
+    with pytest.raises(ValueError, match=r"rae.*remembers.*rule\.update"):
+        ml.advantages(np.ones((2, 4)), 1, estimator="rae")
+    with pytest.raises(ValueError, match="k=4"):
+        ml.advantages(np.ones((2, 4)), 4, estimator="whitened:maxpo")
+    for consumer in (ml.exact_moments, ml.pass_at_k_spectrum):
+        levels = ml.RewardLevels.from_softmax([0.0, 0.0], [0.0, 1.0])
+        given = (levels,) if consumer is ml.exact_moments else ()
+        with pytest.raises(ValueError, match=r"batch rule.*batch_moments"):
+            consumer("trl-batch", *given, n=4, k=1)
+        with pytest.raises(ValueError, match=r"rule with memory.*batch_moments"):
+            consumer("rae", *given, n=4, k=1)
+
+
+@pytest.mark.parametrize("name", ["whitened:maxpo", "trl-batch", "verl-gpg", "flash-reinforce"])
+def test_groups_of_several_sizes(name: str) -> None:
+    """A pooled rule of ragged groups is its two steps, written out."""
+    rewards = np.array([1.0, 0, 1, 0, 0, np.nan, 1, 1, 0])
+    ids = [0, 1, 0, 1, 1, 0, 1, 2, 2]
+    got = ml.advantages(rewards, 1, estimator=name, group_ids=ids, nan_policy="omit")
+    groups = [[1.0, 1.0], [0.0, 0.0, 0.0, 1.0], [1.0, 0.0]]
+    exact = batch_definitions.BY_NAME[name](groups, 1)
+    expected = np.zeros(9)
+    for group, rows in zip(exact, ([0, 2], [1, 3, 4, 6], [7, 8]), strict=True):
+        expected[rows] = [float(a) for a in group]
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
+
+
+def test_a_users_batch_rule_in_advantages() -> None:
+    mine = ml.batch_rule(lambda rewards, k: rewards - rewards.mean())
+    batch = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    assert ml.advantages(batch, 1, estimator=mine).tolist() == [[0.25, -0.75], [0.25, 0.25]]
+    flat = ml.advantages(batch.reshape(-1), 1, estimator=mine, group_ids=[0, 0, 1, 1])
+    assert flat.tolist() == [0.25, -0.75, 0.25, 0.25]
+    with pytest.raises(ValueError, match=r"\(P, n\), groups of one size"):
+        ml.advantages(batch.reshape(-1), 1, estimator=mine, group_ids=[0, 0, 0, 1])
+    with pytest.raises(ValueError, match="a batch rule needs"):
+        ml.advantages(torch.ones(4), 1, estimator=mine)
