@@ -49,7 +49,9 @@ def pooled(xp: Namespace, rewards: Array, k: int, y: Array, w: Array) -> Array:
     order = xp.argsort(pool, axis=-1)
     ranked = xp.take_along_axis(pool, order, axis=-1)
     gaps = ranked[:, 1:] - ranked[:, :-1]
-    below, slope = _tables(xp, on_host(xp.sum(xp.astype(counts, xp.int64), axis=-1)), n, past.shape[1], k, gaps)
+    below, slope = _tables(
+        xp, on_host(xp.sum(xp.astype(counts, xp.int64), axis=-1)), n, past.shape[1], k, gaps
+    )
     lowest = xp.sum(gaps * below, axis=-1, keepdims=True)
     advantages = xp.cumulative_sum(xp.concat([lowest, gaps * slope], axis=-1), axis=-1)
     back = xp.argsort(order, axis=-1)[:, :n]

@@ -1,0 +1,156 @@
+"""The argument ``history=``: earlier rewards of each group's prompt, checked and put into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from numbers import Real
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.arrays import Float, on_host
+from ...core.precision import as_real
+
+#: What the rewards of a history may be: any reals, or 0 and 1 alone; its weights: a share, or 0 and 1 alone.
+Rewards = Literal["real", "binary"]
+Weights = Literal["share", "whole"]
+
+Rows = tuple[Float, Float]
+
+
+def as_histories(
+    history: Any,
+    *,
+    groups: int,
+    ids: Sequence[Hashable] | None = None,
+    rule: str = "replay",
+    rewards: Rewards = "real",
+    weights: Weights = "share",
+) -> Rows:
+    """Check a history and return its rewards and weights as rows (groups, m), each ascending, padded by weight 0.
+
+    Parameters
+    ----------
+    history
+        One entry a group: a sequence in the order of the groups, or a mapping from their ids, where an id that is
+        no key has no history. An entry is rewards (m,), or a tuple of rewards and weights, (m,) each; None or
+        an empty one is no history. Without weights all are 1.
+    groups
+        How many groups there are.
+    ids
+        The id of each, where there are any.
+    rule, rewards, weights
+        The rule's name, and what it takes: ``"binary"`` rewards are 0 and 1 alone, ``"whole"`` weights too.
+
+    Returns
+    -------
+    y, w
+        float64, (groups, m) each, m >= 1. What is sorted need not be sorted again: ``history_sorted=True``.
+
+    Raises
+    ------
+    TypeError
+        Neither a sequence nor a mapping; an entry that holds no real numbers; keys of another kind than the ids.
+    ValueError
+        Another number of entries than groups, a mapping without ids, a NaN or an infinity, rewards that the rule does
+        not take, weights of another length or outside [0, 1].
+    """
+    named = _by_group(history, groups, ids)
+    found = [_entry(entry, name, rule, rewards, weights) for name, entry in named]
+    longest = max([1, *(len(values) for values, _ in found)])
+    y, w = np.zeros((2, groups, longest))
+    for row, (values, shares) in enumerate(found):
+        if len(values):
+            order = np.argsort(values, kind="stable")
+            y[row] = values[order[-1]]
+            y[row, : len(values)], w[row, : len(values)] = values[order], shares[order]
+    return y, w
+
+
+def _by_group(history: Any, groups: int, ids: Sequence[Hashable] | None) -> list[tuple[str, Any]]:
+    """What each group's history is called in messages, and it."""
+    if isinstance(history, Mapping):
+        if ids is None:
+            raise ValueError(
+                "history is a mapping from ids, and there are no group_ids: pass them, or a sequence with one entry "
+                "a group"
+            )
+        kinds, known = {_kind(each) for each in ids}, {_kind(each) for each in history}
+        if history and not kinds & known:
+            raise TypeError(
+                f"history has {' and '.join(sorted(known))} for keys, group_ids are {' and '.join(sorted(kinds))}: "
+                f"they must be of one kind, e.g. {next(iter(ids))!r}"
+            )
+        return [(f"history[{each!r}]", history.get(each)) for each in map(_plain, ids)]
+    if isinstance(history, str | bytes) or not (
+        hasattr(history, "__len__") and hasattr(history, "__getitem__")
+    ):
+        raise TypeError(
+            f"history is a {type(history).__name__}: it must be a sequence with one entry a group, or a mapping from "
+            f"group_ids"
+        )
+    if len(history) != groups:
+        raise ValueError(
+            f"history has {len(history)} entries for {groups} groups: one a group, in their order"
+        )
+    return [(f"history[{row}]", history[row]) for row in range(groups)]
+
+
+def _plain(key: Hashable) -> Hashable:
+    """An id as a key of Python's own: NumPy's text, numbers and bytes find theirs."""
+    return key.item() if isinstance(key, np.generic) else key
+
+
+def _kind(key: Hashable) -> str:
+    key = _plain(key)
+    if isinstance(key, bool):
+        return "booleans"
+    if isinstance(key, str):
+        return "text"
+    return "numbers" if isinstance(key, Real) else f"{type(key).__name__} objects"
+
+
+def _entry(entry: Any, name: str, rule: str, rewards: Rewards, weights: Weights) -> Rows:
+    """Rewards and weights of one group's history."""
+    if entry is None:
+        return np.zeros(0), np.zeros(0)
+    pair = isinstance(entry, tuple) and len(entry) == 2 and all(_is_row(part) for part in entry)
+    values = _row(entry[0] if pair else entry, name)
+    shares = _row(entry[1], f"weights of {name}") if pair else np.ones(len(values))
+    if len(shares) != len(values):
+        raise ValueError(f"{name} has {len(values)} rewards and {len(shares)} weights: one each")
+    if rewards == "binary":
+        _refuse(
+            (values != 0) & (values != 1),
+            values,
+            name,
+            f"{rule} is defined for 0/1 rewards alone; use replay",
+        )
+    outside = f"weights must be in [0, 1], 1 for a reward as good as a fresh one (rule {rule})"
+    _refuse(~((shares >= 0) & (shares <= 1)), shares, f"weights of {name}", outside)
+    if weights == "whole":
+        whole = f"weights of {rule} must be 0 or 1, as a subset has no place for part of a reward; use replay"
+        _refuse((shares != 0) & (shares != 1), shares, f"weights of {name}", whole)
+    return values, shares
+
+
+def _is_row(part: Any) -> bool:
+    return hasattr(part, "__len__") and getattr(part, "ndim", 1) == 1 and not isinstance(part, str | bytes)
+
+
+def _row(values: Any, name: str) -> Float:
+    """One row of finite real numbers."""
+    row = as_real(on_host(values) if hasattr(values, "__dlpack__") else values, name)
+    if row.ndim != 1:
+        raise ValueError(
+            f"{name} has shape {row.shape}: it must be a row (m,) of one group's earlier rewards"
+        )
+    _refuse(~np.isfinite(row), row, name, "every reward and every weight of a history must be finite")
+    return row
+
+
+def _refuse(bad: npt.NDArray[np.bool_], values: Float, name: str, reason: str) -> None:
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(f"{name}[{first}] is {values[first]:g}: {reason}")
