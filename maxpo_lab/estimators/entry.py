@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +17,11 @@ Domain = Literal["real", "unit", "binary"]
 #: What a rule's advantages depend on: the group alone, the other groups of its batch, or earlier steps too.
 Kind = Literal["group", "batch", "memory"]
 KINDS: tuple[Kind, ...] = ("group", "batch", "memory")
+
+
+def _group_size(n: int) -> int:
+    """No subset has more rollouts than the group."""
+    return n
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +52,8 @@ class Entry(ABC):
         Rewards the rule is defined on.
     smallest_group
         The least n; a rule that compares a rollout with others needs 2.
+    largest_k
+        The largest k at a group size, n unless told. A rule that goes beyond n says itself what takes more.
     degenerate
         What it gives where there is nothing to compare: a flat group, no success, a tie at the top.
     """
@@ -63,6 +71,7 @@ class Entry(ABC):
     domain: Domain = "real"
     degenerate: str = "a flat group gives 0"
     smallest_group: int = 1
+    largest_k: Callable[[int], int] = _group_size
 
     def why_not(self, n: int, k: int) -> str | None:
         """Reason why the rule is undefined at group size n and this k, with a valid choice; else None.
@@ -70,15 +79,17 @@ class Entry(ABC):
         Raises TypeError where n or k is not an integer.
         """
         n, k = as_group_size(n), whole_number(k, "k")
-        if 1 <= k <= n or (k >= 1 and not self.uses_k):
+        largest = self.largest_k(n)
+        if 1 <= k <= largest or k > largest > n or (k >= 1 and not self.uses_k):
             return self._undefined(n, k)
         if not self.uses_k:
             return f"k={k}: {self.name} does not use k, which must be 1 <= k; the nearest valid choice is k=1"
-        by_distance = sorted(range(1, n + 1), key=lambda other: abs(other - k))
+        by_distance = sorted(range(1, largest + 1), key=lambda other: abs(other - k))
         nearest = next((other for other in by_distance if self._undefined(n, other) is None), None)
         if nearest is None:
             return self._undefined(n, by_distance[0])
-        return f"k={k}: max@k needs 1 <= k <= n = {n}; the nearest valid choice is k={nearest}"
+        allowed = f"n = {n}" if largest == n else f"{largest} (n={n})"
+        return f"k={k}: max@k needs 1 <= k <= {allowed}; the nearest valid choice is k={nearest}"
 
     def _undefined(self, n: int, k: int) -> str | None:
         """The rule's own range; n and k are already valid as such."""

@@ -2,6 +2,7 @@
 
 from . import (
     as_coded,
+    chebyshev,
     l_statistic,
     maxpo,
     maxrl,
@@ -31,6 +32,7 @@ FAMILIES = (
     winner,
     as_coded,
     passk_training,
+    chebyshev,
     whitened,
     batch_scaled,
     james_stein,
