@@ -29,6 +29,7 @@ DRAWN: Mapping[str, str] = {
     "leader": "#661100",
     "pkpo-mean-centered": "#555555",
     "passk-training": "#000000",
+    "chebyshev": "#b15928",
 }
 #: Hues of families none of whose rules is drawn, in the order of the catalogue: the rest of Tol's palette.
 _HUES = ("#44aa99", "#332288", "#999933", "#aa4499", "#ddcc77")

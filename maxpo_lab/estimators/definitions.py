@@ -117,6 +117,34 @@ def predictive(rewards: Group, k: int) -> list[Fraction]:
     return advantages
 
 
+def chebyshev(rewards: Group, k: int) -> list[Fraction]:
+    """``sum_j c_j / j`` times pkpo-loo1 at j (rloo at j = 1), ``K x^(K-1)`` cut to ``sum_j c_j x^(j-1)``, j <= n.
+
+    Cut by taking its leading term away with the shifted Chebyshev polynomial of its degree, again and again.
+    """
+    weights = [Fraction(0)] * (k - 1) + [Fraction(k)]
+    while len(weights) > len(rewards):
+        shifted = _shifted_chebyshev(len(weights) - 1)
+        weights = [a - weights[-1] * Fraction(b, shifted[-1]) for a, b in zip(weights, shifted, strict=True)]
+        del weights[-1]
+    advantages = [Fraction(0)] * len(rewards)
+    for j, weight in enumerate(weights, start=1):
+        if weight:
+            part = rloo(rewards, j) if j == 1 else pkpo_loo1(rewards, j)
+            advantages = [a + weight / j * b for a, b in zip(advantages, part, strict=True)]
+    return advantages
+
+
+def _shifted_chebyshev(degree: int) -> list[int]:
+    """``T_j(2x - 1)`` in powers of x, from ``cos 2 j t = sum_s (-1)^(j-s) 4^s j/(j+s) C(j+s, 2s) cos(t)^(2s)``."""
+    if not degree:
+        return [1]
+    return [
+        int((-1) ** (degree - s) * 4**s * Fraction(degree, degree + s) * comb(degree + s, 2 * s))
+        for s in range(degree + 1)
+    ]
+
+
 def canonical(rewards: Group, k: int) -> list[Fraction]:
     """``K (q_i(K) - v_i(K))``. Cost n C(n, K)."""
     pairs = zip(inclusion_value(rewards, k), leave_one_out_value(rewards, k), strict=True)
@@ -312,6 +340,7 @@ BY_NAME: dict[str, Signal] = {
     "pkpo-mean-centered": pkpo_mean_centered,
     "pkpo-sum-scale": pkpo_sum_scale,
     "passk-training": passk_training,
+    "chebyshev": chebyshev,
 }
 #: Rules whose definition is a rational function of the rewards: no root, no exponential, no epsilon.
 RATIONAL = frozenset(BY_NAME) - {"grpo", "nemo-grpo", "verl-grpo-passk", "entropic", "passk-training"}

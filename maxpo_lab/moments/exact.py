@@ -109,7 +109,7 @@ def moments_under(
     other reward levels.
     """
     n = as_group_size(n)
-    k = as_k(k, n=n if looks_at_k(target) else None)
+    k = as_k(k, n=rules.k_at_most(estimator, n) if looks_at_k(target) else None)
     for levels in policies:
         if not isinstance(levels, RewardLevels):
             raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")

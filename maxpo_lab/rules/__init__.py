@@ -7,7 +7,7 @@ A *value rule* is any callable ``(rewards (B, n), k) -> (B,)``.
 from .batch_admission import admit_batch
 from .batch_calls import BatchCalls
 from .behaviour import Behaviour, admit, equivariance, observe
-from .calling import Rule, describe, evaluate, per_group, resolve, resolve_value
+from .calling import Rule, describe, evaluate, k_at_most, per_group, resolve, resolve_value
 from .errors import (
     BadShapeError,
     CoupledRowsError,
@@ -48,6 +48,7 @@ __all__ = [
     "evaluate",
     "finest",
     "has_memory",
+    "k_at_most",
     "memory_rule",
     "observe",
     "per_group",

@@ -38,9 +38,9 @@ OF_A_MAXIMUM = tuple(name for name in RANK_LINEAR if ml.get_estimator(name).obje
 
 
 def valid_k(name: str, n: int) -> list[int]:
-    """Every K the rule is defined at."""
+    """Every K the rule is defined at, beyond n too where it is."""
     rule = ml.get_estimator(name)
-    return [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
+    return [k for k in range(1, rule.largest_k(n) + 1) if rule.why_not(n, k) is None]
 
 
 def objective_size(name: str, n: int, k: int) -> int:
@@ -150,7 +150,8 @@ def check_claims_by_coefficients(rule: ml.RankLinear, name: str, up_to: int = 12
             sums = [(n - m) * above[m] + m * below[m - 1] for m in range(1, n)]
             centered &= made.offset == 0 and not any(sums)
             gains = [above[n - 1 - c] - below[n - c - 1] for c in range(n)]
-            unbiased &= gains == increments(n, objective_size(name, n, k))
+            size = objective_size(name, n, k)
+            unbiased &= size <= n and gains == increments(n, size)  # beyond n no rule of a group is
     claims = ml.get_estimator(name).claims
     assert centered == claims.centered, f"{name}: centered is {centered}, claimed {claims.centered}"
     assert unbiased == claims.unbiased, f"{name}: unbiased is {unbiased}, claimed {claims.unbiased}"

@@ -96,8 +96,8 @@ def _why_not(n: int, k: int) -> str | None:
     if k <= 2 * n:
         return None
     return (
-        f"chebyshev needs k <= 2n = {2 * n} (n={n}, k={k}): beyond it the advantages grow far above K; use pooled, "
-        f"which takes earlier rewards of the prompt, or a larger group"
+        f"chebyshev needs k <= 2n (n={n}, k={k}): beyond it its advantages grow far above K; use pooled, which takes "
+        f"earlier rewards of the prompt, a larger group, or k={2 * n}"
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ...core.arrays import Array, Namespace
 from . import tables
-from .evaluation import evaluate
+from .evaluation import with_history
 
 
 def why_not(n: int, k: int, *, everyone: bool = True) -> str | None:
@@ -44,4 +44,4 @@ def centered_replay(
     of the gradient on 0/1 rewards, ``1 / (1-p)`` times as long.
     """
     table = tables.centered(rewards.shape[-1], k)
-    return evaluate(xp, rewards, y, w, ((table, 1.0),), history_sorted=history_sorted)[0, ...]
+    return with_history(xp, rewards, y, w, ((table, 1.0),), history_sorted=history_sorted)[0, ...]

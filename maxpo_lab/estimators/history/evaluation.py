@@ -11,7 +11,7 @@ from .tables import Tables
 Setting = tuple[Tables, Array | float | None]
 
 
-def evaluate(
+def with_history(
     xp: Namespace, rewards: Array, y: Array, w: Array, settings: tuple[Setting, ...], *, history_sorted: bool
 ) -> Array:
     """Advantages (settings, ..., n) of groups (..., n) against histories (..., m), from one sort of each.

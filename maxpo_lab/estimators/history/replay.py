@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from ...core.arrays import Array, Namespace, widest
 from . import tables
-from .evaluation import evaluate
+from .evaluation import with_history
 
 
 def why_not(n: int, k: int) -> str | None:
@@ -74,7 +74,7 @@ def replay(
     Cost: two sorts, prefix sums and a bisection: O(n log n + m log m + n log m) a group.
     """
     table = tables.replay(rewards.shape[-1], k)
-    return evaluate(xp, rewards, y, w, ((table, lam),), history_sorted=history_sorted)[0, ...]
+    return with_history(xp, rewards, y, w, ((table, lam),), history_sorted=history_sorted)[0, ...]
 
 
 def parts(
@@ -82,7 +82,7 @@ def parts(
 ) -> tuple[Array, Array]:
     """A0 and HIST, (..., n) each, from one pass: ``replay`` is ``A0 - lam (A0 - HIST)`` for any lambda."""
     table = tables.replay(rewards.shape[-1], k)
-    both = evaluate(xp, rewards, y, w, ((table, 0.0), (table, 1.0)), history_sorted=history_sorted)
+    both = with_history(xp, rewards, y, w, ((table, 0.0), (table, 1.0)), history_sorted=history_sorted)
     return both[0, ...], both[1, ...]
 
 

@@ -105,7 +105,7 @@ def batch_moments(
     _check_sizes(prompts)
     size = _batch_size(prompts, batch)
     n = as_group_size(n)
-    k = as_k(k, n=n if looks_at_k(target) else None)
+    k = as_k(k, n=rules.k_at_most(estimator, n) if looks_at_k(target) else None)
     objective = as_objective(target, n, k, argument="target")
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
     sampling = Sampling(whole_number(draws, "draws"), whole_number(seed, "seed"))

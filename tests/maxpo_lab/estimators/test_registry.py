@@ -80,7 +80,8 @@ def test_why_not_agrees_with_the_call(name: str, n: int) -> None:
             assert str(raised.value) == reason
     assert rule.why_not(n, 0)
     defined = n >= rule.smallest_group and rule.why_not(n, 1) is None
-    assert (rule.why_not(n, n + 1) is None) == (defined and not rule.uses_k)
+    beyond = rule.largest_k(n) + 1
+    assert (rule.why_not(n, beyond) is None) == (defined and not rule.uses_k)
 
 
 def alternatives(name: str, reason: str) -> list[str]:
@@ -108,7 +109,7 @@ def test_a_refusal_names_the_rule_and_a_way_out_that_is_open(name: str) -> None:
 def test_the_nearest_valid_k_is_valid(name: str) -> None:
     rule = ml.get_estimator(name)
     for n in (4, 8):
-        for k in (-1, 0, n + 1, 100):
+        for k in (-1, 0, rule.largest_k(n) + 1, 100):
             reason = rule.why_not(n, k)
             if not rule.uses_k and k >= 1:
                 assert reason is None
