@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ..estimators import BatchEstimator, Estimator, get_estimator, group_estimator, list_estimators
 from ..estimators.entry import KINDS, Entry
-from ..estimators.families.numerals import numeral
+from ..core.numerals import numeral
 from ..estimators.references import bibtex
 from ..estimators.registry import parameters
 from ..spectrum import Spectrum, pass_at_k_spectrum

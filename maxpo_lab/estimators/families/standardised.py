@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...core.arrays import Array, Namespace, widest
 from ..base import Estimator
 from ..claims import Claims, Laws
-from .numerals import numeral
+from ...core.numerals import numeral
 
 
 def deviations(xp: Namespace, rewards: Array) -> Array:

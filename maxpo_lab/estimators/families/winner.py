@@ -9,7 +9,7 @@ from ...core.arrays import Array, Namespace, widest
 from ...core.coefficients import Coefficients, gap_positions
 from ..base import Estimator, RankLinear
 from ..claims import Claims, Laws
-from .numerals import numeral
+from ...core.numerals import numeral
 from .standardised import deviations, standard_deviation
 
 

@@ -13,7 +13,7 @@ from ...batch import Couple, Pooled, Statistic
 from ...claims import Claims, Laws
 from ..maxpo import MAXPO
 from ..mean_reward import RLOO
-from ..numerals import numeral
+from ....core.numerals import numeral
 
 #: Degrees of freedom that a scale subtracts; None: nothing, and no mean either.
 _SCALES = {"rms": None, "std0": 0, "std1": 1}

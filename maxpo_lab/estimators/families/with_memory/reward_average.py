@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ....core.arrays import Array, Int, Namespace, on_host, widest
 from ...claims import Claims, Laws
 from ...memory import MemoryEstimator, State
-from ..numerals import numeral
+from ....core.numerals import numeral
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
