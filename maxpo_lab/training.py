@@ -142,7 +142,8 @@ def _validated(
     rule = estimator if known else get_estimator(cast("str", estimator))
     if isinstance(rule, MemoryEstimator) or not callable(rule):
         raise ValueError(
-            f"estimator {getattr(rule, 'name', rule)!r} remembers earlier steps: begin with state = rule.init(prompts), and in "
+            f"estimator {getattr(rule, 'name', rule)!r} remembers earlier steps: begin with "
+            f"state = rule.init(prompts), and in "
             f"each step take advantages, state = rule.update(state, rewards, k, prompts)"
         )
     check_choice("nan_policy", nan_policy, ("raise", "omit"))
