@@ -143,8 +143,8 @@ def _validated(
     if isinstance(rule, MemoryEstimator) or not callable(rule):
         raise ValueError(
             f"estimator {getattr(rule, 'name', rule)!r} remembers earlier steps: begin with "
-            f"state = rule.init(prompts), and in "
-            f"each step take advantages, state = rule.update(state, rewards, k, prompts)"
+            f"state = rule.init(prompts), and in each step take advantages, state = rule.update(state, "
+            f"rewards, k, prompts)"
         )
     check_choice("nan_policy", nan_policy, ("raise", "omit"))
     check_choice("small_groups", small_groups, ("raise", "zero"))
