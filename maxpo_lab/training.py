@@ -27,6 +27,7 @@ def advantages(
     group_ids: Any = None,
     nan_policy: Literal["raise", "omit"] = "raise",
     small_groups: Literal["raise", "zero"] = "raise",
+    history: Any = None,
     validate: bool = True,
 ) -> Array:
     """Advantages of groups of rewards.
@@ -57,6 +58,11 @@ def advantages(
         What to do with a group that the rule is not defined on at this k: raise, naming it, or give its
         members 0. A callable is asked by its ``why_not(n, k)``, as an ``Estimator`` is; one that has none
         is called on every group, and ``"zero"`` is refused.
+    history
+        Earlier rewards of each group's prompt, for ``"replay"``, ``"centered-replay"``, ``"pooled"`` and
+        ``"plug-in-floor"``: a sequence with one entry a group, or with ``group_ids`` a mapping from ids,
+        where an id that is no key has none. An entry is rewards, or a tuple of rewards and their weights in
+        [0, 1], 1 for one as good as a fresh one.
     validate
         Whether to look at the rewards: False promises that they are finite, of a floating type and of the
         rule's domain, in dense groups of one array library, for an ``Estimator``. That is what
@@ -88,14 +94,20 @@ def advantages(
     no part of it.
     """
     if not validate:
-        if group_ids is not None or (nan_policy, small_groups) != ("raise", "raise"):
+        if group_ids is not None or history is not None or (nan_policy, small_groups) != ("raise", "raise"):
             raise ValueError(
-                "validate=False takes dense groups as they are: group_ids, nan_policy='omit' and "
+                "validate=False takes dense groups as they are: group_ids, history, nan_policy='omit' and "
                 "small_groups='zero' look at them; leave those out, or pass validate=True"
             )
         return _as_they_are(rewards, k, estimator)
     return _validated(
-        rewards, k, estimator, group_ids=group_ids, nan_policy=nan_policy, small_groups=small_groups
+        rewards,
+        k,
+        estimator,
+        group_ids=group_ids,
+        nan_policy=nan_policy,
+        small_groups=small_groups,
+        history=history,
     )
 
 
@@ -137,15 +149,12 @@ def _validated(
     group_ids: Any,
     nan_policy: Literal["raise", "omit"],
     small_groups: Literal["raise", "zero"],
+    history: Any,
 ) -> Array:
     known = not isinstance(estimator, str) and (callable(estimator) or hasattr(estimator, "update"))
     rule = estimator if known else get_estimator(cast("str", estimator))
-    if isinstance(rule, MemoryEstimator) or not callable(rule):
-        raise ValueError(
-            f"estimator {getattr(rule, 'name', rule)!r} remembers earlier steps: begin with "
-            f"state = rule.init(prompts), and in each step take advantages, state = rule.update(state, "
-            f"rewards, k, prompts)"
-        )
+    if (memory := isinstance(rule, MemoryEstimator) or not callable(rule)) or history is not None:
+        _check_history(rule, history)
     check_choice("nan_policy", nan_policy, ("raise", "omit"))
     check_choice("small_groups", small_groups, ("raise", "zero"))
     dense = group_ids is None and (nan_policy, small_groups) == ("raise", "raise")
@@ -155,6 +164,10 @@ def _validated(
 
     k = as_k(k)
     xp, values = as_rewards(rewards, allow_nan=nan_policy == "omit")
+    if memory and group_ids is None and values.ndim > 2:
+        raise ValueError(
+            f"rewards have shape {tuple(values.shape)}: with a history they must have shape (P, n)"
+        )
     coupled = getattr(rule, "kind", "group") == "batch"
     if coupled and group_ids is None and values.ndim != 2:
         raise ValueError(
@@ -176,14 +189,37 @@ def _validated(
             f"rollout"
         )
     groups = ragged.by_id(ids, flat.shape[0], scored)
-    groups = _without_small(groups, rule, k, drop=small_groups == "zero")
+    groups = _without_small(groups, cast("Rule", rule), k, drop=small_groups == "zero")
+    if memory:
+        from .rules.histories import of_groups_with_history  # noqa: PLC0415 - others need none of it
+
+        named = group_ids is not None
+        found = of_groups_with_history(cast("Any", rule), xp, flat, groups, k, history=history, named=named)
+        return xp.reshape(found, values.shape)
     if coupled:
         from .rules.whole_batches import of_groups  # noqa: PLC0415 - rules of groups need none of it
 
         return xp.reshape(of_groups(cast("OfBatches", rule), xp, flat, groups, k), values.shape)
-    dense_rule = rule if isinstance(rule, Estimator) else _checked(rule, xp)
+    dense_rule = rule if isinstance(rule, Estimator) else _checked(cast("Rule", rule), xp)
     result = ragged.map_buckets(xp, flat, groups, lambda dense: dense_rule(dense, k))
     return xp.reshape(result, values.shape)
+
+
+def _check_history(rule: Any, history: Any) -> None:
+    """Refuse a rule with memory without its history, and a history of any other rule."""
+    name, takes = getattr(rule, "name", rule), hasattr(rule, "at_history")
+    if history is not None and not takes:
+        raise ValueError(
+            f"history with estimator {name!r}, which takes none; use replay, centered-replay, pooled or "
+            f"plug-in-floor"
+        )
+    if history is None:
+        here = "pass history=, or " if takes else ""
+        raise ValueError(
+            f"estimator {name!r} remembers earlier steps: {here}begin with state = rule.init(prompts), "
+            f"and in each "
+            f"step take advantages, state = rule.update(state, rewards, k, prompts)"
+        )
 
 
 def _checked(rule: Rule, xp: Namespace) -> Rule:

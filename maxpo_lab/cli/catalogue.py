@@ -33,6 +33,12 @@ _STATISTICS = {
     "advantage_rms": "the root mean square of a group rule's advantages",
     None: "more than one number",
 }
+_DEAD = {
+    "none": "0 on groups that all succeed or all fail",
+    "all-correct": "pays groups that all succeed: do not drop them",
+    "all-fail": "pays groups that all fail: do not drop them",
+    "both": "pays groups that all succeed or all fail: do not drop them",
+}
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
 #: Largest group whose spectrum fits float64 with its resolution, which grows like 3^n.
@@ -93,6 +99,7 @@ def show(
         f"defined, n={n}": _range(rule, n),
         "rewards": {"real": "any", "unit": "in [0, 1]", "binary": "0 or 1"}[rule.domain],
         "degenerate": rule.degenerate,
+        "dead groups": _DEAD[rule.dead_groups],
         "source": rule.citation,
     }
     if isinstance(rule, BatchEstimator):

@@ -32,6 +32,10 @@ class Groups:
     sizes: Int
     order: Int
 
+    def buckets_of_groups(self) -> list[Int]:
+        """Numbers of the groups of each size, as in ``buckets``."""
+        return [np.flatnonzero(self.sizes == size) for size in np.unique(self.sizes)]
+
     def buckets(self) -> list[Int]:
         """Row numbers (groups, size) of the groups of each size."""
         starts = np.cumsum(self.sizes) - self.sizes

@@ -17,6 +17,10 @@ Domain = Literal["real", "unit", "binary"]
 #: What a rule's advantages depend on: the group alone, the other groups of its batch, or earlier steps too.
 Kind = Literal["group", "batch", "memory"]
 KINDS: tuple[Kind, ...] = ("group", "batch", "memory")
+#: Which groups of 0/1 rewards that are all alike get advantages other than 0: none, those that all succeed,
+#: those that all fail, or both. Where it is not none, a trainer that drops dead groups changes what the rule
+#: climbs.
+DeadGroups = Literal["none", "all-correct", "all-fail", "both"]
 
 
 def _group_size(n: int) -> int:
@@ -56,6 +60,8 @@ class Entry(ABC):
         The largest k at a group size, n unless told. A rule that goes beyond n says itself what takes more.
     degenerate
         What it gives where there is nothing to compare: a flat group, no success, a tie at the top.
+    dead_groups
+        See ``DeadGroups``: whether that is other than 0 on 0/1 rewards.
     """
 
     kind: ClassVar[Kind]
@@ -70,6 +76,7 @@ class Entry(ABC):
     laws: Laws = field(default_factory=Laws)
     domain: Domain = "real"
     degenerate: str = "a flat group gives 0"
+    dead_groups: DeadGroups = "none"
     smallest_group: int = 1
     largest_k: Callable[[int], int] = _group_size
 

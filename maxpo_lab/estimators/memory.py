@@ -38,11 +38,16 @@ class MemoryEstimator(Entry):
     kind: ClassVar[Kind] = "memory"
     version: ClassVar[int] = 1
 
+    @property
+    def couples(self) -> bool:
+        """Whether what a prompt gets depends on the other prompts, now or in the past."""
+        return False
+
     def init(self, prompts: int) -> State:
         """The state of prompts 0 to ``prompts - 1``, none of them seen yet. ValueError below 1."""
         if whole_number(prompts, "prompts") < 1:
             raise ValueError(f"prompts={prompts}: a state is of at least one prompt")
-        return {"version": np.array(self.version), **self._fresh(prompts)}
+        return {"version": np.array(self.version), **self._fresh(prompts), **self._shared()}
 
     def update(self, state: State, rewards: Any, k: int, prompts: Any) -> tuple[Array, State]:
         """A step: advantages (P, n) of the rewards (P, n) of these prompts (P,), and the next state.
@@ -53,20 +58,30 @@ class MemoryEstimator(Entry):
             As an ``Estimator``; prompts that are not whole numbers of the state's, or one of them twice; a
             state with other arrays, of another number of prompts, or of another version.
         """
+        xp, rewards, k, rows = self._checked(state, rewards, k, prompts)
+        given, new = self._step(xp, rewards, k, _arrays(state), rows)
+        return given, {"version": np.array(self.version), **new}
+
+    def remember(self, state: State, rewards: Any, k: int, prompts: Any) -> State:
+        """The next state alone, as ``update`` gives it, also where the rule has no advantages yet."""
+        xp, rewards, k, rows = self._checked(state, rewards, k, prompts)
+        return {"version": np.array(self.version), **self._after(xp, rewards, k, _arrays(state), rows)}
+
+    def _checked(self, state: State, rewards: Any, k: int, prompts: Any) -> tuple[Namespace, Array, int, Int]:
         xp, rewards = as_rewards(rewards)
         k = whole_number(k, "k")
         if rewards.ndim != 2:
             raise ValueError(
-                f"rewards have shape {tuple(rewards.shape)}: {self.name} needs (P, n), the n "
-                f"rewards of each of P "
-                f"prompts"
+                f"rewards have shape {tuple(rewards.shape)}: {self.name} needs (P, n), the n rewards of each "
+                f"of P prompts"
             )
         if reason := self.why_not(rewards.shape[1], k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        size = self._prompts_of(state)
-        rows = _rows(prompts, rewards.shape[0], size)
-        given, new = self._step(xp, rewards, k, {name: state[name] for name in self._fresh(1)}, rows)
-        return given, {"version": np.array(self.version), **new}
+        return xp, rewards, k, _rows(prompts, rewards.shape[0], self._prompts_of(state))
+
+    def _shared(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays that are of no prompt, before the first step."""
+        return {}
 
     @abstractmethod
     def _fresh(self, prompts: int) -> dict[str, npt.NDArray[Any]]:
@@ -77,6 +92,12 @@ class MemoryEstimator(Entry):
         self, xp: Namespace, rewards: Array, k: int, state: State, prompts: Int
     ) -> tuple[Array, dict[str, npt.NDArray[Any]]]:
         """``update`` on what is known to be valid."""
+
+    def _after(
+        self, xp: Namespace, rewards: Array, k: int, state: State, prompts: Int
+    ) -> dict[str, npt.NDArray[Any]]:
+        """``remember`` on what is known to be valid."""
+        return self._step(xp, rewards, k, state, prompts)[1]
 
     def _prompts_of(self, state: State) -> int:
         """How many prompts a state is of; ValueError where it is none of this rule's."""
@@ -91,10 +112,11 @@ class MemoryEstimator(Entry):
                 f"begin with init(prompts), or load it with the release that wrote it"
             )
         like = self._fresh(1)
-        if set(state) != {"version", *like}:
+        wanted = {"version", *like, *self._shared()}
+        if set(state) != wanted:
             raise ValueError(
                 f"state holds {', '.join(sorted(state))}: one of {self.name} holds "
-                f"{', '.join(sorted(('version', *like)))}; begin with init(prompts)"
+                f"{', '.join(sorted(wanted))}; begin with init(prompts)"
             )
         found = {name: np.shape(state[name]) for name in like}
         sizes = {shape[0] if shape else 0 for shape in found.values()}
@@ -105,6 +127,10 @@ class MemoryEstimator(Entry):
                 f"axis; begin with init(prompts)"
             )
         return int(sizes.pop())
+
+
+def _arrays(state: State) -> State:
+    return {name: array for name, array in state.items() if name != "version"}
 
 
 def _rows(prompts: Any, count: int, size: int) -> Int:

@@ -10,7 +10,16 @@ from ..objectives import PREFIX
 from .base import Estimator
 from .batch import BatchEstimator
 from .entry import KINDS, Entry, Kind
-from .families import FAMILIES, l_statistic, maxrl, reward_average, standardised, whitened, winner
+from .families import (
+    FAMILIES,
+    l_statistic,
+    maxrl,
+    reward_average,
+    standardised,
+    whitened,
+    winner,
+    with_history,
+)
 from .memory import MemoryEstimator
 
 #: An entry of the catalogue: ``kind`` tells which.
@@ -44,6 +53,10 @@ _CATALOGUE: Registry[AnyEstimator] = Registry(
         PREFIX.rstrip(":"): l_statistic.l_statistic,
         "whitened": _whitened,
         "rae": reward_average.rae,
+        "replay": with_history.of_replay,
+        "centered-replay": with_history.of_centered_replay,
+        "plug-in-floor": with_history.of_plug_in_floor,
+        "pooled": with_history.of_pooled,
     },
     absent="is not in the catalogue",
 )

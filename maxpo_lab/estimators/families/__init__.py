@@ -16,7 +16,7 @@ from . import (
     winner,
 )
 from .of_batches import batch_scaled, james_stein, whitened
-from .with_memory import reward_average
+from .with_memory import reward_average, with_history
 
 #: The families, in the order of the catalogue.
 FAMILIES = (
@@ -37,4 +37,5 @@ FAMILIES = (
     batch_scaled,
     james_stein,
     reward_average,
+    with_history,
 )

@@ -68,6 +68,7 @@ MAXRL_KEEP_FAILURES = SuccessNormalised(
     smallest_group=2,
     eps=0.0,
     all_fail=-1.0,
+    dead_groups="all-fail",
 )
 
 RULES = (maxrl(), MAXRL_KEEP_FAILURES)

@@ -32,6 +32,7 @@ REINFORCE = RankLinear(
     claims=Claims(unbiased=True, centered=False),
     laws=Laws(shift_invariant=False),
     table=_reinforce,
+    dead_groups="all-correct",
 )
 
 RLOO = RankLinear(

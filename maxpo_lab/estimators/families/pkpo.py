@@ -67,6 +67,7 @@ PKPO_S = RankLinear(
     claims=Claims(unbiased=True, centered=False),
     laws=Laws(shift_invariant=False),
     table=_inclusion_value,
+    dead_groups="all-correct",
 )
 
 PKPO_LOO = RankLinear(
@@ -81,6 +82,7 @@ PKPO_LOO = RankLinear(
     laws=Laws(shift_invariant=False),
     table=_leave_one_out,
     undefined=_why_not_loo,
+    dead_groups="all-correct",
 )
 
 PKPO_LOO1 = RankLinear(

@@ -56,9 +56,9 @@ def remembered(
     rng = np.random.default_rng(0)
     before = [rng.choice(values, (len(prompts), n)) for _ in range(3)]
     first = found.after(before[:2])(before[2][None])
-    found.after([])(before[1][None])
+    found.after(before[:1])(before[1][None])
     again = found.after(before[:2])(before[2][None])
-    if not found.after([]).same(first, again):
+    if not found.after(before[:1]).same(first, again):
         raise StatefulRuleError(
             f"{rules.describe(rule)} gave two answers from one state: update must leave the state that "
             f"it is given "
@@ -96,7 +96,9 @@ def memory_sums(found: Remembering, *, method: Method | None, max_states: int, s
     """
     if not any(isinstance(step, tuple) for step in found.history):
         calls = found.after([step for step in found.history if not isinstance(step, tuple)])
-        if method is None and not meets(calls, found.meeting):
+        rule = found.rule
+        coupled = rule.couples if isinstance(rule, MemoryEstimator) else meets(calls, found.meeting)
+        if method is None and not coupled:
             return _independent(own_sums(calls, found.meeting))
         return coupled_sums(calls, found.meeting, method=method, max_states=max_states, sampling=sampling)
     if method not in (None, "conditional"):

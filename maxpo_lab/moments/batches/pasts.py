@@ -11,12 +11,13 @@ import numpy as np
 
 from ... import rules
 from ...core.arrays import Float, Int
+from ...estimators import MemoryEstimator
 from ...policies.levels import RewardLevels
 from ...rules import BatchCalls, BatchRule
 from .meeting import Meeting, each_once
 
-#: Histories that prompts are looked for in.
-_TRIED = 4
+#: Histories that prompts are looked for in, and how many of them.
+_TRIED, _PLACES = 16, 4
 #: A step of the past: rewards (P, n) that were seen, or the policies of the prompts that made them.
 Step = Float | tuple[RewardLevels, ...]
 
@@ -41,12 +42,17 @@ class Remembering:
         """The rule of a batch that it is after steps with these rewards, (P, n) each."""
         state = self.start
         for each in rewards:
-            _, state = self.rule.update(state, each.copy(), self.k, self.numbers)
+            state = self._next(state, each.copy())
         update, numbers = self.rule.update, self.numbers
         step = BatchRule(
             lambda given, k: update(state, given, k, numbers)[0], None, rules.describe(self.rule)
         )
         return BatchCalls(step, self.meeting.n, self.k, self.scale)
+
+    def _next(self, state: Any, rewards: Float) -> Any:
+        if isinstance(self.rule, MemoryEstimator):
+            return self.rule.remember(state, rewards, self.k, self.numbers)
+        return self.rule.update(state, rewards, self.k, self.numbers)[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,19 +124,29 @@ class Pasts:
         )
 
     def meet(self) -> bool:
-        """Whether what a prompt gets depends on the others, now or in the past."""
-        draws = self.drawn(2 * _TRIED, 0)
-        now = self._drawn(np.random.default_rng(0), self.found.meeting, 2 * _TRIED)
-        for draw in range(_TRIED):
-            ours = self.found.after([step[draw] for step in draws])
-            for prompt in self.found.numbers:
-                mixed_past = [step[draw + _TRIED].copy() for step in draws]
-                for other, step in zip(mixed_past, draws, strict=True):
-                    other[prompt] = step[draw, prompt]
-                mixed_now = now[draw + _TRIED].copy()
-                mixed_now[prompt] = now[draw, prompt]
+        """Whether what a prompt gets depends on the others, now or in the past, on groups of any states."""
+        rule = self.found.rule
+        if isinstance(rule, MemoryEstimator):
+            return rule.couples
+        rng = np.random.default_rng(0)
+        for _ in range(_TRIED):
+            (past, now), (other_past, other_now) = self._any(rng), self._any(rng)
+            ours = self.found.after(past)
+            for prompt in rng.permutation(self.found.numbers)[:_PLACES]:
+                mixed_past, mixed_now = [step.copy() for step in other_past], other_now.copy()
+                mixed_now[prompt] = now[prompt]
+                for mixed, step in zip(mixed_past, past, strict=True):
+                    mixed[prompt] = step[prompt]
                 theirs = self.found.after(mixed_past)
-                a, b = ours(now[draw][None])[0, prompt], theirs(mixed_now[None])[0, prompt]
-                if not ours.same(a, b):
+                if not ours.same(ours(now[None])[0, prompt], theirs(mixed_now[None])[0, prompt]):
                     return True
         return False
+
+    def _any(self, rng: np.random.Generator) -> tuple[list[Float], Float]:
+        """Rewards of all steps, and of a batch after them."""
+
+        def any_of(step: Meeting) -> Float:
+            return np.stack([place.rewards[rng.integers(len(place.chance))] for place in step.places])
+
+        past = [any_of(step) if isinstance(step, Meeting) else step for step in self.steps]
+        return past, any_of(self.found.meeting)

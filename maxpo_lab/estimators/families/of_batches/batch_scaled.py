@@ -89,6 +89,7 @@ FLASH_REINFORCE = Pooled(
     statistic="reward_sum",
     own=_written(REINFORCE, lambda xp, rewards: rewards),
     couple=_less_mean,
+    dead_groups="both",
 )
 
 RULES = (TRL_BATCH, VERL_GPG, FLASH_REINFORCE)

@@ -63,6 +63,7 @@ JSPO = JamesStein(
     smallest_group=2,
     smallest_batch=2,
     own_too=False,
+    dead_groups="both",
 )
 
 JSPO_PLUS_PLUS = JamesStein(
@@ -77,6 +78,7 @@ JSPO_PLUS_PLUS = JamesStein(
     smallest_group=2,
     smallest_batch=2,
     own_too=True,
+    dead_groups="both",
 )
 
 RULES = (JSPO, JSPO_PLUS_PLUS)

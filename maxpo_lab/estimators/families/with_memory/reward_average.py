@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ....core.arrays import Array, Int, Namespace, on_host, widest
+from ....core.numerals import numeral
 from ...claims import Claims, Laws
 from ...memory import MemoryEstimator, State
-from ....core.numerals import numeral
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +58,7 @@ _RAE = RunningAverage(
     laws=Laws(shift_invariant=False),
     degenerate="a flat group gives its distance from the average",
     decay=0.95,
+    dead_groups="both",
 )
 
 RULES = (_RAE,)
