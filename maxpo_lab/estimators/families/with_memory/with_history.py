@@ -230,7 +230,7 @@ REPLAY = HistoryEstimator(
     uses_k=True,
     claims=Claims(unbiased=True, centered=False),
     laws=Laws(shift_invariant=False),
-    degenerate="a group that fails where its history did not is paid for that; at K = 1 one that succeeds too",
+    degenerate="a group that fails where its history did not is paid for that; at K = 1 successes too",
     dead_groups="both",
     given=replay.replay,
     undefined=_replay_undefined,
