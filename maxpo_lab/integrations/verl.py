@@ -100,13 +100,14 @@ def advantages_for_verl(
     ------
     TypeError, ValueError
         No ``index``, no ``k`` for a rule that uses it, or what ``maxpo_lab.training`` refuses; each shows
-        the piece of the launch line to write.
+        the piece of the launch line to write. ``filter_groups`` with a rule that pays the groups it drops.
     """
     if index is None:
         raise ValueError(
             f"adv_estimator={verl_name(name)} got no index: a rollout is compared with its group, so verl's "
             f"batch must have a uid per row (non_tensor_batch['uid'])"
         )
+    _check_dead_groups(name, config)
     k, small_groups, nan_policy = (_setting(config, key) for key in _SETTINGS)
     if k is None:
         if get_estimator(name).uses_k:
@@ -137,6 +138,18 @@ def advantages_for_verl(
     each[rows] = found
     spread = each[:, None] * response_mask.to(each.dtype)
     return spread, spread
+
+
+def _check_dead_groups(name: str, config: Any) -> None:
+    """Refuse dynamic sampling with a rule that has advantages where it sees none worth keeping."""
+    paid = get_estimator(name).dead_groups
+    filtered = _setting(config, "filter_groups")
+    if paid != "none" and filtered is not None and _setting(filtered, "enable"):
+        raise ValueError(
+            f"adv_estimator={verl_name(name)} has advantages on dead groups ({paid}), and "
+            f"algorithm.filter_groups.enable=True drops these, which changes what is climbed: set it to False, or "
+            f"use a rule that is 0 there, e.g. maxpo or centered_replay"
+        )
 
 
 def _rows_with_a_group_to_train(index: Any, response_mask: torch.Tensor) -> Int:

@@ -435,3 +435,25 @@ def test_every_line_of_the_documented_launch_is_an_override() -> None:
         key = override.partition("=")[0]
         known = OmegaConf.select(config, key.lstrip("+"), default="absent") != "absent"
         assert known != key.startswith("+"), override
+
+
+@pytest.mark.parametrize(("name", "refused"), [("pkpo_s", True), ("maxpo", False)])
+def test_dynamic_sampling_with_a_rule_that_pays_dead_groups_is_refused(name: str, refused: bool) -> None:
+    """verl's own config object; with the filter off every rule passes."""
+    rewards = torch.tensor([[1.0], [0.0], [1.0], [0.0]])
+    for enable in (True, False):
+        filtered = SimpleNamespace(enable=enable)
+        config = {"k": 2, "filter_groups": filtered}
+        given = {
+            "token_level_rewards": rewards,
+            "response_mask": torch.ones(4, 1),
+            "index": np.array(["a"] * 4),
+            "config": config,
+        }
+        function = core_algos.get_adv_estimator_fn(name)
+        if refused and enable:
+            with pytest.raises(ValueError, match="filter_groups"):
+                function(**given)
+        else:
+            function(**given)
+    assert hasattr(AlgoConfig(), "filter_groups")
