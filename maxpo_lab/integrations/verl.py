@@ -147,8 +147,8 @@ def _check_dead_groups(name: str, config: Any) -> None:
     if paid != "none" and filtered is not None and _setting(filtered, "enable"):
         raise ValueError(
             f"adv_estimator={verl_name(name)} has advantages on dead groups ({paid}), and "
-            f"algorithm.filter_groups.enable=True drops these, which changes what is climbed: set it to False, or "
-            f"use a rule that is 0 there, e.g. maxpo or centered_replay"
+            f"algorithm.filter_groups.enable=True drops these, which changes what is climbed: set it to "
+            f"False, or use a rule that is 0 there, e.g. maxpo"
         )
 
 
