@@ -9,9 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from ..core.numerals import numeral
 from ..estimators import BatchEstimator, Estimator, get_estimator, group_estimator, list_estimators
 from ..estimators.entry import KINDS, Entry
-from ..core.numerals import numeral
 from ..estimators.references import bibtex
 from ..estimators.registry import parameters
 from ..spectrum import Spectrum, pass_at_k_spectrum

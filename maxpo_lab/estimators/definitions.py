@@ -118,7 +118,7 @@ def predictive(rewards: Group, k: int) -> list[Fraction]:
 
 
 def chebyshev(rewards: Group, k: int) -> list[Fraction]:
-    """``sum_j c_j / j`` times pkpo-loo1 at j (rloo at j = 1), ``K x^(K-1)`` cut to ``sum_j c_j x^(j-1)``, j <= n.
+    """``sum_j c_j/j`` times pkpo-loo1 at j <= n, rloo at 1: ``K x^(K-1)`` is cut to ``sum_j c_j x^(j-1)``.
 
     Cut by taking its leading term away with the shifted Chebyshev polynomial of its degree, again and again.
     """
@@ -136,7 +136,7 @@ def chebyshev(rewards: Group, k: int) -> list[Fraction]:
 
 
 def _shifted_chebyshev(degree: int) -> list[int]:
-    """``T_j(2x - 1)`` in powers of x, from ``cos 2 j t = sum_s (-1)^(j-s) 4^s j/(j+s) C(j+s, 2s) cos(t)^(2s)``."""
+    """``T_j(2x - 1) = sum_s (-1)^(j-s) 4^s j/(j+s) C(j+s, 2s) x^s``, its coefficients."""
     if not degree:
         return [1]
     return [

@@ -1,15 +1,17 @@
 r"""The Chebyshev rule, the lab's own: max@K for K above the group size, as near as n rollouts come.
 
 On 0/1 rewards ``E[g] = f(p) grad p`` with f a polynomial of degree n-1 at most, and max@K asks for
-``K x^(K-1)``, ``x = 1-p``: for K > n no rule that looks at one group's rewards is unbiased. Every polynomial of
-degree n-1 is some rule's. This one takes the first n terms of the power's series in the Chebyshev polynomials
-shifted to [0, 1], with N = K-1 and the first term halved,
+``K x^(K-1)``, ``x = 1-p``: for K > n no rule that looks at one group's rewards is unbiased. Every polynomial
+of degree n-1 is some rule's. This one takes the first n terms of the power's series in the Chebyshev
+polynomials shifted to [0, 1], with N = K-1 and the first term halved,
 
 .. math:: x^N = 2^{1-2N} \sum_{j=0}^{N}{}' \binom{2N}{N-j} T^*_j(x) \approx \sum_{s=0}^{n-1} b_s x^s ,
 
-and makes it of unbiased rules, ``A = sum over k of lambda_k A^(k)`` with ``lambda_k = K b_(k-1) / k``: ``A^(k)`` is
-pkpo-loo1 for k >= 2, rloo for k = 1. So it is defined on any rewards, and climbs ``sum lambda_k max@k``. All
-terms that are left out are positive multiples of ``T*_j``, which is largest at x = 1: there the bias is largest.
+and makes it of unbiased rules, ``A = sum over k of lambda_k A^(k)`` with ``lambda_k = K b_(k-1) / k``:
+``A^(k)`` is pkpo-loo1 for k >= 2, rloo for k = 1. So it is defined on any rewards, and climbs ``sum lambda_k
+max@k``. All terms that are left out are positive multiples of ``T*_j``, which is largest at x = 1: there the
+bias is largest. The price is noise: the largest ``|D_m| / K`` (``increments``) is 1 for K not far above n, at
+K = 2n it is 1.1, 2.8, 30 and 4800 for n = 8, 16, 32 and 64.
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ from ..claims import Claims
 
 
 def power_series(n: int, k: int) -> list[Fraction]:
-    """``b_0..b_(n-1)``: ``x^(K-1)`` cut after n Chebyshev terms, in powers of x; itself for K <= n. Cost O(n^2)."""
+    """``b_0..b_(n-1)``: ``x^(K-1)`` cut after n Chebyshev terms; itself for K <= n. Cost O(n^2)."""
     degree = k - 1
     scaled = _scaled_series(n, degree)
     return [Fraction(each, 4**degree) for each in scaled]
 
 
 def increments(n: int, k: int) -> Vector:
-    r"""``D_m = K sum_s b_s C(m, s) / C(n-1, s)``, m = 0..n-1, exact: a success less a failure, m others failing.
+    r"""``D_m = K sum_s b_s C(m, s) / C(n-1, s)``, exact: a success less a failure, m = 0..n-1 others failing.
 
     The coefficients of f in Bernstein's basis, of degree n-1. Cost O(n^2) additions of integers.
     """
@@ -96,8 +98,8 @@ def _why_not(n: int, k: int) -> str | None:
     if k <= 2 * n:
         return None
     return (
-        f"chebyshev needs k <= 2n (n={n}, k={k}): beyond it its advantages grow far above K; use pooled, which takes "
-        f"earlier rewards of the prompt, a larger group, or k={2 * n}"
+        f"chebyshev needs k <= 2n (n={n}, k={k}): beyond it its advantages grow far above K; use pooled, "
+        f"which takes earlier rewards of the prompt, a larger group, or k={2 * n}"
     )
 
 

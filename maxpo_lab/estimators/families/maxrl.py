@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...core.arrays import Array, Namespace, widest
+from ...core.numerals import numeral
 from ..base import Estimator
 from ..claims import Claims, Laws
-from ...core.numerals import numeral
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,9 +7,9 @@ from functools import partial
 
 from ...core.arrays import Array, Namespace, widest
 from ...core.coefficients import Coefficients, gap_positions
+from ...core.numerals import numeral
 from ..base import Estimator, RankLinear
 from ..claims import Claims, Laws
-from ...core.numerals import numeral
 from .standardised import deviations, standard_deviation
 
 

@@ -28,14 +28,14 @@ def as_histories(
     rewards: Rewards = "real",
     weights: Weights = "share",
 ) -> Rows:
-    """Check a history and return its rewards and weights as rows (groups, m), each ascending, padded by weight 0.
+    """Check a history and return rewards and weights as rows (groups, m), ascending, padded by weight 0.
 
     Parameters
     ----------
     history
-        One entry a group: a sequence in the order of the groups, or a mapping from their ids, where an id that is
-        no key has no history. An entry is rewards (m,), or a tuple of rewards and weights, (m,) each; None or
-        an empty one is no history. Without weights all are 1.
+        One entry a group: a sequence in the order of the groups, or a mapping from their ids, where an id
+        that is no key has no history. An entry is rewards (m,), or a tuple of rewards and weights, (m,) each;
+        None or an empty one is no history. Without weights all are 1.
     groups
         How many groups there are.
     ids
@@ -51,10 +51,10 @@ def as_histories(
     Raises
     ------
     TypeError
-        Neither a sequence nor a mapping; an entry that holds no real numbers; keys of another kind than the ids.
+        Neither a sequence nor a mapping; an entry without real numbers; keys of another kind than the ids.
     ValueError
-        Another number of entries than groups, a mapping without ids, a NaN or an infinity, rewards that the rule does
-        not take, weights of another length or outside [0, 1].
+        Another number of entries than groups, a mapping without ids, a NaN or an infinity, rewards that the
+        rule does not take, weights of another length or outside [0, 1].
     """
     named = _by_group(history, groups, ids)
     found = [_entry(entry, name, rule, rewards, weights) for name, entry in named]
@@ -73,22 +73,22 @@ def _by_group(history: Any, groups: int, ids: Sequence[Hashable] | None) -> list
     if isinstance(history, Mapping):
         if ids is None:
             raise ValueError(
-                "history is a mapping from ids, and there are no group_ids: pass them, or a sequence with one entry "
-                "a group"
+                "history is a mapping from ids, and there are no group_ids: pass them, or a sequence with "
+                "one entry a group"
             )
         kinds, known = {_kind(each) for each in ids}, {_kind(each) for each in history}
         if history and not kinds & known:
             raise TypeError(
-                f"history has {' and '.join(sorted(known))} for keys, group_ids are {' and '.join(sorted(kinds))}: "
-                f"they must be of one kind, e.g. {next(iter(ids))!r}"
+                f"history has {' and '.join(sorted(known))} for keys, group_ids are "
+                f"{' and '.join(sorted(kinds))}: they must be of one kind, e.g. {next(iter(ids))!r}"
             )
         return [(f"history[{each!r}]", history.get(each)) for each in map(_plain, ids)]
     if isinstance(history, str | bytes) or not (
         hasattr(history, "__len__") and hasattr(history, "__getitem__")
     ):
         raise TypeError(
-            f"history is a {type(history).__name__}: it must be a sequence with one entry a group, or a mapping from "
-            f"group_ids"
+            f"history is a {type(history).__name__}: it must be a sequence with one entry a group, or a "
+            f"mapping from group_ids"
         )
     if len(history) != groups:
         raise ValueError(
@@ -102,13 +102,11 @@ def _plain(key: Hashable) -> Hashable:
     return key.item() if isinstance(key, np.generic) else key
 
 
-def _kind(key: Hashable) -> str:
-    key = _plain(key)
-    if isinstance(key, bool):
-        return "booleans"
-    if isinstance(key, str):
-        return "text"
-    return "numbers" if isinstance(key, Real) else f"{type(key).__name__} objects"
+def _kind(key: Any) -> str:
+    kind: type[Any] = type(_plain(key))
+    if kind in (bool, str):
+        return "booleans" if kind is bool else "text"
+    return "numbers" if issubclass(kind, Real) else f"{kind.__name__} objects"
 
 
 def _entry(entry: Any, name: str, rule: str, rewards: Rewards, weights: Weights) -> Rows:

@@ -29,8 +29,8 @@ def why_not(n: int, k: int, *, everyone: bool = True) -> str | None:
         return f"k={k}: centered-replay needs 1 <= k <= n = {n}; the nearest valid choice is k={nearest}"
     if k == n and not everyone:
         return (
-            f"centered-replay needs an earlier reward of every group's prompt at k = n = {n}: without one no rule "
-            f"is centered and unbiased there; use pkpo-loo1 for those groups, or k <= {n - 1}"
+            f"centered-replay needs an earlier reward of every group's prompt at k = n = {n}: without one no "
+            f"rule is centered and unbiased there; use pkpo-loo1 for those groups, or k <= {n - 1}"
         )
     return None
 
@@ -40,8 +40,8 @@ def centered_replay(
 ) -> Array:
     """``n/(n-1)`` times HIST less its mean, unchecked; arguments as of ``replay``, and n >= 2.
 
-    Without history maxpo; at K = n, where ``why_not`` says so, what a history of failures gives: the direction
-    of the gradient on 0/1 rewards, ``1 / (1-p)`` times as long.
+    Without history maxpo; at K = n, where ``why_not`` refuses, what a history of failures gives: the
+    direction of the gradient on 0/1 rewards, ``1 / (1-p)`` times as long.
     """
     table = tables.centered(rewards.shape[-1], k)
     return with_history(xp, rewards, y, w, ((table, 1.0),), history_sorted=history_sorted)[0, ...]

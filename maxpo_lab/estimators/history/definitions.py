@@ -41,7 +41,8 @@ def hist(rewards: Numbers, k: int, y: Numbers, w: Numbers) -> Exact:
     advantages = []
     for i, r in enumerate(group):
         others = group[:i] + group[i + 1 :]
-        baseline = sum(a * excess(x, others, k) for x, a in zip(past, weights, strict=True)) / sum(weights)
+        shares = (a * excess(x, others, k) for x, a in zip(past, weights, strict=True))
+        baseline = sum(shares, Fraction(0)) / sum(weights)
         advantages.append(k * (excess(r, others, k) - baseline))
     return advantages
 
@@ -69,13 +70,13 @@ def centered_replay(rewards: Numbers, k: int, y: Numbers, w: Numbers) -> Exact:
 
 
 def pooled(rewards: Numbers, k: int, y: Numbers, w: Numbers) -> Exact:
-    """maxpo of the group and the rewards of weight 1, of the group's own rollouts. Cost as maxpo of all."""
+    """The rule maxpo on the group and the rewards of weight 1, of the group's own rollouts."""
     pool = [*rewards, *(x for x, a in zip(y, w, strict=True) if a)]
     return definitions.maxpo(pool, k)[: len(rewards)]
 
 
 def plug_in_floor(rewards: Numbers, k: int, y: Numbers, w: Numbers) -> Exact:
-    """``A_i = g(c') R_i - beta(c')``, beta the least variance of one good outcome at ``p = H / (W + 1/2)``."""
+    """``g(c') R_i - beta(c')``, beta the least variance of one good outcome at ``p = H / (W + 1/2)``."""
     weight, group = sum(map(Fraction, w)), [Fraction(r) for r in rewards]
     rate = sum(Fraction(x) * Fraction(a) for x, a in zip(y, w, strict=True)) / (weight + Fraction(1, 2))
     n = len(group)
@@ -88,10 +89,10 @@ def plug_in_floor(rewards: Numbers, k: int, y: Numbers, w: Numbers) -> Exact:
 
 
 def least_variance(n: int, k: int, p: Fraction) -> Exact:
-    """beta of one good outcome among many: ``E|g|^2`` as a quadratic form over the counts, minimised.
+    """The baseline of one good outcome among many: ``E|g|^2`` as a quadratic form over the counts, minimised.
 
-    With mean scores ``G_1 = (1-p) D``, ``G_0 = -p D``, |D| = 1, and variances 0 and 1 of the scores inside the
-    two levels, where p = 0 any beta has no successes to pay for: 0.
+    With mean scores ``G_1 = (1-p) D``, ``G_0 = -p D``, |D| = 1, and variances 0 and 1 of the scores inside
+    the two levels. At p = 0, where nothing pays for a baseline, 0.
     """
     if not p:
         return [Fraction(0)] * n

@@ -16,8 +16,8 @@ def with_history(
 ) -> Array:
     """Advantages (settings, ..., n) of groups (..., n) against histories (..., m), from one sort of each.
 
-    Sums run in float64 (see ``widest`` for JAX), results have the dtype of the rewards. Errors are some eps of K
-    times the range of group and history together. A group's bits do not depend on the others. Cost
+    Sums run in float64 (see ``widest`` for JAX), results have the dtype of the rewards. Errors are some eps
+    of K times the range of group and history together. A group's bits do not depend on the others. Cost
     O(n log n + m log m + n log m) a group, less the sort of a history that is sorted. Nothing waits for an
     accelerator.
     """
@@ -28,11 +28,14 @@ def with_history(
         share if share is None or isinstance(share, float) else xp.reshape(share, (-1,))
         for _, share in settings
     ]
-    values = [_as_array(each) for each in (rows, past, weights)]
-    if any(each is None for each in values):
-        found = portable.evaluate(xp, rows, past, weights, tables, shares, history_sorted=history_sorted)
+    host = [_as_array(each) for each in (rows, past, weights)]
+    if any(each is None for each in host):
+        found = portable.evaluate(
+            xp, rows, past, weights, tables=tables, shares=shares, history_sorted=history_sorted
+        )
         return xp.reshape(found, shape)
     of_host = [share if share is None or isinstance(share, float) else _as_array(share) for share in shares]
-    return _as_given(
-        rewards, on_host.evaluate(*values, tables, of_host, history_sorted=history_sorted).reshape(shape)
+    found = on_host.evaluate(
+        host[0], host[1], host[2], tables=tables, shares=of_host, history_sorted=history_sorted
     )
+    return _as_given(rewards, found.reshape(shape))

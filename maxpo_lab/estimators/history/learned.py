@@ -25,7 +25,7 @@ DECAY = 0.95
 def sums(
     xp: Namespace, rewards: Array, k: int, y: Array, w: Array, *, history_sorted: bool = False
 ) -> tuple[Array, Array]:
-    """``<A0, D>`` and ``<D, D>`` of each group, (...) each in float64; 0 without history. Arguments as of ``replay``."""
+    """``<A0, D>`` and ``<D, D>`` of each group, (...) in float64; 0 without history. As ``replay`` else."""
     return inner_products(xp, *parts(xp, rewards, k, y, w, history_sorted=history_sorted))
 
 
@@ -49,8 +49,8 @@ def why_not(prompts: int) -> str | None:
 def leave_one_out(xp: Namespace, along: Array, apart: Array, largest: Array) -> Array:
     """Lambda (P,) of each prompt from the sums ``<A0, D>`` and ``<D, D>``, (P,) each, of the others, P >= 2.
 
-    ``largest`` (P,) caps it; the ridge ``1 + 2/(P-1)`` is for how little few prompts tell. The total less one's
-    own would cancel where a prompt outweighs the others: sums run from both ends.
+    ``largest`` (P,) caps it; the ridge ``1 + 2/(P-1)`` is for how little few prompts tell. Sums run from
+    both ends: the total less one's own cancels where a prompt outweighs the others.
     """
     others = along.shape[0] - 1
     top, bottom = _others(xp, along), _others(xp, apart)

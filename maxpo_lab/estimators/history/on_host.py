@@ -26,9 +26,9 @@ def evaluate(
     rewards: Values,
     y: Values,
     w: Values,
+    *,
     tables: Sequence[Tables],
     shares: Sequence[Values | float | None],
-    *,
     history_sorted: bool,
 ) -> Values:
     """Advantages (tables, B, n) of groups (B, n) against histories (B, m), in the rewards' dtype."""
@@ -79,8 +79,8 @@ class _Space:
     steps, terms
         To compute in; steps are the advantages in the end.
     count, moved, passed, found, place
-        How many rewards of the history are not above each rank, what the bisection moves by, sees and reads, and
-        where.
+        How many rewards of the history are not above each rank, what the bisection moves by, sees and reads,
+        and where.
     sums, upto
         Of the first 0..m of the history, sums of the rewards and of the weights, (m+1, groups).
     neighbours
@@ -172,7 +172,7 @@ def _against(space: _Space, rewards: Values, y: Values, w: Values) -> tuple[Floa
 
 def _at_or_below(space: _Space, y: Values) -> None:
     """Count the sorted y (groups, m) at or below each rank: four parts, then bisection of all at once."""
-    (groups, size), count, moved, passed = y.shape, space.count, space.moved, space.passed
+    size, count, moved, passed = y.shape[1], space.count, space.moved, space.passed
     bits = passed.view(np.uint8)
     step = 1 << max(0, (size - 1).bit_length() - 2)  # a quarter, or up to half of what it is
     count[...] = 0

@@ -7,14 +7,14 @@ Where one answer is correct, all successes share one score and the noise is how 
 .. math:: \beta_c = p\,(T_{c+1} - T_c), \qquad
           T_c = c (1-p) (g_{c-1} - \beta_{c-1}) + (n-c)\, p\, \beta_c , \qquad c = 0..n-1,
 
-a tridiagonal system, diagonally dominant for every p. It is solved at ``p = H / (W + 1/2)``, H the weight of
-the history's successes: no rollout of the group decides it, so the rule is unbiased whatever the history. With
-no success in it beta is 0, and the rule pkpo-loo1 (the reward at K = 1).
+a tridiagonal system, diagonally dominant for every p. It is solved at ``p = H / (W + 1/2)``, H the weight
+of the history's successes: no rollout of the group decides it, so the rule is unbiased whatever the history.
+With no success in it beta is 0, and the rule pkpo-loo1 (the reward at K = 1).
 
-Derivation: of the gradient's second moment ``sum_c P(c) ((n-c) beta_c^2 + T_c^2)`` (a failure's scores vary by
-1 around a mean, a success's not at all, the means are 1 apart), 0 is the derivative by each beta, divided by
-``2 (n-c) P(c)``. Graded rewards would need a beta at every threshold, which does not vanish below all rewards:
-they are refused.
+Derivation: of the gradient's second moment ``sum_c P(c) ((n-c) beta_c^2 + T_c^2)`` (a failure's scores vary
+by 1 around a mean, a success's not at all, the means are 1 apart) the derivative by each beta, divided by
+``2 (n-c) P(c)``, is 0. Graded rewards would need a beta at every threshold, which does not vanish below all
+rewards: they are refused.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def plug_in_floor(xp: Namespace, rewards: Array, k: int, y: Array, w: Array) -> 
 
 
 def baseline(xp: Namespace, rate: Array, gain: Array) -> Array:
-    """``beta_c``, c = 0..n-1, at success rates (...), of gains g (n,): (..., n), by elimination from c = 0."""
+    """``beta_c``, c = 0..n-1, at success rates (...), of gains g (n,): (..., n), by elimination."""
     n = gain.shape[0]
     fail = 1 - rate
     ahead, solved = [], []

@@ -17,9 +17,9 @@ def evaluate(
     rewards: Array,
     y: Array,
     w: Array,
+    *,
     tables: Sequence[Tables],
     shares: Sequence[Array | float | None],
-    *,
     history_sorted: bool,
 ) -> Array:
     """Advantages (tables, B, n) of groups (B, n) against histories (B, m), in the rewards' dtype."""

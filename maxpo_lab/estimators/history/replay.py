@@ -8,7 +8,7 @@ history y with weights w in [0, 1] summing to W, and ``A0`` maxpo, pkpo-loo1 at 
           \text{fair: } \lambda = \frac{W}{n - K + W} .
 
 A weight of 1 is a reward as good as a fresh one, W = 0 no history: then ``A = A0``. The baseline never sees
-R_i, so every lambda that does not look at the group is unbiased whatever the history: stale, drifted or wrong.
+R_i, so every lambda that does not look at the group is unbiased whatever the history: stale or wrong.
 At each threshold the fair one estimates the success rate by ``(c' + H) / (n-K + W)``, c' the others above it
 and H the weight of the history above it.
 """
@@ -87,7 +87,7 @@ def parts(
 
 
 def largest_share(xp: Namespace, w: Array, *, n: int, k: int) -> Array:
-    """The fair lambda, ``W / (n-K + W)``, of weights (..., m), in float64, (...): what a learned one may be at most.
+    """The fair lambda, ``W / (n-K + W)``, (...) of weights (..., m): what a learned one may be at most.
 
     1 at K = n, where nothing but the history informs; 0 where W = 0.
     """

@@ -20,8 +20,8 @@ class Tables:
     r"""A rule that is linear in the gaps of its group and in the history under each.
 
     ``gap_m = R_(m+1) - R_(m)``; ``U_m = sum of w clip(R_(m+1) - y, 0, gap_m) / W``, how much of the gap the
-    history leaves (the rest, ``I_m = gap_m - U_m``, it reaches), and 0 where W = 0. With ``s`` a share that each
-    group has of its own,
+    history leaves (the rest, ``I_m = gap_m - U_m``, it reaches), and 0 where W = 0. With ``s`` a share that
+    each group has of its own,
 
     .. math:: A_{(1)} = \sum_m \text{gap}_m (o_m + s p_m) + s \sum_m U_m q_m + s \, \text{reach} (c S - I_n),
               \qquad A_{(r+1)} - A_{(r)} = \text{gap}_r (a_r + s b_r) + s U_r c_r ,
@@ -41,7 +41,7 @@ class Tables:
     own
         Whether ``R_(1)`` itself is added times ``1 - s``: of a group of one, that compares with nothing.
     first
-        The rank, from 0, below which the history counts for nothing: K-1 of the group are needed under a reward.
+        The rank, from 0, below which the history counts for nothing: a reward needs K-1 others under it.
     spare
         n-K, what the history is weighed against: the fair share is ``W / (n-K + W)``.
     """
@@ -74,7 +74,7 @@ def replay(n: int, k: int) -> Tables:
 
 @lru_cache(maxsize=KEPT)
 def centered(n: int, k: int) -> Tables:
-    """``n/(n-1) (HIST - its group mean)`` for s = 1; maxpo for s = 0, at K = n the same of pkpo-loo1; n >= 2."""
+    """``n/(n-1) (HIST - its mean)`` for s = 1; maxpo for s = 0, at K = n the same of pkpo-loo1; n >= 2."""
     u = k * subset_share(n, k - 1) * n / (n - 1)
     lower, upper = u[:-1], u[1:]
     plain = upper if k == n else _without_history(n, k)[1]

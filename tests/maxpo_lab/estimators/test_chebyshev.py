@@ -127,7 +127,7 @@ def test_exact_moments_show_the_bias_of_a_rare_success() -> None:
 def test_where_it_ends_it_names_what_goes_on() -> None:
     assert RULE.why_not(8, 16) is None
     assert "pooled" in str(RULE.why_not(8, 17))
-    with pytest.raises(ValueError, match="k=17.*pooled.*k=16"):
+    with pytest.raises(ValueError, match=r"k=17.*pooled.*k=16"):
         ml.advantages(np.zeros(8), 17, estimator="chebyshev")
     with pytest.raises(ValueError, match="k <= n = 8"):
         ml.exact_moments("maxpo", ml.RewardLevels.from_softmax([0.0, 0.0], [0.0, 1.0]), n=8, k=9)

@@ -7,13 +7,13 @@ from math import isfinite
 from typing import Any
 
 from ....core.arrays import Array, Namespace
+from ....core.numerals import numeral
 from ....core.registry import keywords
 from ...base import Estimator
 from ...batch import Couple, Pooled, Statistic
 from ...claims import Claims, Laws
 from ..maxpo import MAXPO
 from ..mean_reward import RLOO
-from ....core.numerals import numeral
 
 #: Degrees of freedom that a scale subtracts; None: nothing, and no mean either.
 _SCALES = {"rms": None, "std0": 0, "std1": 1}

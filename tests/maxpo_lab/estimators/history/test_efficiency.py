@@ -1,4 +1,4 @@
-"""How near the variance floor the rules come, exactly: the moments of every history, averaged over fair ones."""
+"""How near the variance floor the rules come: exact moments for every history, averaged over fair ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def after(rule: Rule, y: np.ndarray) -> Callable[[np.ndarray, int], np.ndarray]:
     )
 
 
-def one_by_one(rule: Rule, levels: ml.RewardLevels, n: int, k: int, m: int, q: float) -> float:
+def one_by_one(rule: Rule, levels: ml.RewardLevels, *, n: int, k: int, m: int, q: float) -> float:
     """``E|g|^2`` less the gradient's, the mean over histories of rate q of the library's own moments."""
     total = 0.0
     for successes, chance in enumerate(binomial(m, q, 1 - q)):
@@ -49,7 +49,7 @@ def one_by_one(rule: Rule, levels: ml.RewardLevels, n: int, k: int, m: int, q: f
     return total - float(gradient @ gradient)
 
 
-def at_once(rule: Rule, levels: ml.RewardLevels, n: int, k: int, m: int, q: float) -> float:
+def at_once(rule: Rule, levels: ml.RewardLevels, *, n: int, k: int, m: int, q: float) -> float:
     """The same, all histories and counts in one call of the rule."""
     c = np.arange(n + 1)
     group = np.broadcast_to(np.arange(n) < c[:, None], (m + 1, n + 1, n)).astype(float)
@@ -67,13 +67,13 @@ def at_once(rule: Rule, levels: ml.RewardLevels, n: int, k: int, m: int, q: floa
 
 def efficiency(rule: Rule, levels: ml.RewardLevels, n: int, k: int, m: int) -> float:
     floor = ml.variance_floor(levels, n=n, k=k).trace_covariance
-    return floor / at_once(rule, levels, n, k, m, levels.probabilities[1])
+    return floor / at_once(rule, levels, n=n, k=k, m=m, q=levels.probabilities[1])
 
 
 @pytest.mark.parametrize("rule", [replay, centered_replay, plug_in_floor])
 def test_two_ways_to_the_variance(rule: Rule) -> None:
     for p, q in ((0.05, 0.05), (0.5, 0.3)):
-        one, other = (each(rule, bandit(p), 8, 4, 8, q) for each in (one_by_one, at_once))
+        one, other = (each(rule, bandit(p), n=8, k=4, m=8, q=q) for each in (one_by_one, at_once))
         assert one == pytest.approx(other, rel=1e-12)
 
 

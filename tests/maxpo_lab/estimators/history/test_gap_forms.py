@@ -28,7 +28,7 @@ DEFINITIONS: dict[str, Any] = {"hist": definitions.hist, **definitions.BY_NAME}
 
 
 def examples(n: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Groups and histories: random, near 1000, tied, 0/1, flat, history beyond and below the group, of one, none."""
+    """Random, near 1000, tied, 0/1, flat; a history beyond the group, below it, of one reward, of none."""
     rng = np.random.default_rng(n)
     made = [
         (rng.normal(size=n), 3 * rng.normal(size=4), rng.random(4)),
@@ -127,10 +127,11 @@ def test_blocks_and_the_portable_form_agree(size: int, monkeypatch: pytest.Monke
     w = rng.random((11, size))
     w[3], w[4] = 1.0, 0.0
     for made in (tables.replay(6, 1), tables.replay(6, 4), tables.replay(6, 6), tables.centered(6, 3)):
-        want = portable.evaluate(NUMPY, group, y, w, [made], [None], history_sorted=False)
+        settings: Any = {"tables": [made], "shares": [None], "history_sorted": False}
+        want = portable.evaluate(NUMPY, group, y, w, **settings)
         for block in (1, 4 * max(6, size), 1 << 16):
             monkeypatch.setattr(on_host, "BLOCK", block)
-            got = on_host.evaluate(group, y, w, [made], [None], history_sorted=False)
+            got = on_host.evaluate(group, y, w, **settings)
             np.testing.assert_allclose(got, want, rtol=0, atol=1e-13 * 6 * 2.25)
 
 

@@ -1,4 +1,4 @@
-"""Lambda from other prompts and from earlier steps: the formulas, what it may not see, and what it is worth."""
+"""Lambda from other prompts and from earlier steps: the formulas, and what it may not see."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_array_libraries_agree(arrays: Backend) -> None:
 def test_history_is_believed_where_it_is_fair_and_not_where_it_is_turned_round(
     rate: float | None, low: float, high: float
 ) -> None:
-    """32 prompts of log-uniform rates in [.001, .9], n = 8, K = 4, m = 32; a rate of 1 - p is no history at all."""
+    """32 prompts, rates log-uniform in [.001, .9], n = 8, K = 4, m = 32; the other history has rate 1 - p."""
     rng = np.random.default_rng(9)
     state, found = MovingAverage(), []
     for _ in range(60):

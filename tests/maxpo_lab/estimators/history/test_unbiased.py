@@ -1,4 +1,4 @@
-"""What holds of the rules for every policy, decided in rationals, and of centered-replay on every specimen."""
+"""What holds for every policy, decided in rationals, and of centered-replay on every specimen."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def histories(levels_: tuple[Fraction, ...]) -> list[tuple[tuple[Fraction, ...],
 
 
 def own_reward_alone(rule: Any, n: int, levels_: tuple[Fraction, ...]) -> Iterator[bool]:
-    """Whether ``A_1 - K q_1`` stays the same when R_1 alone changes: by the complete class, iff it is unbiased."""
+    """Whether ``A_1 - K q_1`` stays the same when R_1 alone changes: by the complete class, iff unbiased."""
     for rest, k in product(combinations_with_replacement(levels_, n - 1), range(1, n + 1)):
         signals = [k * plain.inclusion_value((own, *rest), k)[0] for own in levels_]
         for y, w in histories(levels_):
@@ -89,7 +89,7 @@ def test_pooled_mixes_the_two_rates(n: int, m: int, k: int) -> None:
 
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_centered_replay_is_centered_and_unbiased_over_fair_histories_in_rationals(n: int) -> None:
-    """A history whose weights are the levels' probabilities is the average over fair ones: HIST is linear in it."""
+    """Levels weighted by their probabilities are the average over fair histories: HIST is linear in them."""
     p = (Fraction(1, 2), Fraction(1, 3), Fraction(1, 6))
     for k in range(1, n + 1):
         got, want = ([Fraction(0)] * 3 for _ in "gw")
