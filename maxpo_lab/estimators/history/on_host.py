@@ -48,12 +48,14 @@ def evaluate(
             order = past.argsort(axis=-1)
             past, weights = (np.take_along_axis(each, order, axis=-1) for each in (past, weights))
         weight, beyond = _against(space, here, np.ascontiguousarray(past), weights)
-        made = np.empty(here.shape, rewards.dtype)
+        alone = len(rewards[block]) == 1
         for row, (table, share) in enumerate(zip(tables, shares, strict=True)):
             part = _two(share[block]) if isinstance(share, np.ndarray) else share
             _advantages(space, table, _share(weight, part, table), weight, beyond)
+            made = np.empty(here.shape, rewards.dtype) if alone else result[row, block]
             made.reshape(-1)[space.places] = space.steps
-            result[row, block] = made[: len(rewards[block])]
+            if alone:
+                result[row, block] = made[:1]
     return result
 
 
@@ -144,7 +146,6 @@ def _against(space: _Space, rewards: Values, y: Values, w: Values) -> tuple[Floa
     np.add(rewards.argsort(axis=-1).T, np.arange(0, groups * n, n), out=space.places)
     space.ranked[...] = rewards.reshape(-1).take(space.places)
     np.subtract(space.ranked[1:], space.ranked[:-1], out=space.gaps)
-    _at_or_below(space, y)
     _at_or_below(space, y)
     place, sums, missed, below = space.place, space.sums, space.missed, space.below
     rise = np.subtract(space.reached, space.ranked[0], out=space.steps[-len(missed) :])
