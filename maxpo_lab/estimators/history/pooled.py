@@ -15,7 +15,7 @@ import array_api_compat
 import numpy as np
 
 from ...core.arrays import Array, Namespace, on_host, widest
-from ..families.maxpo import MAXPO
+from .tables import maxpo
 
 
 def why_not(n: int, k: int, m: int) -> str | None:
@@ -64,8 +64,7 @@ def _tables(xp: Namespace, sizes: Array, *, n: int, m: int, k: int, like: Array)
     found, which = np.unique(sizes, return_inverse=True)
     below, slope = np.zeros((2, len(found), n + m - 1))
     for row, size in enumerate(found):
-        made = MAXPO.coefficients(n + int(size), k)
-        below[row, m - size :], slope[row, m - size :] = made.below, made.above - made.below
+        below[row, m - size :], slope[row, m - size :] = maxpo(n + int(size), k)
     device, dtype = array_api_compat.device(like), like.dtype
     one, two = (xp.asarray(each[which], device=device) for each in (below, slope))
     return xp.astype(one, dtype, copy=False), xp.astype(two, dtype, copy=False)

@@ -9,7 +9,6 @@ import numpy as np
 
 from ...core.arrays import Float
 from ...core.coefficients import subset_share
-from ..families.maxpo import MAXPO
 
 #: What is kept at most: a table is O(n).
 KEPT = 256
@@ -89,5 +88,10 @@ def _without_history(n: int, k: int) -> tuple[Float, Float]:
     """What each gap pays to the lowest rank and adds on the way up, (n-1,) each, of A0."""
     if k == n:
         return np.zeros(n - 1), k * subset_share(n, k - 1)[1:]
-    made = MAXPO.coefficients(n, k)
-    return made.below, made.above - made.below
+    return maxpo(n, k)
+
+
+def maxpo(n: int, k: int) -> tuple[Float, Float]:
+    """The same of maxpo, K <= n-1: ``below_m`` and ``above_m - below_m`` of its gap form."""
+    credit = k * subset_share(n, k - 1)[:-1] / (n - k)
+    return -credit * (n - np.arange(1, n)), credit * n
