@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 import torch
 
 from maxpo_lab.policies.samplers import batch_of
 
 from ..base.one_hot import sums_by
+from .categorical_host import equal_pairs, inner, inner_of_rules, squared_sums
 
 #: Members of a sample up to which equal outcomes are found by comparing all pairs: a matrix product, which a
 #: GPU is made for, while a CPU sorts.
 PAIRS = {"cpu": 32, "cuda": 1024}
+#: Whether a device lists equal outcomes first, where they are few: a GPU would be waited for.
+LISTED = {"cpu": True, "cuda": False}
 #: Pairs in a block: half a MiB of float64 on a CPU, for its cache, and 128 on a GPU.
 BLOCK = {"cpu": 1 << 16, "cuda": 1 << 24}
 
@@ -42,8 +46,8 @@ class CategoricalScores:
         return self.outcomes.div(self.policy.shape[1], rounding_mode="floor")
 
     def reordered(self, order: torch.Tensor) -> Self:
-        """The same groups with their members in another order."""
-        return replace(self, outcomes=self.outcomes.gather(1, order))
+        """Groups of the same members: the place ``g n + i`` that each had among all, (groups, n)."""
+        return replace(self, outcomes=taken(self.outcomes.flatten(), order))
 
     def batched(self, prompts: int) -> Self:
         """The same rollouts with every ``prompts`` consecutive groups as one."""
@@ -63,11 +67,14 @@ class CategoricalScores:
     def squared_norm(self, advantages: torch.Tensor) -> torch.Tensor:
         """``|sum_i A_i s_i|^2`` of each group, (..., groups).
 
-        Nothing of size M is made. Cost O(groups n^2) per rule for few rollouts, else O(groups n), and one
-        sort for all.
+        Nothing of size M is made. Cost O(groups n^2) for few rollouts, per rule where many outcomes are
+        equal, else O(groups n), and one sort for all.
         """
         few = self.outcomes.shape[1] <= PAIRS[self.outcomes.device.type]
-        norm = self._by_pairs(advantages) if few else self._by_sorting(advantages)
+        if not few:
+            norm = self._by_sorting(advantages)
+        elif (norm := self._by_list(advantages)) is None:
+            norm = self._by_pairs(advantages)
         return norm.clamp_(min=0.0)  # rounding, where the terms cancel
 
     def dot(self, advantages: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
@@ -76,6 +83,14 @@ class CategoricalScores:
         table = (table - (table * self.policy).sum(dim=-1, keepdim=True)).flatten(-2)
         if direction.ndim == 1:
             return _inner(advantages, taken(table, self.outcomes))
+        if self._on_host(advantages, direction):
+            rows = advantages.expand(*direction.shape[:-1], *advantages.shape[-2:])
+            found = inner_of_rules(
+                rows.reshape(-1, *rows.shape[-2:]).numpy(),
+                table.reshape(-1, table.shape[-1]).numpy(),
+                self.outcomes.numpy(),
+            )
+            return torch.from_numpy(found).reshape(rows.shape[:-1])
         # A row per rollout with a number for each rule; of the products of all rules those with their own.
         numbers = taken(table.flatten(0, -2).T.contiguous(), self.outcomes)
         rows = advantages.expand(*direction.shape[:-1], *advantages.shape[-2:])
@@ -86,6 +101,28 @@ class CategoricalScores:
         """Advantages (..., d) per outcome, less what the policy gives to it of all those of its prompt."""
         made = sums.reshape(*sums.shape[:-1], *self.policy.shape)
         return (made - made.sum(dim=-1, keepdim=True) * self.policy).flatten(-2)
+
+    def _on_host(self, *tensors: torch.Tensor) -> bool:
+        """Whether NumPy may have them: on a CPU, and constants for autograd."""
+        return LISTED[self.outcomes.device.type] and not any(each.requires_grad for each in tensors)
+
+    def _by_list(self, advantages: torch.Tensor) -> torch.Tensor | None:
+        """``sum_ij A_i A_j [a_i = a_j] - sum_i A_i sum_j A_j w_j``, from a list of the equal pairs.
+
+        None where that does not pay, or a group has several prompts.
+        """
+        if not self._on_host(advantages):
+            return None
+        outcomes, arms = np.ascontiguousarray(self.outcomes.numpy()), self.policy.shape[1]
+        if len(self.policy) > 1 and (outcomes // arms != outcomes[:, :1] // arms).any():
+            return None
+        if (pairs := equal_pairs(outcomes, self.policy.numel())) is None:
+            return None
+        rows, policy = advantages.reshape(-1, *outcomes.shape), self.policy.numpy()
+        expected = (2 * policy - np.square(policy).sum(axis=1, keepdims=True)).take(outcomes, mode="clip")
+        norm = squared_sums(rows.numpy(), pairs)
+        norm -= (rows @ rows.new_ones(rows.shape[-1])).numpy() * inner(rows.numpy(), expected)
+        return torch.from_numpy(norm).reshape(advantages.shape[:-1])
 
     def _by_pairs(self, advantages: torch.Tensor) -> torch.Tensor:
         """``sum_ij A_i A_j <s_i, s_j>``: ``[a_i = a_j] - w_j`` for i and j of one prompt, else 0."""

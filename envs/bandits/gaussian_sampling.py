@@ -24,8 +24,8 @@ class GaussianScores:
     scores: torch.Tensor
 
     def reordered(self, order: torch.Tensor) -> Self:
-        """The same groups with their members in another order."""
-        return replace(self, scores=self.scores.gather(1, order))
+        """Groups of the same members: the place ``g n + i`` that each had among all, (groups, n)."""
+        return replace(self, scores=self.scores.flatten()[order])
 
     def batched(self, prompts: int) -> Self:
         """The same rollouts with every ``prompts`` consecutive groups as one."""

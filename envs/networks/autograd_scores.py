@@ -89,8 +89,8 @@ class AutogradScores:
         return rules > FEW or 2 * 8 * len(self.theta) <= self._kept
 
     def reordered(self, order: torch.Tensor) -> Self:
-        """The same groups with their members in another order."""
-        return replace(self, rollouts=tuple(_reordered(part, order) for part in self.rollouts))
+        """Groups of the same members: the place ``g n + i`` that each had among all, (groups, n)."""
+        return replace(self, rollouts=tuple(part.flatten(0, 1)[order] for part in self.rollouts))
 
     def batched(self, prompts: int) -> Self:
         """The same rollouts with every ``prompts`` consecutive groups as one."""
@@ -193,12 +193,6 @@ class AutogradScores:
             )
         if advantages.dtype != torch.float64:
             raise ValueError(f"advantages have dtype {advantages.dtype}: expected torch.float64")
-
-
-def _reordered(part: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """Members (groups, n, ...) in another order (groups, n)."""
-    places = order.reshape(*order.shape, *(1 for _ in part.shape[2:]))
-    return part.gather(1, places.expand(part.shape))
 
 
 @contextmanager

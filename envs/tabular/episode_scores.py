@@ -31,8 +31,9 @@ class EpisodeScores:
     policy: torch.Tensor
 
     def reordered(self, order: torch.Tensor) -> Self:
-        """The same groups with their members in another order."""
-        return replace(self, decisions=self.decisions.gather(2, order.expand(self.decisions.shape)))
+        """Groups of the same members: the place ``g n + i`` that each had among all, (groups, n)."""
+        moved = self.decisions.flatten(1).index_select(1, order.flatten())
+        return replace(self, decisions=moved.unflatten(1, order.shape))
 
     def batched(self, prompts: int) -> Self:
         """The same episodes with every ``prompts`` consecutive groups as one."""

@@ -16,6 +16,8 @@ from ..core.arrays import Float, Int64
 #: Bins of ``sizes``: 0, then one for each binary exponent of a positive float64.
 BINS = 2100
 _SMALLEST = -1074
+#: Bits of a float64 below its exponent, the values that this can have, and the least number that has one.
+_FRACTION, _BIASED, _NORMAL = 52, 2048, 2.0**-1022
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +78,16 @@ class Average:
 def exponents(values: torch.Tensor) -> Int64:
     """Histogram (R, BINS) of non-negative float64 (R, count) by binary exponent, 0 in a bin of its own."""
     rules = len(values)
-    place = torch.frexp(values)[1] - _SMALLEST
-    place.clamp_(1, BINS - 1).mul_(values > 0)  # what frexp gives for an infinity is left open
-    bins = place + BINS * torch.arange(rules, dtype=torch.int32, device=values.device)[:, None]
-    counts = torch.bincount(bins.flatten(), minlength=rules * BINS)
-    return np.asarray(counts.cpu().numpy()).reshape(rules, BINS)
+    biased = values.view(torch.int64).bitwise_right_shift(_FRACTION)  # 0 for 0, and for all that is tiny
+    biased += _BIASED * torch.arange(rules, device=values.device)[:, None]
+    counts = torch.bincount(biased.flatten(), minlength=rules * _BIASED).view(rules, _BIASED).cpu().numpy()
+    histogram = np.zeros((rules, BINS), np.int64)
+    histogram[:, 1 - _BIASED :] = counts[:, 1:]
+    histogram[:, 0] = (values == 0).sum(dim=1).cpu().numpy()
+    for row in np.flatnonzero(counts[:, 0] != histogram[:, 0]):
+        tiny = values[row][(values[row] > 0) & (values[row] < _NORMAL)].cpu().numpy()
+        np.add.at(histogram[row], np.frexp(tiny)[1] - _SMALLEST, 1)
+    return histogram
 
 
 def at_most(histogram: Int64, threshold: Float) -> Int64:

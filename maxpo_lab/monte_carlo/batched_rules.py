@@ -57,17 +57,19 @@ class BatchedRules:
         """Advantages (rules, groups, n), float64, of rewards (groups, n), the rewards, and their order.
 
         Advantages and rewards are in one order: None where it is that of the rewards given, else the place
-        that each member has there, int64 (groups, n). From matrices advantages come by rank, and to permute
-        the scores once is less than to permute every rule's numbers. Numbers are not looked at, which would
-        wait for a GPU to have made them: see the checks below.
+        ``g n + i`` that each member has there, int64 (groups, n). From matrices advantages come by rank, and
+        to permute the scores once is less than to permute every rule's numbers. Where there is nothing else,
+        groups of zeros, to whom matrices give zeros, are left out on a CPU, all but one. Numbers on a GPU are
+        not looked at, which would wait for it to have made them: see the checks below.
 
         Raises TypeError or ValueError for a rule that gives anything but one real number per rollout.
         """
-        ranked, order = rewards.sort(dim=-1) if self.matrices else (rewards, None)
         if self.matrices and len(self.matrices.places) == len(self.rules):
-            return self.matrices(ranked), ranked, order
+            ranked, places = _ranked(rewards, _paid(rewards))
+            return self.matrices(ranked), ranked, places
         if len(self.scans.places) == len(self.rules):
             return self.scans(rewards), rewards, None
+        ranked, places = _ranked(rewards, None) if self.matrices else (rewards, None)
         result = rewards.new_empty(len(self.rules), *rewards.shape)
         if self.matrices:
             result[self.matrices.places] = self.matrices(ranked)
@@ -76,8 +78,8 @@ class BatchedRules:
         for index, rule in enumerate(self.rules):
             if not from_one_sort(rule):
                 found = _evaluate(rule, self.names[index], rewards, self.k)
-                result[index] = found if order is None else found.gather(-1, order)
-        return result, ranked, order
+                result[index] = found if places is None else found.flatten()[places]
+        return result, ranked, places
 
     def check_domains(self, rewards: Sequence[torch.Tensor]) -> None:
         """Raise ValueError for a rule of the catalogue that is not defined on rewards, (groups, n) each."""
@@ -93,6 +95,29 @@ class BatchedRules:
         """Raise ValueError for a rule that gave a number that is not finite."""
         for name, found in zip(self.names, advantages, strict=True):
             _check_finite(found, name, rewards, self.k)
+
+
+def _paid(rewards: torch.Tensor) -> torch.Tensor | None:
+    """The groups that have a reward other than 0, or the first; None on a GPU, and where that is all."""
+    if rewards.device.type != "cpu":
+        return None
+    groups, n = rewards.shape
+    paid = np.zeros(groups, np.bool_)
+    paid[np.flatnonzero(rewards.numpy() != 0) // n] = True
+    found = np.flatnonzero(paid)
+    if len(found) == groups:
+        return None
+    return torch.from_numpy(found if len(found) else np.zeros(1, np.intp))
+
+
+def _ranked(rewards: torch.Tensor, some: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rewards (groups, n) of all groups or some, ascending, and their places among the members of all."""
+    groups, n = rewards.shape
+    first = torch.arange(0, groups * n, n, device=rewards.device)
+    if some is not None:
+        rewards, first = rewards.index_select(0, some), n * some
+    ranked, order = rewards.sort(dim=-1)
+    return ranked, order.add_(first[:, None])
 
 
 def named(

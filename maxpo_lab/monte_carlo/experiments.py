@@ -16,7 +16,7 @@ from ..policies.samplers import Sampler
 from ..rules.calling import Rule
 from . import batched_rules
 from .batched_rules import BatchedRules
-from .batches import BATCHES, batch_size
+from .batches import BATCHES, LOADS, batch_size
 
 Estimators = str | Rule | Sequence[str | Rule] | Mapping[str, str | Rule]
 
@@ -68,7 +68,9 @@ class Experiment:
     gradient
         The exact gradient (d,), or None.
     batch
-        Groups per call of the sampler.
+        Groups whose mean is one of those that ``tr Sigma^2`` is taken from.
+    call
+        Groups per call of the sampler: some batches.
     """
 
     rules: BatchedRules
@@ -76,6 +78,7 @@ class Experiment:
     seed: int
     gradient: Float | None
     batch: int
+    call: int
 
     @property
     def shard_groups(self) -> int:
@@ -124,14 +127,15 @@ def experiment(
     flat = None if gradient is None else flat_gradient(gradient, sampler.parameters)
     asked = batched_rules.named(estimators)
     batch = batch_size(where.type, n, fewest, rules=len(asked))
+    call = batch * LOADS[where.type].together
 
     def draw() -> torch.Tensor:
-        rewards, _ = sampler(batch, n, generator=devices.stream(seed, 0, where))
+        rewards, _ = sampler(call, n, generator=devices.stream(seed, 0, where))
         return rewards
 
     with torch.no_grad(), devices.reproducible(where):
-        rules = batched_rules.admit(asked, n, k, device=where, batch=batch, draw=draw)
-    return Experiment(rules=rules, sampler=sampler, seed=seed, gradient=flat, batch=batch)
+        rules = batched_rules.admit(asked, n, k, device=where, batch=call, draw=draw)
+    return Experiment(rules=rules, sampler=sampler, seed=seed, gradient=flat, batch=batch, call=call)
 
 
 def shard_sizes(settings: Experiment, groups: int) -> list[int]:

@@ -52,19 +52,19 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         generator = devices.stream(experiment.seed, shard, sampler.device)
         direction = _direction(experiment.gradient, sampler.device)
         names = COLUMNS if direction is None else COLUMNS + ALONG
-        rows = torch.empty(len(names), len(rules.names), size, dtype=torch.float64, device=sampler.device)
-        parts = [slice(start, start + experiment.batch) for start in range(0, size, experiment.batch)]
-        batches = [_drawn(experiment, generator, direction, rows[..., part]) for part in parts]
-        sums = torch.stack([batch.total for batch in batches]) / rules.n
+        rows = torch.zeros(len(names), len(rules.names), size, dtype=torch.float64, device=sampler.device)
+        parts = [slice(start, start + experiment.call) for start in range(0, size, experiment.call)]
+        calls = [_drawn(experiment, generator, direction, rows[..., part]) for part in parts]
+        sums = torch.cat([call.totals for call in calls]) / rules.n
         mean = sums.sum(dim=0) / size
-        for part, batch in zip(parts, batches, strict=True):
-            _project(batch, mean, rows[1, :, part])
+        for part, call in zip(parts, calls, strict=True):
+            _project(call, mean, rows[1, :, part])
         _finish(rows, mean, rules.n)
         spread, pull = _from_batches(sums, mean, direction, size, experiment.batch)
         sum_max = _numpy(rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt())
         sizes = exponents(rows[COLUMNS.index("square_sum")].sqrt())
         columns = _comoments(rows.flatten(0, 1))
-        _check(experiment, batches, columns)
+        _check(experiment, calls, columns)
     return Accumulator(
         names=rules.names,
         n=rules.n,
@@ -90,23 +90,23 @@ def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | N
 
 
 @dataclass(frozen=True, eq=False)
-class _Batch:
-    """Groups of one call, for a second look.
+class _Call:
+    """Groups of one call, for a second look; those without advantages may be missing.
 
     Attributes
     ----------
     rewards, scores
-        What the sampler gave, members in the order of the advantages.
+        What the sampler gave, groups and members in the order of the advantages.
     advantages
         Of all rules, (rules, groups, n).
-    total
-        Sums of all scores, (rules, d).
+    totals
+        Sums of all scores of each batch, (batches, rules, d).
     """
 
     rewards: torch.Tensor
     scores: Scores
     advantages: torch.Tensor
-    total: torch.Tensor
+    totals: torch.Tensor
 
 
 def _drawn(
@@ -114,11 +114,12 @@ def _drawn(
     generator: torch.Generator,
     direction: torch.Tensor | None,
     rows: torch.Tensor,
-) -> _Batch:
-    """One batch, its types and shapes checked; numbers are looked at later, those of all batches at once.
+) -> _Call:
+    """One call, its types and shapes checked; numbers are looked at later, those of all calls at once.
 
-    What does not need the shard's mean is written into ``rows`` (4 or 6, rules, groups), as sums still:
-    ``|sum_i A_i s_i|^2``, nothing, ``sum A``, ``sum A^2`` and ``<sum_i A_i s_i, v>``.
+    What does not need the shard's mean is written into ``rows`` (4 or 6, rules, groups) of zeros, as sums
+    still: ``|sum_i A_i s_i|^2``, nothing, ``sum A``, ``sum A^2`` and ``<sum_i A_i s_i, v>``. Groups that have
+    no advantages, and are left out, come last.
     """
     groups, n, sampler = rows.shape[-1], experiment.rules.n, experiment.sampler
     drawn: object = sampler(groups, n, generator=generator)
@@ -140,24 +141,49 @@ def _drawn(
     if rewards.device != sampler.device:
         raise ValueError(f"{name} returned rewards on {rewards.device}: its device is {sampler.device}")
     advantages, rewards, order = experiment.rules(rewards)
+    totals = _totals(scores, advantages, order, range(0, groups, experiment.batch), sampler.parameters)
     if order is not None:
         scores = scores.reordered(order)
-    each = (len(advantages), groups)
-    norm, _, sums, squares, *along = rows
-    total = _checked(scores.total(advantages), (len(advantages), sampler.parameters), scores, "total")
+    each = advantages.shape[:2]
+    norm, _, sums, squares, *along = rows[..., : each[1]]
     norm.copy_(_checked(scores.squared_norm(advantages), each, scores, "squared_norm"))
     if direction is not None:
         along[0].copy_(_checked(scores.dot(advantages, direction), each, scores, "dot"))
     one = advantages.new_ones(n)
     sums.copy_(advantages @ one)
-    squares.copy_(advantages.square() @ one)
-    return _Batch(rewards, scores, advantages, total)
+    if advantages.device.type == "cpu":
+        np.vecdot(advantages.numpy(), advantages.numpy(), out=squares.numpy())
+    else:
+        squares.copy_(advantages.square() @ one)
+    return _Call(rewards, scores, advantages, totals)
 
 
-def _project(batch: _Batch, mean: torch.Tensor, projection: torch.Tensor) -> None:
-    """Write ``<sum_i A_i s_i, m>`` of a batch (rules, groups), for the shard's mean (rules, d)."""
-    found = batch.scores.dot(batch.advantages, mean)
-    projection.copy_(_checked(found, tuple(projection.shape), batch.scores, "dot"))
+def _totals(
+    scores: Scores, advantages: torch.Tensor, order: torch.Tensor | None, starts: range, parameters: int
+) -> torch.Tensor:
+    """Sums of all scores of the batches that start at some groups, (batches, rules, d).
+
+    ``order`` says which members the advantages (rules, groups', n) belong to, as that of the rules does.
+    """
+    rules, groups, n = advantages.shape
+    if order is None:
+        order = torch.arange(groups * n, device=advantages.device).view(groups, n)
+    stops = [groups]
+    if len(starts) > 1:  # on a CPU alone
+        stops = [*np.searchsorted(order[:, 0].numpy(), n * np.array(starts[1:])), groups]
+    totals = advantages.new_zeros(len(starts), rules, parameters)
+    for total, start, stop in zip(totals, [0, *stops], stops, strict=False):
+        if start < stop:
+            some = scores.reordered(order[start:stop])
+            found = some.total(advantages[:, start:stop])
+            total.copy_(_checked(found, (rules, parameters), some, "total"))
+    return totals
+
+
+def _project(call: _Call, mean: torch.Tensor, projection: torch.Tensor) -> None:
+    """Write ``<sum_i A_i s_i, m>`` of a call (rules, groups), for the shard's mean (rules, d)."""
+    found, each = call.scores.dot(call.advantages, mean), call.advantages.shape[:2]
+    projection[:, : each[1]].copy_(_checked(found, each, call.scores, "dot"))
 
 
 def _finish(rows: torch.Tensor, mean: torch.Tensor, n: int) -> None:
@@ -171,17 +197,17 @@ def _finish(rows: torch.Tensor, mean: torch.Tensor, n: int) -> None:
         torch.square(along[0] - along[0].mean(dim=-1, keepdim=True), out=along[1])
 
 
-def _check(experiment: Experiment, batches: Sequence[_Batch], columns: Comoments) -> None:
+def _check(experiment: Experiment, calls: Sequence[_Call], columns: Comoments) -> None:
     """Raise ValueError where numbers of the sampler, of a rule or of the scores are no good."""
-    total = torch.stack([batch.rewards.sum() for batch in batches])
+    total = torch.stack([call.rewards.sum() for call in calls])
     rules, finite = experiment.rules, np.isfinite(columns.mean).reshape(-1, len(experiment.rules.names))
     if not (finite.all() and torch.isfinite(total).all()):
-        for batch in batches:
-            _check_rewards(batch.rewards, type(experiment.sampler).__name__)
-    rules.check_domains([batch.rewards for batch in batches])
+        for call in calls:
+            _check_rewards(call.rewards, type(experiment.sampler).__name__)
+    rules.check_domains([call.rewards for call in calls])
     if not finite.all():
-        for batch in batches:
-            rules.check_finite(batch.rewards, batch.advantages)
+        for call in calls:
+            rules.check_finite(call.rewards, call.advantages)
         raise ValueError(
             f"the gradient estimates of {rules.names[int(np.argmin(finite.all(axis=0)))]} are not finite: "
             f"check the sampler's scores for NaN and infinities"

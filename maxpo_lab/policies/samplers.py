@@ -37,7 +37,10 @@ class Scores(Protocol):
         ...
 
     def reordered(self, order: torch.Tensor) -> Self:
-        """The same groups with their members in another order: the place that each had, int64 (groups, n)."""
+        """Some of the groups, their members in another order.
+
+        ``order`` holds the place ``g n + i`` that each member had among all, int64 (groups', n).
+        """
         ...
 
     def batched(self, prompts: int) -> Self:
