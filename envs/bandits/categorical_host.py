@@ -21,22 +21,33 @@ def equal_pairs(outcomes: Int64, kinds: int) -> tuple[Int64, Int64] | None:
     groups, n = outcomes.shape
     first, second = _members(n)
     names = np.ascontiguousarray(outcomes.astype(np.min_scalar_type(kinds - 1)).T)
-    found = np.flatnonzero(names.take(first, axis=0, mode="clip") == names.take(second, axis=0, mode="clip"))
-    if len(found) > FEW * groups * len(first):
+    equal, stop = np.empty((len(first), groups), np.bool_), 0
+    for member in range(n - 1):
+        start, stop = stop, stop + n - 1 - member
+        np.equal(names[member], names[member + 1 :], out=equal[start:stop])
+    found = np.flatnonzero(equal)
+    if len(found) > FEW * equal.size:
         return None
     pair, group = np.divmod(found, groups)
     return group * n + first[pair], group * n + second[pair]
 
 
-def squared_sums(advantages: Float, pairs: tuple[Int64, Int64]) -> Float:
-    """``sum_ij A_i A_j [a_i = a_j]`` of each group: advantages (rules, groups, n) to (rules, groups)."""
-    rules, groups, n = advantages.shape
+def squared_sums(advantages: Float, pairs: tuple[Int64, Int64], expected: Float, sums: Float) -> Float:
+    """``sum_ij A_i A_j ([a_i = a_j] - w_j)`` of each group, into its sums of advantages (rules, groups).
+
+    Rule by rule, so that what is read several times lies in a cache: advantages (rules, groups, n), with
+    ``w`` (groups, n) for all of them.
+    """
     first, second = pairs
-    flat = advantages.reshape(rules, groups * n)
-    products = flat.take(first, axis=1, mode="clip") * flat.take(second, axis=1, mode="clip")
-    place = first // n + groups * np.arange(rules)[:, None]
-    sums = np.bincount(place.ravel(), weights=products.ravel(), minlength=rules * groups)
-    return inner(advantages, advantages) + 2 * sums.reshape(rules, groups)
+    group = first // advantages.shape[2]
+    for rule, norm in zip(advantages, sums, strict=True):
+        flat = rule.reshape(-1)
+        products = flat.take(first, mode="clip")
+        products *= flat.take(second, mode="clip")
+        equal = np.bincount(group, weights=products, minlength=len(norm))
+        np.multiply(norm, -np.vecdot(rule, expected), out=norm)
+        np.add(norm, 2 * equal + np.vecdot(rule, rule), out=norm)
+    return sums
 
 
 def inner_of_rules(advantages: Float, tables: Float, outcomes: Int64) -> Float:
@@ -48,13 +59,8 @@ def inner_of_rules(advantages: Float, tables: Float, outcomes: Int64) -> Float:
     return found
 
 
-def inner(first: Float, second: Float) -> Float:
-    """Inner products along the last axis."""
-    return np.asarray(np.vecdot(first, second))
-
-
 @cache
 def _members(n: int) -> tuple[Int64, Int64]:
-    """The members of each pair."""
+    """The members of each pair, by the first."""
     first, second = np.triu_indices(n, 1)
     return first, second

@@ -11,7 +11,7 @@ import torch
 from maxpo_lab.policies.samplers import batch_of
 
 from ..base.one_hot import sums_by
-from .categorical_host import equal_pairs, inner, inner_of_rules, squared_sums
+from .categorical_host import equal_pairs, inner_of_rules, squared_sums
 
 #: Members of a sample up to which equal outcomes are found by comparing all pairs: a matrix product, which a
 #: GPU is made for, while a CPU sorts.
@@ -70,11 +70,11 @@ class CategoricalScores:
         Nothing of size M is made. Cost O(groups n^2) for few rollouts, per rule where many outcomes are
         equal, else O(groups n), and one sort for all.
         """
-        few = self.outcomes.shape[1] <= PAIRS[self.outcomes.device.type]
-        if not few:
+        if self.outcomes.shape[1] > PAIRS[self.outcomes.device.type]:
             norm = self._by_sorting(advantages)
-        elif (norm := self._by_list(advantages)) is None:
-            norm = self._by_pairs(advantages)
+        else:
+            listed = self._by_list(advantages)
+            norm = self._by_pairs(advantages) if listed is None else listed
         return norm.clamp_(min=0.0)  # rounding, where the terms cancel
 
     def dot(self, advantages: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
@@ -120,8 +120,8 @@ class CategoricalScores:
             return None
         rows, policy = advantages.reshape(-1, *outcomes.shape), self.policy.numpy()
         expected = (2 * policy - np.square(policy).sum(axis=1, keepdims=True)).take(outcomes, mode="clip")
-        norm = squared_sums(rows.numpy(), pairs)
-        norm -= (rows @ rows.new_ones(rows.shape[-1])).numpy() * inner(rows.numpy(), expected)
+        sums = rows @ rows.new_ones(rows.shape[-1])
+        norm = squared_sums(rows.numpy(), pairs, expected, sums.numpy())
         return torch.from_numpy(norm).reshape(advantages.shape[:-1])
 
     def _by_pairs(self, advantages: torch.Tensor) -> torch.Tensor:

@@ -98,6 +98,13 @@ class AutogradScores:
 
     def weighted_sum(self, advantages: torch.Tensor) -> torch.Tensor:
         """``sum_i A_i s_i`` of each group: (..., groups, n) to (..., groups, d)."""
+        groups, n = self.shape
+        if n > self.rows:  # the pull-back of a whole group may take less than its scores
+            own = [
+                replace(self, rollouts=tuple(part[i : i + 1] for part in self.rollouts))
+                for i in range(groups)
+            ]
+            return torch.stack([one.total(advantages[..., [i], :]) for i, one in enumerate(own)], dim=-2)
         return torch.cat(list(self._group_sums(advantages)), dim=-2)
 
     def squared_norm(self, advantages: torch.Tensor) -> torch.Tensor:

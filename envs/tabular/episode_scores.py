@@ -33,7 +33,7 @@ class EpisodeScores:
     def reordered(self, order: torch.Tensor) -> Self:
         """Groups of the same members: the place ``g n + i`` that each had among all, (groups, n)."""
         moved = self.decisions.flatten(1).index_select(1, order.flatten())
-        return replace(self, decisions=moved.unflatten(1, order.shape))
+        return replace(self, decisions=moved.view(-1, *order.shape))
 
     def batched(self, prompts: int) -> Self:
         """The same episodes with every ``prompts`` consecutive groups as one."""

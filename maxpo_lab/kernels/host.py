@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,9 +17,9 @@ from .tables import FromRank, FromZero, Stack
 Rewards = npt.NDArray[Any]
 
 #: Rewards in a block: enough to outweigh the calls, few enough for the cache with what is made of them.
-BLOCK = 8192
+BLOCK = 32768
 #: Groups in a block at least, where ranks are rows: what a call per rank is worth.
-COLUMNS = 256
+COLUMNS = 1024
 #: Largest group whose ranks are rows of a block, added up one row at a time; larger ones are summed along
 #: the group.
 _BY_ROWS = 128
@@ -26,6 +27,9 @@ _BY_ROWS = 128
 _WIDE = 24
 #: Blocks from which it pays to write out a table for every group of a block.
 _OFTEN = 4
+#: Rewards in a block, at most, whose arrays are kept for the next call of a thread: 5 MiB.
+_KEPT = 1 << 17
+_LOCAL = threading.local()
 
 
 def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
@@ -45,7 +49,7 @@ def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
     if not groups:
         return result.reshape(rules, *rewards.shape)
     width = min(groups, max(BLOCK // n, COLUMNS if n <= _BY_ROWS else 1))
-    space = _Space.of(width, n, rewards.dtype)
+    space = kept = _space(width, n, rewards.dtype)
     if groups >= _OFTEN * width and space.by_rows:
         stacks = [_written_out(stack, width) if isinstance(stack, FromRank) else stack for stack in stacks]
     for start in range(0, groups, width):
@@ -53,7 +57,22 @@ def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
         if len(block) != width:
             space = _Space.of(len(block), n, rewards.dtype)
         _block(block, stacks, result[:, start : start + width], space)
+    if width * n <= _KEPT:
+        _LOCAL.space = kept
     return result.reshape(rules, *rewards.shape)
+
+
+def _space(groups: int, n: int, dtype: np.dtype[Any]) -> _Space:
+    """Arrays of a block, those of this thread's last call where they fit: new memory takes time.
+
+    They are its own until it gives them back.
+    """
+    kept: _Space | None = _LOCAL.__dict__.pop("space", None)
+    by_rows = n <= _BY_ROWS
+    wanted = by_rows, dtype, (n, groups) if by_rows else (groups, n)
+    if kept is not None and (kept.by_rows, kept.ranked.dtype, kept.ranked.shape) == wanted:
+        return kept
+    return _Space.of(groups, n, dtype)
 
 
 def _written_out(stack: FromRank, width: int) -> FromRank:

@@ -53,33 +53,37 @@ class BatchedRules:
     matrices: RuleMatrices | None
     scans: OneSort
 
-    def __call__(self, rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    def __call__(
+        self, rewards: torch.Tensor, batches: int = 1
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Advantages (rules, groups, n), float64, of rewards (groups, n), the rewards, and their order.
 
         Advantages and rewards are in one order: None where it is that of the rewards given, else the place
         ``g n + i`` that each member has there, int64 (groups, n). From matrices advantages come by rank, and
         to permute the scores once is less than to permute every rule's numbers. Where there is nothing else,
-        groups of zeros, to whom matrices give zeros, are left out on a CPU, all but one. Numbers on a GPU are
-        not looked at, which would wait for it to have made them: see the checks below.
+        groups of zeros, to whom matrices give zeros, are left out on a CPU, as many of each of the
+        ``batches`` of equal size. Numbers on a GPU are not looked at, which would wait for it to have made
+        them: see the checks below.
 
         Raises TypeError or ValueError for a rule that gives anything but one real number per rollout.
         """
         if self.matrices and len(self.matrices.places) == len(self.rules):
-            ranked, places = _ranked(rewards, _paid(rewards))
+            ranked, places = _ranked(rewards, _paid(rewards, batches))
             return self.matrices(ranked), ranked, places
         if len(self.scans.places) == len(self.rules):
             return self.scans(rewards), rewards, None
-        ranked, places = _ranked(rewards, None) if self.matrices else (rewards, None)
+        ranked, order = rewards, None
         result = rewards.new_empty(len(self.rules), *rewards.shape)
         if self.matrices:
+            ranked, order = _ranked(rewards, None)
             result[self.matrices.places] = self.matrices(ranked)
         if self.scans.places:
             result[self.scans.places] = self.scans(rewards)
         for index, rule in enumerate(self.rules):
             if not from_one_sort(rule):
                 found = _evaluate(rule, self.names[index], rewards, self.k)
-                result[index] = found if places is None else found.flatten()[places]
-        return result, ranked, places
+                result[index] = found if order is None else found.flatten()[order]
+        return result, ranked, order
 
     def check_domains(self, rewards: Sequence[torch.Tensor]) -> None:
         """Raise ValueError for a rule of the catalogue that is not defined on rewards, (groups, n) each."""
@@ -97,17 +101,18 @@ class BatchedRules:
             _check_finite(found, name, rewards, self.k)
 
 
-def _paid(rewards: torch.Tensor) -> torch.Tensor | None:
-    """The groups that have a reward other than 0, or the first; None on a GPU, and where that is all."""
+def _paid(rewards: torch.Tensor, batches: int) -> torch.Tensor | None:
+    """Groups with a reward other than 0, as many of each batch; None on a GPU, and where that is all."""
     if rewards.device.type != "cpu":
         return None
-    groups, n = rewards.shape
-    paid = np.zeros(groups, np.bool_)
-    paid[np.flatnonzero(rewards.numpy() != 0) // n] = True
-    found = np.flatnonzero(paid)
-    if len(found) == groups:
+    batch = len(rewards) // batches
+    by_member = np.ascontiguousarray((rewards.numpy() != 0).T)  # along a short axis sums are slow
+    rows = np.logical_or.reduce(by_member, axis=0).reshape(batches, batch)
+    most = max(1, int(np.count_nonzero(rows, axis=1).max()))
+    if most == batch:
         return None
-    return torch.from_numpy(found if len(found) else np.zeros(1, np.intp))
+    first = np.argsort(~rows, axis=1, kind="stable")[:, :most]
+    return torch.from_numpy((first + batch * np.arange(batches)[:, None]).ravel())
 
 
 def _ranked(rewards: torch.Tensor, some: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:

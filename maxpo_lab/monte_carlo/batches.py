@@ -1,4 +1,4 @@
-"""How many groups a batch has, and a call draws: enough for the kind of device, not too many for its memory."""
+"""How many groups a batch has and a call draws: enough for a kind of device, not too many for its memory."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class Load:
     bounded: bool
 
 
-#: On a CPU a call has enough rollouts to outweigh itself, few enough for a cache with some rules. On a GPU 64 MiB of
-#: advantages of 8 rules, which fill a card; the 16 batches of a shard, kept for a second look, are 1 GiB.
+#: On a CPU a call has enough rollouts to outweigh itself, few enough for a cache with some rules. On a GPU 64
+#: MiB of advantages of 8 rules, which fill a card; the 16 batches of a shard, kept for a second look, are 1
+#: GiB.
 LOADS = {
     "cpu": Load(rollouts=1 << 13, fewest=8, most=1 << 10, together=8, bounded=False),
     "cuda": Load(rollouts=1 << 20, fewest=1, most=1 << 17, together=1, bounded=True),

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 import torch
 
-from ..core.arrays import Float
 from ..estimators import RankLinear
+from ..kernels.engine import rank_linear
 
 #: Group sizes up to which a product is quicker than a scan: it takes 2n products for each advantage.
 SMALL = {"cpu": 32, "cuda": 128}
@@ -42,7 +42,8 @@ class RuleMatrices:
     @classmethod
     def of(cls, rules: Sequence[tuple[int, RankLinear]], n: int, k: int, device: torch.device) -> Self:
         """The matrices of rules by their numbers, on a device."""
-        made = np.stack([_matrix(rule, n, k) for _, rule in rules])
+        steps = np.concatenate([-np.tri(n), np.tri(n).T])
+        made = rank_linear(np, steps, tuple((rule, k) for _, rule in rules))
         return cls([place for place, _ in rules], torch.tensor(made, device=device))
 
     def __call__(self, ranked: torch.Tensor) -> torch.Tensor:
@@ -57,10 +58,3 @@ class RuleMatrices:
         torch.clamp(ranked, max=0.0, out=levels[:, :n])
         torch.clamp(ranked, min=0.0, out=levels[:, n + 1 :])
         return torch.matmul(levels[:, 1:] - levels[:, :-1], self.matrices)
-
-
-def _matrix(rule: RankLinear, n: int, k: int) -> Float:
-    """A rule's answers (2n, n) to a step of 1 at each place."""
-    above = np.tri(n).T
-    found: Float = rule(np.concatenate([-np.tri(n), above]), k)
-    return found

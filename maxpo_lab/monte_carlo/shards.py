@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from .experiments import Experiment
 COLUMNS = ("deviation", "projection", "sum_square", "square_sum")
 #: Beside them where a gradient is given: the component p of g along it, and ``(p - mean)^2``.
 ALONG = ("along", "along_deviation")
-_METHODS = ("weighted_sum", "squared_norm", "dot", "total", "reordered")
+_METHODS = ("weighted_sum", "squared_norm", "dot", "total", "reordered", "batched")
 
 
 def measure_shard(experiment: Experiment, shard: int, groups: int | None = None) -> Accumulator:
@@ -53,7 +54,7 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         direction = _direction(experiment.gradient, sampler.device)
         names = COLUMNS if direction is None else COLUMNS + ALONG
         rows = torch.zeros(len(names), len(rules.names), size, dtype=torch.float64, device=sampler.device)
-        parts = [slice(start, start + experiment.call) for start in range(0, size, experiment.call)]
+        parts = _calls(size, experiment.batch, experiment.call)
         calls = [_drawn(experiment, generator, direction, rows[..., part]) for part in parts]
         sums = torch.cat([call.totals for call in calls]) / rules.n
         mean = sums.sum(dim=0) / size
@@ -79,6 +80,13 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         sizes=sizes,
         sum_max=sum_max,
     )
+
+
+def _calls(groups: int, batch: int, call: int) -> list[slice]:
+    """The groups of a shard, call by call: some whole batches each; one that is not whole comes by itself."""
+    whole = groups - groups % batch
+    stops = [*range(call, whole, call), whole, groups]
+    return [slice(start, stop) for start, stop in pairwise([0, *stops]) if start < stop]
 
 
 def _direction(gradient: Float | None, device: torch.device) -> torch.Tensor | None:
@@ -140,11 +148,12 @@ def _drawn(
         raise ValueError(f"{name} returned rewards of shape {tuple(rewards.shape)}: expected {(groups, n)}")
     if rewards.device != sampler.device:
         raise ValueError(f"{name} returned rewards on {rewards.device}: its device is {sampler.device}")
-    advantages, rewards, order = experiment.rules(rewards)
-    totals = _totals(scores, advantages, order, range(0, groups, experiment.batch), sampler.parameters)
+    batches = -(-groups // experiment.batch)
+    advantages, rewards, order = experiment.rules(rewards, batches)
     if order is not None:
         scores = scores.reordered(order)
-    each = advantages.shape[:2]
+    totals = _totals(scores, advantages, batches, sampler.parameters)
+    each = tuple(advantages.shape[:2])
     norm, _, sums, squares, *along = rows[..., : each[1]]
     norm.copy_(_checked(scores.squared_norm(advantages), each, scores, "squared_norm"))
     if direction is not None:
@@ -158,31 +167,19 @@ def _drawn(
     return _Call(rewards, scores, advantages, totals)
 
 
-def _totals(
-    scores: Scores, advantages: torch.Tensor, order: torch.Tensor | None, starts: range, parameters: int
-) -> torch.Tensor:
-    """Sums of all scores of the batches that start at some groups, (batches, rules, d).
-
-    ``order`` says which members the advantages (rules, groups', n) belong to, as that of the rules does.
-    """
-    rules, groups, n = advantages.shape
-    if order is None:
-        order = torch.arange(groups * n, device=advantages.device).view(groups, n)
-    stops = [groups]
-    if len(starts) > 1:  # on a CPU alone
-        stops = [*np.searchsorted(order[:, 0].numpy(), n * np.array(starts[1:])), groups]
-    totals = advantages.new_zeros(len(starts), rules, parameters)
-    for total, start, stop in zip(totals, [0, *stops], stops, strict=False):
-        if start < stop:
-            some = scores.reordered(order[start:stop])
-            found = some.total(advantages[:, start:stop])
-            total.copy_(_checked(found, (rules, parameters), some, "total"))
-    return totals
+def _totals(scores: Scores, advantages: torch.Tensor, batches: int, parameters: int) -> torch.Tensor:
+    """Sums of all scores of as many batches, one after the other and of one size: (batches, rules, d)."""
+    rules, groups, _ = advantages.shape
+    if batches == 1:
+        return _checked(scores.total(advantages), (rules, parameters), scores, "total")[None]
+    together = advantages.reshape(rules, batches, -1)
+    sums = scores.batched(groups // batches).weighted_sum(together)
+    return _checked(sums, (rules, batches, parameters), scores, "weighted_sum").transpose(0, 1)
 
 
 def _project(call: _Call, mean: torch.Tensor, projection: torch.Tensor) -> None:
     """Write ``<sum_i A_i s_i, m>`` of a call (rules, groups), for the shard's mean (rules, d)."""
-    found, each = call.scores.dot(call.advantages, mean), call.advantages.shape[:2]
+    found, each = call.scores.dot(call.advantages, mean), tuple(call.advantages.shape[:2])
     projection[:, : each[1]].copy_(_checked(found, each, call.scores, "dot"))
 
 
@@ -228,7 +225,7 @@ def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, met
     if dtype != torch.float64:
         raise TypeError(f"{name} gave type {dtype}: it must be a float64 torch tensor")
     if tuple(found.shape) != expected:
-        last = "d, the sampler's parameters" if method == "total" else "the groups"
+        last = "the groups" if method in ("squared_norm", "dot") else "d, the sampler's parameters"
         raise ValueError(
             f"{name} gave shape {tuple(found.shape)}: expected {expected}, the last axis being {last}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 from math import sqrt
@@ -155,6 +156,26 @@ def test_blocks_change_no_bit(data: st.DataObject) -> None:
         np.testing.assert_array_equal(host.rank_linear(rewards, stacks(((rule, k),), n)), want)
         together = host.rank_linear(rewards, stacks(tuple((ml.get_estimator(each), k) for each in names), n))
     np.testing.assert_array_equal(together[names.index(name)], want[0])
+
+
+def test_calls_share_no_memory_that_shows() -> None:
+    """Calls one after the other and at once, of one shape and of several, one with n and groups exchanged."""
+    rng = np.random.default_rng(3)
+    shapes = [(200, 64), (200, 64), (64, 200), (3000, 16), (3000, 16)]
+    given_ = [rng.normal(size=shape) for shape in shapes]
+    given_.append(given_[0].astype(np.float32))
+    alone = [threaded(lambda rewards=rewards: ml.advantages(rewards, 3)) for rewards in given_]
+    again = [ml.advantages(rewards, 3) for rewards in given_]
+    with ThreadPoolExecutor(4) as pool:
+        together = [*pool.map(lambda rewards: ml.advantages(rewards, 3), given_ * 20)]
+    for want, found in zip(alone * 21, again + together, strict=True):
+        assert found.tobytes() == want.tobytes()
+
+
+def threaded(call: Callable[[], Any]) -> Any:
+    """What a call gives in a thread of its own, which has nothing from a call before."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

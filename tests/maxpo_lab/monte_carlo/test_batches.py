@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,28 @@ def test_a_shard_on_a_gpu_is_bounded(n: int, rules: int) -> None:
         assert 8 * rules * n * groups > 60 * MIB
 
 
+@pytest.mark.parametrize("groups", [1, 15, 16, 300, 301, 319, 320])
+def test_calls_take_whole_batches_together(groups: int) -> None:
+    drawn: list[int] = []
+    bandit = SparseBandit(arms=4, good=1, success=0.3)
+    inner = bandit.sampler(bandit.theta)
+
+    class Counts:
+        device, parameters = inner.device, inner.parameters
+
+        def __call__(self, groups: int, n: int, *, generator: torch.Generator) -> Any:
+            drawn.append(groups)
+            return inner(groups, n, generator=generator)
+
+    settings = experiment("maxpo", Counts(), n=4, k=2, groups=320, seed=0)
+    assert (settings.batch, settings.call) == (20, 160)
+    measure_shard(settings, 0, groups)
+    assert sum(drawn) == groups
+    assert max(drawn) <= 160
+    assert all(size % 20 == 0 for size in drawn if size > 20)
+    assert len(drawn) <= 3
+
+
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
 @pytest.mark.parametrize("groups", [2, 100, 1601, 5000])
 def test_a_small_sample_is_sixteen_batches(kind: str, groups: int) -> None:
@@ -103,6 +126,13 @@ def mine(rewards: torch.Tensor, k: int) -> torch.Tensor:
     return rewards - rewards.mean(dim=-1, keepdim=True)
 
 
+@pytest.fixture
+def as_on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU takes batches one by one and has no list of equal outcomes, as a GPU."""
+    monkeypatch.setitem(LOADS, "cpu", replace(LOADS["cpu"], together=1))
+    monkeypatch.setitem(categorical_scores.LISTED, "cpu", False)
+
+
 def waits_for(specimen: Any, rule: Any, n: int) -> list[int]:
     """Waits of a shard of 2 and of 16 batches."""
     gradient = np.ones(specimen.theta.size)
@@ -119,11 +149,13 @@ def waits_for(specimen: Any, rule: Any, n: int) -> list[int]:
 
 @pytest.mark.parametrize("specimen", [SparseBandit(), PromptBandit(), GaussianBandit()], ids=type)
 @pytest.mark.parametrize("n", [4, 40])
+@pytest.mark.usefixtures("as_on_a_card")
 def test_the_host_does_not_wait_for_a_batch(specimen: Any, n: int) -> None:
     few, many = waits_for(specimen, mine, n)
     assert 0 < few == many
 
 
+@pytest.mark.usefixtures("as_on_a_card")
 def test_a_rule_that_waits_is_caught() -> None:
     def reads(rewards: torch.Tensor, k: int) -> torch.Tensor:
         assert torch.isfinite(rewards).all()
@@ -141,7 +173,9 @@ def test_products_give_the_moments_that_scatters_give(specimen: Any, monkeypatch
         sampler = specimen.sampler(specimen.theta)
         return ml.monte_carlo_moments(["maxpo", "grpo"], sampler, n=8, k=3, groups=320, seed=1)
 
+    monkeypatch.setitem(LOADS, "cpu", replace(LOADS["cpu"], together=1))
     here = measured()
+    monkeypatch.setitem(categorical_scores.LISTED, "cpu", False)
     monkeypatch.setattr(categorical_scores, "sums_by", by_products)
     monkeypatch.setattr(EpisodeScores, "_group_sums", EpisodeScores._by_products)
     there = measured()

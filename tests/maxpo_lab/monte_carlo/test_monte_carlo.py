@@ -22,6 +22,7 @@ from scipy.special import ndtri
 import maxpo_lab as ml
 from envs import SparseBandit
 from envs.bandits.categorical_sampling import CategoricalSampler
+from envs.bandits.categorical_scores import CategoricalScores
 from maxpo_lab.core import devices
 from maxpo_lab.kernels.engine import rank_linear
 from maxpo_lab.monte_carlo import (
@@ -446,7 +447,11 @@ def test_rules_together_equal_each_alone(n: int, device: str) -> None:
     names = [rule.name for rule in rules if not rule.why_not(n, k) and not rule.why_not_rewards(rewards)]
     made = batched_rules.admit(names, n, k, device=rewards.device, batch=200, draw=lambda: rewards)
     together, ranked, order = made(rewards)
-    assert torch.equal(ranked, rewards.gather(-1, order))
+    assert torch.equal(ranked, rewards.flatten()[order])
+    groups = order[:, 0] // n
+    assert torch.equal(order.sort(dim=-1).values, n * groups[:, None] + torch.arange(n, device=device))
+    assert len(set(groups.tolist())) == len(groups)
+    assert rewards.any(dim=-1).sum() == ranked.any(dim=-1).sum()  # at most zeros are left out
     assert (ranked.diff(dim=-1) >= 0).all()
     for name, found in zip(names, together, strict=True):
         # Rewards of size 1, n of them.
@@ -484,6 +489,37 @@ def test_a_callable_is_just_called() -> None:
     assert result.ratio("halved", "maxpo").value == pytest.approx(0.25, rel=1e-14)
     # A constant multiple: nothing is left of the pair to vary.
     assert result.ratio("halved", "maxpo").standard_error < 1e-12
+
+
+@pytest.mark.parametrize("groups", [999, 20_001])
+def test_groups_without_reward_count_where_nobody_looks_at_them(
+    groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    norms = CategoricalScores.squared_norm
+
+    def counted(self: CategoricalScores, advantages: torch.Tensor) -> torch.Tensor:
+        seen.append(advantages.shape[1])
+        return norms(self, advantages)
+
+    monkeypatch.setattr(CategoricalScores, "squared_norm", counted)
+    rare = SparseBandit(arms=20, good=4, success=0.02)
+    sampler, settings = rare.sampler(rare.theta), {"n": 8, "k": 3, "groups": groups, "seed": 1}
+    gradient = ml.max_at_k_gradient(rare.levels(rare.theta), 3)
+    left_out = monte_carlo_moments(["maxpo", "pkpo-s"], sampler, gradient=gradient, **settings)
+    # Of 0.15 of the groups, and no more of one batch in a call than of the one that has most of them.
+    assert 0.1 * groups < sum(seen) < 0.35 * groups
+    seen.clear()
+    # A stranger's rule might answer to them.
+    kept = monte_carlo_moments(["maxpo", "pkpo-s", halved], sampler, gradient=gradient, **settings)
+    assert sum(seen) == groups
+    np.testing.assert_array_equal(left_out.total.sizes, kept.total.sizes[:2])
+    for name in left_out:
+        for quantity in (*QUANTITIES, "bias_squared", "advantage_sum_rms"):
+            found, other = getattr(left_out[name], quantity), getattr(kept[name], quantity)
+            # Sums of at most 20,001 terms, in another order.
+            assert found.value == pytest.approx(other.value, rel=1e-10), (name, quantity)
+            assert found.standard_error == pytest.approx(other.standard_error, rel=1e-10)
 
 
 def test_a_rule_that_writes_into_its_input_harms_nobody() -> None:
@@ -548,6 +584,7 @@ def scores_with(**changed: Any) -> Any:
 
     def changes(scores: Any) -> Any:
         methods = {name: getattr(scores, name) for name in ("weighted_sum", "squared_norm", "dot", "total")}
+        methods["batched"] = lambda prompts: changes(scores.batched(prompts))
         methods |= {name: make(scores) for name, make in changed.items() if make}
         methods["reordered"] = lambda order: changes(scores.reordered(order))
         return SimpleNamespace(**{k: v for k, v in methods.items() if changed.get(k, True)})
@@ -574,28 +611,29 @@ BAD_SAMPLERS = [
     (
         Alters(lambda r: r, lambda s: None),
         TypeError,
-        "Alters returned scores of type NoneType without weighted_sum, squared_norm, dot, total, reordered: ",
+        "Alters returned scores of type NoneType without weighted_sum, squared_norm, dot, total, reordered, "
+        "batched: expected",
     ),
     (scores_with(dot=None), TypeError, "scores of type SimpleNamespace without dot: expected"),
     (
         Alters(lambda r: r, lambda s: replace(s, policy=torch.full((1, 21), 1 / 21).double())),
         ValueError,
-        r"CategoricalScores.total gave shape \(1, 21\): expected \(1, 20\).* the sampler's parameters",
+        r"CategoricalScores.weighted_sum gave shape \(1, 8, 21\): expected \(1, 8, 20\).*'s parameters",
     ),
     (
-        scores_with(total=lambda s: lambda a: s.total(a).float()),
+        scores_with(weighted_sum=lambda s: lambda a: s.weighted_sum(a).float()),
         TypeError,
-        "SimpleNamespace.total gave type torch.float32: it must be a float64",
+        "SimpleNamespace.weighted_sum gave type torch.float32: it must be a float64",
     ),
     (
         scores_with(squared_norm=lambda s: lambda a: s.squared_norm(a)[0]),
         ValueError,
-        r"squared_norm gave shape \(7,\): expected \(1, 7\), the last axis being the groups",
+        r"squared_norm gave shape \((\d+),\): expected \(1, \1\), the last axis being the groups",
     ),
     (
         scores_with(dot=lambda s: lambda a, v: s.dot(a, v)[..., None]),
         ValueError,
-        r"dot gave shape \(1, 7, 1\): expected \(1, 7\)",
+        r"dot gave shape \(1, (\d+), 1\): expected \(1, \1\)",
     ),
     (scores_with(dot=lambda s: lambda a, v: 0.5), TypeError, "dot gave type float: it must be"),
     (bandit(), TypeError, "has no __call__: it must be a Sampler, such as specimen.sampler"),
