@@ -102,7 +102,7 @@ class Accumulator:
 
     Attributes
     ----------
-    names, n, k, seed
+    names, n, k, prompts, seed
         The rules and the sample, the same in all that is merged.
     start, stop
         The shards ``start, ..., stop - 1``.
@@ -124,6 +124,7 @@ class Accumulator:
     names: tuple[str, ...]
     n: int
     k: int
+    prompts: int
     seed: int
     start: int
     stop: int
@@ -170,7 +171,7 @@ class Accumulator:
 
 
 _DIGEST = 32
-_PLAIN = ("names", "n", "k", "seed", "start", "stop")
+_PLAIN = ("names", "n", "k", "prompts", "seed", "start", "stop")
 _PARTS: dict[str, Any] = {
     "estimates": Scatter,
     "scalars": Comoments,
@@ -189,7 +190,7 @@ def merge(left: Accumulator, right: Accumulator) -> Accumulator:
 
     Raises ValueError where they are of different runs or not neighbours.
     """
-    for name in ("names", "n", "k", "seed"):
+    for name in ("names", "n", "k", "prompts", "seed"):
         mine, theirs = getattr(left, name), getattr(right, name)
         if mine != theirs:
             raise ValueError(f"right has {name}={theirs!r}, left {mine!r}: merge shards of one run alone")
@@ -204,6 +205,7 @@ def merge(left: Accumulator, right: Accumulator) -> Accumulator:
     return Accumulator(
         names=left.names,
         n=left.n,
+        prompts=left.prompts,
         k=left.k,
         seed=left.seed,
         start=left.start,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import array_api_compat
 import numpy as np
 import torch
 
 from .. import rules
+from ..core.arguments import whole_number
 from ..core.arrays import Float
 from ..core.precision import as_numpy
-from ..estimators import Estimator
+from ..estimators import BatchEstimator, Estimator, get_estimator
+from ..estimators.entry import Entry
 from .matrices import SMALL, RuleMatrices
 from .one_sort import OneSort, from_one_sort
 
@@ -42,14 +45,17 @@ class BatchedRules:
         The callables, torch to torch.
     n, k
         Where they are defined.
+    prompts
+        Groups of an estimate, which a rule of batches sees together.
     matrices, scans
         The rank-linear ones, on the device of the rewards: those on small groups, and those on others.
     """
 
     names: tuple[str, ...]
-    rules: tuple[rules.Rule, ...]
+    rules: tuple[rules.Rule | rules.OfBatches, ...]
     n: int
     k: int
+    prompts: int
     matrices: RuleMatrices | None
     scans: OneSort
 
@@ -68,7 +74,8 @@ class BatchedRules:
         Raises TypeError or ValueError for a rule that gives anything but one real number per rollout.
         """
         if self.matrices and len(self.matrices.places) == len(self.rules):
-            ranked, places = _ranked(rewards, _paid(rewards, batches))
+            some = _paid(rewards, batches) if self.prompts == 1 else None
+            ranked, places = _ranked(rewards, some)
             return self.matrices(ranked), ranked, places
         if len(self.scans.places) == len(self.rules):
             return self.scans(rewards), rewards, None
@@ -81,13 +88,16 @@ class BatchedRules:
             result[self.scans.places] = self.scans(rewards)
         for index, rule in enumerate(self.rules):
             if not from_one_sort(rule):
-                found = _evaluate(rule, self.names[index], rewards, self.k)
+                if rules.couples(rule):
+                    found = _evaluate_batches(rule, self.names[index], rewards, self.k, self.prompts)
+                else:
+                    found = _evaluate(rule, self.names[index], rewards, self.k)
                 result[index] = found if order is None else found.flatten()[order]
         return result, ranked, order
 
     def check_domains(self, rewards: Sequence[torch.Tensor]) -> None:
         """Raise ValueError for a rule of the catalogue that is not defined on rewards, (groups, n) each."""
-        choosy = [rule for rule in self.rules if isinstance(rule, Estimator) and rule.domain != "real"]
+        choosy = [rule for rule in self.rules if isinstance(rule, Entry) and rule.domain != "real"]
         if not choosy:
             return
         together = torch.cat(list(rewards))
@@ -126,8 +136,12 @@ def _ranked(rewards: torch.Tensor, some: torch.Tensor | None) -> tuple[torch.Ten
 
 
 def named(
-    estimators: str | rules.Rule | Sequence[str | rules.Rule] | Mapping[str, str | rules.Rule],
-) -> dict[str, str | rules.Rule]:
+    estimators: str
+    | rules.Rule
+    | rules.OfBatches
+    | Sequence[str | rules.Rule | rules.OfBatches]
+    | Mapping[str, str | rules.Rule | rules.OfBatches],
+) -> dict[str, str | rules.Rule | rules.OfBatches]:
     """One rule or several by name, each once; ValueError where there is none, or two of one name."""
     if isinstance(estimators, Mapping):
         pairs = list(estimators.items())
@@ -148,13 +162,18 @@ def named(
 
 
 def admit(
-    estimators: str | rules.Rule | Sequence[str | rules.Rule] | Mapping[str, str | rules.Rule],
+    estimators: str
+    | rules.Rule
+    | rules.OfBatches
+    | Sequence[str | rules.Rule | rules.OfBatches]
+    | Mapping[str, str | rules.Rule | rules.OfBatches],
     n: int,
     k: int,
     *,
     device: torch.device,
     batch: int,
     draw: Callable[[], torch.Tensor],
+    prompts: int = 1,
 ) -> BatchedRules:
     """One rule or several, admitted at (n, k) on tensors of a device, and of different names.
 
@@ -171,6 +190,8 @@ def admit(
     draw
         Rewards of a first batch, (batch, n): asked for where a user's rule answers neither to 0/1 nor to
         graded rewards, to try it on what it will meet.
+    prompts
+        Groups of a batch, for rules of batches.
 
     Raises
     ------
@@ -183,17 +204,18 @@ def admit(
     """
     asked = named(estimators)
     admitted = tuple(
-        _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw) for name, rule in asked.items()
+        _admitted(rule, name, n=n, k=k, device=device, batch=batch, draw=draw, prompts=prompts)
+        for name, rule in asked.items()
     )
     linear = [(place, rule) for place, rule in enumerate(admitted) if from_one_sort(rule)]
     small = bool(linear) and n <= SMALL[device.type]
     matrices = RuleMatrices.of(linear, n, k, device) if small else None
     scans = OneSort.of(() if small else admitted, k)
-    return BatchedRules(tuple(asked), admitted, n, k, matrices, scans)
+    return BatchedRules(tuple(asked), admitted, n, k, prompts, matrices, scans)
 
 
 def _admitted(
-    estimator: str | rules.Rule,
+    estimator: str | rules.Rule | rules.OfBatches,
     name: str,
     *,
     n: int,
@@ -201,7 +223,8 @@ def _admitted(
     device: torch.device,
     batch: int,
     draw: Callable[[], torch.Tensor],
-) -> rules.Rule:
+    prompts: int,
+) -> rules.Rule | rules.OfBatches:
     """One rule; tried on the levels of a first batch where it answers to no others."""
 
     def lift(rule: rules.Rule) -> rules.Rule:
@@ -214,7 +237,17 @@ def _admitted(
         lifted.__name__ = name
         return lifted
 
-    rule = rules.resolve(estimator, n, k)
+    asked = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if rules.couples(asked):
+        if not isinstance(asked, BatchEstimator):
+            met = np.unique(draw().cpu().numpy())
+            rules.admit_batch(
+                replace(asked, function=lift(asked.function)), n, k, prompts=prompts, values=met
+            )
+        elif reason := asked.why_not(n, k) or asked.why_not_batch(prompts):
+            raise ValueError(reason)
+        return asked
+    rule = rules.resolve(asked, n, k)
     try:
         return rules.admit(rule, n, k, batch=batch, lift=lift)
     except (rules.RandomRuleError, rules.CoupledRowsError):
@@ -223,6 +256,36 @@ def _admitted(
         met = np.unique(draw().cpu().numpy())
         values = met[np.unique(np.linspace(0, len(met) - 1, _LEVELS).astype(int))]
         return rules.admit(rule, n, k, values=values, batch=batch, lift=lift)
+
+
+def _evaluate_batches(
+    rule: rules.OfBatches, name: str, rewards: torch.Tensor, k: int, prompts: int
+) -> torch.Tensor:
+    """Advantages (groups, n) of consecutive batches of ``prompts`` groups, each by itself."""
+    batches = rewards.reshape(-1, prompts, rewards.shape[-1])
+    if isinstance(rule, BatchEstimator):
+        xp = array_api_compat.array_namespace(rewards)
+        return torch.as_tensor(rule.unchecked(xp, batches, k)).reshape(rewards.shape)
+    return torch.cat([_evaluate(rule.function, name, each, k) for each in batches])
+
+
+def prompts_of(estimators: Any, batch: int | None) -> int:
+    """Groups of an estimate: what is asked for, at least 1, and 1 for rules of groups where nothing is.
+
+    Raises ValueError for a rule of batches without it, or less than 1.
+    """
+    if batch is not None:
+        if (prompts := whole_number(batch, "batch")) < 1:
+            raise ValueError(f"batch={prompts}: a batch has at least one group, e.g. batch=32")
+        return prompts
+    for name, rule in named(estimators).items():
+        if rules.couples(get_estimator(rule) if isinstance(rule, str) else rule):
+            raise ValueError(
+                f"{name} couples the groups of a batch: say how many a batch has, e.g. batch=32; its "
+                f"moments are "
+                f"of that"
+            )
+    return 1
 
 
 def _evaluate(rule: rules.Rule, name: str, rewards: torch.Tensor, k: int) -> torch.Tensor:

@@ -136,12 +136,14 @@ def smooth_quantities(total: Accumulator, rule: int, gradient: Float | None) -> 
     trace = float(total.estimates.scatter[rule]) / (groups - 1)
     power = float(mean @ mean) - trace / groups
     sum_rms = float(np.sqrt(averages["sum_square"]))
-    rms = float(np.sqrt(averages["square_sum"] / total.n))
+    rms = float(np.sqrt(averages["square_sum"] / (total.n * total.prompts)))
     snr, by_mean, by_trace = np.array([power, 2.0, -power / (trace or np.nan)]) / (trace or np.nan)
     found = {
         "trace_covariance": Smooth(trace, weights(deviation=1.0)),
         "advantage_sum_rms": Smooth(sum_rms, weights(sum_square=0.5 / sum_rms if sum_rms else 0.0)),
-        "advantage_rms": Smooth(rms, weights(square_sum=0.5 / (total.n * rms) if rms else 0.0)),
+        "advantage_rms": Smooth(
+            rms, weights(square_sum=0.5 / (total.n * total.prompts * rms) if rms else 0.0)
+        ),
         "snr": Smooth(float(snr), weights(projection=by_mean, deviation=by_trace), positive=False),
     }
     if gradient is not None:

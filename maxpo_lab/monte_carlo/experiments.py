@@ -14,11 +14,13 @@ from ..core.arguments import as_group_size, as_k, real_number, whole_number
 from ..core.arrays import Float
 from ..policies.samplers import Sampler
 from ..rules.calling import Rule
+from ..rules.kinds import OfBatches
 from . import batched_rules
 from .batched_rules import BatchedRules
 from .batches import BATCHES, LOADS, batch_size
 
-Estimators = str | Rule | Sequence[str | Rule] | Mapping[str, str | Rule]
+#: One rule, of groups or of batches, or several.
+Estimators = str | Rule | OfBatches | Sequence[str | Rule | OfBatches] | Mapping[str, str | Rule | OfBatches]
 
 #: Quantities that a sample can be drawn until it knows, and that rules can be compared by.
 QUANTITIES = (
@@ -60,7 +62,7 @@ class Experiment:
     Attributes
     ----------
     rules
-        The rules, with n and k.
+        The rules, with n, k, and the prompts of a batch.
     sampler
         Where groups come from.
     seed
@@ -68,9 +70,9 @@ class Experiment:
     gradient
         The exact gradient (d,), or None.
     batch
-        Groups whose mean is one of those that ``tr Sigma^2`` is taken from.
+        Groups, or batches of prompts, whose mean is one of those that ``tr Sigma^2`` is taken from.
     call
-        Groups per call of the sampler: some batches.
+        As many per call of the sampler: some of ``batch``.
     """
 
     rules: BatchedRules
@@ -82,7 +84,7 @@ class Experiment:
 
     @property
     def shard_groups(self) -> int:
-        """Groups of a full shard."""
+        """Groups, or batches of prompts, of a full shard."""
         return BATCHES * self.batch
 
 
@@ -96,6 +98,7 @@ def experiment(
     seed: int,
     device: torch.device | str = "cpu",
     gradient: npt.ArrayLike | None = None,
+    batch: int | None = None,
 ) -> Experiment:
     """The checked arguments of ``monte_carlo_moments``, for those who distribute its shards themselves.
 
@@ -118,6 +121,7 @@ def experiment(
         )
     # Until can stop between shards alone: the cap makes 32 of them at least.
     fewest = -(-groups.at_most // 32) if isinstance(groups, Until) else _as_groups(groups)
+    prompts = batched_rules.prompts_of(estimators, batch)
     seed = whole_number(seed, "seed")
     if seed < 0:
         raise ValueError(f"seed={seed}: must be 0 or more")
@@ -126,16 +130,18 @@ def experiment(
         raise ValueError(f"groups={groups} is measured against a gradient: pass gradient=")
     flat = None if gradient is None else flat_gradient(gradient, sampler.parameters)
     asked = batched_rules.named(estimators)
-    batch = batch_size(where.type, n, fewest, rules=len(asked))
-    call = batch * LOADS[where.type].together
+    together = batch_size(where.type, n * prompts, fewest, rules=len(asked))
+    call = together * LOADS[where.type].together
 
     def draw() -> torch.Tensor:
-        rewards, _ = sampler(call, n, generator=devices.stream(seed, 0, where))
+        rewards, _ = sampler(call * prompts, n, generator=devices.stream(seed, 0, where))
         return rewards
 
     with torch.no_grad(), devices.reproducible(where):
-        rules = batched_rules.admit(asked, n, k, device=where, batch=call, draw=draw)
-    return Experiment(rules=rules, sampler=sampler, seed=seed, gradient=flat, batch=batch, call=call)
+        rules = batched_rules.admit(
+            asked, n, k, device=where, batch=call * prompts, draw=draw, prompts=prompts
+        )
+    return Experiment(rules=rules, sampler=sampler, seed=seed, gradient=flat, batch=together, call=call)
 
 
 def shard_sizes(settings: Experiment, groups: int) -> list[int]:

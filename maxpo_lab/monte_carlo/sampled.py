@@ -32,7 +32,7 @@ class SampledMoments:
     ----------
     names
         The rules.
-    n, k, groups, seed
+    n, k, batch, groups, seed
         The sample.
     gradient
         What bias was measured against, (d,), or None.
@@ -57,8 +57,13 @@ class SampledMoments:
         return self.total.k
 
     @property
+    def batch(self) -> int:
+        """Groups of an estimate."""
+        return self.total.prompts
+
+    @property
     def groups(self) -> int:
-        """Groups sampled."""
+        """Estimates sampled: groups, or batches of them."""
         return self.total.groups
 
     @property
@@ -121,6 +126,7 @@ def monte_carlo_moments(
     seed: int,
     device: torch.device | str = "cpu",
     gradient: npt.ArrayLike | None = None,
+    batch: int | None = None,
     workers: int = 1,
 ) -> SampledMoments:
     """Mean, variance and centering of rules' gradient estimates under a policy, from one sample for all.
@@ -129,13 +135,15 @@ def monte_carlo_moments(
     ----------
     estimators
         A name, an ``Estimator`` or a callable ``(rewards (B, n), k) -> (B, n)`` on torch tensors
-        (``on_numpy`` lifts one on NumPy arrays); several; or a mapping from names of your own to them.
+        (``on_numpy`` lifts one on NumPy arrays); a rule of batches, where ``batch`` is given; several; or a
+        mapping from names of your own to them.
     sampler
         The policy: see ``samplers.Sampler``.
     n, k
         Group size and K, ``1 <= k <= n``; any ``k >= 1`` where no rule uses it.
     groups
-        How many groups to draw, at least 2; or ``Until`` a quantity is known.
+        How many estimates to draw, at least 2, each of a group or of a batch of groups; or ``Until`` a
+        quantity is known.
     seed
         Root of the random streams, a whole number from 0 on.
     device
@@ -143,6 +151,10 @@ def monte_carlo_moments(
     gradient
         The exact gradient of the target, d numbers of any shape, in the order of the scores. Without it,
         what is measured against it is None.
+    batch
+        P: an estimate is then the batch gradient ``G = (1/P) sum_j g_j`` of P groups, whose prompts the
+        sampler draws. A rule of batches sees these P groups and no others; it needs P, which is never chosen
+        for it. None: an estimate is of one group.
     workers
         Threads that measure shards. The result is the same to the bit for every number.
 
@@ -165,7 +177,7 @@ def monte_carlo_moments(
     batch means, which need many more groups for the same precision of the error itself.
     """
     settings = experiment(
-        estimators, sampler, n=n, k=k, groups=groups, seed=seed, device=device, gradient=gradient
+        estimators, sampler, n=n, k=k, groups=groups, seed=seed, device=device, gradient=gradient, batch=batch
     )
     workers = whole_number(workers, "workers")
     if workers < 1:

@@ -49,6 +49,7 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
     """
     size = experiment.shard_groups if groups is None else groups
     rules, sampler = experiment.rules, experiment.sampler
+    members = rules.n * rules.prompts
     with torch.no_grad(), devices.reproducible(sampler.device):
         generator = devices.stream(experiment.seed, shard, sampler.device)
         direction = _direction(experiment.gradient, sampler.device)
@@ -56,11 +57,11 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         rows = torch.zeros(len(names), len(rules.names), size, dtype=torch.float64, device=sampler.device)
         parts = _calls(size, experiment.batch, experiment.call)
         calls = [_drawn(experiment, generator, direction, rows[..., part]) for part in parts]
-        sums = torch.cat([call.totals for call in calls]) / rules.n
+        sums = torch.cat([call.totals for call in calls]) / members
         mean = sums.sum(dim=0) / size
         for part, call in zip(parts, calls, strict=True):
             _project(call, mean, rows[1, :, part])
-        _finish(rows, mean, rules.n)
+        _finish(rows, mean, members)
         spread, pull = _from_batches(sums, mean, direction, size, experiment.batch)
         sum_max = _numpy(rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt())
         sizes = exponents(rows[COLUMNS.index("square_sum")].sqrt())
@@ -70,6 +71,7 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         names=rules.names,
         n=rules.n,
         k=rules.k,
+        prompts=rules.prompts,
         seed=experiment.seed,
         start=shard,
         stop=shard + 1,
@@ -129,7 +131,8 @@ def _drawn(
     still: ``|sum_i A_i s_i|^2``, nothing, ``sum A``, ``sum A^2`` and ``<sum_i A_i s_i, v>``. Groups that have
     no advantages, and are left out, come last.
     """
-    groups, n, sampler = rows.shape[-1], experiment.rules.n, experiment.sampler
+    size, n, prompts = rows.shape[-1], experiment.rules.n, experiment.rules.prompts
+    groups, sampler = size * prompts, experiment.sampler
     drawn: object = sampler(groups, n, generator=generator)
     name = type(sampler).__name__
     if not isinstance(drawn, tuple) or len(drawn) != 2:
@@ -148,17 +151,19 @@ def _drawn(
         raise ValueError(f"{name} returned rewards of shape {tuple(rewards.shape)}: expected {(groups, n)}")
     if rewards.device != sampler.device:
         raise ValueError(f"{name} returned rewards on {rewards.device}: its device is {sampler.device}")
-    batches = -(-groups // experiment.batch)
+    batches = -(-size // experiment.batch)
     advantages, rewards, order = experiment.rules(rewards, batches)
     if order is not None:
         scores = scores.reordered(order)
+    if prompts > 1:
+        scores, advantages = scores.batched(prompts), advantages.reshape(len(advantages), size, prompts * n)
     totals = _totals(scores, advantages, batches, sampler.parameters)
     each = tuple(advantages.shape[:2])
     norm, _, sums, squares, *along = rows[..., : each[1]]
     norm.copy_(_checked(scores.squared_norm(advantages), each, scores, "squared_norm"))
     if direction is not None:
         along[0].copy_(_checked(scores.dot(advantages, direction), each, scores, "dot"))
-    one = advantages.new_ones(n)
+    one = advantages.new_ones(n * prompts)
     sums.copy_(advantages @ one)
     if advantages.device.type == "cpu":
         np.vecdot(advantages.numpy(), advantages.numpy(), out=squares.numpy())
@@ -204,7 +209,7 @@ def _check(experiment: Experiment, calls: Sequence[_Call], columns: Comoments) -
     rules.check_domains([call.rewards for call in calls])
     if not finite.all():
         for call in calls:
-            rules.check_finite(call.rewards, call.advantages)
+            rules.check_finite(call.rewards, call.advantages.reshape(-1, *call.rewards.shape))
         raise ValueError(
             f"the gradient estimates of {rules.names[int(np.argmin(finite.all(axis=0)))]} are not finite: "
             f"check the sampler's scores for NaN and infinities"

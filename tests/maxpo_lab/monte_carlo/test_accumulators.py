@@ -133,6 +133,7 @@ def part(shard: int) -> Accumulator:
         names=("maxpo", "mine"),
         n=4,
         k=2,
+        prompts=1,
         seed=11,
         start=shard,
         stop=shard + 1,

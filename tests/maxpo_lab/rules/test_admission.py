@@ -300,7 +300,6 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/rules/answers.py": "on behalf of advantages",
     "maxpo_lab/rules/calling.py": "on behalf of admission",
     "maxpo_lab/core/precision.py": "on behalf of admission: in which type a rule computes",
-    "maxpo_lab/monte_carlo/matrices.py": "on groups of one step, of rules that were admitted",
     "maxpo_lab/theory.py": "lift",
     "maxpo_lab/integrations/conventions.py": "on behalf of the audit: which call fits",
     "maxpo_lab/training.py": "hands a batch to its rule once and measures nothing",
