@@ -146,13 +146,13 @@ def _mixed(xp: Namespace, plain: Array, found: Array, lam: Array) -> Array:
     return plain - xp.astype(lam[..., None], plain.dtype, copy=False) * (plain - found)
 
 
-def _plain(rule: Callable[[Namespace, Array, int, Array, Array], Array]) -> Given:
+def _plain(form: Callable[[Namespace, Array, int, Array, Array], Array]) -> Given:
     """A rule that has no use for a history that is sorted."""
 
     def given(
         xp: Namespace, rewards: Array, k: int, y: Array, w: Array, *, history_sorted: bool = False
     ) -> Array:
-        return rule(xp, rewards, k, y, w)
+        return form(xp, rewards, k, y, w)
 
     return given
 
