@@ -124,7 +124,7 @@ def _claims(rule: Entry) -> tuple[str, str]:
 
 def _range(rule: Entry, n: int) -> str:
     """The valid K at group size n; they are consecutive for every rule."""
-    valid = [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
+    valid = [k for k in range(1, rule.largest_k(n) + 1) if rule.why_not(n, k) is None]
     return f"{valid[0]} <= K <= {valid[-1]}"
 
 
