@@ -35,7 +35,8 @@ def as_histories(
     history
         One entry a group: a sequence in the order of the groups, or a mapping from their ids, where an id
         that is no key has no history. An entry is rewards (m,), or a tuple of rewards and weights, (m,) each;
-        None or an empty one is no history. Without weights all are 1.
+        None or an empty one is no history. Without weights all are 1. Or rows already: an array (groups, m),
+        or a tuple of two, of rewards and weights; a weight of 0 pads a row.
     groups
         How many groups there are.
     ids
@@ -56,6 +57,8 @@ def as_histories(
         Another number of entries than groups, a mapping without ids, a NaN or an infinity, rewards that the
         rule does not take, weights of another length or outside [0, 1].
     """
+    if (rows := _as_rows(history)) is not None:
+        return _checked_rows(*rows, groups=groups, rule=rule, rewards=rewards, weights=weights)
     named = _by_group(history, groups, ids)
     found = [_entry(entry, name, rule, rewards, weights) for name, entry in named]
     longest = max([1, *(len(values) for values, _ in found)])
@@ -66,6 +69,34 @@ def as_histories(
             y[row] = values[order[-1]]
             y[row, : len(values)], w[row, : len(values)] = values[order], shares[order]
     return y, w
+
+
+def _as_rows(history: Any) -> tuple[Any, Any] | None:
+    """Arrays (groups, m) of rewards and weights; weights are None where all are 1. None for anything else."""
+    if getattr(history, "ndim", 0) == 2:
+        return history, None
+    if isinstance(history, tuple) and [getattr(part, "ndim", 0) for part in history] == [2, 2]:
+        return history[0], history[1]
+    return None
+
+
+def _checked_rows(
+    values: Any, shares: Any, *, groups: int, rule: str, rewards: Rewards, weights: Weights
+) -> Rows:
+    """The same of rows: a history that is held so, and in ascending order, is looked at and not copied."""
+    y = _numbers(values, "history")
+    w = np.ones(y.shape) if shares is None else _numbers(shares, "weights of history")
+    if y.shape != w.shape or len(y) != groups:
+        raise ValueError(
+            f"history has shape {y.shape} and weights {w.shape} for {groups} groups: (groups, m) each"
+        )
+    if not y.shape[1]:
+        return np.zeros((groups, 1)), np.zeros((groups, 1))
+    _refuse_values(y, w, "history", rule=rule, rewards=rewards, weights=weights)
+    if (y[:, 1:] >= y[:, :-1]).all():
+        return y, w
+    order = np.argsort(y, axis=-1, kind="stable")
+    return np.take_along_axis(y, order, axis=-1), np.take_along_axis(w, order, axis=-1)
 
 
 def _by_group(history: Any, groups: int, ids: Sequence[Hashable] | None) -> list[tuple[str, Any]]:
@@ -118,18 +149,7 @@ def _entry(entry: Any, name: str, rule: str, rewards: Rewards, weights: Weights)
     shares = _row(entry[1], f"weights of {name}") if pair else np.ones(len(values))
     if len(shares) != len(values):
         raise ValueError(f"{name} has {len(values)} rewards and {len(shares)} weights: one each")
-    if rewards == "binary":
-        _refuse(
-            (values != 0) & (values != 1),
-            values,
-            name,
-            f"{rule} is defined for 0/1 rewards alone; use replay",
-        )
-    outside = f"weights must be in [0, 1], 1 for a reward as good as a fresh one (rule {rule})"
-    _refuse(~((shares >= 0) & (shares <= 1)), shares, f"weights of {name}", outside)
-    if weights == "whole":
-        whole = f"weights of {rule} must be 0 or 1, as a subset has no place for part of a reward; use replay"
-        _refuse((shares != 0) & (shares != 1), shares, f"weights of {name}", whole)
+    _refuse_values(values, shares, name, rule=rule, rewards=rewards, weights=weights)
     return values, shares
 
 
@@ -138,17 +158,44 @@ def _is_row(part: Any) -> bool:
 
 
 def _row(values: Any, name: str) -> Float:
-    """One row of finite real numbers."""
-    row = as_real(on_host(values) if hasattr(values, "__dlpack__") else values, name)
+    """One row of real numbers."""
+    row = _numbers(values, name)
     if row.ndim != 1:
         raise ValueError(
             f"{name} has shape {row.shape}: it must be a row (m,) of one group's earlier rewards"
         )
-    _refuse(~np.isfinite(row), row, name, "every reward and every weight of a history must be finite")
     return row
+
+
+def _numbers(values: Any, name: str) -> Float:
+    """Real numbers of any library in float64; a NumPy array of these is not copied."""
+    if type(values) is np.ndarray and values.dtype == np.float64:
+        return values
+    return as_real(on_host(values) if hasattr(values, "__dlpack__") else values, name)
+
+
+def _refuse_values(
+    values: Float, shares: Float, name: str, *, rule: str, rewards: Rewards, weights: Weights
+) -> None:
+    """Refuse what is no reward or no weight of this rule, by its place."""
+    finite = "every reward and every weight of a history must be finite"
+    if not np.isfinite(
+        values.sum()
+    ):  # as no sum with a NaN or an infinity is; one that overflows proves nothing
+        _refuse(~np.isfinite(values), values, name, finite)
+    if rewards == "binary":
+        whole = f"{rule} is defined for 0/1 rewards alone; use replay"
+        _refuse((values != 0) & (values != 1), values, name, whole)
+    if not (shares.size == 0 or (shares.min() >= 0 and shares.max() <= 1)):  # a NaN is neither
+        outside = f"weights must be in [0, 1], 1 for a reward as good as a fresh one (rule {rule})"
+        _refuse(~((shares >= 0) & (shares <= 1)), shares, f"weights of {name}", outside)
+    if weights == "whole":
+        part = f"weights of {rule} must be 0 or 1, as a subset has no place for part of a reward; use replay"
+        _refuse((shares != 0) & (shares != 1), shares, f"weights of {name}", part)
 
 
 def _refuse(bad: npt.NDArray[np.bool_], values: Float, name: str, reason: str) -> None:
     if bad.any():
-        first = int(np.argmax(bad))
-        raise ValueError(f"{name}[{first}] is {values[first]:g}: {reason}")
+        place = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        where = "".join(f"[{index}]" for index in place)
+        raise ValueError(f"{name}{where} is {values[place]:g}: {reason}")

@@ -63,6 +63,17 @@ def test_arrays_of_other_libraries() -> None:
     assert y.tolist() == [[1, 2], [0, 3]]
 
 
+def test_rows_that_are_held_come_back_as_they_are() -> None:
+    y, w = np.array([[1.0, 2.0], [0.0, 3.0]]), np.array([[1.0, 0.5], [0.0, 1.0]])
+    assert all(a is b for a, b in zip(as_histories((y, w), groups=2), (y, w), strict=True))
+    held, ones = as_histories(y, groups=2)
+    assert held is y
+    assert (ones == 1).all()
+    turned = as_histories((torch.tensor(y[:, ::-1].copy()), torch.tensor(w[:, ::-1].copy())), groups=2)
+    assert all((a == b).all() for a, b in zip(turned, (y, w), strict=True))
+    assert not as_histories(np.zeros((2, 0)), groups=2)[1].any()
+
+
 @pytest.mark.parametrize(
     ("history", "options", "error", "fragments"),
     [
@@ -75,6 +86,17 @@ def test_arrays_of_other_libraries() -> None:
         ([[1.0], [0.0, float("nan")]], {}, ValueError, ["history[1][1] is nan", "finite"]),
         ([[1.0], [float("inf")]], {}, ValueError, ["history[1][0] is inf"]),
         ([[1.0], ["x"]], {}, TypeError, ["history[1]", "real numbers"]),
+        (np.zeros((3, 2)), {}, ValueError, ["shape (3, 2)", "2 groups"]),
+        (np.array([[1.0, 0.0], [0.0, np.nan]]), {}, ValueError, ["history[1][1] is nan"]),
+        ((np.zeros((2, 2)), np.zeros((2, 1))), {}, ValueError, ["(2, 2)", "(2, 1)"]),
+        (
+            (np.zeros((2, 2)), np.full((2, 2), 2.0)),
+            {},
+            ValueError,
+            ["weights of history[0][0] is 2", "[0, 1]"],
+        ),
+        ((np.zeros((2, 1)), np.full((2, 1), np.nan)), {}, ValueError, ["weights of history[0][0] is nan"]),
+        (np.array([["a"], ["b"]]), {}, TypeError, ["history", "real numbers"]),
         ([[1.0], [[1.0], [2.0]]], {}, ValueError, ["history[1] has shape (2, 1)"]),
         ([[1.0], ([1.0, 0.0], [1.0])], {}, ValueError, ["history[1] has 2 rewards and 1 weights"]),
         ([[1.0], ([1.0], [1.5])], {}, ValueError, ["weights of history[1][0] is 1.5", "[0, 1]"]),
