@@ -44,7 +44,8 @@ def plug_in_floor(xp: Namespace, rewards: Array, k: int, y: Array, w: Array) -> 
     rate = xp.sum(past * weights, axis=-1) / (xp.sum(weights, axis=-1) + 0.5)
     gain = xp.asarray(k * subset_share(n, k - 1)[::-1], dtype=wide, device=array_api_compat.device(rewards))
     beta = baseline(xp, rate, gain)
-    others = xp.astype(xp.sum(values, axis=-1, keepdims=True) - values, xp.int64)
+    index = xp.arange(1).dtype  # the library's own: JAX may lack int64, torch takes no other
+    others = xp.astype(xp.sum(values, axis=-1, keepdims=True) - values, index)
     paid = xp.reshape(xp.take(gain, xp.reshape(others, (-1,)), axis=0), others.shape)
     advantages = values * paid - xp.take_along_axis(beta, others, axis=-1)
     return xp.astype(advantages, rewards.dtype, copy=False)

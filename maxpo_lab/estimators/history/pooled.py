@@ -50,7 +50,7 @@ def pooled(xp: Namespace, rewards: Array, k: int, y: Array, w: Array) -> Array:
     order = xp.argsort(pool, axis=-1)
     ranked = xp.take_along_axis(pool, order, axis=-1)
     gaps = ranked[:, 1:] - ranked[:, :-1]
-    sizes = on_host(xp.sum(xp.astype(counts, xp.int64), axis=-1))
+    sizes = on_host(xp.sum(xp.astype(counts, xp.int32), axis=-1))
     below, slope = _tables(xp, sizes, n=n, m=past.shape[1], k=k, like=gaps)
     lowest = xp.sum(gaps * below, axis=-1, keepdims=True)
     advantages = xp.cumulative_sum(xp.concat([lowest, gaps * slope], axis=-1), axis=-1)
