@@ -160,14 +160,14 @@ def _validated(
     dense = group_ids is None and (nan_policy, small_groups) == ("raise", "raise")
     if dense and isinstance(rule, Estimator | BatchEstimator):
         return rule(rewards, k)
+    if dense and memory:
+        from .rules.histories import of_dense_groups  # noqa: PLC0415 - others need none of it
+
+        return of_dense_groups(cast("Any", rule), rewards, k, history=history)
     from .core import ragged  # noqa: PLC0415 - a loop with dense groups needs none of it
 
     k = as_k(k)
     xp, values = as_rewards(rewards, allow_nan=nan_policy == "omit")
-    if memory and group_ids is None and values.ndim > 2:
-        raise ValueError(
-            f"rewards have shape {tuple(values.shape)}: with a history they must have shape (P, n)"
-        )
     coupled = getattr(rule, "kind", "group") == "batch"
     if coupled and group_ids is None and values.ndim != 2:
         raise ValueError(
