@@ -85,7 +85,7 @@ def _checked_rows(
 ) -> Rows:
     """The same of rows: a history that is held so, and in ascending order, is looked at and not copied."""
     y = _numbers(values, "history")
-    w = np.ones(y.shape) if shares is None else _numbers(shares, "weights of history")
+    w = np.broadcast_to(1.0, y.shape) if shares is None else _numbers(shares, "weights of history")
     if y.shape != w.shape or len(y) != groups:
         raise ValueError(
             f"history has shape {y.shape} and weights {w.shape} for {groups} groups: (groups, m) each"

@@ -139,6 +139,9 @@ class HistoryEstimator(MemoryEstimator):
 
 def _like(xp: Namespace, rewards: Array, values: Float) -> Array:
     """Numbers in the type that sums run in, where the rewards are."""
+    if isinstance(rewards, np.ndarray):
+        return np.asarray(values, dtype=np.float64)
+    values = values if values.flags.writeable else values.copy()  # as other libraries want memory that they share
     return xp.asarray(values, dtype=widest(xp), device=array_api_compat.device(rewards))
 
 
