@@ -1,14 +1,18 @@
-"""Weight by difficulty, and noise to signal of a batch, from stored rows."""
+"""Weight by difficulty, noise to signal of a batch, and what a step does to pass@1, from stored rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+
+from maxpo_lab.core.arrays import Float
 
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
+from .study import AGAINST, EASY, OWN, PAIR
 
 CURVES = ("maxpo", "rloo", "grpo", "maxrl", "passk-training", "maxrl-pkpo", "verl-grpo-passk")
 
@@ -16,7 +20,7 @@ CURVES = ("maxpo", "rloo", "grpo", "maxrl", "passk-training", "maxrl-pkpo", "ver
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per rule and setting: scale on the hardest and easiest prompt, direction, noise to signal."""
     lines = []
-    for _, group in rows.groupby(["n", "k", "estimator"], sort=False):
+    for _, group in rows[rows.arrangement == OWN].groupby(["n", "k", "estimator"], sort=False):
         ordered = group.sort_values("success")
         first, last = ordered.iloc[0], ordered.iloc[-1]
         error = first.direction_error
@@ -30,13 +34,18 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 "direction error": f"{error:.2g} rad" if error > 1e-9 else "0",
                 "noise/signal within prompts": first["within"],
                 "between prompts": first["between"],
+                "cosine with pass@1": group.change.sum(),
             }
         )
     return pd.DataFrame(lines)
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """Left: weight given to a prompt against its success rate; right: noise to signal of the batch."""
+    """``figure``: weight of a prompt and noise of the batch; ``interference``: where pass@1 falls."""
+    return {"figure": _apart(rows[rows.arrangement == OWN]), "interference": _shared(rows)}
+
+
+def _apart(rows: pd.DataFrame) -> Figure:
     n, k = rows.n.iloc[0], rows.k.iloc[0]
     at = rows[(rows.n == n) & (rows.k == k)]
     figure, (left, right) = subplots(1, 2, figsize=(PAGE, 3.1))
@@ -45,7 +54,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     _noise(right, at[at.estimator != "verl-grpo-passk"].groupby("estimator", sort=False).first())
     title = f"{at.prompts.iloc[0]} prompts, success probability 0.001 to 0.9, n = {n}, K = {k}"
     figure.suptitle(title, fontsize=8)
-    return {"figure": figure}
+    return figure
 
 
 def _weights(axes: Axes, rows: pd.DataFrame) -> None:
@@ -79,3 +88,78 @@ def _noise(axes: Axes, batch: pd.DataFrame) -> None:
     )
     axes.grid(visible=False, axis="y")
     axes.legend(fontsize=6, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)
+
+
+def _shared(rows: pd.DataFrame) -> Figure:
+    """Cosine of the pass@4 update with the gradient of pass@1; and where it is 0 for other rules and K."""
+    figure, (pair, critical, batch) = subplots(1, 3, figsize=(PAGE, 2.7))
+    cosines = _cosines(rows)
+    at = cosines[(cosines.estimator == "maxpo") & (cosines.k == 4)]
+    drawn = at[at.arrangement == PAIR]
+    image = _map(pair, drawn.pivot_table(index="similarity", columns="hardest", values="cosine"))
+    pair.set_xlabel(f"success rate of the harder prompt\n(the other: {EASY:g})")
+    pair.set_ylabel("opposed   -   similarity   -   alike")
+    pair.set_title("two prompts, maxpo, K = 4")
+    _critical(critical, cosines[cosines.arrangement == PAIR])
+    against = at[at.arrangement == AGAINST]
+    _map(batch, against.pivot_table(index="similarity", columns="border", values="cosine"))
+    batch.set_xlabel("prompts below this success rate\nare opposed to those above")
+    batch.set_ylabel("similarity of any two prompts, +-")
+    batch.set_title(f"{against.prompts.iloc[0]} prompts, maxpo, K = 4")
+    figure.colorbar(image, ax=batch, label="cosine of the update with grad pass@1")
+    return figure
+
+
+def _cosines(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line per batch whose prompts share parameters."""
+    shared = rows[rows.arrangement != OWN]
+    key = ["arrangement", "k", "estimator", "similarity", "opposed"]
+    # Rows of a batch stand together, hardest first; a pair is told by its harder prompt.
+    place = (shared.groupby(key, sort=False).cumcount() % shared.prompts).to_numpy()
+    batch = pd.Series((place == 0).cumsum(), index=shared.index, name="batch")
+    found = shared.groupby(batch).agg(
+        **{name: (name, "first") for name in (*key, "prompts")},
+        hardest=("success", "first"),
+        cosine=("change", "sum"),
+    )
+    # The hardest prompt of the easy side.
+    border = shared.success.to_numpy()[np.flatnonzero(place == 0) + found.opposed.to_numpy()]
+    return found.assign(border=border)
+
+
+def _map(axes: Axes, cosine: pd.DataFrame) -> QuadMesh:
+    x, y = cosine.columns.to_numpy(), cosine.index.to_numpy()
+    image = axes.pcolormesh(x, y, cosine.to_numpy(), cmap="RdBu", vmin=-1, vmax=1, shading="nearest")
+    if cosine.to_numpy().min() < 0:
+        axes.contour(x, y, cosine.to_numpy(), levels=[0.0], colors="black", linewidths=1.2)
+    axes.set_xscale("log")
+    axes.grid(visible=False)
+    return image
+
+
+def _critical(axes: Axes, cosines: pd.DataFrame) -> None:
+    """The similarity below which pass@1 falls, by linear interpolation between those that were measured."""
+    for (name, k), curve in cosines.groupby(["estimator", "k"], sort=False):
+        wide = curve.pivot_table(index="similarity", columns="hardest", values="cosine")
+        zero = {p: _crossing(wide.index.to_numpy(), wide[p].to_numpy()) for p in wide.columns}
+        if not any(np.isfinite(list(zero.values()))):
+            continue
+        dashes = {2: ":", 4: "-", 8: "--"}[int(k)]
+        axes.plot(
+            list(zero), list(zero.values()), dashes, color=colour_of(str(name)), label=f"{name}, K = {k}"
+        )
+    axes.set_xscale("log")
+    axes.set_ylim(-1, 0.75)
+    axes.set_yticks(np.linspace(-1, 0, 6))
+    axes.set_xlabel(f"success rate of the harder prompt\n(the other: {EASY:g})")
+    axes.set_title("similarity below which pass@1 falls")
+    axes.legend(fontsize=6, loc="upper left")
+
+
+def _crossing(x: Float, y: Float) -> float:
+    """Where y, which ends positive, was last 0."""
+    below = np.flatnonzero(y < 0)
+    if not len(below):
+        return float("nan")
+    last = below[-1]
+    return float(x[last] - y[last] * (x[last + 1] - x[last]) / (y[last + 1] - y[last]))

@@ -1,0 +1,15 @@
+"""What does a rule that couples the prompts of a batch change, at every number of prompts?"""
+
+from ...run.study import Study
+from .figure import draw, table
+from .study import SEED, cells, measure
+
+STUDY = Study(
+    name="batches",
+    question="What does coupling the prompts of a batch do to direction, weights, bias and variance?",
+    seed=SEED,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)
