@@ -34,7 +34,7 @@ _NO_ANGLE = 1e-9
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """By number of prompts, angle and noise over the plain rule's: many correct answers, and James-Stein's."""
+    """Angle and noise over the plain rule's: many correct answers, and James-Stein's batches."""
     fixed = rows[(rows.difficulty != BETA) & (rows.space == next(iter(SPACES)))]
     chosen = pd.concat([fixed, rows[rows.difficulty == BETA]])
     # The rules for the mean have the same angles at every K; plain rules have none.

@@ -82,7 +82,7 @@ def given_others(
     for start in range(0, len(counts), _BLOCK):
         at = slice(start, start + _BLOCK)
         rates = success[:1] if fixed else success[at]
-        law = binom.pmf(np.arange(n + 1), n, rates[..., None])
+        law = np.asarray(binom.pmf(np.arange(n + 1), n, rates[..., None]))
         for name, rule in rules.items():
             found[name].append(_block(rule(counts[at], n), success[at], law, n=n, k=k, space=space))
     gradients = k * (1 - success) ** (k - 1) * success * (1 - success) * space.length

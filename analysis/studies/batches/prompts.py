@@ -38,4 +38,4 @@ class Space:
     def _levels(self, p: float) -> ml.RewardLevels:
         means = np.array([-p, 1 - p]) * self.length
         second = means**2 + self.spread
-        return ml.RewardLevels([0.0, 1.0], [1 - p, p], means[:, None], second)
+        return ml.RewardLevels(np.array([0.0, 1.0]), np.array([1 - p, p]), means[:, None], second)

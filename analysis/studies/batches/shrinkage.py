@@ -102,7 +102,8 @@ def empirical_bayes_rule(rewards: Any, k: int) -> Float:
     counts = rewards.sum(axis=1, keepdims=True).astype(int)
     share, middle = (each[0][:, None] for each in _predicted(counts[:, 0][None], n))
     others = counts - rewards.astype(int)
-    return keep(n, k)[others] * (rewards - (1 - share) * others / (n - 1) - share * middle)
+    baseline = (1 - share) * others / (n - 1) + share * middle
+    return np.asarray(keep(n, k)[others] * (rewards - baseline))
 
 
 def _predicted(counts: Int, n: int) -> tuple[Float, Float]:

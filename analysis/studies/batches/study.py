@@ -231,7 +231,7 @@ def _james_stein(cell: Cell) -> list[Row]:
     rng = _generator(cell)
     success = rng.beta(0.5, 2.0, (cell.drawn // cell.prompts, cell.prompts))
     counts = rng.binomial(cell.n, success)
-    subjects = {"rloo": shrinkage.rloo, "reinforce": shrinkage.nothing} | shrinkage.RULES
+    subjects = {"rloo": shrinkage.rloo, "reinforce": shrinkage.nothing, **shrinkage.RULES}
     found = given_others(subjects, success, counts, n=cell.n, k=cell.k, space=SPACES[cell.space])
     signal = float(np.mean(found["rloo"].gradients ** 2)) / cell.prompts
     rows = []

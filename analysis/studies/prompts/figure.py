@@ -139,15 +139,14 @@ def _map(axes: Axes, cosine: pd.DataFrame) -> QuadMesh:
 
 def _critical(axes: Axes, cosines: pd.DataFrame) -> None:
     """The similarity below which pass@1 falls, by linear interpolation between those that were measured."""
-    for (name, k), curve in cosines.groupby(["estimator", "k"], sort=False):
+    for name, k in cosines[["estimator", "k"]].drop_duplicates().itertuples(index=False):
+        curve = cosines[(cosines.estimator == name) & (cosines.k == k)]
         wide = curve.pivot_table(index="similarity", columns="hardest", values="cosine")
         zero = {p: _crossing(wide.index.to_numpy(), wide[p].to_numpy()) for p in wide.columns}
         if not any(np.isfinite(list(zero.values()))):
             continue
-        dashes = {2: ":", 4: "-", 8: "--"}[int(k)]
-        axes.plot(
-            list(zero), list(zero.values()), dashes, color=colour_of(str(name)), label=f"{name}, K = {k}"
-        )
+        dashes = {2: ":", 4: "-", 8: "--"}[k]
+        axes.plot(list(zero), list(zero.values()), dashes, color=colour_of(name), label=f"{name}, K = {k}")
     axes.set_xscale("log")
     axes.set_ylim(-1, 0.75)
     axes.set_yticks(np.linspace(-1, 0, 6))
