@@ -12,7 +12,7 @@ from maxpo_lab.core.arrays import Float
 
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
-from .study import AGAINST, EASY, OWN, PAIR
+from .study import AGAINST, EASY, OWN, PAIR, TRAINED, TRAINED_K
 
 CURVES = ("maxpo", "rloo", "grpo", "maxrl", "passk-training", "maxrl-pkpo", "verl-grpo-passk")
 
@@ -92,8 +92,9 @@ def _noise(axes: Axes, batch: pd.DataFrame) -> None:
 
 def _shared(rows: pd.DataFrame) -> Figure:
     """Cosine of the pass@4 update with the gradient of pass@1; and where it is 0 for other rules and K."""
-    figure, (pair, critical, batch) = subplots(1, 3, figsize=(PAGE, 2.7))
-    cosines = _cosines(rows)
+    figure, grid = subplots(2, 2, figsize=(PAGE, 5.2))
+    (pair, batch), (critical, path) = grid
+    cosines = _cosines(rows[rows.arrangement.isin([PAIR, AGAINST])])
     at = cosines[(cosines.estimator == "maxpo") & (cosines.k == 4)]
     drawn = at[at.arrangement == PAIR]
     image = _map(pair, drawn.pivot_table(index="similarity", columns="hardest", values="cosine"))
@@ -106,24 +107,24 @@ def _shared(rows: pd.DataFrame) -> Figure:
     batch.set_xlabel("prompts below this success rate\nare opposed to those above")
     batch.set_ylabel("similarity of any two prompts, +-")
     batch.set_title(f"{against.prompts.iloc[0]} prompts, maxpo, K = 4")
-    figure.colorbar(image, ax=batch, label="cosine of the update with grad pass@1")
+    figure.colorbar(image, ax=grid[0], label="cosine of the update with grad pass@1")
+    _path(path, rows[rows.arrangement == TRAINED])
     return figure
 
 
 def _cosines(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per batch whose prompts share parameters."""
-    shared = rows[rows.arrangement != OWN]
     key = ["arrangement", "k", "estimator", "similarity", "opposed"]
     # Rows of a batch stand together, hardest first; a pair is told by its harder prompt.
-    place = (shared.groupby(key, sort=False).cumcount() % shared.prompts).to_numpy()
-    batch = pd.Series((place == 0).cumsum(), index=shared.index, name="batch")
-    found = shared.groupby(batch).agg(
+    place = (rows.groupby(key, sort=False).cumcount() % rows.prompts).to_numpy()
+    batch = pd.Series((place == 0).cumsum(), index=rows.index, name="batch")
+    found = rows.groupby(batch).agg(
         **{name: (name, "first") for name in (*key, "prompts")},
         hardest=("success", "first"),
         cosine=("change", "sum"),
     )
     # The hardest prompt of the easy side.
-    border = shared.success.to_numpy()[np.flatnonzero(place == 0) + found.opposed.to_numpy()]
+    border = rows.success.to_numpy()[np.flatnonzero(place == 0) + found.opposed.to_numpy()]
     return found.assign(border=border)
 
 
@@ -162,3 +163,24 @@ def _crossing(x: Float, y: Float) -> float:
         return float("nan")
     last = below[-1]
     return float(x[last] - y[last] * (x[last + 1] - x[last]) / (y[last + 1] - y[last]))
+
+
+def _path(axes: Axes, rows: pd.DataFrame) -> None:
+    """Each network's cosines on its way, and how often they are negative; nothing without networks."""
+    if rows.empty:
+        axes.set_axis_off()
+        return
+    axes.axhline(0.0, color="0.4", lw=0.6)
+    cosine = rows.groupby(["k", "path", "step"]).change.sum()
+    for k, colour in zip(TRAINED_K, ("#88ccee", "#0072b2", "#882255", "#ddcc77"), strict=True):
+        own = cosine[k].unstack()
+        label = f"K = {k}: below 0 at {float((own < 0).to_numpy().mean()):.0%}"
+        if k == TRAINED_K[1]:
+            for line in own.to_numpy():
+                axes.plot(own.columns, line, "-", color=colour, lw=0.5, alpha=0.7)
+        axes.plot(own.columns, own.median(), "-", color=colour, lw=1.8, label=label)
+    axes.set_ylim(-1, 1.05)
+    axes.set_xlabel("steps along the exact gradient of pass@1")
+    axes.set_ylabel("cosine of the update\nwith grad pass@1")
+    axes.set_title(f"{rows.path.nunique()} transformers (thin: each, K = {TRAINED_K[1]}; thick: median)")
+    axes.legend(fontsize=6, loc="lower left")

@@ -17,6 +17,7 @@ from maxpo_lab import batch_moments, max_at_k_gradient
 from maxpo_lab.moments.against_gradient import against_gradient
 
 from ...run.presets import Preset
+from . import trained
 from .shared import changes_of_pass_at_1, linked
 
 RULES = (
@@ -38,6 +39,8 @@ BATCH = 8
 #: Arrangements: parameters of their own; an easy prompt and a harder one; a batch of which the hardest are
 #: opposed to the others; one whose sides have nothing to do with difficulty.
 OWN, PAIR, AGAINST, MINGLED = "own parameters", "pair", "hard against easy", "sides at random"
+#: A network on its way, and the K whose updates are asked of it.
+TRAINED, TRAINED_K = "transformer", (2, 4, 8, 16)
 #: Success rate of the easy prompt of a pair, and the group size of all that share parameters.
 EASY, GROUP = 0.8, 16
 #: Prompts of a batch that share parameters.
@@ -79,6 +82,14 @@ class Linked:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A transformer of this seed, and how many policies on its way up pass@1 are looked at."""
+
+    seed: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One rule on one prompt, with the batch's numbers repeated on every row of the rule.
 
@@ -86,10 +97,13 @@ class Row:
     ``within`` and ``between`` are the traces of the batch covariance over ``|c grad J|^2``, c the batch's
     scale: noise to signal, which no step size changes; of prompts with parameters of their own alone.
     ``similarity``, ``opposed`` (prompts on the side of the hardest) and ``change`` are of ``shared``: the
-    changes of all prompts sum to the cosine of the expected update and the gradient of mean pass@1.
+    changes of all prompts sum to the cosine of the expected update and the gradient of mean pass@1. Of a
+    network, they are as in ``trained``; ``path`` and ``step`` are its seed and place on the way.
     """
 
     arrangement: str
+    path: int
+    step: int
     similarity: float
     opposed: int
     prompts: int
@@ -105,13 +119,13 @@ class Row:
     change: float
 
 
-def cells(preset: Preset) -> Sequence[Cell | Linked]:
+def cells(preset: Preset) -> Sequence[Cell | Linked | Network]:
     """K = 4 of 16 rollouts; other K and n at the fuller presets."""
     prompts = 6 if preset == "smoke" else 16
     settings = {"smoke": [(16, 4)], "standard": [(16, 4), (8, 4)]}
     chosen = settings.get(preset, [(16, 4), (8, 4), (32, 4), (16, 2), (16, 8)])
     few = preset == "smoke"
-    points, steps = {"smoke": (5, 5), "standard": (13, 21), "paper": (25, 41)}[preset]
+    points, steps = {"smoke": (5, 5), "standard": (13, 11), "paper": (25, 21)}[preset]
     hard = [float(f"{p:.6g}") for p in np.geomspace(HARDEST, EASY, points)]
     batch = tuple(float(p) for p in np.geomspace(HARDEST, EASIEST, LINKED))
     split = [tuple(-1 if place < opposed else 1 for place in range(LINKED)) for opposed in range(LINKED)]
@@ -124,11 +138,14 @@ def cells(preset: Preset) -> Sequence[Cell | Linked]:
             for sides in split[:: 5 if few else 1]
         ),
         *(Linked(MINGLED, batch, (1, -1, -1, 1) * (LINKED // 4), k, steps) for k in INTERFERING),
+        *(Network(seed, 31) for seed in range({"smoke": 0, "standard": 2, "paper": 8}[preset])),
     ]
 
 
-def measure(cell: Cell | Linked) -> list[Row]:
+def measure(cell: Cell | Linked | Network) -> list[Row]:
     """Every rule on the same prompts."""
+    if isinstance(cell, Network):
+        return _trained(cell)
     return _linked(cell) if isinstance(cell, Linked) else _apart(cell)
 
 
@@ -143,6 +160,8 @@ def _apart(cell: Cell) -> list[Row]:
         rows += [
             Row(
                 arrangement=OWN,
+                path=0,
+                step=0,
                 similarity=0.0,
                 opposed=0,
                 prompts=cell.prompts,
@@ -182,6 +201,8 @@ def _linked(cell: Linked) -> list[Row]:
             rows += [
                 Row(
                     arrangement=cell.arrangement,
+                    path=0,
+                    step=0,
                     similarity=float(similarity),
                     opposed=cell.opposed,
                     prompts=len(prompts),
@@ -199,5 +220,36 @@ def _linked(cell: Linked) -> list[Row]:
                 for p, scale, change in zip(
                     cell.rates, weights, changes_of_pass_at_1(update, prompts), strict=True
                 )
+            ]
+    return rows
+
+
+def _trained(cell: Network) -> list[Row]:
+    """The expected update of maxpo, as of every unbiased rule, is the gradient of pass@K."""
+    rows = []
+    for stage in trained.path(cell.seed, cell.steps):
+        for k in TRAINED_K:
+            found = batch_moments("maxpo", stage.prompts, n=2 * GROUP, k=k, batch=None)
+            changes = changes_of_pass_at_1(found.mean, stage.prompts)
+            rows += [
+                Row(
+                    arrangement=TRAINED,
+                    path=cell.seed,
+                    step=stage.step,
+                    similarity=stage.similarity,
+                    opposed=stage.opposed,
+                    prompts=len(stage.prompts),
+                    n=2 * GROUP,
+                    k=k,
+                    estimator="maxpo",
+                    success=float(levels.probabilities[-1]),
+                    scale=float(scale),
+                    batch_scale=found.scale,
+                    direction_error=found.direction_error,
+                    within=nan,
+                    between=nan,
+                    change=float(change),
+                )
+                for levels, scale, change in zip(stage.prompts, found.weights, changes, strict=True)
             ]
     return rows
