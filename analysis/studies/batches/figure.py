@@ -24,6 +24,7 @@ TURNED = {"whitened:maxpo": 4, "whitened:rloo": 1, "verl-gpg": 1, "trl-batch": 1
 #: The rule that is the study's own, and those of the catalogue whose family has a pale hue.
 _COLOURS = {
     "empirical-bayes": "#d55e00",
+    "whitened:rloo": "#56b4e9",
     "jspo": "#882255",
     "jspo-plus-plus": "#44aa99",
     "verl-gpg": "#117733",
@@ -103,6 +104,7 @@ def _angles(axes: Axes, rows: pd.DataFrame) -> None:
         label = f"{rule}, K = {k}"
         axes.plot(curve.prompts, curve.angle_to_plain, "o-", color=_colour(rule), label=label)
     axes.set_yscale("log")
+    axes.set_ylim(1e-4, 30)
     axes.set_title(f"angle to the plain rule, rad\n(mixed prompts, n = {rows.n.iloc[0]})")
     axes.legend(fontsize=6)
 
@@ -121,7 +123,7 @@ def _weights(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("success probability of the prompt")
-    axes.set_title(f"weight of a prompt, whitened maxpo\n(hardest = 1; mixed, n = {rows.n.iloc[0]}, K = 4)")
+    axes.set_title(f"weight under whitened maxpo\n(hardest = 1; mixed, n = {rows.n.iloc[0]}, K = 4)")
     axes.legend(fontsize=6)
 
 
