@@ -215,7 +215,6 @@ ON_SPECIMENS = {"learning", "monte-carlo", "phase-diagram", "specimens", "unbias
         ("maxpo_lab/auditing/decide/pairs.py", {"frameworks"}),
         ("maxpo_lab/integrations/trl.py", {"llm"}),
         ("envs/bandits/sparse_bandit.py", {*list_studies()} - {"spectrum", "frameworks", "llm"}),
-        ("maxpo_lab/moments/batches/over_prompts.py", {"batches", "prompts"}),
         ("envs/tabular/toy_text.py", ON_SPECIMENS),
         ("envs/language_models/causal_lm.py", {"frameworks", "llm"}),
         ("analysis/measure/specimens.py", ON_SPECIMENS),

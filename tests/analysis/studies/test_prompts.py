@@ -1,4 +1,4 @@
-"""Prompts that share parameters: the library's moments, a criterion for two of them, a network's gradients."""
+"""Prompts that share parameters: the moments, a criterion for two of them, the gradients of a network."""
 
 from __future__ import annotations
 
