@@ -11,15 +11,17 @@ import numpy as np
 from .. import rules
 from ..core.arrays import Float
 from ..core.precision import FLOAT32
-from ..estimators import Estimator, list_estimators
+from ..estimators import list_estimators
 from ..integrations.conventions import Signature
-from ..spectrum import Spectrum, pass_at_k_spectrum
+from .audit_batch import couples_groups, decided_batch, measured_batch
+from .audit_memory import measured_memory, with_memory
 from .decide import claims as claims_of
 from .decide.claims import EQUALS, Setting, Verdict
+from .decide.climbing import climbs
 from .decide.edges import edges
 from .decide.lengths import lengths_matter
 from .decide.nearest import nearest
-from .decide.objective import Ascent, ascent
+from .decide.objective import Ascent
 from .decide.policies import UnderPolicy, under_policies
 from .decide.symmetries import symmetries
 from .decide.verdicts import undecided, verdict
@@ -46,6 +48,7 @@ def audit(
     settings: Mapping[str, Any] | None = None,
     allow_scale: bool = False,
     seconds: float = 10.0,
+    state: Any = None,
 ) -> AuditReport:
     r"""Audit any advantage rule at one group size and K.
 
@@ -54,10 +57,17 @@ def audit(
     its advantage by what the objective's increments say (``pairs``). Bias and variance under reference
     policies are exact moments; the spectrum says which mixture of pass@k a rule climbs on 0/1 rewards.
 
+    A rule whose groups are coupled, by its own word or seen to be so, is judged in batches of P = 2, 4,
+    8, ...: how prompts meet, the bias of the batch's gradient at each P, how it falls with P, and what is
+    left at large P. It is unbiased under every policy of every prompt exactly if it is so, as a rule of one group,
+    beside every company of others. A rule with memory is judged as a rule of one group at each of several
+    states: fresh, after steps of low, mixed and high rewards, and at ``state``.
+
     Parameters
     ----------
     rule
-        A name of the catalogue, an ``Estimator``, or any callable that ``signature`` describes.
+        A name of the catalogue, a rule of it, what ``batch_rule`` or ``memory_rule`` makes, or any callable
+        that ``signature`` describes.
     n, k
         Group size and K.
     claims
@@ -74,37 +84,46 @@ def audit(
     seconds
         What a call with up to 256 groups may take (one with more, in proportion). One that takes longer is a
         misbehaviour; its thread is left behind.
+    state
+        Of a rule with memory: one more state to judge it at, as the next step of its prompt 0.
 
     Returns
     -------
     AuditReport
         ``passed``: every claim holds, and the rule does nothing that no rule may do: raise, hang, return
-        another shape or numbers that are not finite, answer differently each time, mix groups of a batch, or
-        write into its input.
+        another shape or numbers that are not finite, answer differently each time, tell the places of a batch
+        apart, meet in another way than ``batch_rule`` was told, or write into its input.
 
     Raises
     ------
     TypeError, ValueError
-        Bad arguments, among them an estimator that is undefined at (n, k).
+        Bad arguments, among them an estimator that is undefined at (n, k), and a state of a rule without.
 
     Notes
     -----
-    Cost: some thousand groups. Claims are decided on the levels of the rewards' kind,
-    which the report names: a rule that treats other rewards in another way needs another audit. Continuous
-    rewards are pairs of groups drawn with a fixed seed.
+    Cost: some thousand groups; of a rule of batches some thousand batches of up to 64 groups. Claims are
+    decided on the levels of the rewards' kind, which the report names: a rule that treats other rewards in
+    another way needs another audit. Continuous rewards are pairs of groups drawn with a fixed seed.
     """
-    prepared = prepare(
-        rule,
-        n=n,
-        k=k,
-        claims=claims,
-        target=target,
-        rewards=rewards,
-        signature=signature,
-        settings=settings,
-        allow_scale=allow_scale,
-        seconds=seconds,
-    )
+    asked: dict[str, Any] = {
+        "n": n,
+        "k": k,
+        "claims": claims,
+        "target": target,
+        "rewards": rewards,
+        "signature": signature,
+        "settings": settings,
+        "allow_scale": allow_scale,
+        "seconds": seconds,
+    }
+    remembering = with_memory(rule)
+    if remembering is not None:
+        return measured_memory(remembering, state=state, **asked)
+    if state is not None:
+        raise ValueError(f"state={state!r}: {rules.describe(rule)} is no rule with memory; leave it out")
+    prepared = prepare(rule, **asked)
+    if couples_groups(prepared):
+        return measured_batch(prepared)
     if prepared.setting is None or prepared.behaviour is None:
         return _ended(prepared, prepared.misbehaviours)
     return _measured(prepared, prepared.setting, prepared.behaviour)
@@ -120,12 +139,19 @@ def decide(rule: Any, *, claims: Sequence[str], **options: Any) -> Decision:
         for name, parameter in inspect.signature(audit).parameters.items()
         if parameter.default is not parameter.empty
     }
-    prepared = prepare(rule, **{**defaults, **options, "claims": claims})
+    asked = {**defaults, **options, "claims": claims}
+    remembering = with_memory(rule)
+    if remembering is not None:
+        return measured_memory(remembering, **asked)
+    del asked["state"]
+    prepared = prepare(rule, **asked)
     misbehaviours, verdicts = list(prepared.misbehaviours), undecided(prepared.claims, prepared.misbehaviours)
-    if prepared.setting is not None:
+    if couples_groups(prepared):
+        misbehaviours, verdicts = decided_batch(prepared)
+    elif prepared.setting is not None:
         guard = prepared.guard
         try:
-            climbed = _climbed(guard, prepared.setting) if "unbiased" in prepared.claims else None
+            climbed = climbs(guard, prepared.setting) if "unbiased" in prepared.claims else None
             verdicts = _verdicts(prepared, prepared.setting, climbed)
         except FAILURES as error:
             misbehaviours = [misbehaviour(error)]
@@ -144,7 +170,7 @@ def _measured(prepared: Prepared, setting: Setting, behaviour: rules.Behaviour) 
     try:
         seen = symmetries(guard, groups, flat, behaviour, k)
         by_length = lengths_matter(guard, setting)
-        climbed = _climbed(guard, setting)
+        climbed = climbs(guard, setting)
         under = _under(guard, setting)
         at_edges = edges(guard, n=n, k=k)
         claimed = (claim.removeprefix(EQUALS) for claim in prepared.claims if claim.startswith(EQUALS))
@@ -170,6 +196,8 @@ def _measured(prepared: Prepared, setting: Setting, behaviour: rules.Behaviour) 
         policies=under,
         edges=at_edges,
         nearest=alike,
+        coupling=None,
+        memory=None,
         claims=verdicts,
         failing_test=failing_test(guard.rule, verdicts, setting),
     )
@@ -186,21 +214,6 @@ def _verdicts(prepared: Prepared, setting: Setting, climbed: Ascent | None) -> t
             f"moments need a deterministic rule"
         )
     return found
-
-
-def _climbed(guard: Guard, setting: Setting) -> Ascent:
-    spectrum: Spectrum | None = None
-    if setting.equivariant:
-        rule = guard.rule if isinstance(guard.rule, Estimator) else guard
-        try:
-            spectrum = pass_at_k_spectrum(rule, n=setting.n, k=setting.k)
-        except (RaisedError, ValueError):  # a rule that is not made for 0/1 rewards
-            spectrum = None
-    try:
-        pairs = claims_of.pairs_of(guard, setting)
-    except claims_of.TooManyError as error:
-        return Ascent(None, None, None, None, None, f"not decided: {error}")
-    return ascent(pairs, spectrum, k=setting.k, target=setting.objective, rewards=setting.rewards)
 
 
 def _under(guard: Guard, setting: Setting) -> tuple[UnderPolicy, ...] | None:

@@ -10,17 +10,28 @@ import numpy as np
 from .. import rules
 from ..core.arrays import Float
 from ..core.precision import FLOAT64, recognise
-from ..estimators import Estimator
+from ..estimators import BatchEstimator, Estimator
 from ..evaluation import ValueRule
 from ..integrations.conventions import Adapted, NoConventionError, Signature, adapt
 from .worker import HungError, RaisedError, Worker
 
 Kind = Literal[
-    "raises", "hangs", "ends", "shape", "not real", "not finite", "random", "coupled rows", "mutates"
+    "raises",
+    "hangs",
+    "ends",
+    "shape",
+    "not real",
+    "not finite",
+    "random",
+    "coupled rows",
+    "other coupling",
+    "mutates",
 ]
 
 #: Groups of a call that its time limit is for; a call of more may take longer.
 _AT_ONCE = 256
+#: Groups of the largest batch that a rule is tried in.
+_MANY = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ class Guard:
 
     def settle(self, n: int, k: int) -> None:
         """Find out in which floating type the rule computes: less, maybe, than it is given or returns."""
-        if not isinstance(self.rule, Estimator | ValueRule):
+        if not isinstance(self.rule, Estimator | BatchEstimator | ValueRule):
             self.precision = recognise(self, n, k)
 
 
@@ -116,6 +127,23 @@ def observe(
         return rules.observe(guard, groups, np.searchsorted(np.unique(groups), groups), k, output)
     except FAILURES as error:
         return misbehaviour(error)
+
+
+def in_a_large_batch(guard: Guard, groups: Float, k: int) -> Misbehaviour | None:
+    """Whether groups (B, n) get something else in a batch of many than by themselves."""
+    try:
+        alone = rules.evaluate(guard, groups, k)
+        many = np.resize(groups, (_MANY, groups.shape[1]))
+        off = np.abs(rules.evaluate(guard, many, k)[: len(groups)] - alone)
+    except FAILURES as error:
+        return misbehaviour(error)
+    wrong = np.flatnonzero((off > rules.tolerance(guard, groups, alone, k)).any(axis=1))
+    if not len(wrong):
+        return None
+    return Misbehaviour(
+        "coupled rows",
+        f"{guard.name} gives the group {groups[wrong[0]].tolist()} other advantages in a batch of {_MANY}",
+    )
 
 
 def misbehaviour(error: BaseException) -> Misbehaviour:

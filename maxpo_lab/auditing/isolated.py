@@ -36,7 +36,7 @@ Report = AuditReport | ValueAuditReport
 _REQUEST, _ANSWER = "request", "answer"
 #: Names that a module of the same name does not hide: ``grpo:eps=1e-4`` is a rule with a parameter.
 _CATALOGUE: Mapping[Kind, set[str]] = {
-    "advantage": {name.partition(":")[0] for name in list_estimators()},
+    "advantage": {name.partition(":")[0] for name in list_estimators("all")},
     "value": {*list_value_rules()},
 }
 _AUDITS: Mapping[Kind, Callable[..., Report]] = {"advantage": audit, "value": audit_value}

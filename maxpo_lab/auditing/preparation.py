@@ -9,16 +9,28 @@ from typing import Any
 from .. import rules
 from ..core.arguments import as_group_size, as_k, real_number
 from ..core.arrays import Float
-from ..estimators import Estimator, get_estimator
+from ..estimators import BatchEstimator, Estimator, get_estimator
 from ..integrations.conventions import SIGNATURES, Signature
 from ..objectives import Objective, as_objective
 from ..rules.samples import sample_groups
 from .decide import claims as claims_of
 from .decide.claims import EQUALS, Setting
-from .guard import FAILURES, Guard, Misbehaviour, convention, guarded, misbehaviour, mutation, observe
+from .guard import (
+    FAILURES,
+    Guard,
+    Misbehaviour,
+    convention,
+    guarded,
+    in_a_large_batch,
+    misbehaviour,
+    mutation,
+    observe,
+)
 
 #: Kinds of rewards on which claims can be decided.
 REWARDS = ("auto", "binary", "graded", "continuous")
+#: Groups that are looked for in a large batch.
+_FEW = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +38,15 @@ class Prepared:
     """A rule that has been called: behind its guard, with what is asked of it; or what keeps it from that.
 
     ``setting``, ``behaviour`` and ``first``, its first answer to the groups of its claims, are None where
-    ``misbehaviours`` end the audit.
+    ``misbehaviours`` end the audit, and for a rule of batches.
     """
 
     facts: dict[str, Any]
     claims: tuple[str, ...]
+    function: Any
     guard: Any
     rewards: str
+    allow_scale: bool
     setting: Setting | None = None
     behaviour: rules.Behaviour | None = None
     first: Float | None = None
@@ -69,7 +83,7 @@ def prepare(
     function = get_estimator(rule) if isinstance(rule, str) else rule
     if not callable(function):
         raise TypeError(f"rule={rule!r} is a {type(rule).__name__}: it must be callable, or a name")
-    if isinstance(function, Estimator) and (reason := function.why_not(n, k)):
+    if isinstance(function, Estimator | BatchEstimator) and (reason := function.why_not(n, k)):
         raise ValueError(reason)
     for claim in wanted:
         named = claim.removeprefix(EQUALS)
@@ -79,11 +93,21 @@ def prepare(
     guard = guarded(function, signature, settings, n=n, k=k, seconds=seconds)
     shown = signature if isinstance(guard, Misbehaviour) else convention(guard)
     facts = {"rule": rules.describe(function), "signature": shown, "n": n, "k": k, "target": target}
-    asked: dict[str, Any] = {"facts": facts, "claims": wanted, "guard": guard}
+    asked: dict[str, Any] = {
+        "facts": facts,
+        "claims": wanted,
+        "function": function,
+        "guard": guard,
+        "allow_scale": allow_scale,
+    }
     if isinstance(guard, Misbehaviour):
         return Prepared(**asked, rewards=rewards, misbehaviours=(guard,))
     guard.settle(n, k)
+    if rules.couples(function):
+        return Prepared(**asked, rewards=rewards)
     kind, behaviour = behaviour_on(guard, rewards, n=n, k=k)
+    if not isinstance(behaviour, Misbehaviour) and not isinstance(function, Estimator):
+        behaviour = in_a_large_batch(guard, claims_of.groups_of(kind, n)[:_FEW], k) or behaviour
     if isinstance(behaviour, Misbehaviour):
         found = (behaviour, *filter(None, [mutation(guard)]))
         return Prepared(**asked, rewards=kind, misbehaviours=found)

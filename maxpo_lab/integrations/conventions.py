@@ -13,9 +13,10 @@ import numpy.typing as npt
 from ..core.arrays import Int
 from ..core.precision import as_numpy
 from ..core.registry import Registry
-from ..estimators import Estimator
+from ..estimators.entry import Entry
 from ..evaluation import ValueRule
 from ..rules.calling import Rule, describe
+from ..rules.kinds import BatchRule
 from ..rules.outputs import ADVANTAGES, Output
 from .call_parameters import arguments_for, parameters_of, taken, takes_tensors
 
@@ -95,7 +96,7 @@ def adapt(
     NoConventionError
         No call fits; the message says what each gave.
     """
-    if isinstance(function, Estimator | ValueRule | Adapted):
+    if isinstance(function, Entry | BatchRule | ValueRule | Adapted):
         return function
     if not callable(function):
         raise TypeError(f"rule={function!r} is a {type(function).__name__}: it must be callable, or a name")
@@ -153,6 +154,11 @@ class Adapted:
     def sees_lengths(self) -> bool:
         """Whether a call says how long responses are."""
         return _CONVENTIONS[self.signature] is _token_level
+
+    @property
+    def tokens(self) -> int:
+        """How long the responses of a plain call are."""
+        return _TOKENS
 
     def with_lengths(self, rewards: npt.NDArray[Any], lengths: Int, k: int) -> npt.NDArray[Any]:
         """Advantages (B, n) of rewards (B, n) of responses of these lengths (B, n) in tokens."""

@@ -34,6 +34,8 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting, climbed: Ascent | No
         fault = lambda each: _biased_at_n(rule, each)  # noqa: E731
     elif claim.startswith(EQUALS):
         name = claim.removeprefix(EQUALS)
+        if (kind := get_estimator(name).kind) != "group":
+            return Verdict(claim, False, f"{name} is a {kind} rule, and this is a rule of one group")
         if reason := get_estimator(name).why_not_rewards(_groups(setting)):
             return Verdict(claim, None, f"not decided on {setting.rewards} rewards: {reason}")
         fault = lambda each: claims_of.why_not_equal(rule, name, each)  # noqa: E731

@@ -36,6 +36,8 @@ class AuditReport(Findings):
             policies=None,
             edges=None,
             nearest=None,
+            coupling=None,
+            memory=None,
             failing_test=None,
         )
 

@@ -7,7 +7,7 @@ from textwrap import fill
 from typing import Any
 
 from ... import rules
-from ...estimators import Estimator
+from ...estimators import BatchEstimator, Estimator
 from ...integrations.conventions import Adapted
 from ..decide.claims import EQUALS, Setting, Verdict
 
@@ -54,7 +54,7 @@ def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting) -> st
 
 def _reference(rule: Any) -> tuple[str, str]:
     """What to write for the rule in code, and the line that imports it."""
-    if isinstance(rule, Estimator):
+    if isinstance(rule, Estimator | BatchEstimator):
         return f'get_estimator("{rule.name}")', "from maxpo_lab import get_estimator"
     function = rule.function if isinstance(rule, Adapted) else rule
     module, name = getattr(function, "__module__", None), rules.describe(function)

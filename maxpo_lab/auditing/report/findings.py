@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batches.found import Coupling
 from ..decide.claims import Verdict
 from ..decide.edges import Edges
 from ..decide.lengths import Lengths
@@ -16,6 +17,7 @@ from ..decide.objective import Ascent
 from ..decide.policies import UnderPolicy
 from ..decide.symmetries import Symmetries
 from ..guard import Misbehaviour
+from ..memories.found import Memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,11 @@ class Findings(Decision):
         The type that the rule computes in.
     ascent, symmetries, policies, edges, nearest
         See the classes of these names; None where a misbehaviour ended the audit.
+    coupling
+        How the groups of a batch meet; None for a rule of one group, and where a misbehaviour ended the
+        audit.
+    memory
+        What was found of a rule that remembers, at each state; None for any other.
     lengths
         Whether lengths of responses change advantages; None too where no call tells the rule lengths.
     failing_test
@@ -86,6 +93,8 @@ class Findings(Decision):
     policies: tuple[UnderPolicy, ...] | None
     edges: Edges | None
     nearest: Nearest | None
+    coupling: Coupling | None
+    memory: Memory | None
     failing_test: str | None
 
 

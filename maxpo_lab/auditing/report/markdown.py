@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 from ..decide.claims import Verdict
 from .findings import Decision, Findings
-from .wording import EDGE_COLUMNS, POLICY_COLUMNS, edge_rows, facts, policy_rows, setting, why
+from .wording import (
+    BATCH_COLUMNS,
+    EDGE_COLUMNS,
+    POLICY_COLUMNS,
+    STATE_COLUMNS,
+    batch_rows,
+    edge_rows,
+    facts,
+    policy_rows,
+    setting,
+    state_rows,
+    why,
+)
 
 
 def markdown(report: Findings) -> str:
@@ -21,6 +33,17 @@ def markdown(report: Findings) -> str:
             "group without any advantage. A dash: not defined, as where the direction is not the gradient's.",
             table(POLICY_COLUMNS, policy_rows(report.policies)),
         ]
+    if report.coupling is not None:
+        parts += [
+            "## Batches of P prompts",
+            "A batch is P prompts, each hard, medium or easy (p = 0.02, 0.2, 0.7) with the same chance, with "
+            "0/1 rewards. A weight is what the rule multiplies a prompt's gradient by; *through the batch* "
+            "is the bias that is gone at large P, over the exact gradient, with its standard error where the "
+            "other prompts were sampled.",
+            table(BATCH_COLUMNS, batch_rows(report.coupling.over_sizes)),
+        ]
+    if report.memory is not None:
+        parts += ["## At each state", table(STATE_COLUMNS, state_rows(report.memory))]
     if report.edges is not None:
         parts += ["## Groups at the edges", table(EDGE_COLUMNS, edge_rows(report.edges.cases))]
     if report.failing_test:

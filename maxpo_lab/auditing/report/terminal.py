@@ -12,7 +12,19 @@ from rich.table import Table
 from rich.text import Text
 
 from .findings import Decision, Findings
-from .wording import EDGE_COLUMNS, POLICY_COLUMNS, edge_rows, facts, policy_rows, setting, why
+from .wording import (
+    BATCH_COLUMNS,
+    EDGE_COLUMNS,
+    POLICY_COLUMNS,
+    STATE_COLUMNS,
+    batch_rows,
+    edge_rows,
+    facts,
+    policy_rows,
+    setting,
+    state_rows,
+    why,
+)
 
 #: A header, and rows of as many cells.
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -23,6 +35,10 @@ def panel(report: Findings) -> Panel:
     tables: list[Rows] = []
     if report.policies is not None:
         tables.append((POLICY_COLUMNS, policy_rows(report.policies)))
+    if report.coupling is not None:
+        tables.append((BATCH_COLUMNS, batch_rows(report.coupling.over_sizes)))
+    if report.memory is not None:
+        tables.append((STATE_COLUMNS, state_rows(report.memory)))
     if report.edges is not None:
         tables.append((EDGE_COLUMNS, edge_rows(report.edges.cases)))
     return framed(report, setting(report), facts(report), tables)

@@ -9,14 +9,22 @@ import numpy as np
 
 from ...moments.against_gradient import straight
 from ...objectives import as_objective, in_words
+from ..batches.found import Coupling
+from ..batches.sizes import AtSize, Limit, OverSizes
 from ..decide.claims import Verdict
 from ..decide.edges import Case
 from ..decide.lengths import Lengths
 from ..decide.nearest import Nearest
 from ..decide.objective import scale_in_symbols
-from ..decide.policies import UnderPolicy
+from ..decide.policies import SUCCESS, UnderPolicy
 from ..decide.symmetries import FACTORS, Symmetries
+from ..memories.found import Memory
 from .findings import Findings
+
+#: Weights that differ by less are those of one factor: an extrapolation has three digits.
+_EVEN = 0.02
+#: A bias below this is the rounding of sums.
+_ROUNDING = 1e-9
 
 POLICY_COLUMNS = (
     "policy",
@@ -29,6 +37,17 @@ POLICY_COLUMNS = (
     "floor /\nnoise",
     "dead",
 )
+BATCH_COLUMNS = (
+    "P",
+    "rel.\nbias",
+    "scale",
+    "angle",
+    *(f"weight\np = {success:g}" for success in SUCCESS.values()),
+    "through\nthe batch",
+    "dead",
+    "found by",
+)
+STATE_COLUMNS = ("state", "centered", "climbs")
 EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
 
 
@@ -62,6 +81,11 @@ def facts(report: Findings) -> list[tuple[str, str]]:
         found += _symmetry_facts(report.symmetries)
     if report.lengths is not None:
         found.append(("lengths", _lengths(report.lengths)))
+    if report.coupling is not None:
+        found += _coupling_facts(report.coupling)
+    if report.memory is not None:
+        keeps = "what a step gives depends on the steps before" if report.memory.remembers else "of nothing"
+        found.append(("memory", keeps))
     if report.nearest is not None:
         found.append(("nearest rule", _nearest(report.nearest, report.n, report.k)))
     if report.edges is not None and report.edges.float32_error is not None:
@@ -99,6 +123,104 @@ def _symmetry_facts(seen: Symmetries) -> list[tuple[str, str]]:
         ("rewards x c", scale[seen.scale] + _up_to(seen)),
         ("K", uses[seen.uses_k]),
     ]
+
+
+def _coupling_facts(coupling: Coupling) -> list[tuple[str, str]]:
+    over = coupling.over_sizes
+    found = [("coupling", _meeting(coupling)), ("as P grows", _order(over))]
+    if over.limit is not None:
+        found.append(("at large P", _limit(over.limit)))
+    told = [f"{scale:.4g} at P = {size}" for size, scale in coupling.scales if scale is not None]
+    if told:
+        found.append(
+            ("exact direction", f"E[g] is a constant times the target's gradient: {', '.join(told)}")
+        )
+    words = {
+        "group": "yes: every group's advantages sum to 0",
+        "batch": "no: those of the batch sum to 0, those of a group do not",
+        "none": "no: neither those of a group nor those of the batch sum to 0",
+    }
+    return [*found, ("centered", words[coupling.balance])]
+
+
+def _meeting(coupling: Coupling) -> str:
+    """Which number of the batch changes a group's advantages, and how; with the batches that show it."""
+    met = coupling.met
+    if met is None:
+        return "no group changes with the others of its batch in those tried"
+    by = {
+        "reward_sum": {
+            "sum": "the sum of the batch's rewards",
+            "rewards": "all rewards of the batch together, on 0/1 rewards their sum",
+            "groups": "the sum of the batch's rewards where these are 0/1, else its groups",
+        }[met.seen],
+        "advantage_rms": "the root mean square of what a group rule gives the batch",
+        None: "more than the sum of the batch's rewards or the rms of a group rule's advantages",
+    }[coupling.over_sizes.statistic]
+    how = {
+        "scale": "scales a group's advantages",
+        "shift": "shifts them by one number",
+        "other": "changes them",
+    }
+    seen = (
+        f"{_numbers(met.group)} gets {_numbers(met.given)} beside groups of mean {_numbers(met.company)}, "
+        f"{_numbers(met.given_otherwise)} beside {_numbers(met.other_company)}"
+    )
+    at = "" if met.size == 2 else f", in batches of {met.size} prompts and no smaller ones tried"
+    return f"through {by}, which {how[met.effect]}{at}: {seen}"
+
+
+def _order(over: OverSizes) -> str:
+    if over.vanishes is None:
+        sampled = any(row.error for row in over.rows)
+        return "no bias through the batch" + (", to four standard errors" if sampled else "")
+    if not over.vanishes:
+        return f"the bias does not vanish: its steps go as P^{-(over.order or 0):.2g}"
+    power = over.order or 0.0
+    named = {1.0: "1/P", 2.0: "1/P^2"}.get(power, f"P^-{power:.2g}")
+    return f"the bias through the batch is of order {named}"
+
+
+def _limit(limit: Limit) -> str:
+    weights = limit.weights
+    if limit.relative_bias <= _EVEN / 4:
+        return "the target's gradient"
+    if max(weights) - min(weights) <= _EVEN * abs(limit.scale):
+        return f"{limit.scale:.3g} x the target's gradient, whatever the difficulty (extrapolated)"
+    told = ", ".join(
+        f"{weight:.3g} at p = {success:g}" for weight, success in zip(weights, SUCCESS.values(), strict=True)
+    )
+    return f"weights by difficulty: {told} (extrapolated)"
+
+
+def batch_rows(over: OverSizes) -> list[tuple[str, ...]]:
+    """A row of ``BATCH_COLUMNS`` for each size of a batch."""
+    return [
+        (
+            str(row.size),
+            _small(row.relative_bias),
+            _number(row.scale),
+            _small(row.direction_error),
+            *(_number(weight) for weight in row.weights),
+            "-" if row.through is None else _small(row.through) + _error(row),
+            _number(row.dead),
+            row.method,
+        )
+        for row in over.rows
+    ]
+
+
+def _error(row: AtSize) -> str:
+    return f" ± {row.error:.1g}" if row.error and row.error > _ROUNDING else ""
+
+
+def state_rows(memory: Memory) -> list[tuple[str, ...]]:
+    """A row of ``STATE_COLUMNS`` for each state."""
+    return [(each.state, "yes" if each.centered else "no", each.climbs) for each in memory.states]
+
+
+def _small(value: float) -> str:
+    return "0" if value <= _ROUNDING else _number(value)
 
 
 def _lengths(seen: Lengths) -> str:
