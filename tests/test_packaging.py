@@ -89,7 +89,7 @@ def test_it_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.returncode == 1, done.stderr
-    assert json.loads(done.stdout)["misbehaviours"][0]["kind"] == "coupled rows"
+    assert json.loads(done.stdout)["coupling"]["met"]["effect"] == "shift"
     source = tmp_path / "rewards.csv"
     source.write_text("group,reward\na,1\na,0\na,0\n")
     assert "a,1,2.0" in run(python.with_name("maxpo-lab"), "advantages", source, "--k", 2)

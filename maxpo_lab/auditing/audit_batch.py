@@ -29,6 +29,8 @@ from .worker import RaisedError
 
 #: Prompts in a batch, and batches, that a rule is asked twice.
 _TWICE = (5, 4)
+#: Prompts in the largest batches that are compared with the catalogue's rules of a batch.
+_COMPARED = 8
 #: Prompts in the batches of which a constant scale is told.
 _ENDS = (2, 32)
 
@@ -63,7 +65,7 @@ def measured_batch(prepared: Prepared) -> AuditReport:
         own = (guard.name,) if isinstance(guard.rule, BatchEstimator) else ()
         near = (
             nearest(guard, groups_of(setting.rewards, setting.n), setting.k)
-            if seen is None
+            if seen is None or seen.size > _COMPARED
             else nearest_batch_rule(rule, values, n=setting.n, k=setting.k, prefer=(*claimed, *own))
         )
         verdicts = tuple(verdict(rule, claim, setting, extra=extra) for claim in prepared.claims)

@@ -91,7 +91,12 @@ def _at_states(rule: rules.WithMemory, state: Any, *, n: int, k: int) -> list[tu
     found = list(states(rule, _VALUES, n=n, k=k))
     rewards = path(_VALUES, n)[0]
     start = rule.init(len(rewards))
-    together = as_numpy(step(rule, start, rewards, k, np.arange(len(rewards)))[0])
+    together, again = (as_numpy(step(rule, start, rewards, k, np.arange(len(rewards)))[0]) for _ in "ab")
+    if not np.array_equal(together, again):
+        raise rules.RandomRuleError(
+            f"{rule.name} gave two answers for the same state and rewards: what it remembers must be in its "
+            f"state, and it must draw nothing"
+        )
     for prompt, group in enumerate(rewards):
         alone = as_numpy(step(rule, start, group[None], k, np.array([prompt]))[0])[0]
         if not np.allclose(alone, together[prompt], rtol=1e-6, atol=1e-6):

@@ -59,9 +59,9 @@ def audit(
 
     A rule whose groups are coupled, by its own word or seen to be so, is judged in batches of P = 2, 4,
     8, ...: how prompts meet, the bias of the batch's gradient at each P, how it falls with P, and what is
-    left at large P. It is unbiased under every policy of every prompt exactly if it is so, as a rule of one group,
-    beside every company of others. A rule with memory is judged as a rule of one group at each of several
-    states: fresh, after steps of low, mixed and high rewards, and at ``state``.
+    left at large P. It is unbiased under every policy of every prompt exactly if it is so, as a rule of
+    one group, beside every company of others. A rule with memory is judged as a rule of one group at each of
+    several states: fresh, after steps of low, mixed and high rewards, and at ``state``.
 
     Parameters
     ----------

@@ -43,10 +43,10 @@ class Prepared:
 
     facts: dict[str, Any]
     claims: tuple[str, ...]
-    function: Any
     guard: Any
     rewards: str
-    allow_scale: bool
+    function: Any = None
+    allow_scale: bool = False
     setting: Setting | None = None
     behaviour: rules.Behaviour | None = None
     first: Float | None = None

@@ -109,7 +109,7 @@ FAULTS = (
     Fault(in_place, "unbiased", "unbiased for max@4", misbehaves="mutates", nearest="maxpo"),
     Fault(random_dithering, "unbiased", "deterministic", misbehaves="random"),
     Fault(float16_overflow, "unbiased", "mean-reward", misbehaves="not finite", nearest="batch-mean"),
-    Fault(prompt_mixing, "unbiased", "of its own", misbehaves="coupled rows"),
+    Fault(prompt_mixing, "unbiased", "P=2: beside [0, 0, 0, 0], n=4", nearest="flash-reinforce"),
     Fault(hanging, "unbiased", "does not return", misbehaves="hangs"),
     Fault(raising, "unbiased", "raises", misbehaves="raises"),
     Fault(one_a_group, "unbiased", "no advantages", misbehaves="shape"),

@@ -23,6 +23,8 @@ def _judged(row: pd.Series) -> dict[str, Verdict]:
     if row.verdict == "not judged":
         undefined = dict.fromkeys(COLUMNS, Verdict("not claimed", "-"))
         return undefined | {"objective": Verdict("fails", f"not judged: {row.misbehaves}")}
+    if isinstance(row.couples, str):
+        return _coupled(row)
     objective, scale = _objective(row)
     flat_is_zero = row.flat in ("all 0", "0 but for rounding")
     flat = "refused" if pd.isna(row.flat_largest) else "0" if flat_is_zero else _short(row.flat_largest)
@@ -37,6 +39,19 @@ def _judged(row: pd.Series) -> dict[str, Verdict]:
         # What a rule made after the code does with a NaN is this project's doing.
         "missing": Verdict("not claimed", "-") if row.origin == "as coded" else _missing(str(row.unscorable)),
     }
+
+
+def _coupled(row: pd.Series) -> dict[str, Verdict]:
+    """A rule of a batch: what moments say of it at P = 8 and at large P; the rest is of groups."""
+    found = dict.fromkeys(COLUMNS, Verdict("not claimed", "-"))
+    if row.verdict == "unbiased":
+        found["objective"], found["scale"] = _objective(row)
+    else:
+        off = f"batch bias {row.through_8:.2g} at P = 8"
+        found["objective"] = Verdict("policy", off)
+        found["scale"] = Verdict("policy", f"{row.at_large_p:.3g} at P = inf")
+    found["sum"] = Verdict("holds", "0") if row.centered == "yes" else Verdict("fails", "not 0")
+    return found
 
 
 def _objective(row: pd.Series) -> tuple[Verdict, Verdict]:
@@ -79,6 +94,14 @@ def _missing(remark: str) -> Verdict:
     return Verdict("fails", remark.partition(";")[0] or "-")
 
 
+def _shown(value: float | None) -> str:
+    return "-" if value is None or pd.isna(value) else "0" if value < ZERO else f"{value:.2g}"
+
+
+def _range(least: float | None, most: float | None) -> str:
+    return "-" if least is None or pd.isna(least) else f"{least:.3g} to {most:.3g}"
+
+
 def _lengths(used: str | None) -> str:
     """Whether lengths of responses matter; a dash where the rule is told none."""
     return {"yes": "matter", "no": "change nothing"}.get(used or "", "-")
@@ -119,6 +142,12 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 "flat group of 0.1": cells["flat"].text,
                 "NaN reward": cells["missing"].text,
                 "lengths": _lengths(row.lengths),
+                "couples": row.couples if isinstance(row.couples, str) else "-",
+                "weights at P=8": _range(row.weight_least, row.weight_most),
+                "through the batch, P=8": _shown(row.through_8),
+                "P=32": _shown(row.through_32),
+                "order": "-" if pd.isna(row.order) else f"1/P^{row.order:.2g}".removesuffix("^1"),
+                "angle, P=8": _shown(row.angle_8),
                 "nearest rule": row.nearest,
             }
         )

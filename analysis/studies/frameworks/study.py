@@ -44,7 +44,10 @@ class Row:
     variance floor over ``tr Cov / c^2`` on 0/1 rewards with many right answers, None where the direction is
     not the target's. ``flat``, ``unscorable``: what groups of equal rewards of 0.1 get, and what becomes of a
     NaN reward. ``ties``: whether equal rewards may get different advantages. ``lengths``: whether those of
-    responses change advantages, None where no call tells them. ``misbehaves``: what keeps a
+    responses change advantages, None where no call tells them. Of rules of a batch, None for others:
+    ``couples``, the number in which prompts meet; ``order``, s of ``P^-s`` by which the batch's bias
+    falls; ``through_*`` that bias, and ``angle_*``, at P = 8 and 32; ``weight_least``, ``weight_most``, of a
+    hard, a medium and an easy prompt at P = 8; ``at_large_p``, the scale there. ``misbehaves``: what keeps a
     rule from being judged, or None.
     """
 
@@ -73,6 +76,15 @@ class Row:
     lengths: str | None
     nearest: str
     precision: str | None
+    couples: str | None
+    order: float | None
+    through_8: float | None
+    through_32: float | None
+    angle_8: float | None
+    angle_32: float | None
+    weight_least: float | None
+    weight_most: float | None
+    at_large_p: float | None
     misbehaves: str | None
 
 
@@ -132,6 +144,7 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
     ascent = report["ascent"] or {}
     symmetries = report["symmetries"] or {}
     lengths = report["lengths"] or {}
+    coupling = report["coupling"] or {}
     edges = {case["label"]: case for case in (report["edges"] or {}).get("cases", ())}
     many = {
         under["difficulty"]: under
@@ -149,12 +162,12 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
         k=report["k"],
         target=subject.target,
         rewards=report["rewards"],
-        climbs=_climbs(ascent, lengths),
-        verdict=_verdict(ascent, lengths),
+        climbs=_climbs_coupled(subject.target, report) if coupling else _climbs(ascent, lengths),
+        verdict=_verdict_coupled(report) if coupling else _verdict(ascent, lengths),
         scale=ascent.get("scale")
         if ascent.get("proportional_to_target") and not lengths.get("fault")
         else None,
-        centered=_word(symmetries.get("centered")),
+        centered=_word(coupling["balance"] == "group" if coupling else symmetries.get("centered")),
         worst_sum=symmetries.get("largest_sum"),
         direction_error=max(filter(None, graded), default=None),
         efficiency_hard=many.get("hard", {}).get("efficiency"),
@@ -168,8 +181,45 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
         lengths=_word(lengths["rewards"] is not None) if lengths else None,
         nearest=_nearest(report["nearest"]),
         precision=report["precision"],
+        **_over_sizes(coupling),
         misbehaves="; ".join(found["kind"] for found in report["misbehaviours"]) or None,
     )
+
+
+def _over_sizes(coupling: dict[str, Any]) -> dict[str, Any]:
+    """The columns of rules of a batch."""
+    over = coupling.get("over_sizes", {})
+    at = {row["size"]: row for row in over.get("rows", ())}
+    small, large, limit = at.get(8, {}), at.get(32, {}), over.get("limit") or {}
+    words = {"reward_sum": "sum of rewards", "advantage_rms": "rms of advantages", None: "more than a sum"}
+    return {
+        "couples": words[over["statistic"]] if over else None,
+        "order": over.get("order"),
+        "through_8": small.get("through"),
+        "through_32": large.get("through"),
+        "angle_8": small.get("direction_error"),
+        "angle_32": large.get("direction_error"),
+        "weight_least": min(small["weights"]) if small else None,
+        "weight_most": max(small["weights"]) if small else None,
+        "at_large_p": limit.get("scale"),
+    }
+
+
+def _climbs_coupled(target: str, report: dict[str, Any]) -> str:
+    found = _over_sizes(report["coupling"])
+    if _verdict_coupled(report) == "unbiased":
+        return f"unbiased for {target}, at every P"
+    order = "of no order seen" if found["order"] is None else f"of order 1/P^{found['order']:.2g}"
+    order = order.removesuffix("^1")
+    limit = (
+        f"{found['at_large_p']:.3g} x the {target} gradient at large P" if found["at_large_p"] else "no limit"
+    )
+    return f"{limit}; through the batch a bias {order}, {found['through_8']:.2g} of the gradient at P = 8"
+
+
+def _verdict_coupled(report: dict[str, Any]) -> str:
+    unbiased = next(claim for claim in report["claims"] if claim["claim"] == "unbiased")
+    return "unbiased" if unbiased["holds"] else "coupled"
 
 
 def _climbs(ascent: dict[str, Any], lengths: dict[str, Any]) -> str:

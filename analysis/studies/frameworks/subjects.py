@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from maxpo_lab.estimators import group_estimator
+from maxpo_lab.estimators import Estimator, get_estimator
 
 from .defects import EASYR1_ISSUE_585
 
@@ -72,6 +71,7 @@ FROM_VERL = (
     _verl("grpo_passk, no std", "grpo_passk_outcome_advantage", "max@n", norm_adv_by_std_in_grpo=False),
     _verl("gpg", "gpg_outcome_advantage", "mean"),
     _verl("reinforce_plus_plus_baseline", "reinforce_plus_plus_baseline_outcome_advantage", "mean"),
+    _verl("reinforce_plus_plus", "reinforce_plus_plus_outcome_advantage", "mean", gamma=1.0),
 )
 FROM_TRL = (_trl("group"), _trl("none"), _trl("batch"))
 AS_CODED = (
@@ -97,16 +97,25 @@ AS_CODED = (
     _coded("TTT-Discover", "entropic", "entropic", "max@n"),
     _coded("Leader Reward", "leader", "leader", "max@n"),
     _coded("TailRL", "tailrl", "tailrl", "mean"),
+    _coded("OpenRLHF", "reinforce_baseline", "whitened:scale=std0,mean=1,eps=0:batch-mean", "mean"),
+    _coded("OpenRLHF", "reinforce", "whitened:scale=std0,mean=1,eps=0:reinforce", "mean"),
+    _coded("OpenRLHF", "flash_reinforce", "flash-reinforce", "mean"),
+    _coded("ms-swift", "grpo, scale_rewards=batch", "trl-batch", "mean"),
+    _coded("ms-swift", "reinforce_plus_plus", "whitened:scale=std1,eps=0,add=0.0001:batch-mean", "mean"),
+    _coded("rllm", "prpo", "whitened:scale=std0,mean=1,eps=0:reinforce", "mean"),
+    _coded("JSPO", "jspo", "jspo", "mean"),
+    _coded("JSPO", "jspo++", "jspo-plus-plus", "mean"),
+    _coded("MaxPO", "whitened over the batch", "whitened:maxpo", "max@k"),
 )
 
 
-def coded_rule(name: str) -> Callable[[Any, int], Any]:
+def coded_rule(name: str) -> Any:
     """A rule made after a framework's code."""
     if name == EASYR1_ISSUE_585.name:
         return EASYR1_ISSUE_585
     base, over_k, _ = name.partition(" / K")
-    rule = group_estimator(base)
-    if not over_k:
+    rule = get_estimator(base)
+    if not (over_k and isinstance(rule, Estimator)):
         return rule
 
     def per_subset(rewards: Any, k: int) -> Any:

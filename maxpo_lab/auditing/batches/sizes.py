@@ -29,7 +29,9 @@ SIZES = (2, 4, 8, 16, 32, 64)
 #: More of them, for the order in P, where they are exact and cost little.
 _FAR = (128, 256)
 #: Draws of the other prompts where nothing is exact, of the catalogue's rules and of a user's.
-_DRAWS, _DRAWS_OF_CALLABLES = 512, 128
+_DRAWS, _DRAWS_OF_CALLABLES = 512, 64
+#: Prompts of the largest batch of a user's rule that is not found by a quadrature, which takes few calls.
+_LARGEST_CALLED = 32
 #: An order below this is none, and steps that are smaller than this share of the first are rounding.
 _NO_ORDER, _ROUNDING = 0.2, 1e-9
 #: Steps that an order is fitted to, and how far from a whole number it may be to be taken for it.
@@ -108,7 +110,13 @@ def over_sizes(rule: rules.Rule, *, n: int, k: int, target: Objective, extra: in
     )
     sizes = [size for size in SIZES if not isinstance(rule, BatchEstimator) or not rule.why_not_batch(size)]
     ways: list[Statistic] = list(get_args(Statistic))
-    found = [_moments(rule, prompts, ways, n=n, k=k, target=target, size=size) for size in sizes]
+    found: list[tuple[BatchMoments, Statistic | None]] = []
+    for size in sizes:
+        found.append(_moments(rule, prompts, ways, n=n, k=k, target=target, size=size))
+        cheap = isinstance(rule, BatchEstimator) or found[-1][0].method == "quadrature"
+        if size >= _LARGEST_CALLED and not cheap:
+            break
+    sizes = sizes[: len(found)]
     if found[-1][0].method == "quadrature" or (isinstance(rule, BatchEstimator) and found[-1][1]):
         sizes += _FAR
         found += [_moments(rule, prompts, ways, n=n, k=k, target=target, size=size) for size in _FAR]

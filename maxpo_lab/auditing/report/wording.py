@@ -23,6 +23,8 @@ from .findings import Findings
 
 #: Weights that differ by less are those of one factor: an extrapolation has three digits.
 _EVEN = 0.02
+#: A bias above this is one, also of a rule that computes in float32.
+_SEEN = 1e-5
 #: A bias below this is the rounding of sums.
 _ROUNDING = 1e-9
 
@@ -127,7 +129,7 @@ def _symmetry_facts(seen: Symmetries) -> list[tuple[str, str]]:
 
 def _coupling_facts(coupling: Coupling) -> list[tuple[str, str]]:
     over = coupling.over_sizes
-    found = [("coupling", _meeting(coupling)), ("as P grows", _order(over))]
+    found = [("coupling", _meeting(coupling)), ("as P grows", _order(coupling))]
     if over.limit is not None:
         found.append(("at large P", _limit(over.limit)))
     told = [f"{scale:.4g} at P = {size}" for size, scale in coupling.scales if scale is not None]
@@ -170,9 +172,14 @@ def _meeting(coupling: Coupling) -> str:
     return f"through {by}, which {how[met.effect]}{at}: {seen}"
 
 
-def _order(over: OverSizes) -> str:
+def _order(coupling: Coupling) -> str:
+    over, met = coupling.over_sizes, coupling.met
+    if met is not None and met.size == over.rows[-1].size:
+        return f"in batches of {met.size} it is another rule than in those of {over.rows[-2].size}"
     if over.vanishes is None:
-        sampled = any(row.error for row in over.rows)
+        sampled = any(row.error and row.error > _ROUNDING for row in over.rows)
+        if any((row.through or 0.0) > max(_SEEN, 4 * (row.error or 0.0)) for row in over.rows):
+            return "the bias through the batch falls below the noise of its estimate before an order is seen"
         return "no bias through the batch" + (", to four standard errors" if sampled else "")
     if not over.vanishes:
         return f"the bias does not vanish: its steps go as P^{-(over.order or 0):.2g}"

@@ -100,7 +100,7 @@ def test_faults_are_found(fault: Fault) -> None:
     assert not report.passed
     kinds = {found.kind for found in report.misbehaviours}
     assert kinds == ({fault.misbehaves} if fault.misbehaves else set())
-    undecided = report.ascent is None
+    undecided = report.ascent is None and report.coupling is None
     assert verdict.holds is (None if undecided else fault.rule is in_place)
     assert undecided == (fault.misbehaves not in (None, "mutates", "not finite"))
     if fault.nearest:
