@@ -10,7 +10,6 @@ from .. import rules
 from ..core.arrays import Float
 from ..estimators import BatchEstimator
 from ..moments import batch_moments
-from ..moments.batches.admission import admitted
 from .batches.claims import LEVELS, balance, scale_at, verdict
 from .batches.companies import answers, drawn
 from .batches.coupling import met
@@ -149,10 +148,9 @@ def _setting(prepared: Prepared) -> Setting:
 
 
 def _asked_first(rule: rules.Rule, setting: Setting) -> tuple[Float, Float]:
-    """Some batches and what they get. Raises the errors of ``admitted``, where it is no function of them."""
+    """Some batches and what they get. Raises the errors of ``rules.admit_batch``."""
     values = np.array(LEVELS[setting.rewards])
-    alike = (reference_policy(0.5, "one", values),)
-    admitted(of_statistic(rule, None), alike, n=setting.n, k=setting.k, size=_TWICE[0])
+    rules.admit_batch(of_statistic(rule, None), setting.n, setting.k, prompts=_TWICE[0], values=values)
     batches = drawn(values, setting.n, *_TWICE)
     return batches, answers(rule, batches, setting.k)
 

@@ -70,11 +70,6 @@ def told(calls: BatchCalls, meeting: Meeting) -> BaseRule:
     row = np.arange(len(picks)), squares[picks].argmax(axis=1)
     best = np.abs(base[picks[row]]).argmax(axis=1)
     factors = calls(states[picks])[(*row, best)] / base[picks[row], best]
-    if not factors.all():
-        raise CoupledRowsError(
-            f"{calls.name} says statistic='advantage_rms', and gives 0 to a group that lives beside others: "
-            f"prompts meet in another way; leave the statistic out"
-        )
     unit, scale = _scale(totals[totals > 0], np.abs(factors))
     unit *= np.sign(factors[0])
     _check(calls, states, base * unit, squares[picks].sum(axis=1), scale=scale, picks=picks)
