@@ -49,7 +49,7 @@ def _coupled(row: pd.Series) -> dict[str, Verdict]:
     else:
         off = f"batch bias {row.through_8:.2g} at P = 8"
         found["objective"] = Verdict("policy", off)
-        found["scale"] = Verdict("policy", f"{row.at_large_p:.3g} at P = inf")
+        found["scale"] = Verdict("policy", f"to {row.at_large_p:.3g}")
     found["sum"] = Verdict("holds", "0") if row.centered == "yes" else Verdict("fails", "not 0")
     return found
 
