@@ -141,7 +141,7 @@ def _like(xp: Namespace, rewards: Array, values: Float) -> Array:
     """Numbers in the type that sums run in, where the rewards are."""
     if isinstance(rewards, np.ndarray):
         return np.asarray(values, dtype=np.float64)
-    values = values if values.flags.writeable else values.copy()  # as other libraries want memory that they share
+    values = values if values.flags.writeable else values.copy()  # other libraries write into what they share
     return xp.asarray(values, dtype=widest(xp), device=array_api_compat.device(rewards))
 
 
@@ -224,9 +224,8 @@ REPLAY = HistoryEstimator(
     name="replay",
     title="Replay: earlier rewards in the baseline",
     equation=(
-        "A_i = (1-lam) maxpo_i + lam K (Phi(R_i) - mean of Phi over the history), Phi(x) = mean of (x "
-        "- max T)^+ over "
-        "the (K-1)-subsets T of the others, lam = W/(n-K+W)"
+        "A_i = (1-lam) maxpo_i + lam HIST_i, HIST_i = K (Phi_i(R_i) - mean of Phi_i over the history), "
+        "lam = W/(n-K+W)"
     ),
     citation=_CITATION,
     objective="max@k",
