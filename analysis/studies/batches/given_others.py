@@ -15,7 +15,7 @@ from scipy.stats import binom
 from maxpo_lab.core.arrays import Float, Int
 
 from .prompts import Space
-from .shrinkage import Baselines, Rule, keep
+from .shrinkage import Baselines, Shrinkage, keep
 
 #: Draws in a block.
 _BLOCK = 1 << 9
@@ -71,7 +71,7 @@ class GivenOthers:
 
 
 def given_others(
-    rules: Mapping[str, Rule], success: Float, counts: Int, *, n: int, k: int, space: Space
+    rules: Mapping[str, Shrinkage], success: Float, counts: Int, *, n: int, k: int, space: Space
 ) -> dict[str, GivenOthers]:
     """Moments of rules of ``shrinkage`` at these success rates and counts, (draws, P) each.
 

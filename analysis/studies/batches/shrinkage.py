@@ -84,9 +84,9 @@ def jspo_plus_plus(counts: Int, n: int) -> Baselines:
 
 
 #: Baselines of counts (draws, P) of groups of n.
-Rule: TypeAlias = Callable[[Int, int], Baselines]
+Shrinkage: TypeAlias = Callable[[Int, int], Baselines]
 #: By name, and the least number of prompts that each needs.
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, Shrinkage] = {
     "jspo": jspo,
     "jspo-plus-plus": jspo_plus_plus,
     "empirical-bayes": empirical_bayes,

@@ -104,8 +104,8 @@ def valid_range(rule: Estimator) -> str:
     n = 8
     if not rule.uses_k:
         return f"n >= {next(size for size in range(1, n + 1) if rule.why_not(size, 1) is None)}"
-    valid = [k for k in range(1, n + 1) if rule.why_not(n, k) is None]
-    return f"{valid[0]} <= K <= { ({n: 'n', n - 1: 'n-1'}[valid[-1]]) }"
+    valid = [k for k in range(1, rule.largest_k(n) + 1) if rule.why_not(n, k) is None]
+    return f"{valid[0]} <= K <= { ({2 * n: '2n', n: 'n', n - 1: 'n-1'}[valid[-1]]) }"
 
 
 COLUMNS = {

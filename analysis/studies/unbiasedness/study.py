@@ -89,12 +89,19 @@ def _ks(n: int, preset: Preset) -> tuple[int, ...]:
 
 
 def measure(cell: Cell) -> list[Row]:
-    """Exact moments of every rule at every K of the cell, against the rule's own objective."""
+    """Exact moments of every rule at every K of the cell, against the rule's own objective.
+
+    A rule that takes K above n is measured at 3n/2 and 2n too.
+    """
     levels = specimens.levels(cell.specimen, cell.success)
     # A rule that does not use k has the same moments at every k: measured once per cell.
     moments = cache(lambda rule, k: exact_moments(rule, levels, n=cell.n, k=k, target=rule.objective))
     rules = [group_estimator(name) for name in list_estimators()]
-    return [_row(cell, levels, rule, k, moments) for k in cell.ks for rule in rules]
+    beyond = [
+        (rule, k) for rule in rules for k in (3 * cell.n // 2, 2 * cell.n) if rule.largest_k(cell.n) >= k
+    ]
+    pairs = [(rule, k) for k in cell.ks for rule in rules] + beyond
+    return [_row(cell, levels, rule, k, moments) for rule, k in pairs]
 
 
 def _row(
