@@ -116,6 +116,12 @@ def _as_they_are(rewards: Any, k: int, estimator: str | Rule | OfBatches) -> Arr
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
     if isinstance(rule, BatchEstimator):
         return _batches_as_they_are(rewards, k, rule)
+    if getattr(rule, "kind", None) == "memory":
+        raise TypeError(
+            f"estimator={estimator!r} with validate=False: it takes a history, which is looked at; "
+            f"pass it, and "
+            f"validate=True"
+        )
     if not isinstance(rule, Estimator):
         raise TypeError(
             f"estimator={estimator!r} with validate=False: what a callable answers has to be looked at; call "
@@ -193,12 +199,23 @@ def _validated(
     if memory:
         from .rules.histories import of_groups_with_history  # noqa: PLC0415 - others need none of it
 
-        named = group_ids is not None
-        found = of_groups_with_history(cast("Any", rule), xp, flat, groups, k, history=history, named=named)
+        found = of_groups_with_history(
+            cast("Any", rule),
+            xp,
+            flat,
+            groups,
+            k,
+            history=history,
+            given=tuple(ragged.by_id(ids, flat.shape[0]).names.tolist()),
+            named=group_ids is not None,
+            drop=small_groups == "zero",
+        )
         return xp.reshape(found, values.shape)
     if coupled:
         from .rules.whole_batches import of_groups  # noqa: PLC0415 - rules of groups need none of it
 
+        if not len(groups.sizes):
+            return xp.zeros_like(values)
         return xp.reshape(of_groups(cast("OfBatches", rule), xp, flat, groups, k), values.shape)
     dense_rule = rule if isinstance(rule, Estimator) else _checked(cast("Rule", rule), xp)
     result = ragged.map_buckets(xp, flat, groups, lambda dense: dense_rule(dense, k))

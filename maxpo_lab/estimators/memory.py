@@ -77,7 +77,7 @@ class MemoryEstimator(Entry):
             )
         if reason := self.why_not(rewards.shape[1], k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        return xp, rewards, k, _rows(prompts, rewards.shape[0], self._prompts_of(state))
+        return xp, rewards, k, _rows(prompts, rewards.shape[0], self.prompts_of(state))
 
     def _shared(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays that are of no prompt, before the first step."""
@@ -99,8 +99,8 @@ class MemoryEstimator(Entry):
         """``remember`` on what is known to be valid."""
         return self._step(xp, rewards, k, state, prompts)[1]
 
-    def _prompts_of(self, state: State) -> int:
-        """How many prompts a state is of; ValueError where it is none of this rule's."""
+    def prompts_of(self, state: State) -> int:
+        """How many prompts a state is of; TypeError or ValueError where it is none of this rule's."""
         if not isinstance(state, Mapping):
             raise TypeError(
                 f"state is a {type(state).__name__}: it must be what {self.name}.init(prompts) or update gave"

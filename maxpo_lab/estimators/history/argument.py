@@ -57,6 +57,7 @@ def as_histories(
         Another number of entries than groups, a mapping without ids, a NaN or an infinity, rewards that the
         rule does not take, weights of another length or outside [0, 1].
     """
+    _refuse_masks(history)
     if (rows := _as_rows(history)) is not None:
         return _checked_rows(*rows, groups=groups, rule=rule, rewards=rewards, weights=weights)
     named = _by_group(history, groups, ids)
@@ -69,6 +70,20 @@ def as_histories(
             y[row] = values[order[-1]]
             y[row, : len(values)], w[row, : len(values)] = values[order], shares[order]
     return y, w
+
+
+def _refuse_masks(history: Any) -> None:
+    """Refuse masked rewards or weights, of which nobody knows what lies under the mask: weights say it."""
+    parts = history.values() if isinstance(history, Mapping) else history
+    listed = isinstance(parts, tuple | list) or isinstance(history, Mapping)
+    for each in (history, *(parts if listed else ())):
+        if any(
+            isinstance(part, np.ma.MaskedArray) for part in (each if isinstance(each, tuple) else (each,))
+        ):
+            raise TypeError(
+                "history holds a masked array: leave masked rewards out, or give them weight 0 as "
+                "(rewards, weights)"
+            )
 
 
 def _as_rows(history: Any) -> tuple[Any, Any] | None:

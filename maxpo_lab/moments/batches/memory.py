@@ -9,9 +9,10 @@ import numpy as np
 
 from ... import rules
 from ...core.arguments import as_k
+from ...core.arrays import Float
 from ...estimators import MemoryEstimator
 from ...policies.levels import RewardLevels
-from ...rules import StatefulRuleError
+from ...rules import CoupledRowsError, StatefulRuleError
 from .choice import Sampling, coupled_sums
 from .coupled import Coupled, Errors, PromptSums, mixed
 from .meeting import Meeting, each_once
@@ -22,6 +23,8 @@ from .ways.conditional import conditionally
 
 #: Histories of a prompt up to which all are looked at.
 HISTORIES = 4096
+#: Batches whose rollouts change places.
+_TRIED = 12
 
 
 def remembered(
@@ -50,6 +53,8 @@ def remembered(
         as_k(k, n=n)
     meeting = each_once(prompts, n)
     start = rule.init(len(prompts)) if state is None else state
+    if isinstance(rule, MemoryEstimator) and (size := rule.prompts_of(start)) != len(prompts):
+        raise ValueError(f"state is of {size} prompts, {len(prompts)} are listed: each has its place in it")
     steps = tuple(_step(index, each, len(prompts)) for index, each in enumerate(history))
     scale = k * float(np.abs(values).max())
     found = Remembering(rule, meeting, k, scale, start, steps)
@@ -60,11 +65,29 @@ def remembered(
     again = found.after(before[:2])(before[2][None])
     if not found.after(before[:1]).same(first, again):
         raise StatefulRuleError(
-            f"{rules.describe(rule)} gave two answers from one state: update must leave the state that "
-            f"it is given "
-            f"as it is, and keep nothing elsewhere; copy the arrays that it changes"
+            f"{rules.describe(rule)} gave two answers from one state: update must be deterministic, "
+            f"leave the state that it is given as it is, and keep nothing elsewhere; copy the arrays that it "
+            f"changes"
         )
+    _same_in_any_order(found, [rng.choice(values, (len(prompts), n)) for _ in range(_TRIED)])
     return found
+
+
+def _same_in_any_order(found: Remembering, batches: list[Float]) -> None:
+    """Hold that rollouts that change places within a group get what they got."""
+    calls, rng = found.after(batches[:1]), np.random.default_rng(1)
+    for rewards in batches:
+        order = rng.permuted(np.broadcast_to(np.arange(rewards.shape[1]), rewards.shape), axis=1)
+        moved = np.take_along_axis(rewards, order, axis=1)
+        first, got = calls(np.stack([rewards, moved]))
+        inside, outside = (each[..., None] == np.unique(rewards) for each in (rewards, moved))
+        for power in (1, 2):
+            a = np.einsum("pn,pnl->pl", first**power, inside.astype(np.float64))
+            if not calls.same(a, np.einsum("pn,pnl->pl", got**power, outside.astype(np.float64))):
+                raise CoupledRowsError(
+                    f"{calls.name} depends on the order of the rollouts, e.g. of the groups "
+                    f"{rewards.tolist()}: moments by counts need rules that treat them alike"
+                )
 
 
 def _step(index: int, step: Any, size: int) -> Step:

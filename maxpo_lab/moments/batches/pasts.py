@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -15,9 +16,10 @@ from ...estimators import MemoryEstimator
 from ...policies.levels import RewardLevels
 from ...rules import BatchCalls, BatchRule
 from .meeting import Meeting, each_once
+from .ways.apart import KINDS, batch_of
 
-#: Histories that prompts are looked for in, and how many of them.
-_TRIED, _PLACES = 16, 4
+#: Prompts that are looked for in other histories.
+_PLACES = 4
 #: A step of the past: rewards (P, n) that were seen, or the policies of the prompts that made them.
 Step = Float | tuple[RewardLevels, ...]
 
@@ -129,8 +131,8 @@ class Pasts:
         if isinstance(rule, MemoryEstimator):
             return rule.couples
         rng = np.random.default_rng(0)
-        for _ in range(_TRIED):
-            (past, now), (other_past, other_now) = self._any(rng), self._any(rng)
+        for one, two in product(KINDS, KINDS):
+            (past, now), (other_past, other_now) = self._any(one, rng), self._any(two, rng)
             ours = self.found.after(past)
             for prompt in rng.permutation(self.found.numbers)[:_PLACES]:
                 mixed_past, mixed_now = [step.copy() for step in other_past], other_now.copy()
@@ -142,11 +144,7 @@ class Pasts:
                     return True
         return False
 
-    def _any(self, rng: np.random.Generator) -> tuple[list[Float], Float]:
+    def _any(self, kind: str, rng: np.random.Generator) -> tuple[list[Float], Float]:
         """Rewards of all steps, and of a batch after them."""
-
-        def any_of(step: Meeting) -> Float:
-            return np.stack([place.rewards[rng.integers(len(place.chance))] for place in step.places])
-
-        past = [any_of(step) if isinstance(step, Meeting) else step for step in self.steps]
-        return past, any_of(self.found.meeting)
+        past = [batch_of(step, kind, rng) if isinstance(step, Meeting) else step for step in self.steps]
+        return past, batch_of(self.found.meeting, kind, rng)

@@ -226,3 +226,12 @@ def test_a_users_batch_rule_in_advantages() -> None:
         ml.advantages(batch.reshape(-1), 1, estimator=mine, group_ids=[0, 0, 0, 1])
     with pytest.raises(ValueError, match="a batch rule needs"):
         ml.advantages(torch.ones(4), 1, estimator=mine)
+
+
+def test_one_prompt_that_outweighs_the_others_costs_them_nothing() -> None:
+    batch = np.array([[1e9, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    for name in ("jspo", "jspo-plus-plus"):
+        exact = batch_definitions.BY_NAME[name](batch.tolist(), 1)
+        expected = [[float(a) for a in row] for row in exact]
+        found = ml.advantages(batch, 1, estimator=name)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12 * 1e9)

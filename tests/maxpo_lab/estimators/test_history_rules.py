@@ -149,6 +149,10 @@ def test_a_learned_share_of_others_is_the_formula() -> None:
         ({"estimator": "replay:share=ema", "history": [[1]]}, ValueError, "init and update"),
         ({"estimator": "replay:share=others", "history": [[1]]}, ValueError, "at least 2"),
         ({"history": [[1]], "validate": False}, ValueError, "history"),
+        ({"validate": False}, TypeError, "takes a history"),
+        ({"history": np.ma.array([[1.0, 9.0]], mask=[[0, 1]])}, TypeError, "masked"),
+        ({"history": [np.ma.array([1.0, 9.0], mask=[0, 1])]}, TypeError, "masked"),
+        ({"estimator": "replay:keep=2", "history": [[1]]}, ValueError, "keep and decay are of"),
     ],
 )
 def test_bad_histories_are_named(settings: dict[str, Any], error: type[Exception], text: str) -> None:
@@ -156,6 +160,31 @@ def test_bad_histories_are_named(settings: dict[str, Any], error: type[Exception
     arguments = {"k": 2, "estimator": "replay"} | settings
     with pytest.raises(error, match=text):
         ml.advantages(rewards, **arguments)
+
+
+def test_groups_that_are_left_out_keep_their_place_in_a_history() -> None:
+    rewards = np.array([[1.0, 0, 1, 0], [np.nan] * 4, [0, 1, 1, 1]])
+    history = [[1], [0], [1, 0]]
+    found = ml.advantages(rewards, 2, estimator="replay", nan_policy="omit", history=history)
+    for row in (0, 2):
+        alone = ml.advantages(rewards[row], 2, estimator="replay", history=[history[row]])
+        np.testing.assert_allclose(found[row], alone, rtol=0, atol=1e-15)
+    assert not found[1].any()
+
+
+def test_small_groups_are_small_with_their_history() -> None:
+    settings: dict[str, Any] = {"estimator": "pooled", "group_ids": [0, 1, 1, 1], "history": {1: [1.0]}}
+    found = ml.advantages(np.array([1.0, 0, 1, 0]), 2, **settings, small_groups="zero")
+    np.testing.assert_allclose(found[1:], exact("pooled", [0, 1, 0], 2, [1]), rtol=0, atol=1e-15)
+    assert found[0] == 0
+    with pytest.raises(ValueError, match="group 0 has 1 scored rollouts and 0 earlier rewards"):
+        ml.advantages(np.array([1.0, 0, 1, 0]), 2, **settings)
+
+
+def test_nothing_scored_is_nothing() -> None:
+    nothing = np.full((2, 3), np.nan)
+    for name in ("trl-batch", "whitened:maxpo", "maxpo"):
+        assert not ml.advantages(nothing, 1, estimator=name, nan_policy="omit").any()
 
 
 @pytest.mark.parametrize(

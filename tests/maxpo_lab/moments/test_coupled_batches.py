@@ -319,6 +319,58 @@ def test_a_statistic_that_is_not_the_rules_is_refused(function: Any, statistic: 
     )
 
 
+def clipped(at: float) -> Any:
+    def rule(rewards: np.ndarray, k: int) -> np.ndarray:
+        return np.clip(rms(rewards, k), -at, at)
+
+    return rule
+
+
+def two_alive(rewards: np.ndarray, k: int) -> np.ndarray:
+    own = rewards - rewards.mean(axis=-1, keepdims=True)
+    return own * ((abs(own).max(axis=1) > 0).sum() >= 2)
+
+
+def by_arrangement_of_few(rewards: np.ndarray, k: int) -> np.ndarray:
+    own = rewards - rewards.mean(axis=-1, keepdims=True)
+    return own * (1 + (0 < rewards.sum() <= 4) * rewards.max(axis=1).sum())
+
+
+@pytest.mark.parametrize(
+    ("function", "statistic"),
+    [
+        (clipped(8), "advantage_rms"),
+        (clipped(10), "advantage_rms"),
+        (two_alive, "reward_sum"),
+        (by_arrangement_of_few, "reward_sum"),
+    ],
+)
+def test_what_shows_on_rare_batches_alone_is_seen(function: Any, statistic: Any) -> None:
+    """Sixteen hard prompts, of which mostly none or one has a success."""
+    policies = bandits(16)[:4] * 4
+    with pytest.raises(CoupledRowsError, match=f"says statistic='{statistic}'"):
+        ml.batch_moments(ml.batch_rule(function, statistic=statistic), policies, n=8, k=1, batch=None)
+
+
+@pytest.mark.parametrize("options", ["add=100", "add=1e4", "add=1e8", "eps=1e4", "eps=1e12"])
+def test_large_epsilons_lose_no_digit(options: str) -> None:
+    name = f"whitened:{options}:rloo"
+    one, two = (
+        ml.batch_moments(name, levels(PROMPTS[:2]), n=N, k=K, batch=None, method=method)
+        for method in ("quadrature", "product")
+    )
+    assert one.trace_covariance == pytest.approx(two.trace_covariance, rel=1e-9)
+    np.testing.assert_allclose(one.mean, two.mean, rtol=1e-9, atol=1e-9 * abs(two.mean).max())
+
+
+def test_both_epsilons_at_once_are_no_single_scale() -> None:
+    assert ml.get_estimator("whitened:eps=1e-8,add=1e-4:rloo").statistic is None
+    assert ml.get_estimator("whitened:add=1e-4:rloo").name == "whitened:eps=0,add=0.0001:rloo"
+    assert (
+        ml.batch_moments("whitened:add=1e-4:rloo", bandits(16), n=8, k=1, batch=None).method == "quadrature"
+    )
+
+
 def by_place(rewards: np.ndarray, k: int) -> np.ndarray:
     return rewards - rewards[0].mean()
 

@@ -12,7 +12,7 @@ from brute_force import sequences, softmax_policy
 
 import maxpo_lab as ml
 from maxpo_lab.moments.batches import memory
-from maxpo_lab.rules.errors import StatefulRuleError
+from maxpo_lab.rules.errors import CoupledRowsError, StatefulRuleError
 
 N = 2
 PROMPTS = (
@@ -212,12 +212,42 @@ def test_bad_histories_are_named() -> None:
         ml.batch_moments("rae", LEVELS, **settings, history=[SEEN, np.ones((3, 2))])
     with pytest.raises(TypeError, match=r"history\[0\] has shape \(2,\)"):
         ml.batch_moments("rae", LEVELS, **settings, history=[np.ones(2)])
-    with pytest.raises(ValueError, match="state is of prompts 0 to 0"):
+    with pytest.raises(ValueError, match="state is of 1 prompts, 2 are listed"):
         ml.batch_moments("rae", LEVELS, **settings, state=ml.get_estimator("rae").init(1))
     with pytest.raises(ValueError, match="batch=2 with rae"):
         ml.batch_moments("rae", LEVELS, n=N, k=1, batch=2)
     with pytest.raises(ValueError, match="histories are drawn"):
         ml.batch_moments("rae", LEVELS, **settings, history=[LEVELS], method="product")
+
+
+def test_prompts_that_meet_rarely_are_seen() -> None:
+    """A step that is left out when nobody succeeds: exact as a product, as the same step of a batch rule."""
+
+    def update(state: Any, rewards: Any, k: int, prompts: Any) -> Any:
+        if rewards.max() == rewards.min():
+            return np.zeros_like(rewards), state
+        return rewards - state[prompts, None], state
+
+    rule = ml.memory_rule(lambda prompts: np.full(prompts, 0.5), update)
+    good = np.arange(10) < 5
+    hard = ml.side_by_side(
+        [
+            ml.RewardLevels.from_softmax(np.where(good, np.log(p / (1 - p)), 0.0), good)
+            for p in (0.01, 0.02, 0.05)
+        ]
+    )
+    settings: dict[str, Any] = {"n": 4, "k": 1, "batch": None, "target": "mean"}
+    found = ml.batch_moments(rule, hard, **settings)
+    same = ml.batch_rule(lambda rewards, k: (rewards - 0.5) * (rewards.max() != rewards.min()))
+    assert found.method == "product"
+    expected = ml.batch_moments(same, hard, **settings, method="product")
+    assert found.trace_covariance == pytest.approx(expected.trace_covariance, rel=1e-12)
+
+
+def test_the_order_of_rollouts_is_held_not_to_matter() -> None:
+    rule = ml.memory_rule(np.zeros, lambda state, rewards, k, prompts: (np.cumsum(rewards, axis=1), state))
+    with pytest.raises(CoupledRowsError, match="order of the rollouts"):
+        ml.batch_moments(rule, LEVELS, n=3, k=1, batch=None)
 
 
 def test_impure_rules_are_refused() -> None:

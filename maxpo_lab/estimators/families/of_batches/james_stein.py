@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import array_api_compat
+
 from ....core.arrays import Array, Namespace, widest
 from ...batch import BatchEstimator
-from ...claims import Claims
+from ...claims import Claims, Laws
 from ..standardised import deviations
 
 
@@ -24,29 +26,55 @@ class JamesStein(BatchEstimator):
     own_too: bool
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
-        n, prompts = rewards.shape[-1], rewards.shape[-2]
+        n = rewards.shape[-1]
         values = xp.astype(rewards, widest(xp), copy=False)
         values = values - values[..., :1, :1]
         centered = deviations(xp, values)
         mean = xp.mean(values, axis=-1, keepdims=True)
         noise = xp.sum(centered * centered, axis=-1, keepdims=True) / ((n - 1) * n)
-        middle = xp.mean(mean, axis=-2, keepdims=True)
-        off = mean - middle
         if self.own_too:
+            middle = xp.mean(mean, axis=-2, keepdims=True)
             noise = xp.mean(noise, axis=-2, keepdims=True)
-            spread = xp.mean(off * off, axis=-2, keepdims=True)
+            spread = xp.mean((mean - middle) ** 2, axis=-2, keepdims=True)
         else:
-            others = prompts - 1
-            noise = (xp.sum(noise, axis=-2, keepdims=True) - noise) / others
-            shift = -off / others  # from the mean of all to that of the others
-            spread = (xp.sum(off * off, axis=-2, keepdims=True) - off * off) / others - shift * shift
-            spread, middle = xp.clip(spread, 0.0, None), middle + shift
+            noise, _ = _others(xp, noise)
+            middle, spread = _others(xp, mean)
         share = noise / (noise + spread + _EPS)
         within = centered * (n / (n - 1))
         return xp.astype(within + share * (values - middle - within), rewards.dtype, copy=False)
 
 
 _EPS = 1e-6
+
+
+def _others(xp: Namespace, values: Array) -> tuple[Array, Array]:
+    """Mean and variance (ddof 0) over all prompts but each, of values (..., P, 1).
+
+    From the running moments of those before and those after it, of which no sum cancels.
+    """
+    size = values.shape[-2]
+    mean_before, square_before = _before(xp, values)
+    mean_after, square_after = (xp.flip(each, axis=-2) for each in _before(xp, xp.flip(values, axis=-2)))
+    before = xp.astype(xp.arange(size, device=array_api_compat.device(values)), values.dtype)[:, None]
+    after = size - 1 - before
+    apart = (mean_before - mean_after) ** 2 * (before * after / (size - 1))
+    mean = (before * mean_before + after * mean_after) / (size - 1)
+    return mean, (square_before + square_after + apart) / (size - 1)
+
+
+def _before(xp: Namespace, values: Array) -> tuple[Array, Array]:
+    """Mean of the prompts before each, and the sum of their squared distances from it; 0 for the first."""
+    count = xp.astype(
+        xp.arange(1, values.shape[-2] + 1, device=array_api_compat.device(values)), values.dtype
+    )
+    mean = xp.cumulative_sum(values, axis=-2) / count[:, None]
+    none = xp.zeros_like(values[..., :1, :])
+    before = xp.concat([none, mean[..., :-1, :]], axis=-2)
+    steps = (values - before) * (values - mean)
+    steps = xp.concat([none, steps[..., 1:, :]], axis=-2)
+    squares = xp.cumulative_sum(steps, axis=-2)
+    return before, xp.concat([none, squares[..., :-1, :]], axis=-2)
+
 
 JSPO = JamesStein(
     name="jspo",
@@ -59,6 +87,7 @@ JSPO = JamesStein(
     objective="mean",
     uses_k=False,
     claims=Claims(unbiased=True, centered=False),
+    laws=Laws(scale="none"),
     degenerate="a flat group gives what lam leaves of its distance from the other prompts",
     smallest_group=2,
     smallest_batch=2,
@@ -74,6 +103,7 @@ JSPO_PLUS_PLUS = JamesStein(
     objective="mean",
     uses_k=False,
     claims=Claims(unbiased=False, centered=False),
+    laws=Laws(scale="none"),
     degenerate="a flat group gives what lam leaves of its distance from the mean of the prompts",
     smallest_group=2,
     smallest_batch=2,

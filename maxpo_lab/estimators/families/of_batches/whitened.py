@@ -24,13 +24,15 @@ DEFAULTS: dict[str, Any] = {"scale": "rms", "mean": 0, "eps": 1e-8, "add": 0.0, 
 def read(text: str) -> tuple[str, dict[str, Any]]:
     """The rule and the options that ``maxpo`` or ``scale=std1,mean=1:grpo:eps=1e-4`` names.
 
-    Options stand before the rule, which may have some of its own. ValueError: unknown, or out of range.
+    Options stand before the rule, which may have some of its own; eps is 0 unless given where ``add`` is.
+    ValueError: unknown, or out of range.
     """
     first, colon, rest = text.partition(":")
     if not (colon and "=" in first):
         return text, dict(DEFAULTS)
     name = f"whitened:{text}"
-    given = DEFAULTS | keywords(f"estimator {name!r}", DEFAULTS, first)
+    told = keywords(f"estimator {name!r}", DEFAULTS, first)
+    given = DEFAULTS | ({"eps": 0.0} if "add" in told else {}) | told
     if given["scale"] not in _SCALES:
         raise ValueError(f"{name}: scale={given['scale']}, must be {', '.join(_SCALES)}")
     if given["mean"] not in (0, 1):
@@ -62,7 +64,8 @@ def whitened(rule: Estimator, *, scale: str, mean: int, eps: float, add: float, 
     numerator = "(a_i - mean of a)" if mean else "a_i"
     centered = rule.claims.centered
     # Where the advantages of every group sum to 0, the batch has no mean to remove.
-    statistic: Statistic | None = "advantage_rms" if centered or (not mean and scale == "rms") else None
+    one = (centered or (not mean and scale == "rms")) and not (eps and add)
+    statistic: Statistic | None = "advantage_rms" if one else None
     return Pooled(
         name=f"whitened:{told}:{rule.name}" if told else f"whitened:{rule.name}",
         title=f"{rule.title}, whitened",

@@ -195,7 +195,17 @@ def _checked(rule: HistoryEstimator, keep: int, decay: float, share: Any = "fair
         for key, (value, default) in told.items()
         if value != default
     )
-    return replace(rule, name=f"{name}:{options}" if options else name, keep=keep, decay=decay, share=share)
+    learned_by = {"others": "the other prompts of the batch", "ema": "earlier steps"}
+    return replace(
+        rule,
+        name=f"{name}:{options}" if options else name,
+        equation=rule.equation.replace("lam = W/(n-K+W)", f"lam learned from {learned_by[share]}")
+        if share != "fair"
+        else rule.equation,
+        keep=keep,
+        decay=decay,
+        share=share,
+    )
 
 
 def of_replay(keep: int = 64, decay: float = 1.0, share: str = "fair") -> HistoryEstimator:

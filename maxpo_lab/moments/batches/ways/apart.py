@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from ....core.arrays import Float
 from ....rules import BatchCalls
 from ..coupled import PromptSums, prompt_sums
-from ..meeting import Meeting
+from ..meeting import Meeting, Place
 
-#: Batches whose groups are looked for elsewhere, and how many of each.
-_TRIED, _PLACES = 24, 8
+#: Batches of each two kinds whose groups are looked for elsewhere, and how many groups of each.
+_TRIED, _PLACES = 2, 8
+#: Kinds of batches: of any states, as they come, all at the least reward, and all at the greatest.
+KINDS = ("any", "likely", "least", "greatest")
 
 
 def meets(calls: BatchCalls, meeting: Meeting) -> bool:
-    """Whether a group gets other advantages beside other groups, on batches of any states."""
+    """Whether a group gets other advantages beside other groups, on batches of each two kinds."""
     rng = np.random.default_rng(0)
     size = len(meeting.places)
-    for _ in range(_TRIED):
-        ours, others = _any(rng, meeting), _any(rng, meeting)
-        looked = rng.permutation(size)[:_PLACES]
-        batches = np.repeat(others[None], len(looked) + 1, axis=0)
-        batches[0] = ours
-        batches[np.arange(len(looked)) + 1, looked] = ours[looked]
-        given = calls(batches)
-        if any(not calls.same(given[0, j], given[row + 1, j]) for row, j in enumerate(looked)):
-            return True
+    for one, two in product(KINDS, KINDS):
+        for _ in range(_TRIED):
+            ours, others = batch_of(meeting, one, rng), batch_of(meeting, two, rng)
+            looked = rng.permutation(size)[:_PLACES]
+            batches = np.repeat(others[None], len(looked) + 1, axis=0)
+            batches[0] = ours
+            batches[np.arange(len(looked)) + 1, looked] = ours[looked]
+            given = calls(batches)
+            if any(not calls.same(given[0, j], given[row + 1, j]) for row, j in enumerate(looked)):
+                return True
     return False
 
 
-def _any(rng: np.random.Generator, meeting: Meeting) -> Float:
-    return np.stack([place.rewards[rng.integers(len(place.chance))] for place in meeting.places])
+def batch_of(meeting: Meeting, kind: str, rng: np.random.Generator) -> Float:
+    """Rewards (P, n) of a batch of a kind."""
+
+    def state(place: Place) -> int:
+        if kind == "likely":
+            return int(rng.choice(len(place.chance), p=place.chance / place.chance.sum()))
+        sums = place.rewards.sum(axis=1)
+        ends = {"least": int(sums.argmin()), "greatest": int(sums.argmax())}
+        return ends[kind] if kind in ends else int(rng.integers(len(place.chance)))
+
+    return np.stack([place.rewards[state(place)] for place in meeting.places])
 
 
 def own_sums(calls: BatchCalls, meeting: Meeting) -> tuple[PromptSums, ...]:

@@ -10,8 +10,8 @@ from ....core.arrays import EPS, Float, Int
 from ....rules import BatchCalls, CoupledRowsError
 from ..meeting import Meeting
 
-#: Batches on which a rule is held to its statistic.
-_TRIED = 32
+#: Batches of each kind on which a rule is held to its statistic, and states that are tried alone.
+_TRIED, _ALONE = 32, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,16 @@ def told(calls: BatchCalls, meeting: Meeting) -> BaseRule:
     for each state.
     """
     size = len(meeting.places)
-    rewards = [place.rewards for place in meeting.places]
+    rewards = [place.rewards for place in (meeting.places[:1] if meeting.drawn else meeting.places)]
     states, index = np.unique(np.concatenate(rewards), axis=0, return_inverse=True)
     which = np.split(index.ravel(), np.cumsum([len(each) for each in rewards])[:-1])
+    which *= size // len(which)
     alone = calls(np.repeat(states[:, None], size, axis=1))[:, 0]
     lively = int(np.abs(alone).max(axis=1).argmax())
     if not alone[lively].any():
         return BaseRule(
-            tuple(np.zeros(len(each)) for each in rewards),
-            tuple(map(np.zeros_like, rewards)),
+            tuple(np.zeros(len(each.chance)) for each in meeting.places),
+            tuple(np.zeros_like(each.rewards) for each in meeting.places),
             Scale(0.0, False),
         )
     peak = int(np.abs(alone[lively]).argmax())
@@ -63,7 +64,7 @@ def told(calls: BatchCalls, meeting: Meeting) -> BaseRule:
     squares = np.sum(base**2, axis=1)
     living = squares > (64 * EPS) ** 2 * squares.max()
     base, squares = base * living[:, None], squares * living
-    picks = _picks(squares, size)
+    picks = _picks(meeting, which, squares)
     totals = squares[picks].sum(axis=1)
     picks = picks[totals > 0]
     # The factor of a batch, seen on its liveliest group.
@@ -73,7 +74,8 @@ def told(calls: BatchCalls, meeting: Meeting) -> BaseRule:
     unit, scale = _scale(totals[totals > 0], np.abs(factors))
     unit *= np.sign(factors[0])
     _check(calls, states, base * unit, squares[picks].sum(axis=1), scale=scale, picks=picks)
-    return BaseRule(tuple(squares[each] for each in which), tuple(base[each] * unit for each in which), scale)
+    first = [base[each] * unit for each in which[: len(rewards)]]
+    return BaseRule(tuple(squares[each] for each in which), tuple(first * (size // len(first))), scale)
 
 
 def _scale(totals: Float, factors: Float) -> tuple[float, Scale]:
@@ -81,6 +83,9 @@ def _scale(totals: Float, factors: Float) -> tuple[float, Scale]:
     fits = [(np.inf, False, 1.0, Scale(0.0, False))]  # of factors that no scale makes
     if not (factors > 0).all():
         return fits[0][2:]
+    if np.ptp(factors) <= 64 * EPS * factors.max():  # an epsilon that hides all else
+        eps = float(totals.max()) / EPS**1.5
+        return float(factors.mean() * np.sqrt(eps)), Scale(eps, False)
     ends = [int(totals.argmin()), int(totals.argmax())]
     for added, power in ((False, 1.0), (True, 0.5)):
         x, y = totals**power, factors ** (-2 * power)
@@ -95,17 +100,29 @@ def _scale(totals: Float, factors: Float) -> tuple[float, Scale]:
     return unit, scale
 
 
-def _picks(squares: Float, size: int) -> Int:
-    """States (B, P) of batches of many X: any, and a few that live among dead ones, where there are any."""
+def _picks(meeting: Meeting, which: list[Int], squares: Float) -> Int:
+    """States (B, P) of batches of many X.
+
+    Any; as they come; a few that live among dead ones, where there are any; each that lives among the least
+    lively, where whatever limits a rule shows most.
+    """
     rng = np.random.default_rng(0)
-    picks = rng.integers(0, len(squares), (_TRIED, size))
-    living, dead = np.flatnonzero(squares > 0), np.flatnonzero(squares == 0)
-    if len(dead):
-        some = np.sort(rng.integers(1, size + 1, _TRIED // 2))
-        among = rng.choice(dead, (len(some), size))
-        alive = np.arange(size) < some[:, None]
-        picks[: len(some)] = np.where(alive, rng.choice(living, (len(some), size)), among)
-    return picks
+    size = len(meeting.places)
+    found = [rng.integers(0, len(squares), (_TRIED, size))]
+    drawn = [
+        own[rng.choice(len(own), _TRIED, p=place.chance / place.chance.sum())]
+        for own, place in zip(which, meeting.places, strict=True)
+    ]
+    found.append(np.stack(drawn, axis=1))
+    living = np.flatnonzero(squares > 0)
+    quiet = np.flatnonzero(squares == squares.min())
+    some = rng.integers(1, size + 1, _TRIED)
+    alive = np.arange(size) < some[:, None]
+    found.append(np.where(alive, rng.choice(living, alive.shape), rng.choice(quiet, alive.shape)))
+    alone = rng.permutation(living)[:_ALONE]
+    single = rng.choice(quiet, (len(alone), size))
+    single[:, 0] = alone
+    return np.concatenate([*found, single])
 
 
 def _check(

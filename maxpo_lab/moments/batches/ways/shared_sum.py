@@ -74,7 +74,7 @@ def by_shared_sum(calls: BatchCalls, meeting: Meeting) -> Coupled:
     # One level alone has no second: any other reward stands for the successes that there are not.
     ends = (values[0], values[-1] if len(values) > 1 else values[0] + 1)
     table = _table(calls, len(laws), meeting.n, ends)
-    _check(calls, table, len(laws), meeting.n, ends)
+    _check(calls, table, _tried(meeting, laws), meeting.n, ends)
     rest = _others(laws, alike=meeting.drawn)
     found = []
     for prompt, place in meeting.asked:
@@ -143,13 +143,26 @@ def _packed(left: list[int], total: int, size: int, n: int) -> tuple[list[int], 
     return taken + filled, rest
 
 
-def _check(calls: BatchCalls, table: Table, size: int, n: int, ends: tuple[float, float]) -> None:
-    """Hold the rule to its word on batches of any counts, their rollouts in any order."""
+def _tried(meeting: Meeting, laws: list[Float]) -> Int:
+    """Counts (B, P) of batches: any, as they come, and few or many successes, together and apart."""
     rng = np.random.default_rng(0)
-    share = rng.beta(0.5, 0.5, (_TRIED, size, 1))
-    success = rng.random((_TRIED, size, n)) < share
+    n, size = meeting.n, len(laws)
+    share = rng.beta(0.5, 0.5, (_TRIED, size))
+    found = [rng.binomial(n, share)]
+    drawn = [rng.choice(n + 1, _TRIED, p=law / law.sum()) for law in laws]
+    found.append(np.stack(drawn, axis=1))
+    for total in range(1, min(2 * n, n * size) + 1):
+        together = np.clip(total - n * np.arange(size), 0, n)
+        apart = np.bincount(np.arange(total) % size, minlength=size)
+        found += [rng.permutation(each)[None] for each in (together, apart, n - together, n - apart)]
+    return np.concatenate([each for each in found if each.max() <= n])
+
+
+def _check(calls: BatchCalls, table: Table, counts: Int, n: int, ends: tuple[float, float]) -> None:
+    """Hold the rule to its word on batches (B, P) of these counts, their rollouts in any order."""
+    rng = np.random.default_rng(1)
+    success = rng.permuted(np.arange(n) < counts[..., None], axis=2)
     given = calls(np.where(success, ends[1], ends[0]))
-    counts = success.sum(axis=2)
     parts = np.stack([~success, success], axis=-1).astype(np.float64)
     for power, expected in ((1, table.sums), (2, table.squares)):
         got = np.einsum("bpn,bpnl->bpl", given**power, parts)
@@ -157,11 +170,9 @@ def _check(calls: BatchCalls, table: Table, size: int, n: int, ends: tuple[float
         if not calls.same(got, want):
             worst = np.unravel_index(np.abs(got - want).max(axis=2).argmax(), counts.shape)
             raise CoupledRowsError(
-                f"{calls.name} says statistic='reward_sum', and gives a group with {counts[worst]} of "
-                f"{n} successes "
-                f"in two batches with {counts[worst[0]].sum()} of them other advantages: prompts meet "
-                f"in more than "
-                f"the sum, or their order matters; leave the statistic out"
+                f"{calls.name} says statistic='reward_sum', and gives a group with {counts[worst]} of {n} "
+                f"successes in two batches with {counts[worst[0]].sum()} of them other advantages: prompts "
+                f"meet in more than the sum, or their order matters; leave the statistic out"
             )
 
 
@@ -228,7 +239,8 @@ def _across(meeting: Meeting, laws: list[Float], successes: list[Int], table: Ta
     twice = np.zeros((len(terms), len(terms), 1))
     means = []
     for index, law in enumerate(laws):
-        new = _laws_of_terms(meeting, index, successes[index], terms)
+        if not (meeting.drawn and index):
+            new = _laws_of_terms(meeting, index, successes[index], terms)
         if index < len(rest):
             means.append(
                 np.einsum(
