@@ -28,7 +28,6 @@ class JamesStein(BatchEstimator):
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
         n = rewards.shape[-1]
         values = xp.astype(rewards, widest(xp), copy=False)
-        values = values - values[..., :1, :1]
         centered = deviations(xp, values)
         mean = xp.mean(values, axis=-1, keepdims=True)
         noise = xp.sum(centered * centered, axis=-1, keepdims=True) / ((n - 1) * n)
