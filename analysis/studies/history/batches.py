@@ -49,7 +49,10 @@ def measure(cell: Cell) -> list[Row]:
     rows = []
     for rule, lam in shares.items():
         spent = variance(lam)
-        mean, batches = float(spent.mean()), spent.mean(axis=1)  # a batch's prompts share what they learn from
+        mean, batches = (
+            float(spent.mean()),
+            spent.mean(axis=1),
+        )  # a batch's prompts share what they learn from
         error = float(batches.std(ddof=1) / np.sqrt(len(batches))) if len(batches) > 1 else 0.0
         where = (cell.part, cell.space, n, k, m, cell.history, 0.0, cell.prompts, 0)
         rows.append(Row(*where, rule, floor / mean, error * floor / mean**2, 1.0, float(lam.mean())))
@@ -77,7 +80,8 @@ def _second_moment(cell: Cell, table: SuccessTable) -> float:
     return sum(
         weight
         * float(
-            chances(cell.m, RATES[cell.history](p)) @ table.second_moment(bandit(*SPACES[cell.space], float(p)))
+            chances(cell.m, RATES[cell.history](p))
+            @ table.second_moment(bandit(*SPACES[cell.space], float(p)))
         )
         for p, weight in zip(*_nodes(), strict=True)
     )

@@ -1,3 +1,9 @@
 import pandas as pd
-def table(rows): return rows
-def draw(rows): return {}
+
+
+def table(rows):
+    return rows
+
+
+def draw(rows):
+    return {}

@@ -11,7 +11,6 @@ from .rows import RATES, SPACES, Cell, Row
 #: Lengths of history, in groups.
 TIMES = (0, 1, 4, 16)
 SETTINGS = ((8, 4), (16, 4), (8, 8), (8, 1), (16, 8))
-PATHS = ("bandit, many correct", "lock")
 VISITS = (8, 32, 128)
 
 
@@ -20,7 +19,11 @@ def cells(preset: Preset) -> Sequence[Cell]:
     points = {"smoke": 4, "standard": 16, "paper": 41}[preset]
     settings = SETTINGS[: {"smoke": 1, "standard": 2, "paper": 5}[preset]]
     sizes, visits = ((8,), VISITS[:1]) if preset == "smoke" else ((8, 16), VISITS)
-    times, prompts = (TIMES[2:3], (8,)) if preset == "smoke" else (TIMES[1:3], (8, 32))
+    times, prompts = (
+        (TIMES[2:3], (8,))
+        if preset == "smoke"
+        else (TIMES[2:3] if preset == "standard" else TIMES[1:3], (8, 32))
+    )
     return [
         *(
             Cell("curve", n, k, each * n, space=space, points=points)
@@ -38,7 +41,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
         ),
         *(
             Cell("path", 8, k, space=space, visits=each)
-            for space in PATHS[: 1 if preset == "smoke" else 2]
+            for space in path.SPACES[: 1 if preset == "smoke" else 3]
             for k in ((4,) if preset == "smoke" else (4, 8))
             for each in visits
         ),
