@@ -1,4 +1,4 @@
-"""Rules on 0/1 rewards as tables: what a success and a failure get, by successes in the group and in the history."""
+"""Rules on 0/1 rewards as tables: what a success and a failure get, by successes in group and history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from maxpo_lab import RewardLevels
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.binomial import binomial
 
-#: ``(xp, rewards (..., n), k, y (..., m), w (..., m)) -> (..., n)``: the pure functions of the rules with history.
+#: ``(xp, rewards (..., n), k, y (..., m), w (..., m)) -> (..., n)``: a rule with history as a pure function.
 HistoryRule = Callable[..., Any]
 
 NUMPY = array_api_compat.array_namespace(np.empty(0))

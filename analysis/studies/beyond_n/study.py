@@ -1,4 +1,4 @@
-"""Weight, bias and noise of what can be done for K > n: on one prompt, and in batches of log-uniform difficulty."""
+"""Weight, bias and noise of what can be done for K > n: on one prompt, and in batches of prompts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HARDEST, EASIEST = 1e-3, 0.9
 NODES = 24
 RATIOS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 #: Success rates of the table, on every grid.
-SHOWN = (0.001, 0.01, 0.05, 0.2)
+SHOWN = (0.01, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Cell:
 class Row:
     """One rule on one prompt (``part`` "prompt"), in a batch ("batch"), or Chebyshev's series ("series").
 
-    ``bias`` is ``(f - f*) / K`` of a prompt, f* the weight of pass@K; of a batch ``|E g - grad J| / |grad J|``, of
-    the series its largest. ``angle`` is the batch's error of direction. ``scale`` is ``f / f*``, or the batch's.
-    ``noise`` is ``tr Cov / scale^2``, which no step size changes, over that of the unbiased rule in groups of K with
-    as many rollouts in all; of the series the largest ``|d| / K``.
+    ``bias`` is ``(f - f*) / K`` of a prompt, f* the weight of pass@K; ``|E g - grad J| / |grad J|`` of a batch;
+    of the series its largest. ``angle`` is the batch's error of direction. ``scale`` is ``f / f*``, or the
+    batch's. ``noise`` is ``tr Cov / scale^2``, which no step size changes, over that of the unbiased rule in
+    groups of K with as many rollouts in all; of the series the largest ``|d| / K``.
     """
 
     part: str
@@ -71,7 +71,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
 
 
 def measure(cell: Cell) -> list[Row]:
-    """Every rule on every prompt and in the batch, exactly; the series at this K, whether or not it is a rule's."""
+    """Every rule on every prompt and in the batch, exactly; the series, whether or not it is a rule."""
     n, k = cell.n, cell.k
     found = list(subjects(n, k))
     grid, (nodes, weights) = _grid(cell.points), _nodes()
@@ -82,16 +82,18 @@ def measure(cell: Cell) -> list[Row]:
         for p, own, reference in zip(grid, facts, prompts[LARGER], strict=True):
             target = _target(p, k)
             scale, share = own.weight / target, _share(name, cell)
-            noise = share * _trace([own], np.ones(1)) / _trace([reference], np.ones(1)) / scale**2
+            noise = share * _trace([own], np.ones(1)) / _trace([reference], np.ones(1))
+            # A history without a failure leaves nothing of pooled.
+            noise = noise / scale**2 if scale else float("nan")
             rows.append(Row("prompt", n, k, name, p, scale, (own.weight - target) / k, 0.0, noise))
     goal = np.array([_target(p, k) for p in nodes])
     for name, facts in batches.items():
         square = weights * [each.length for each in facts]
         mean = np.array([each.weight for each in facts])
-        own, along, ideal = (float(square @ each) for each in (mean**2, mean * goal, goal**2))
-        bias = np.sqrt(float(square @ (mean - goal) ** 2) / ideal)
-        angle = float(np.arctan2(np.sqrt(max(0.0, own * ideal - along**2)), along))
-        scale, share = along / ideal, _share(name, cell)
+        ideal = float(square @ goal**2)
+        scale, share = float(square @ (mean * goal)) / ideal, _share(name, cell)
+        bias, across = (np.sqrt(float(square @ (mean - c * goal) ** 2) / ideal) for c in (1.0, scale))
+        angle = float(np.arctan2(across, scale))
         noise = share * _trace(facts, weights) / _trace(batches[LARGER], weights) / scale**2
         rows.append(Row("batch", n, k, name, 0.0, scale, float(bias), angle, noise))
     largest = float(max(abs(each) for each in increments(n, k)) / k)
@@ -115,7 +117,7 @@ def _trace(facts: Sequence[Facts], weights: Float) -> float:
 
 
 def _share(name: str, cell: Cell) -> float:
-    """Groups of K that cost as much as a group of this rule: the variance is for equal numbers of rollouts."""
+    """Groups of K that cost as much as a group of this rule: variances are for equal numbers of rollouts."""
     return 1.0 if name == LARGER else cell.n / cell.k
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maxpo_lab import get_estimator
 from maxpo_lab.core.arrays import Float
+from maxpo_lab.estimators import group_estimator
 from maxpo_lab.estimators.history.pooled import pooled
 
 from ...measure.success_tables import SuccessTable, chances, group_table, success_table
@@ -35,11 +35,12 @@ class Subject:
 
 def subjects(n: int, k: int) -> Iterator[Subject]:
     """All that are defined for pass@K in groups of n; ``LARGER`` alone has groups of K."""
-    yield _alone(LARGER, group_table(get_estimator("pkpo-loo1"), n=k, k=k))
-    rule = get_estimator(CHEBYSHEV)
+    whole = group_estimator("pkpo-loo1")
+    yield _alone(LARGER, group_table(whole, n=k, k=k))
+    rule = group_estimator(CHEBYSHEV)
     if rule.why_not(n, k) is None:
         yield _alone(CHEBYSHEV, group_table(rule, n=n, k=k))
-    yield _alone(CLIPPED, group_table(lambda rewards, _: get_estimator("pkpo-loo1")(rewards, n), n=n, k=k))
+    yield _alone(CLIPPED, group_table(lambda rewards, _: whole(rewards, n), n=n, k=k))
     yield _alone(BY_GROUP, group_table(plug_in_group, n=n, k=k))
     yield _alone(BY_OTHERS, group_table(plug_in_others, n=n, k=k))
     m = TIMES * n

@@ -1,4 +1,4 @@
-"""What are earlier rewards of a prompt worth in the baseline, fair or stale, believed by a formula or by learning?"""
+"""What are earlier rewards of a prompt worth in the baseline, fair or stale?"""
 
 from ...run.study import Study
 from .figure import draw, table

@@ -23,7 +23,7 @@ from .rows import RATES, SEED, SPACES, Cell, Row
 HARDEST, EASIEST = 1e-3, 0.9
 #: Nodes of the average over difficulty: 1e-8 of the efficiencies from twice as many.
 NODES = 24
-#: Batches drawn for the leave-one-out lambda; runs, and steps of each, for the moving average (0.95^150 = 5e-4).
+#: Batches drawn for the leave-one-out lambda; runs and their steps for the moving average (.95^150 = 5e-4).
 BATCHES, RUNS, STEPS = 1500, 300, 150
 
 

@@ -1,4 +1,4 @@
-"""The rules at one n, K and length of history, against the success rate: exact averages over all histories."""
+"""The rules at one n, K and length of history, against the success rate: exact over all histories."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scipy.special import expit, logit
 
 import maxpo_lab as ml
 from maxpo_lab.core.arrays import Float
+from maxpo_lab.estimators import group_estimator
 from maxpo_lab.estimators.history.centered import centered_replay
 from maxpo_lab.estimators.history.plug_in_floor import plug_in_floor
 from maxpo_lab.estimators.history.replay import replay
@@ -32,7 +33,7 @@ def measure(cell: Cell) -> list[Row]:
     if m:
         tables = {name: success_table(rule, n=n, k=k, m=m) for name, rule in RULES.items()}
     else:
-        rules = [ml.get_estimator(name) for name in WITHOUT]
+        rules = [group_estimator(name) for name in WITHOUT]
         tables = {rule.name: group_table(rule, n=n, k=k) for rule in rules if rule.why_not(n, k) is None}
     share = m / (n - k + m) if m else 0.0
     rows = []
@@ -41,7 +42,7 @@ def measure(cell: Cell) -> list[Row]:
         floor = ml.variance_floor(levels, n=n, k=k).trace_covariance
         signal = float(np.sum(ml.max_at_k_gradient(levels, k) ** 2))
         for name, table in tables.items():
-            # What stands for how much of the history is in the baseline: replay's lambda, all of it, or its rate.
+            # The other rules have no lambda: they believe the history altogether.
             believed = share if name == "replay" else float(m > 0)
             for history, chance in _histories(m, p):
                 scale = float(chance @ table.weight(p)) / (k * (1 - p) ** (k - 1))

@@ -1,6 +1,6 @@
 """A prompt along a path of training: its history is what earlier, weaker policies of the same path scored.
 
-On 0/1 rewards HIST is linear in the history's rate ``H/W``, so ``E|g|^2`` is quadratic in it, and its mean and
+On 0/1 rewards HIST is linear in the history's rate ``H/W``, so ``E|g|^2`` is quadratic in it: its mean and
 variance, sums over the earlier visits, give the average over all histories exactly, for any weights.
 """
 
@@ -40,7 +40,7 @@ PLUG_IN = "last 4 visits"
 
 
 def measure(cell: Cell) -> list[Row]:
-    """Rules without history, replay under each of ``WEIGHTS`` and plug-in-floor, at every visit but the first."""
+    """Rules without history, replay under each of ``WEIGHTS``, plug-in-floor, at every visit but the first."""
     n, k = cell.n, cell.k
     rates = expit(np.linspace(logit(FIRST), logit(LAST), cell.visits))
     rows = []
@@ -63,7 +63,7 @@ def _path(space: str) -> TrainingPath:
 def _rules(
     cell: Cell, levels: ml.RewardLevels, before: Float
 ) -> Iterator[tuple[str, str, int, float, float]]:
-    """Rule, history, visits in it, lambda and ``E|g|^2`` after visits of these success rates, the latest first."""
+    """Rule, history, visits in it, lambda and ``E|g|^2`` after visits of these rates, the latest first."""
     n, k = cell.n, cell.k
     for name in ("maxpo", "pkpo-loo1"):
         if ml.get_estimator(name).why_not(n, k) is None:

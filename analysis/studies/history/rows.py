@@ -24,10 +24,10 @@ RATES: Mapping[str, Callable[[float], float]] = {
 class Cell:
     """One point of a part of the study.
 
-    ``part`` is ``"curve"`` (against the success rate, at ``points`` of it and more), ``"batch"`` (``prompts`` of
-    log-uniform difficulty, ``history`` one of ``RATES``), or ``"path"`` (a prompt of a specimen, ``space``, met
-    ``visits`` times on its way from 1% to 90%). ``m`` is how many earlier rewards there are. What a part does not
-    have is 0 or empty.
+    ``part`` is ``"curve"`` (against the success rate, at ``points`` of it and more), ``"batch"``
+    (``prompts`` of log-uniform difficulty, ``history`` one of ``RATES``), or ``"path"`` (a prompt of a
+    specimen, ``space``, met ``visits`` times on its way from 1% to 90%). ``m`` is how many earlier rewards
+    there are. What a part does not have is 0 or empty.
     """
 
     part: str
@@ -45,9 +45,9 @@ class Cell:
 class Row:
     """One rule in one cell.
 
-    ``efficiency`` is the floor over ``tr Cov / scale^2``, of a batch that of its gradient within prompts; ``scale``
-    is ``f(p)`` over that of pass@K, on average over histories; ``believed`` is the share of the history in the
-    baseline. ``error`` is the standard error of the efficiency, 0 where it is exact.
+    ``efficiency`` is the floor over ``tr Cov / scale^2``, of a batch that of its gradient within prompts.
+    ``scale`` is ``f(p)`` over that of pass@K, on average over histories; ``believed`` is lambda, the share of
+    the history in the baseline. ``error`` is the standard error of the efficiency, 0 where it is exact.
     """
 
     part: str

@@ -1,4 +1,4 @@
-"""Rules with history: against the success rate, in batches with a learned lambda, along a path of training."""
+"""Rules with history: against the success rate, in batches with a learned lambda, on a path of training."""
 
 from __future__ import annotations
 
