@@ -35,7 +35,7 @@ class SuccessTable:
     @property
     def n(self) -> int:
         """Group size."""
-        return self.won.shape[-1] - 1
+        return int(self.won.shape[-1]) - 1
 
     def weight(self, p: float) -> Float:
         """f(p) of each history, (H,): ``E[g] = f(p) grad p``."""

@@ -34,7 +34,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         ["n", "k", "rule", "success"]
     )
     for _, row in rows[(rows.part == "batch") & (rows.rule != LARGER)].iterrows():
-        at = {p: prompts.loc[(row.n, row.k, row.rule, p)] for p in SHOWN}
+        at = {p: prompts.xs((row.n, row.k, row.rule, p)) for p in SHOWN}
         scales = {f"scale, p = {p:g}": f"{each.scale:.3g}" for p, each in at.items()}
         noises = {f"noise, p = {p:g}": f"{each.noise:.3g}" for p, each in at.items()}
         line = {"n": row.n, "K": row.k, "rule": row.rule, "bias of a batch": _shown(row.bias)}

@@ -37,10 +37,10 @@ class Cell:
 class Row:
     """One rule on one prompt (``part`` "prompt"), in a batch ("batch"), or Chebyshev's series ("series").
 
-    ``bias`` is ``(f - f*) / K`` of a prompt, f* the weight of pass@K; ``|E g - grad J| / |grad J|`` of a batch;
-    of the series its largest. ``angle`` is the batch's error of direction. ``scale`` is ``f / f*``, or the
-    batch's. ``noise`` is ``tr Cov / scale^2``, which no step size changes, over that of the unbiased rule in
-    groups of K with as many rollouts in all; of the series the largest ``|d| / K``.
+    ``bias`` is ``(f - f*) / K`` of a prompt, f* the weight of pass@K; of a batch
+    ``|E g - grad J| / |grad J|``; of the series its largest. ``angle`` is the batch's error of direction.
+    ``scale`` is ``f / f*``, or the batch's. ``noise`` is ``tr Cov / scale^2``, which no step size changes, over
+    that of the unbiased rule in groups of K with as many rollouts in all; of the series the largest ``|d| / K``.
     """
 
     part: str

@@ -59,17 +59,17 @@ def measure(cell: Cell) -> list[Row]:
     return rows
 
 
-def _nodes() -> tuple[Float, Float]:
+def _nodes() -> tuple[list[float], list[float]]:
     """Success rates and weights of the mean over log-uniform difficulty."""
     at, weight = np.polynomial.legendre.leggauss(NODES)
-    return HARDEST * (EASIEST / HARDEST) ** ((1 + at) / 2), weight / 2
+    return (HARDEST * (EASIEST / HARDEST) ** ((1 + at) / 2)).tolist(), (weight / 2).tolist()
 
 
 def _over_prompts(cell: Cell) -> tuple[float, float]:
     """Means over prompts of the floor and of ``|grad J|^2``."""
     floor = signal = 0.0
     for p, weight in zip(*_nodes(), strict=True):
-        levels = bandit(*SPACES[cell.space], float(p))
+        levels = bandit(*SPACES[cell.space], p)
         floor += weight * ml.variance_floor(levels, n=cell.n, k=cell.k).trace_covariance
         signal += weight * float(np.sum(ml.max_at_k_gradient(levels, cell.k) ** 2))
     return floor, signal
@@ -77,14 +77,11 @@ def _over_prompts(cell: Cell) -> tuple[float, float]:
 
 def _second_moment(cell: Cell, table: SuccessTable) -> float:
     """Mean over prompts and their histories of ``E|g|^2``."""
-    return sum(
-        weight
-        * float(
-            chances(cell.m, RATES[cell.history](p))
-            @ table.second_moment(bandit(*SPACES[cell.space], float(p)))
-        )
-        for p, weight in zip(*_nodes(), strict=True)
-    )
+    total = 0.0
+    for p, weight in zip(*_nodes(), strict=True):
+        chance = chances(cell.m, RATES[cell.history](p))
+        total += weight * float(chance @ table.second_moment(bandit(*SPACES[cell.space], p)))
+    return total
 
 
 def _sums(plain: SuccessTable, past: SuccessTable) -> tuple[Float, Float]:

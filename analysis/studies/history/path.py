@@ -40,7 +40,7 @@ PLUG_IN = "last 4 visits"
 
 
 def measure(cell: Cell) -> list[Row]:
-    """Rules without history, replay under each of ``WEIGHTS``, plug-in-floor, at every visit but the first."""
+    """Rules without history, replay under each of ``WEIGHTS``, plug-in-floor, at all visits but the first."""
     n, k = cell.n, cell.k
     rates = expit(np.linspace(logit(FIRST), logit(LAST), cell.visits))
     rows = []
