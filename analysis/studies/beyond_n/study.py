@@ -39,8 +39,9 @@ class Row:
 
     ``bias`` is ``(f - f*) / K`` of a prompt, f* the weight of pass@K; of a batch
     ``|E g - grad J| / |grad J|``; of the series its largest. ``angle`` is the batch's error of direction.
-    ``scale`` is ``f / f*``, or the batch's. ``noise`` is ``tr Cov / scale^2``, which no step size changes, over
-    that of the unbiased rule in groups of K with as many rollouts in all; of the series the largest ``|d| / K``.
+    ``scale`` is ``f / f*``, or the batch's. ``noise`` is ``tr Cov / scale^2``, which no step size changes,
+    over that of the unbiased rule in groups of K with as many rollouts in all; of the series the largest
+    ``|d| / K``.
     """
 
     part: str

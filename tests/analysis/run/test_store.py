@@ -202,7 +202,15 @@ def test_the_digest_does_not_depend_on_the_folder(copy: Path) -> None:
 
 
 #: Studies that measure ``analysis.measure.specimens``.
-ON_SPECIMENS = {"learning", "monte-carlo", "phase-diagram", "specimens", "unbiasedness", "variance"}
+ON_SPECIMENS = {
+    "history",
+    "learning",
+    "monte-carlo",
+    "phase-diagram",
+    "specimens",
+    "unbiasedness",
+    "variance",
+}
 
 
 @pytest.mark.parametrize(
