@@ -18,7 +18,8 @@ def cells(preset: Preset) -> Sequence[Cell]:
     """Curves at n = 8 and 16, K = 1, 4, n/2 and n; batches of 8 and 32 prompts; paths of 8 to 128 visits."""
     points = {"smoke": 4, "standard": 16, "paper": 41}[preset]
     settings = SETTINGS[: {"smoke": 1, "standard": 2, "paper": 5}[preset]]
-    sizes, visits = ((8,), VISITS[:1]) if preset == "smoke" else ((8, 16), VISITS)
+    sizes = (8,) if preset == "smoke" else (8, 16)
+    visits = {"smoke": VISITS[:1], "standard": VISITS[:2], "paper": VISITS}[preset]
     times, prompts = (
         (TIMES[2:3], (8,))
         if preset == "smoke"
