@@ -202,7 +202,15 @@ def test_the_digest_does_not_depend_on_the_folder(copy: Path) -> None:
 
 
 #: Studies that measure ``analysis.measure.specimens``.
-ON_SPECIMENS = {"learning", "monte-carlo", "phase-diagram", "specimens", "unbiasedness", "variance"}
+ON_SPECIMENS = {
+    "history",
+    "learning",
+    "monte-carlo",
+    "phase-diagram",
+    "specimens",
+    "unbiasedness",
+    "variance",
+}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +218,7 @@ ON_SPECIMENS = {"learning", "monte-carlo", "phase-diagram", "specimens", "unbias
     [
         ("maxpo_lab/core/coefficients.py", {*list_studies()}),
         ("maxpo_lab/estimators/families/maxrl.py", {*list_studies()}),
-        ("maxpo_lab/moments/exact.py", {*list_studies()} - {"spectrum"}),
+        ("maxpo_lab/moments/exact.py", {*list_studies()} - {"spectrum", "beyond-n"}),
         ("maxpo_lab/spectrum.py", {"spectrum", "frameworks"}),
         ("maxpo_lab/auditing/decide/pairs.py", {"frameworks"}),
         ("maxpo_lab/integrations/trl.py", {"llm"}),

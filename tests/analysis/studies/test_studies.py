@@ -31,7 +31,16 @@ QUIET = Console(quiet=True)
 
 
 #: Studies that take their time at the smoke preset too.
-SLOW = ("efficiency", "frameworks", "learning", "llm", "monte-carlo", "phase-diagram", "unbiasedness")
+SLOW = (
+    "efficiency",
+    "frameworks",
+    "history",
+    "learning",
+    "llm",
+    "monte-carlo",
+    "phase-diagram",
+    "unbiasedness",
+)
 PARAMETERS = [
     pytest.param(name, marks=pytest.mark.integration if name in SLOW else ()) for name in list_studies()
 ]

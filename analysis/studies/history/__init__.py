@@ -1,0 +1,15 @@
+"""What are earlier rewards of a prompt worth in the baseline, fair or stale?"""
+
+from ...run.study import Study
+from .figure import draw, table
+from .study import cells, measure
+
+STUDY = Study(
+    name="history",
+    question="What are earlier rewards of a prompt worth in the baseline, fair or stale?",
+    seed=260606080,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)
