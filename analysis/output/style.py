@@ -88,6 +88,10 @@ def drawing() -> Iterator[None]:
         yield
 
 
+#: Bytes of a picture at most.
+_LARGEST = 300_000
+
+
 def subplots(*grid: int, figsize: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
     """A figure with axes, as pyplot's function of this name gives them, of which no window system knows."""
     figure = Figure(figsize=figsize)
@@ -111,11 +115,17 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
 
 
 def _save_png(figure: Figure, path: Path) -> None:
-    """Save as PNG of at most 256 colours: a third of the size, with no loss that a reader could see."""
+    """Save as PNG of at most 256 colours: a third of the size, with no loss that a reader could see.
+
+    A picture that is still larger than the repository wants gets half as many.
+    """
     pixels = BytesIO()
     figure.savefig(pixels, format="rgba")
     dpi = rcParams["savefig.dpi"]
     width, height = (int(inches * dpi) for inches in figure.get_size_inches())
     picture = Image.frombytes("RGBA", (width, height), pixels.getvalue())
-    flat = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    flat.save(path, optimize=True, dpi=(dpi, dpi))
+    for colours in (256, 128, 64):
+        flat = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        flat.save(path, optimize=True, dpi=(dpi, dpi))
+        if path.stat().st_size <= _LARGEST:
+            return
