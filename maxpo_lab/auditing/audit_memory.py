@@ -12,6 +12,7 @@ from .. import rules
 from ..core.arguments import as_group_size
 from ..core.precision import FLOAT64, as_numpy
 from ..estimators import get_estimator, list_estimators
+from ..estimators.entry import DeadGroups
 from ..estimators.memory import MemoryEstimator
 from .decide import claims as claims_of
 from .decide.claims import EQUALS, Verdict
@@ -27,6 +28,8 @@ from .worker import RaisedError, Worker
 
 #: Rewards of the steps that make states.
 _VALUES = np.array([0.0, 0.25, 1.0])
+#: Advantages below which a group gets nothing.
+_NOTHING = 1e-9
 #: How such a rule is called, and the share of the largest advantage by which equals may differ.
 _CALL, _SAME = "update(state, rewards, k, prompts)", 1e-9
 
@@ -115,7 +118,18 @@ def _at(words: str, prepared: Prepared) -> AtState:
         climbs=climbed.text,
         scale=climbed.scale if climbed.proportional_to_target else None,
         centered=claims_of.why_not_centered(guard, setting) is None,  # type: ignore[arg-type]
+        pays=_pays(guard, setting),
     )
+
+
+def _pays(guard: Any, setting: Any) -> DeadGroups:
+    """Which groups of the least or the greatest reward alone get something."""
+    ends = np.array([setting.values.min(), setting.values.max()])
+    groups = np.repeat(ends[:, None], setting.n, axis=1)
+    fail, correct = np.abs(rules.evaluate(guard, groups, setting.k)).max(axis=1) > _NOTHING
+    if fail and correct:
+        return "both"
+    return "all-fail" if fail else "all-correct" if correct else "none"
 
 
 def _verdict(rule: rules.WithMemory, claim: str, prepared: Sequence[tuple[str, Prepared]]) -> Verdict:

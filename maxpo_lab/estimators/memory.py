@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.arguments import whole_number
-from ..core.arrays import Array, Int, Namespace
+from ..core.arrays import Array, Int, Namespace, on_host
 from ..core.rewards import as_rewards
 from .entry import Entry, Kind
 
@@ -130,7 +130,8 @@ class MemoryEstimator(Entry):
 
 
 def _arrays(state: State) -> State:
-    return {name: array for name, array in state.items() if name != "version"}
+    """In NumPy: a checkpoint may hold tensors."""
+    return {name: on_host(array) for name, array in state.items() if name != "version"}
 
 
 def _rows(prompts: Any, count: int, size: int) -> Int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...estimators.entry import DeadGroups
+
 
 @dataclass(frozen=True, slots=True)
 class AtState:
@@ -19,12 +21,16 @@ class AtState:
         The constant in front of the target's gradient; None where there is none.
     centered
         Whether every group's advantages sum to 0.
+    pays
+        Which groups that are all alike get something: ``"none"``, ``"all-fail"``, ``"all-correct"``,
+        ``"both"``. A trainer that drops dead groups changes what is climbed unless it is none.
     """
 
     state: str
     climbs: str
     scale: float | None
     centered: bool
+    pays: DeadGroups
 
 
 @dataclass(frozen=True, slots=True)

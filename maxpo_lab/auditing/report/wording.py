@@ -49,7 +49,7 @@ BATCH_COLUMNS = (
     "dead",
     "found by",
 )
-STATE_COLUMNS = ("state", "centered", "climbs")
+STATE_COLUMNS = ("state", "centered", "pays dead groups", "climbs")
 EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
 
 
@@ -223,7 +223,7 @@ def _error(row: AtSize) -> str:
 
 def state_rows(memory: Memory) -> list[tuple[str, ...]]:
     """A row of ``STATE_COLUMNS`` for each state."""
-    return [(each.state, "yes" if each.centered else "no", each.climbs) for each in memory.states]
+    return [(each.state, "yes" if each.centered else "no", each.pays, each.climbs) for each in memory.states]
 
 
 def _small(value: float) -> str:

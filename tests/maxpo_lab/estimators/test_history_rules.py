@@ -78,6 +78,26 @@ def test_the_state_is_the_history(name: str) -> None:
         state = new
 
 
+def test_a_checkpoint_may_hold_the_state_as_tensors() -> None:
+    rule = ml.get_estimator("replay:keep=4")
+    state = rule.remember(rule.init(2), np.array([[1.0, 0.0], [0.0, 0.0]]), 2, [0, 1])
+    held = {name: torch.as_tensor(np.asarray(array)) for name, array in state.items()}
+    rewards = np.array([[1.0, 0.0], [1.0, 1.0]])
+    for one, two in zip(
+        rule.update(held, rewards, 2, [0, 1]), rule.update(state, rewards, 2, [0, 1]), strict=True
+    ):
+        same = (
+            np.array_equal(one, two)
+            if isinstance(one, np.ndarray)
+            else all(np.array_equal(one[k], two[k]) for k in two)
+        )
+        assert same
+    policy = ml.RewardLevels.from_softmax([0.3, 0.0, 0.0], [1.0, 0.0, 0.0])
+    settings: dict[str, Any] = {"n": 2, "k": 2, "batch": None}
+    moments = [ml.batch_moments(rule, [policy] * 2, **settings, state=each) for each in (held, state)]
+    assert moments[0].trace_covariance == moments[1].trace_covariance
+
+
 def test_weights_fall_with_age() -> None:
     rule = ml.get_estimator("replay:keep=6,decay=0.5")
     state = rule.init(1)
