@@ -48,8 +48,10 @@ def admit_batch(rule: OfBatches, n: int, k: int, *, prompts: int, values: Float)
     _same_after(
         calls, batches, first, np.take_along_axis(batches, rollouts, axis=2), what="rollouts", values=values
     )
-    order = np.roll(np.arange(prompts), 1)
-    _same_after(calls, batches[:, order], first[:, order], batches[:, order], what="prompts", values=values)
+    # Each sees what the other does not: rules that look at the next prompt, or at its mirror image.
+    for order in (np.arange(prompts)[::-1], np.array([*[*range(prompts)][1::-1], *range(2, prompts)])):
+        moved = batches[:, order]
+        _same_after(calls, moved, first[:, order], moved, what="prompts", values=values)
     return calls
 
 

@@ -19,7 +19,7 @@ from analysis.studies.history import batches, curves, path
 from analysis.studies.history.figure import draw, table
 from analysis.studies.history.quadratic import Quadratic
 from analysis.studies.history.rows import MANY, ONE, RATES, Cell, Row
-from maxpo_lab.estimators.history import definitions
+from maxpo_lab.estimators import history_definitions as definitions
 from maxpo_lab.estimators.history.replay import replay
 
 

@@ -89,6 +89,7 @@ def test_weights_in_pairs_are_those_of_all_outcomes(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("name", ml.list_estimators("batch"))
+@pytest.mark.integration
 def test_the_catalogue_keeps_its_claims_and_is_recognised(name: str) -> None:
     rule = ml.get_estimator(name)
     report = ml.audit(
@@ -117,6 +118,7 @@ def test_what_comes_back_through_a_mean_is_one_in_all_rollouts() -> None:
     assert over.limit.scale == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.integration
 def test_the_order_and_a_bias_that_stays_are_told_apart() -> None:
     falls = ml.audit(whitened, n=4, k=2, target="mean").coupling.over_sizes
     stays = ml.audit(slowly, n=4, k=2, target="mean").coupling.over_sizes
@@ -126,6 +128,7 @@ def test_the_order_and_a_bias_that_stays_are_told_apart() -> None:
     assert all(row.through is None for row in stays.rows)
 
 
+@pytest.mark.integration
 def test_code_of_others_that_is_right_passes() -> None:
     report = ml.audit(shrunk, n=4, k=2, target="mean")
     assert report.passed

@@ -103,6 +103,7 @@ def test_what_is_not_pure_is_refused_by_name(update: Any, kind: str, says: str) 
         raise AssertionError(report.misbehaviours[0].detail)
 
 
+@pytest.mark.integration
 def test_the_catalogue_is_recognised() -> None:
     report = ml.audit(
         "rae", n=4, k=1, target="mean", claims=("unbiased", "equals:rae", "equals:rae:decay=0.5")

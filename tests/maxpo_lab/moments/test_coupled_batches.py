@@ -257,9 +257,9 @@ def test_a_large_batch_is_exact_by_either_sum() -> None:
     found = ml.batch_moments("whitened:maxpo", policies, n=16, k=4, batch=None)
     rng = np.random.default_rng(1)
     rates = np.array([levels.probabilities[1] for levels in policies])
-    c = rng.binomial(16, rates, (20_000, 128))
+    c = rng.binomial(16, rates, (4_000, 128))
     rewards = (np.arange(16) < c[..., None]).astype(float)
-    given = np.concatenate([ml.get_estimator("whitened:maxpo")(part, 4) for part in np.split(rewards, 20)])
+    given = np.concatenate([ml.get_estimator("whitened:maxpo")(part, 4) for part in np.split(rewards, 8)])
     # f_x of E[g_x] = f_x grad p_x, from E[sum of the winners' A] - p E[sum of all A] = n p (1-p) f_x.
     winners = np.sum(given * rewards, axis=2)
     each = winners / (16 * rates * (1 - rates))

@@ -305,6 +305,7 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/training.py": "hands a batch to its rule once and measures nothing",
     "maxpo_lab/core/ragged.py": "on behalf of advantages",
     "maxpo_lab/rules/batch_calls.py": "of what admit_batch admits",
+    "analysis/measure/success_tables.py": "of the laboratory's own rules",
     "maxpo_lab/estimators/batch_definitions.py": "the definitions of the catalogue",
 }
 
@@ -386,6 +387,7 @@ def test_rules_are_called_where_they_are_admitted() -> None:
     assert "analysis/trainer/arms.py" in admitting
 
 
+@pytest.mark.integration
 def test_the_audit_says_so() -> None:
     for make, _, error in CASES:
         if error is not CoupledRowsError:
