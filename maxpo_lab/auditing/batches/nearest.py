@@ -85,8 +85,10 @@ class _Comparison:
     def __init__(self, rule: rules.Rule, batches: list[Float], ours: list[Float], k: int) -> None:
         self.batches, self.ours, self.k = batches, ours, k
         self.made, self.n = rules.precision_of(rule), batches[0].shape[-1]
+        # What a batch divides by rounds all of its groups alike: the scale is that of the whole batch.
         self.size = [
-            np.maximum(np.abs(each).max(axis=-1).ravel(), np.finfo(np.float64).tiny) for each in ours
+            np.maximum(np.repeat(np.abs(each).max(axis=(1, 2)), each.shape[1]), np.finfo(np.float64).tiny)
+            for each in ours
         ]
 
     def with_names(self, names: Iterable[str]) -> Iterator[Nearest]:
