@@ -232,6 +232,7 @@ def test_a_file_that_is_no_folder_of_results_is_named(command: str, clone: Clone
 NOTEBOOK = "module://matplotlib_inline.backend_inline"
 
 
+@pytest.mark.integration
 def test_the_commands_run_in_a_notebooks_environment(tmp_path: Path) -> None:
     """The one test of this file in a process of its own, as matplotlib reads both when it is imported."""
     rc = tmp_path / "matplotlibrc"

@@ -40,6 +40,8 @@ SLOW = (
     "monte-carlo",
     "phase-diagram",
     "unbiasedness",
+    "batches",
+    "prompts",
 )
 PARAMETERS = [
     pytest.param(name, marks=pytest.mark.integration if name in SLOW else ()) for name in list_studies()
