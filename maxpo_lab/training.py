@@ -195,7 +195,8 @@ def _validated(
             f"rollout"
         )
     groups = ragged.by_id(ids, flat.shape[0], scored)
-    groups = _without_small(groups, cast("Rule", rule), k, drop=small_groups == "zero")
+    if not memory:  # else they are small with their history
+        groups = _without_small(groups, cast("Rule", rule), k, drop=small_groups == "zero")
     if memory:
         from .rules.histories import of_groups_with_history  # noqa: PLC0415 - others need none of it
 

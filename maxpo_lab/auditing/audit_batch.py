@@ -11,7 +11,7 @@ from ..core.arrays import Float
 from ..estimators import BatchEstimator
 from ..moments import batch_moments
 from .batches.claims import LEVELS, balance, scale_at, verdict
-from .batches.companies import answers, drawn
+from .batches.companies import drawn
 from .batches.coupling import met
 from .batches.found import Coupling
 from .batches.nearest import nearest_batch_rule
@@ -131,7 +131,7 @@ def _setting(prepared: Prepared) -> Setting:
     rule = _called(prepared.guard)
     for kind in kinds:
         try:
-            answers(rule, drawn(np.array(LEVELS[kind]), facts["n"], *_TWICE), facts["k"])
+            rules.of_batches(rule, drawn(np.array(LEVELS[kind]), facts["n"], *_TWICE), facts["k"])
         except (RaisedError, ValueError, TypeError):
             if kind == kinds[-1]:
                 raise
@@ -152,12 +152,12 @@ def _asked_first(rule: rules.Rule, setting: Setting) -> tuple[Float, Float]:
     values = np.array(LEVELS[setting.rewards])
     rules.admit_batch(of_statistic(rule, None), setting.n, setting.k, prompts=_TWICE[0], values=values)
     batches = drawn(values, setting.n, *_TWICE)
-    return batches, answers(rule, batches, setting.k)
+    return batches, rules.of_batches(rule, batches, setting.k)
 
 
 def _asked_last(rule: rules.Rule, first: tuple[Float, Float], setting: Setting) -> None:
     """Raise RandomRuleError where the same batches get something else by now."""
-    if not np.array_equal(answers(rule, first[0], setting.k), first[1]):
+    if not np.array_equal(rules.of_batches(rule, first[0], setting.k), first[1]):
         raise rules.RandomRuleError(
             f"{rules.describe(rule)} gave two answers for the same batches, at the beginning and at the end: "
             f"exact moments need a deterministic rule"

@@ -5,17 +5,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ..core import ragged
 from ..core.arguments import whole_number
 from ..core.arrays import Array, Int, Namespace, widest
 from ..core.rewards import as_rewards
 from ..core.tracing import untraced
 from .base import Estimator
 from .entry import Entry, Kind
+
+if TYPE_CHECKING:
+    from ..core import ragged
 
 #: How the prompts of a batch meet, where it is in one number: the sum of all rewards (on two reward levels:
 #: how
@@ -89,6 +91,8 @@ class BatchEstimator(Entry):
         reason = self.why_not_batch(len(groups.sizes)) or next(
             (why for size in set(groups.sizes.tolist()) if (why := self.why_not(size, k))), None
         )
+        from ..core import ragged  # noqa: PLC0415 - a loop with dense groups needs none of it
+
         rewards = ragged.of_rows(xp, flat, groups.order)
         if reason := reason or self._outside_domain(xp, rewards):
             raise ValueError(reason)
@@ -132,6 +136,8 @@ class Pooled(BatchEstimator):
         return xp.astype(xp.reshape(found, rewards.shape), rewards.dtype, copy=False)
 
     def _of_groups(self, xp: Namespace, rewards: Array, sizes: Int, k: int) -> Array:
+        from ..core import ragged  # noqa: PLC0415 - as above
+
         wide = xp.astype(rewards, widest(xp), copy=False)
         each = ragged.Groups(np.arange(len(sizes)), sizes, np.arange(int(sizes.sum())))
         own = ragged.map_buckets(xp, wide, each, lambda dense: self.own.unchecked(xp, dense, k))

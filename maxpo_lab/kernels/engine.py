@@ -42,9 +42,9 @@ def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
 
     NumPy arrays and torch tensors on the CPU share one path. Nothing waits for an accelerator.
     """
-    values = _as_array(rewards)
+    values = as_host(rewards)
     if values is not None:
-        return _as_given(rewards, host.rank_linear(values, stacks(rules, values.shape[-1])))
+        return as_given(rewards, host.rank_linear(values, stacks(rules, values.shape[-1])))
     torch, n = sys.modules.get("torch"), rewards.shape[-1]
     if torch is not None and isinstance(rewards, torch.Tensor) and rewards.is_cuda:
         from . import fused  # noqa: PLC0415 - torch is there
@@ -59,10 +59,10 @@ def rank_linear(xp: Namespace, rewards: Array, rules: Rules) -> Array:
 
 def alone(xp: Namespace, rewards: Array, rule: Source, k: int) -> Array:
     """Advantages (..., n) of one rule: ``rank_linear`` less its axis, which takes time on a small group."""
-    values = _as_array(rewards)
+    values = as_host(rewards)
     if values is None:
         return rank_linear(xp, rewards, ((rule, k),))[0, ...]
-    return _as_given(rewards, host.rank_linear(values, stacks(((rule, k),), values.shape[-1]))[0])
+    return as_given(rewards, host.rank_linear(values, stacks(((rule, k),), values.shape[-1]))[0])
 
 
 def _on_card(xp: Namespace, rewards: Any, rules: Rules) -> Any:
@@ -92,7 +92,7 @@ def _on_card(xp: Namespace, rewards: Any, rules: Rules) -> Any:
     return found.reshape(len(rules), *rewards.shape)
 
 
-def _as_array(rewards: Array) -> Any:
+def as_host(rewards: Array) -> Any:
     """What lies on the CPU, of NumPy or torch, as an array; None for all else, and inside ``torch.func``."""
     if isinstance(rewards, np.ndarray):
         return rewards
@@ -105,7 +105,7 @@ def _as_array(rewards: Array) -> Any:
         return None
 
 
-def _as_given(rewards: Array, found: Any) -> Array:
+def as_given(rewards: Array, found: Any) -> Array:
     """An array as what the rewards are; bfloat16, which NumPy has not, comes back from float64."""
     if isinstance(rewards, np.ndarray):
         return found

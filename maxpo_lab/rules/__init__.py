@@ -4,8 +4,8 @@ A *rule* is any callable ``(rewards (B, n), k) -> (B, n)``; an *estimator* is a 
 A *value rule* is any callable ``(rewards (B, n), k) -> (B,)``.
 """
 
-from .batch_admission import admit_batch
-from .batch_calls import BatchCalls
+from .batch_admission import admit_batch, hold_order_of_rollouts
+from .batch_calls import BatchCalls, of_batches
 from .behaviour import Behaviour, admit, equivariance, observe
 from .calling import Rule, describe, evaluate, k_at_most, per_group, resolve, resolve_value
 from .errors import (
@@ -48,9 +48,11 @@ __all__ = [
     "evaluate",
     "finest",
     "has_memory",
+    "hold_order_of_rollouts",
     "k_at_most",
     "memory_rule",
     "observe",
+    "of_batches",
     "per_group",
     "precision_of",
     "resolve",

@@ -9,7 +9,9 @@ from ..core.arrays import Float
 from ..estimators import BatchEstimator
 from .batch_calls import BatchCalls
 from .errors import CoupledRowsError, RandomRuleError, StatefulRuleError
+from .independence import remembers
 from .kinds import OfBatches
+from .samples import sample_batches
 
 #: Batches that a user's rule is tried on.
 _TRIED = 6
@@ -38,53 +40,47 @@ def admit_batch(rule: OfBatches, n: int, k: int, *, prompts: int, values: Float)
         return calls
     as_k(k, n=n)
     rng = np.random.default_rng(0)
-    share = rng.dirichlet(np.ones(len(values)), (_TRIED, prompts))
-    picks = (rng.random((_TRIED, prompts, n, 1)) > np.cumsum(share, axis=-1)[:, :, None, :-1]).sum(axis=-1)
-    batches = values[picks]
+    batches = sample_batches(rng, values, (_TRIED, prompts, n))
     first = calls(batches)
     if not calls.same(first, calls(batches)):
-        _raise_changed(calls, batches)
-    rollouts = rng.permuted(np.broadcast_to(np.arange(n), picks.shape), axis=2)
-    _same_after(
-        calls, batches, first, np.take_along_axis(batches, rollouts, axis=2), what="rollouts", values=values
-    )
+        raise changed(calls, batches)
+    hold_order_of_rollouts(calls, batches, first)
     # Each sees what the other does not: rules that look at the next prompt, or at its mirror image.
     for order in (np.arange(prompts)[::-1], np.array([*[*range(prompts)][1::-1], *range(2, prompts)])):
         moved = batches[:, order]
-        _same_after(calls, moved, first[:, order], moved, what="prompts", values=values)
+        _hold(calls, (moved, first[:, order]), (moved, calls(moved)), "prompts")
     return calls
 
 
-def _raise_changed(calls: BatchCalls, batches: Float) -> None:
-    steps = np.diff([calls(batches).ravel() for _ in range(12)], axis=0)
-    moved = np.asarray((steps != 0).any(axis=0))
-    one_way = np.asarray((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0))
-    if not moved.any() or one_way[moved].mean() >= 0.9:
-        raise StatefulRuleError(
+def changed(calls: BatchCalls, batches: Float) -> RandomRuleError:
+    """The error for two answers to the same batches."""
+    if remembers(lambda: calls(batches)):
+        return StatefulRuleError(
             f"{calls.name} gave two answers for the same batch: it remembers earlier calls; write it as "
             f"memory_rule(init, update), with its state as an argument"
         )
-    raise RandomRuleError(
-        f"{calls.name} gave two answers for the same batch: its moments need a deterministic rule; "
-        f"average over its "
-        f"randomness, or seed it inside the call from the rewards"
+    return RandomRuleError(
+        f"{calls.name} gave two answers for the same batch: its moments need a deterministic rule; average "
+        f"over its randomness, or seed it inside the call from the rewards"
     )
 
 
-def _same_after(
-    calls: BatchCalls, batches: Float, first: Float, moved: Float, *, what: str, values: Float
-) -> None:
-    """Hold that sums by level stay what they were when what stands in a batch changes places."""
-    got = calls(moved)
-    for power in (1, 2):
-        a, b = (
-            np.einsum("bpn,bpnl->bpl", given**power, (rewards[..., None] == values).astype(np.float64))
-            for given, rewards in ((first, batches), (got, moved))
+def hold_order_of_rollouts(calls: BatchCalls, batches: Float, first: Float) -> None:
+    """Hold that rollouts of batches (B, P, n) that change places within their group get what they got first.
+
+    Raises CoupledRowsError where they do not.
+    """
+    places = np.broadcast_to(np.arange(batches.shape[-1]), batches.shape)
+    order = np.random.default_rng(1).permuted(places, axis=-1)
+    moved = np.take_along_axis(batches, order, axis=-1)
+    _hold(calls, (batches, first), (moved, calls(moved)), "rollouts")
+
+
+def _hold(calls: BatchCalls, one: tuple[Float, Float], two: tuple[Float, Float], what: str) -> None:
+    where = calls.first_different(one, two)
+    if where is not None:
+        raise CoupledRowsError(
+            f"{calls.name} depends on the order of the {what}, e.g. of the batch "
+            f"{one[0][where[0]].tolist()}: a "
+            f"rule must treat them alike; moments by counts need that"
         )
-        if not calls.same(a, b):
-            row = int(np.abs(a - b).max(axis=(1, 2)).argmax())
-            raise CoupledRowsError(
-                f"{calls.name} depends on the order of the {what}, e.g. of the batch "
-                f"{batches[row].tolist()}: a "
-                f"rule of batches must treat them alike; moments by counts need that"
-            )

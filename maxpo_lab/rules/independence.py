@@ -156,12 +156,17 @@ def _in_part(answer: Answer, part: Float, groups: Float) -> Float:
         ) from error
 
 
-def changed(answer: Answer, groups: Float) -> RandomRuleError:
-    """The error for two answers: called again and again, a memory rests or moves one way, chance does not."""
-    steps = np.diff([answer(groups) for _ in range(_SETTLING)], axis=0)
+def remembers(again: Callable[[], Float]) -> bool:
+    """Whether answers that change do so by memory: they rest or move one way, as those of chance do not."""
+    steps = np.diff([again() for _ in range(_SETTLING)], axis=0)
     moved = np.asarray((steps != 0).any(axis=0))
     one_way = np.asarray((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0))
-    if not moved.any() or one_way[moved].mean() >= _IN_ORDER:
+    return not moved.any() or bool(one_way[moved].mean() >= _IN_ORDER)
+
+
+def changed(answer: Answer, groups: Float) -> RandomRuleError:
+    """The error for two answers to the same groups."""
+    if remembers(lambda: answer(groups)):
         return StatefulRuleError(
             f"{answer.name} gave two answers for the same rewards, with other calls in between: it "
             f"remembers earlier calls, so a group has no {answer.given} of its own; fix what it remembers, a "

@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 
-from ..core.arrays import Int
+from ..core.arrays import Float, Int
 
 #: Entries (groups x n) of a sample at most.
 _ENTRIES = 1 << 17
@@ -33,3 +33,11 @@ def _drawn(n: int, size: int) -> Int:
     rng = np.random.default_rng(0)
     share = np.cumsum(rng.dirichlet(np.ones(size), rows), axis=1)[:, :-1]
     return np.sort((rng.random((rows, n, 1)) > share[:, None, :]).sum(axis=-1), axis=1)
+
+
+def sample_batches(
+    rng: np.random.Generator, values: Float, shape: tuple[int, int, int], *, spread: float = 1.0
+) -> Float:
+    """Batches (B, P, n) of prompts of any difficulty: shares of the levels are Dirichlet of one parameter."""
+    share = np.cumsum(rng.dirichlet(np.full(len(values), spread), shape[:2]), axis=-1)[..., None, :-1]
+    return np.asarray(values[(rng.random((*shape, 1)) > share).sum(axis=-1)], dtype=np.float64)

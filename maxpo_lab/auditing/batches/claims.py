@@ -20,7 +20,7 @@ from ..decide.nearest import positive_factor
 from ..decide.pairs import Pairs, on_levels
 from ..decide.verdicts import Fault, followed
 from ..worker import HungError, RaisedError
-from .companies import answers, besides, drawn
+from .companies import besides, drawn
 from .sizes import SIZES
 
 #: Whose advantages sum to 0: those of every group, of the batch alone, or of neither.
@@ -67,7 +67,7 @@ def balance(rule: rules.Rule, setting: Setting) -> Balance:
     """Whose advantages sum to 0, in all batches tried."""
     found: Balance = "group"
     for batches in _batches(setting, _sizes(rule, None)):
-        given = answers(rule, batches, setting.k)
+        given = rules.of_batches(rule, batches, setting.k)
         for rewards, each in zip(batches, given, strict=True):
             allowed = setting.n * float(rules.tolerance(rule, rewards, each, setting.k).max())
             if abs(each.sum()) > len(each) * allowed:
@@ -173,7 +173,7 @@ def _batches(setting: Setting, tried: list[int] | tuple[int, ...]) -> Iterator[F
 
 def _off_center(rule: rules.Rule, setting: Setting, tried: tuple[int, ...]) -> str | None:
     for batches in _batches(setting, tried):
-        given = answers(rule, batches, setting.k)
+        given = rules.of_batches(rule, batches, setting.k)
         for rewards, each in zip(batches, given, strict=True):
             total = np.abs(each.sum(axis=1))
             allowed = setting.n * rules.tolerance(rule, rewards, each, setting.k)[:, 0]
@@ -194,7 +194,7 @@ def _different(
             continue
         if named.why_not_rewards(batches):
             continue
-        ours, theirs = answers(rule, batches, setting.k), answers(named, batches, setting.k)
+        ours, theirs = rules.of_batches(rule, batches, setting.k), rules.of_batches(named, batches, setting.k)
         factor = positive_factor(ours, theirs) if setting.allow_scale else 1.0
         for rewards, got, want in zip(batches, ours, factor * theirs, strict=True):
             off = np.abs(got - want) > rules.tolerance(rule, rewards, want, setting.k)

@@ -11,9 +11,8 @@ import numpy as np
 from ... import rules
 from ...core.arrays import Float
 from ...core.precision import Precision
-from ...estimators import BatchEstimator
 from ...moments import states
-from ...rules.samples import sample_groups
+from ...rules.samples import sample_batches, sample_groups
 
 #: Groups put to a rule beside all companies together, at most; two companies are always tried.
 _PUT = 1500
@@ -36,14 +35,9 @@ class Beside:
     def __call__(self, groups: Any, k: int) -> Float:
         """What groups (B, n) get."""
         beside = np.broadcast_to(self.others, (len(groups), *self.others.shape))
-        return answers(self.rule, np.concatenate([np.asarray(groups)[:, None], beside], axis=1), k)[:, 0]
-
-
-def answers(rule: rules.Rule, batches: Float, k: int) -> Float:
-    """Advantages (B, P, n) of batches (B, P, n), each by itself. Raises the errors of ``rules.evaluate``."""
-    if isinstance(rule, BatchEstimator):
-        return np.asarray(rule(batches, k))
-    return np.stack([rules.evaluate(rule, batch, k) for batch in batches])
+        return rules.of_batches(self.rule, np.concatenate([np.asarray(groups)[:, None], beside], axis=1), k)[
+            :, 0
+        ]
 
 
 def besides(rule: rules.Rule, values: Float, *, n: int, size: int) -> Iterator[Beside]:
@@ -73,6 +67,4 @@ def _companies(values: Float, n: int, count: int) -> Iterator[Float]:
 def drawn(values: Float, n: int, prompts: int, batches: int) -> Float:
     """Batches (batches, prompts, n) of prompts of any difficulty, the same every time."""
     rng = np.random.default_rng([7, prompts])
-    share = np.cumsum(rng.dirichlet(np.full(len(values), 0.7), (batches, prompts)), axis=-1)[..., None, :-1]
-    found = values[(rng.random((batches, prompts, n, 1)) > share).sum(axis=-1)]
-    return np.asarray(found, dtype=np.float64)
+    return sample_batches(rng, values, (batches, prompts, n), spread=0.7)

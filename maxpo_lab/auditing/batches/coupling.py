@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import rules
 from ...core.arrays import Float
-from .companies import answers, drawn
+from .companies import drawn
 
 #: Prompts in the batches that a rule is tried in.
 TRIED = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -61,7 +61,7 @@ def _met(rule: rules.Rule, group: Float, values: Float, k: int) -> Met | None:
         batches = drawn(values, n, size, _COMPANIES)
         batches[0, 1:], batches[1, 1:] = values[0], values[-1]
         batches[:, 0] = group
-        every = answers(rule, batches, k)
+        every = rules.of_batches(rule, batches, k)
         same = max(float(rules.tolerance(rule, x, y, k).max()) for x, y in zip(batches, every, strict=True))
         given = every[:, 0]
         off = np.abs(given - given[:1]).max(axis=1)
@@ -89,7 +89,7 @@ def _seen(rule: rules.Rule, group: Float, values: Float, k: int, size: int) -> S
     others = batches[0, 1:].ravel()
     batches[1, 1:] = np.sort(others).reshape(size - 1, -1)  # like with like
     batches[2, 1:] = others.mean()
-    every = answers(rule, batches, k)
+    every = rules.of_batches(rule, batches, k)
     same = 4 * max(float(rules.tolerance(rule, x, y, k).max()) for x, y in zip(batches, every, strict=True))
     off = np.abs(every[:, 0] - every[0, 0]).max(axis=1)
     if off[1] > same:

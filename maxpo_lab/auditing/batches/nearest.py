@@ -15,7 +15,7 @@ from ...estimators import BatchEstimator, get_estimator, list_estimators
 from ...estimators.registry import parameters
 from ...integrations.conventions import Adapted
 from ..decide.nearest import Nearest
-from .companies import answers, drawn
+from .companies import drawn
 
 #: Prompts of the batches that rules are compared on, and how many of each size.
 _SIZES, _BATCHES = (2, 3, 8), 8
@@ -35,7 +35,7 @@ def nearest_batch_rule(
     Of equals one of scale 1, then a preferred one, then the first.
     """
     batches = [unit * drawn(levels, n, size, _BATCHES) for unit in _UNITS for size in _SIZES]
-    compare = _Comparison(rule, batches, [answers(rule, each, k) for each in batches], k)
+    compare = _Comparison(rule, batches, [rules.of_batches(rule, each, k) for each in batches], k)
     if not any(each.any() for each in compare.ours):
         return None
     found = list(compare.with_names([*prefer, *list_estimators("batch")]))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...core.arrays import Array, Namespace
-from ...kernels.engine import _as_array, _as_given
-from . import on_host, portable
+from ...kernels.engine import as_given, as_host
 from .tables import Tables
 
 #: Tables, and the share s of each group that has history: an array (...), a number, or None for the fair one.
@@ -21,6 +20,8 @@ def with_history(
     O(n log n + m log m + n log m) a group, less the sort of a history that is sorted. Nothing waits for an
     accelerator.
     """
+    from . import on_host, portable  # noqa: PLC0415 - a loop without history needs none of it
+
     shape = (len(settings), *rewards.shape)
     rows, past, weights = (xp.reshape(each, (-1, each.shape[-1])) for each in (rewards, y, w))
     tables = [made for made, _ in settings]
@@ -28,14 +29,14 @@ def with_history(
         share if share is None or isinstance(share, float) else xp.reshape(share, (-1,))
         for _, share in settings
     ]
-    host = [_as_array(each) for each in (rows, past, weights)]
+    host = [as_host(each) for each in (rows, past, weights)]
     if any(each is None for each in host):
         found = portable.evaluate(
             xp, rows, past, weights, tables=tables, shares=shares, history_sorted=history_sorted
         )
         return xp.reshape(found, shape)
-    of_host = [share if share is None or isinstance(share, float) else _as_array(share) for share in shares]
+    of_host = [share if share is None or isinstance(share, float) else as_host(share) for share in shares]
     found = on_host.evaluate(
         host[0], host[1], host[2], tables=tables, shares=of_host, history_sorted=history_sorted
     )
-    return _as_given(rewards, found.reshape(shape))
+    return as_given(rewards, found.reshape(shape))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.arrays import Float, Int
 from ...policies.levels import RewardLevels
-from ..states import count_table
+from ..states import count_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,10 @@ class Place:
     level: Int
     chance: Float
     owner: Int
+
+    def drawn(self, rng: np.random.Generator, size: int) -> Int:
+        """States (size,) as they come."""
+        return rng.choice(len(self.chance), size, p=self.chance / self.chance.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +111,11 @@ def drawn(prompts: Sequence[RewardLevels], n: int, batch: int) -> Meeting:
 def _place(members: Sequence[tuple[int, RewardLevels, float]], n: int) -> Place:
     rewards, level, chance, owner = [], [], [], []
     for index, levels, share in members:
-        counts, probability = count_table(n, levels.probabilities)
-        size = len(levels.values)
-        own = np.repeat(np.tile(np.arange(size), len(counts)), counts.ravel()).reshape(len(counts), n)
-        rewards.append(levels.values[own])
-        level.append(own)
-        chance.append(share * probability)
-        owner.append(np.full(len(counts), index))
+        for block in count_blocks(n, levels.probabilities):
+            rewards.append(levels.values[block.level])
+            level.append(block.level)
+            chance.append(share * block.probability)
+            owner.append(np.full(len(block.level), index))
     return Place(
         np.concatenate(rewards), np.concatenate(level), np.concatenate(chance), np.concatenate(owner)
     )

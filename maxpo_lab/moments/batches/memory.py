@@ -9,10 +9,9 @@ import numpy as np
 
 from ... import rules
 from ...core.arguments import as_k
-from ...core.arrays import Float
 from ...estimators import MemoryEstimator
 from ...policies.levels import RewardLevels
-from ...rules import CoupledRowsError, StatefulRuleError
+from ...rules import StatefulRuleError
 from .choice import Sampling, coupled_sums
 from .coupled import Coupled, Errors, PromptSums, mixed
 from .meeting import Meeting, each_once
@@ -44,6 +43,8 @@ def remembered(
         Undefined at (n, k) or on these rewards; a history that is none; a state that the rule refuses.
     StatefulRuleError
         Two answers from one state: ``update`` changes what it is given, or remembers on its own.
+    CoupledRowsError
+        Advantages that depend on the order of the rollouts of a group.
     """
     values = np.unique(np.concatenate([levels.values for levels in prompts]))
     if isinstance(rule, MemoryEstimator):
@@ -69,25 +70,10 @@ def remembered(
             f"leave the state that it is given as it is, and keep nothing elsewhere; copy the arrays that it "
             f"changes"
         )
-    _same_in_any_order(found, [rng.choice(values, (len(prompts), n)) for _ in range(_TRIED)])
+    calls = found.after(before[:1])
+    batches = np.stack([rng.choice(values, (len(prompts), n)) for _ in range(_TRIED)])
+    rules.hold_order_of_rollouts(calls, batches, calls(batches))
     return found
-
-
-def _same_in_any_order(found: Remembering, batches: list[Float]) -> None:
-    """Hold that rollouts that change places within a group get what they got."""
-    calls, rng = found.after(batches[:1]), np.random.default_rng(1)
-    for rewards in batches:
-        order = rng.permuted(np.broadcast_to(np.arange(rewards.shape[1]), rewards.shape), axis=1)
-        moved = np.take_along_axis(rewards, order, axis=1)
-        first, got = calls(np.stack([rewards, moved]))
-        inside, outside = (each[..., None] == np.unique(rewards) for each in (rewards, moved))
-        for power in (1, 2):
-            a = np.einsum("pn,pnl->pl", first**power, inside.astype(np.float64))
-            if not calls.same(a, np.einsum("pn,pnl->pl", got**power, outside.astype(np.float64))):
-                raise CoupledRowsError(
-                    f"{calls.name} depends on the order of the rollouts, e.g. of the groups "
-                    f"{rewards.tolist()}: moments by counts need rules that treat them alike"
-                )
 
 
 def _step(index: int, step: Any, size: int) -> Step:
@@ -99,8 +85,8 @@ def _step(index: int, step: Any, size: int) -> Step:
         if rewards.ndim != 2 or rewards.dtype.kind not in "biuf":
             raise TypeError(
                 f"history[{index}] has shape {rewards.shape} and dtype {rewards.dtype}: a step is an "
-                f"array of rewards "
-                f"(P, n), or the RewardLevels of the {size} prompts"
+                f"array of "
+                f"rewards (P, n), or the RewardLevels of the {size} prompts"
             )
         found = rewards.astype(np.float64)
     if (given := len(found)) != size:

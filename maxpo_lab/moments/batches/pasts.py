@@ -87,27 +87,21 @@ class Pasts:
         """
         size, most = len(self.found.numbers), max(self.numbers)
         weights = np.ones((most, size))
-        histories = []
-        for step in self.steps:
-            if not isinstance(step, Meeting):
-                histories.append(np.repeat(step[None], most, axis=0))
-                continue
-            rewards = np.empty((most, size, self.found.meeting.n))
-            for prompt, place in enumerate(step.places):
-                rewards[:, prompt] = place.rewards[self._state(prompt, step, most)]
-                weights[:, prompt] *= place.chance[self._state(prompt, step, most)]
-            histories.append(rewards)
+        made = [step for step in self.steps if isinstance(step, Meeting)]
+        rewards = np.empty((len(made), most, size, self.found.meeting.n))
         for prompt, number in enumerate(self.numbers):
+            run = np.arange(most)
+            places = [step.places[prompt] for step in made]
+            picks = np.unravel_index(np.where(run < number, run, 0), [len(each.chance) for each in places])
+            for index, (place, pick) in enumerate(zip(places, picks, strict=True)):
+                rewards[index, :, prompt] = place.rewards[pick]
+                weights[:, prompt] *= place.chance[pick]
             weights[number:, prompt] = 0.0
-        return weights, histories
-
-    def _state(self, prompt: int, step: Meeting, most: int) -> Int:
-        """The state of a prompt at a step in each of its histories, the first again beyond the last."""
-        sizes = [len(each.places[prompt].chance) for each in self.steps if isinstance(each, Meeting)]
-        index = [each for each in self.steps if isinstance(each, Meeting)].index(step)
-        run = np.arange(most)
-        run = np.where(run < prod(sizes), run, 0)
-        return np.asarray(run // prod(sizes[index + 1 :]) % sizes[index])
+        each = iter(rewards)
+        return weights, [
+            next(each) if isinstance(step, Meeting) else np.repeat(step[None], most, axis=0)
+            for step in self.steps
+        ]
 
     def drawn(self, draws: int, seed: int) -> list[Float]:
         """Rewards (draws, P, n) of histories, step by step."""
@@ -117,13 +111,7 @@ class Pasts:
     def _drawn(self, rng: np.random.Generator, step: Float | Meeting, draws: int) -> Float:
         if not isinstance(step, Meeting):
             return np.repeat(step[None], draws, axis=0)
-        return np.stack(
-            [
-                place.rewards[rng.choice(len(place.chance), draws, p=place.chance / place.chance.sum())]
-                for place in step.places
-            ],
-            axis=1,
-        )
+        return np.stack([place.rewards[place.drawn(rng, draws)] for place in step.places], axis=1)
 
     def meet(self) -> bool:
         """Whether what a prompt gets depends on the others, now or in the past, on groups of any states."""

@@ -201,6 +201,19 @@ def test_small_groups_are_small_with_their_history() -> None:
         ml.advantages(np.array([1.0, 0, 1, 0]), 2, **settings)
 
 
+def test_pooled_takes_as_large_a_k_as_the_history_is_long() -> None:
+    """By ``history=`` the whole of it counts, whatever a state would keep."""
+    history = RNG.integers(0, 2, (1, 90)).astype(float)
+    rewards = np.array([[0.0, 1.0, 0.0, 0.0]])
+    found = ml.advantages(rewards, 80, estimator="pooled", history=history)
+    together = np.concatenate([rewards, history], axis=1)
+    np.testing.assert_allclose(found, ml.advantages(together, 80)[:, :4], rtol=0, atol=1e-12)
+    by_id = ml.advantages(rewards[0], 80, estimator="pooled", group_ids=["a"] * 4, history={"a": history[0]})
+    np.testing.assert_allclose(by_id, found[0], rtol=0, atol=1e-15)
+    with pytest.raises(ValueError, match="k=94: pooled needs"):
+        ml.advantages(rewards, 94, estimator="pooled", history=history)
+
+
 def test_nothing_scored_is_nothing() -> None:
     nothing = np.full((2, 3), np.nan)
     for name in ("trl-batch", "whitened:maxpo", "maxpo"):

@@ -438,7 +438,7 @@ def test_bad_arguments_are_named() -> None:
 @pytest.mark.parametrize(
     ("module", "name", "broken"),
     [
-        (shared_sum, "_others", lambda laws, alike: [np.convolve(laws[0], laws[1])] * 3),
+        (shared_sum, "all_but_each", lambda laws, *_, alike: [np.convolve(laws[0], laws[1])] * 3),
         (base_rule.Scale, "__call__", lambda self, total: np.ones_like(total)),
     ],
     ids=["the others of the third for all", "no scale"],

@@ -285,6 +285,7 @@ NO_CONSUMERS = {
     "maxpo_lab.rules.calling.resolve": "calls nothing",
     "maxpo_lab.rules.calling.resolve_value": "calls nothing",
     "maxpo_lab.rules.calling.evaluate": "one call, of what was admitted",
+    "maxpo_lab.rules.batch_calls.of_batches": "calls of what was admitted",
     "maxpo_lab.rules.rounding.tolerance": "calls nothing",
     "maxpo_lab.rules.rounding.finest": "calls nothing",
     "maxpo_lab.rules.rounding.precision_of": "calls nothing",

@@ -71,8 +71,9 @@ class HistoryEstimator(MemoryEstimator):
         Raises ValueError where the rule is not defined at (n, k), on these rewards or with these histories,
         and for a rule whose share is learned from earlier steps, of which there are none here.
         """
-        reason = self.why_not(rewards.shape[-1], k) or self._outside_domain(xp, rewards)
-        if reason := reason or self.undefined(rewards.shape[-1], k, w, self.keep):
+        # Not by ``why_not``, which knows the history that is kept, and not how long this one is.
+        reason = self.undefined(rewards.shape[-1], k, w, self.keep) or self._outside_domain(xp, rewards)
+        if reason:
             raise ValueError(reason)
         past, weights = (_like(xp, rewards, each) for each in (y, w))
         if self.share == "fair":

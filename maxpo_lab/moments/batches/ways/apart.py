@@ -39,7 +39,7 @@ def batch_of(meeting: Meeting, kind: str, rng: np.random.Generator) -> Float:
 
     def state(place: Place) -> int:
         if kind == "likely":
-            return int(rng.choice(len(place.chance), p=place.chance / place.chance.sum()))
+            return int(place.drawn(rng, 1)[0])
         sums = place.rewards.sum(axis=1)
         ends = {"least": int(sums.argmin()), "greatest": int(sums.argmax())}
         return ends[kind] if kind in ends else int(rng.integers(len(place.chance)))

@@ -109,10 +109,7 @@ def _picks(meeting: Meeting, which: list[Int], squares: Float) -> Int:
     rng = np.random.default_rng(0)
     size = len(meeting.places)
     found = [rng.integers(0, len(squares), (_TRIED, size))]
-    drawn = [
-        own[rng.choice(len(own), _TRIED, p=place.chance / place.chance.sum())]
-        for own, place in zip(which, meeting.places, strict=True)
-    ]
+    drawn = [own[place.drawn(rng, _TRIED)] for own, place in zip(which, meeting.places, strict=True)]
     found.append(np.stack(drawn, axis=1))
     living = np.flatnonzero(squares > 0)
     quiet = np.flatnonzero(squares == squares.min())
@@ -134,14 +131,11 @@ def _check(
     rewards = np.take_along_axis(states[picks], order, axis=2)
     got = calls(rewards)
     want = np.take_along_axis(given[picks], order, axis=2) * scale(totals)[:, None, None]
-    inside = (rewards[..., None] == np.unique(states)).astype(np.float64)  # ties may change places
-    for power in (1, 2):
-        a, b = (np.einsum("bpn,bpnl->bpl", each**power, inside) for each in (got, want))
-        if not calls.same(a, b):
-            worst = np.unravel_index(np.abs(a - b).max(axis=2).argmax(), picks.shape)
-            raise CoupledRowsError(
-                f"{calls.name} says statistic='advantage_rms', and gives the group "
-                f"{rewards[worst].tolist()} of a batch {got[worst].tolist()}, where a group rule over its "
-                f"root mean square gives {want[worst].tolist()}: prompts meet in another way, or order "
-                f"matters; leave the statistic out"
-            )
+    where = calls.first_different((rewards, got), (rewards, want))
+    if where is not None:
+        raise CoupledRowsError(
+            f"{calls.name} says statistic='advantage_rms', and gives the group "
+            f"{rewards[where].tolist()} of a "
+            f"batch {got[where].tolist()}, where a group rule over its root mean square gives "
+            f"{want[where].tolist()}: prompts meet in another way, or order matters; leave the statistic out"
+        )

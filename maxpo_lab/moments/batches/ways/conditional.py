@@ -23,9 +23,7 @@ def conditionally(calls: Sequence[BatchCalls], meeting: Meeting, *, draws: int, 
     Cost: the rule on draws x (states of all places) batches.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    picks = np.stack(
-        [rng.choice(len(p.chance), draws, p=p.chance / p.chance.sum()) for p in meeting.places], axis=1
-    )
+    picks = np.stack([place.drawn(rng, draws) for place in meeting.places], axis=1)
     asked = meeting.places[:1] if meeting.drawn else meeting.places
     seen = [_look(calls, meeting, picks, place) for place in range(len(asked))]
     found: dict[int, PromptSums] = {}

@@ -29,6 +29,7 @@ from ...from_sums import DEAD
 from ..coupled import Coupled, PromptSums
 from ..meeting import Meeting
 from .base_rule import BaseRule, Scale, told
+from .others import all_but_each
 
 #: Step of the trapezoidal rule in log t, and where ``e^(-x)`` and ``e^(-x/2)`` are nothing.
 _STEP, _NOTHING, _FAR = 0.25, 40.0, 80.0
@@ -80,7 +81,7 @@ def by_quadrature(calls: BatchCalls, meeting: Meeting) -> Coupled:
         place.chance @ np.exp(-square[:, None] * t)
         for place, square in zip(meeting.places[:different], squares[:different], strict=True)
     ] * (len(squares) // different)
-    rest = _others(transforms, alike=meeting.drawn)
+    rest = all_but_each(transforms, np.multiply, np.ones_like(t), alike=meeting.drawn)
     found = []
     for prompt, place in meeting.asked:
         own = meeting.places[place].owner == prompt
@@ -147,18 +148,6 @@ def _largest_factor(squares: list[Float], place: int, scale: Scale, own: Float) 
     return scale(own + others)
 
 
-def _others(transforms: list[Float], *, alike: bool) -> list[Float]:
-    """Products over all places but each; of the first alone where all are alike."""
-    if alike:
-        return [transforms[0] ** (len(transforms) - 1)]
-    before, after = [np.ones_like(transforms[0])], [np.ones_like(transforms[0])]
-    for transform in transforms[:-1]:
-        before.append(before[-1] * transform)
-    for transform in transforms[:0:-1]:
-        after.append(after[-1] * transform)
-    return [a * b for a, b in zip(before, after[::-1], strict=True)]
-
-
 def _across(
     meeting: Meeting,
     base: BaseRule,
@@ -170,7 +159,7 @@ def _across(
 ) -> float:
     if meeting.apart:
         return 0.0
-    rest = _others(transforms, alike=meeting.drawn)
+    rest = all_but_each(transforms, np.multiply, np.ones_like(t), alike=meeting.drawn)
     alone, once, twice = np.ones_like(t), np.zeros((len(t), meeting.dimension)), np.zeros_like(t)
     means = []
     new = np.zeros_like(once)

@@ -26,6 +26,7 @@ from ....rules import BatchCalls, CoupledRowsError
 from ...from_sums import DEAD
 from ..coupled import Coupled, prompt_sums
 from ..meeting import Meeting
+from .others import all_but_each
 
 #: Batches on which a rule is held to its statistic.
 _TRIED = 16
@@ -74,8 +75,8 @@ def by_shared_sum(calls: BatchCalls, meeting: Meeting) -> Coupled:
     # One level alone has no second: any other reward stands for the successes that there are not.
     ends = (values[0], values[-1] if len(values) > 1 else values[0] + 1)
     table = _table(calls, len(laws), meeting.n, ends)
-    _check(calls, table, _tried(meeting, laws), meeting.n, ends)
-    rest = _others(laws, alike=meeting.drawn)
+    _check(calls, table, _tried(meeting, successes), meeting.n, ends)
+    rest = all_but_each(laws, np.convolve, np.ones(1), alike=meeting.drawn)
     found = []
     for prompt, place in meeting.asked:
         levels = meeting.prompts[prompt]
@@ -143,14 +144,18 @@ def _packed(left: list[int], total: int, size: int, n: int) -> tuple[list[int], 
     return taken + filled, rest
 
 
-def _tried(meeting: Meeting, laws: list[Float]) -> Int:
+def _tried(meeting: Meeting, successes: list[Int]) -> Int:
     """Counts (B, P) of batches: any, as they come, and few or many successes, together and apart."""
     rng = np.random.default_rng(0)
-    n, size = meeting.n, len(laws)
+    n, size = meeting.n, len(meeting.places)
     share = rng.beta(0.5, 0.5, (_TRIED, size))
     found = [rng.binomial(n, share)]
-    drawn = [rng.choice(n + 1, _TRIED, p=law / law.sum()) for law in laws]
-    found.append(np.stack(drawn, axis=1))
+    found.append(
+        np.stack(
+            [own[place.drawn(rng, _TRIED)] for own, place in zip(successes, meeting.places, strict=True)],
+            axis=1,
+        )
+    )
     for total in range(1, min(2 * n, n * size) + 1):
         together = np.clip(total - n * np.arange(size), 0, n)
         apart = np.bincount(np.arange(total) % size, minlength=size)
@@ -174,18 +179,6 @@ def _check(calls: BatchCalls, table: Table, counts: Int, n: int, ends: tuple[flo
                 f"successes in two batches with {counts[worst[0]].sum()} of them other advantages: prompts "
                 f"meet in more than the sum, or their order matters; leave the statistic out"
             )
-
-
-def _others(laws: list[Float], *, alike: bool) -> list[Float]:
-    """The law of the sum of all places but each; of the first alone where all are alike."""
-    before, after = [np.ones(1)], [np.ones(1)]
-    for law in laws[:-1]:
-        before.append(np.convolve(before[-1], law))
-    if alike:
-        return before[-1:]
-    for law in laws[:0:-1]:
-        after.append(np.convolve(after[-1], law))
-    return [np.convolve(a, b) for a, b in zip(before, after[::-1], strict=True)]
 
 
 def _together(law: Float, others: Float) -> Float:
@@ -234,7 +227,7 @@ def _across(meeting: Meeting, laws: list[Float], successes: list[Int], table: Ta
     if meeting.apart:
         return 0.0
     terms, weights = _terms(table.sums)
-    rest = _others(laws, alike=meeting.drawn)
+    rest = all_but_each(laws, np.convolve, np.ones(1), alike=meeting.drawn)
     alone, once = np.ones(1), np.zeros((len(terms), meeting.dimension, 1))
     twice = np.zeros((len(terms), len(terms), 1))
     means = []
