@@ -79,12 +79,14 @@ def _batches(rows: pd.DataFrame) -> Figure:
             label=f"sup bias / K, n = {size}",
         )
     series.set_title("the Chebyshev series")
-    series.legend(fontsize=6, loc="lower right")
+    series.legend(fontsize=6, loc="lower right", handlelength=3, markerscale=0.6)
     for axes in (bias, noise, series):
         axes.set_yscale("log")
         axes.set_xlabel("K / n")
     handles, labels = noise.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=6.5)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=4, fontsize=6.5, handlelength=4, markerscale=0.6
+    )
     return figure
 
 
