@@ -1,4 +1,4 @@
-"""``python -m analysis.studies.field_claims``: rewrite the README's table from the results in the repository."""
+"""``python -m analysis.studies.field_claims``: rewrite the README's table from the repository's rows."""
 
 from __future__ import annotations
 

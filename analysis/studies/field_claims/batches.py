@@ -102,7 +102,7 @@ GROUP_SIZE = Claim(
     judge=_group_size,
     shown={1: _policies(*SINGLE), 2: _policies(*MANY), 3: _policies(30, 3)},
     searched=lambda: (
-        case for case in grid(sizes=(2,), denominator=4, arms=3, prompts=2) if case.rates[1] <= Fraction(1, 2)
+        case for case in grid(sizes=(1,), denominator=4, arms=3, prompts=2) if case.rates[1] <= Fraction(1, 2)
     ),
 )
 

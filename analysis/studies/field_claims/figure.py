@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from ...output.style import PAGE, VERDICTS, subplots
 from .claim import Claim
@@ -24,7 +25,7 @@ COLOURS = {
 #: Things that are read of one claim.
 _DASHES = ("-", "--", "-.")
 #: Curves of a panel, the first ones; success rates that are named; the least that is drawn on a log scale.
-_CURVES, _TICKS, _LOWEST = 4, (0.001, 0.01, 0.1, 0.5, 0.9, 0.99), 1e-3
+_CURVES, _TICKS, _LOWEST = 4, (0.001, 0.01, 0.1, 0.5, 0.9, 0.99), 1e-4
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -84,10 +85,9 @@ def _panel(axes: Axes, claim: Claim, rows: pd.DataFrame, found: Verdict) -> None
     axes.set_ylabel(claim.label, fontsize=6, labelpad=1)
     axes.tick_params(labelsize=6, pad=1)
     axes.legend(fontsize=5, handlelength=1.6, labelspacing=0.15, borderaxespad=0.2)
+    box = {"facecolor": COLOURS[found.verdict], "lw": 0, "pad": 1.5}
     title = f"{claim.name}\n{found.verdict}"
-    axes.set_title(
-        title, fontsize=6.2, pad=4, bbox={"facecolor": COLOURS[found.verdict], "lw": 0, "pad": 1.5}
-    )
+    axes.set_title(title, fontsize=6.2, pad=4, bbox=box)
 
 
 def _scales(axes: Axes, claim: Claim, rows: pd.DataFrame) -> None:
@@ -101,6 +101,7 @@ def _scales(axes: Axes, claim: Claim, rows: pd.DataFrame) -> None:
     axes.xaxis.minorticks_off()
     if rows.measured.min() > 0 and rows.measured.max() > 30 * rows.measured.min():
         axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(bottom=max(_LOWEST, axes.get_ylim()[0]))
 
 

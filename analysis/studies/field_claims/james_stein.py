@@ -2,8 +2,8 @@ r"""Exact noise of JSPO over RLOO's, for any number of prompts whose success rat
 
 Of the other prompts JSPO uses two whole numbers, the sums of their counts c and of c^2: its mean is
 ``S1 / (n m)``, of m others, its noise ``(n S1 - S2) / (n^2 (n-1) m)``, its spread ``S2 / (n^2 m) - mean^2``.
-Counts are independent, with one law q(c) = E Bin(c; n, p), so the law of (S1, S2) is the m-fold convolution of
-that of (c, c^2). A prompt's own gradient has a second moment that is a polynomial of degree n + 2 in p, so
+Counts are independent, with one law q(c) = E Bin(c; n, p), so the law of (S1, S2) is the m-fold convolution
+of that of (c, c^2). A prompt's own gradient has a second moment that is a polynomial of degree n + 2 in p, so
 that Gauss-Jacobi nodes stand exactly for p ~ Beta(1/2, 2).
 """
 

@@ -17,14 +17,14 @@ _BLOCK = re.compile(r"(<!-- verdicts:.*?-->\n).*?(<!-- /verdicts -->)", re.DOTAL
 
 def verdicts_table(rows: pd.DataFrame) -> str:
     """Markdown: what is said, the verdict, what to know, the smallest counterexample."""
-    lines = []
+    lines, bar = [], "\\|"
     for name, found in verdicts(rows).items():
         claim = CLAIMS[name]
         condition = f": {claim.condition}" if claim.condition else ""
         examples = "; ".join(found.counterexamples) or f"none among {found.cases:,} cases"
         said = f"{claim.statement} ({claim.source})"
         cells = (said, f"**{found.verdict}**{condition}", claim.remark, examples)
-        lines.append(f"| {' | '.join(cell.replace('|', '\\|') for cell in cells)} |")
+        lines.append(f"| {' | '.join(cell.replace('|', bar) for cell in cells)} |")
     head = "| what is said | verdict | what to know | smallest counterexample |\n|---|---|---|---|\n"
     return head + "\n".join(lines) + "\n"
 

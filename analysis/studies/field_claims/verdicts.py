@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -41,7 +42,7 @@ def _decide(name: str, rows: pd.DataFrame) -> Verdict:
     return Verdict(
         claim=name,
         verdict=decide(rows),
-        numbers=tuple(_numbers(what, group) for what, group in shown.groupby("what", sort=False)),
+        numbers=tuple(_numbers(str(what), group) for what, group in shown.groupby("what", sort=False)),
         counterexamples=tuple(told(row) for row in found.drop_duplicates("what").itertuples(index=False)),
         cases=int(rows[rows.kind == SEARCHED].groupby("what").cases.sum().max()),
     )
@@ -58,10 +59,9 @@ def decide(rows: pd.DataFrame) -> str:
         return TRUE
     if judged[judged.inside == 1].holds.all():
         return CONDITION
-    never_fails = judged.groupby("what").holds.all()
     # A search that has found nothing leaves no row but its own.
-    searched = set(rows[rows.kind == SEARCHED].what)
-    return DEFINITION if never_fails.reindex(sorted(searched), fill_value=True).any() else FALSE
+    fails = set(judged[judged.holds == 0].what)
+    return DEFINITION if set(rows.what) - fails else FALSE
 
 
 def _numbers(what: str, rows: pd.DataFrame) -> str:
@@ -83,9 +83,9 @@ def number(value: float) -> str:
     return f"{0.0 if abs(value) < 1e-12 else value:.3g}"
 
 
-def told(row: object) -> str:
+def told(row: Any) -> str:
     """A counterexample in one line that a reader can do again."""
-    sizes = [f"n = {row.n}"]
+    sizes = [f"n = {row.n}"] if row.n > 1 else []
     if row.k > 1:
         sizes.append(f"K = {row.k}")
     if row.rates:
