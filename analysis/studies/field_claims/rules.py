@@ -124,7 +124,7 @@ PEAK = Claim(
         "those of 25%."
     ),
     condition="K = 4",
-    remark="The peak is near 1/K. At K = 8, of which the paper speaks, it is at 12.5%.",
+    remark="The peak is near 1/K: at K = 8, of which the paper speaks, it is at 12.5%.",
     judge=_peak,
     shown={n: [Case(n=n, k=k) for k in (1, 2, 4, 8) if k < n] for n in (32, 8, 16, 64)},
     searched=lambda: (Case(n=n, k=k) for n in range(4, 33, 4) for k in range(1, n)),

@@ -442,6 +442,7 @@ def is_at(row: Any, case: Case) -> bool:
     ) == numbers
 
 
+@pytest.mark.integration
 def test_two_prompts_of_up_to_six_answers_and_two_rollouts_are_no_counterexample_to_james_stein() -> None:
     """In floats; the first counterexample has three rollouts."""
     for case in CLAIMS["james-stein-lowers-variance"].searched():
@@ -567,6 +568,26 @@ def test_numbers_that_remarks_name(stored: pd.DataFrame) -> None:
     np.testing.assert_allclose(of_many.measured, 1 - 1 / of_many.n, atol=2e-3)
 
 
+def test_numbers_that_the_findings_name(stored: pd.DataFrame) -> None:
+    shown = stored[stored.kind == SHOWN].set_index(["claim", "n"]).sort_index()
+    redrawn = shown.loc["group-advantage-biased", 8]
+    redrawn = redrawn[(redrawn.rates == "1/1000") & redrawn.what.str.contains("again")]
+    assert redrawn.measured.tolist() == [pytest.approx(125, abs=0.5)]
+    extremes = [shown.loc["std-overweights-extremes", n].measured.max() for n in (8, 32)]
+    assert extremes == [pytest.approx(1.4, abs=0.05), pytest.approx(2.8, abs=0.05)]
+    two_out = shown.loc["leave-two-out-lowers-variance"].measured
+    assert (round(two_out.min(), 2), round(two_out.max())) == (0.01, 97)
+    against_loo = shown.loc["ten-times-lower-variance"]
+    against_loo = against_loo[against_loo.what.str.contains("s_loo")].measured
+    assert against_loo.max() == pytest.approx(3, abs=0.1)
+    shrunk = (
+        shown.loc["james-stein-lowers-variance"].reset_index().set_index(["good", "n", "copies"]).measured
+    )
+    worth = [[round(100 * (1 - shrunk[good, n, 64])) for n in (2, 4, 8)] for good in (100, 1)]
+    assert worth == [[27, 10, 3], [42, 25, 14]]
+    assert round(100 * (shrunk.max() - 1)) == 53
+
+
 def test_the_table_of_the_readme_is_that_of_the_rows(stored: pd.DataFrame) -> None:
     page = readme.PAGE.read_text(encoding="utf-8")
     assert readme.updated(page, stored) == page, "python -m analysis.studies.field_claims rewrites it"
@@ -574,6 +595,7 @@ def test_the_table_of_the_readme_is_that_of_the_rows(stored: pd.DataFrame) -> No
         readme.updated("no place", stored)
 
 
+@pytest.mark.integration
 def test_figures_have_a_panel_for_each_claim_with_an_axis(stored: pd.DataFrame, tmp_path: Path) -> None:
     figure = STUDY.draw(stored)["figure"]
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]

@@ -33,6 +33,7 @@ QUIET = Console(quiet=True)
 #: Studies that take their time at the smoke preset too.
 SLOW = (
     "efficiency",
+    "field-claims",
     "frameworks",
     "history",
     "learning",
