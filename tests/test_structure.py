@@ -105,7 +105,9 @@ def test_a_folder_can_be_overlooked(folder: Path) -> None:
     }
     own = dotted(folder / "__init__.py")
     shown = {name for name in entries - {"__init__", "__main__"} if f"{own}.{name}" not in FACES}
-    assert len(shown) <= (20 if own == "maxpo_lab" else 15), sorted(shown)
+    # What users import, and one folder a question: lists that are read by name.
+    most = 20 if own in {"maxpo_lab", "analysis.studies"} else 15
+    assert len(shown) <= most, sorted(shown)
 
 
 def lines(path: Path) -> int:

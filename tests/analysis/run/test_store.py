@@ -315,7 +315,7 @@ def test_a_name_that_moves_is_another_source(copy: Path) -> None:
     ("package", "studies"),
     [
         ("numpy", {*list_studies()}),
-        ("gymnasium", {*list_studies()} - {"spectrum"}),
+        ("gymnasium", {*list_studies()} - {"field-claims", "spectrum"}),
         ("torch", {*list_studies()}),  # a rule is an operator of it where it compiles
         ("trl", {"frameworks", "llm"}),
         ("accelerate", {"frameworks", "llm"}),  # imported by TRL alone
