@@ -73,7 +73,7 @@ def _panel(axes: Axes, claim: Claim, rows: pd.DataFrame, found: Verdict) -> None
         axes.plot([], [], "-", color=shade, label=curve)
     for what, dashes in zip(drawn, _DASHES, strict=False):
         if len(drawn) > 1:
-            axes.plot([], [], dashes, color="0.4", lw=1.1, label=what)
+            axes.plot([], [], dashes, color="0.4", lw=1.1, label=what.rpartition(", ")[2])
         for curve, shade in zip(curves, shades, strict=True):
             own = rows[(rows.what == what) & (rows.curve == curve)].sort_values("x")
             axes.plot(own.x, own.measured, dashes, color=shade, lw=1.1, marker=".", ms=2.5)
@@ -84,7 +84,8 @@ def _panel(axes: Axes, claim: Claim, rows: pd.DataFrame, found: Verdict) -> None
     axes.set_xlabel(str(claim.axis), fontsize=6, labelpad=1)
     axes.set_ylabel(claim.label, fontsize=6, labelpad=1)
     axes.tick_params(labelsize=6, pad=1)
-    axes.legend(fontsize=5, handlelength=1.6, labelspacing=0.15, borderaxespad=0.2)
+    place = "upper right" if claim.axis == "K" else "best"
+    axes.legend(loc=place, fontsize=5, handlelength=1.6, labelspacing=0.15, borderaxespad=0.2)
     box = {"facecolor": COLOURS[found.verdict], "lw": 0, "pad": 1.5}
     title = f"{claim.name}\n{found.verdict}"
     axes.set_title(title, fontsize=6.2, pad=4, bbox=box)
