@@ -39,6 +39,11 @@ _DEAD = {
     "all-fail": "pays groups that all fail: do not drop them",
     "both": "pays groups that all succeed or all fail: do not drop them",
 }
+_ORDER = {
+    (True, True): "changes nothing: rollouts take their advantages along",
+    (True, False): "changes nothing, but who of equal rewards gets which advantage",
+    (False, False): "changes the advantages: no spectrum, exact_moments takes every order",
+}
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
 #: Largest group whose spectrum fits float64 with its resolution, which grows like 3^n.
@@ -78,7 +83,9 @@ def show(
 
             display(*decided(group_estimator(name), n=n, k=k))
             return
-        spectrum = pass_at_k_spectrum(rule, n=n, k=k) if isinstance(rule, Estimator) else None
+        spectrum = None
+        if isinstance(rule, Estimator) and rule.claims.equivariant:
+            spectrum = pass_at_k_spectrum(rule, n=n, k=k)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     unbiased, centered = _claims(rule)
@@ -94,6 +101,7 @@ def show(
         )
         or "none",
         "claims": f"unbiased: {unbiased}, centered: {centered}",
+        "order": _ORDER[rule.claims.equivariant, rule.laws.equal_ties],
         "rewards + c": "changes nothing" if rule.laws.shift_invariant else "changes the advantages",
         "rewards x c": _SCALE_LAWS[rule.laws.scale],
         f"defined, n={n}": _range(rule, n),

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from statistics import mean, pvariance, variance
 
-from .definitions import Group, Signal, maxpo, rloo, root
+from .definitions import maxpo, rloo
+from .rationals import Group, Signal, root
 
 Batch = Sequence[Group]
 BatchSignal = Callable[[Batch, int], list[list[Fraction]]]

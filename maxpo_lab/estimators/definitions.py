@@ -1,32 +1,24 @@
 """The slow truth: every rule as its source defines it, subsets enumerated, in exact rationals.
 
-Nothing here shares a line with the fast kernels. Rewards are any numbers ``Fraction`` takes (floats
+Nothing here shares a line with the fast kernels; families that bring their definition with them have it in
+their own file, and it does not either. Rewards are any numbers ``Fraction`` takes (floats
 are exact rationals); results are lists of Fractions. Cost is stated in subsets of the group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Context, Decimal
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import combinations
 from math import comb
 from statistics import mean
-from typing import Any
 
 from ..objectives import PREFIX, as_objective
+from .families import FAMILIES
 from .families.l_statistic import LISTED
-
-Group = Sequence[Any]
-Signal = Callable[[Group, int], list[Fraction]]
-
-
-def _exact(rewards: Group) -> list[Fraction]:
-    return [Fraction(r) for r in rewards]
-
-
-def _without(group: Sequence[Fraction], *left_out: int) -> list[Fraction]:
-    return [r for j, r in enumerate(group) if j not in left_out]
+from .rationals import Group, Signal, deviation, exponential, root
+from .rationals import exact as _exact
+from .rationals import without as _without
 
 
 def _mean_max(group: Iterable[Fraction], k: int) -> Fraction:
@@ -187,8 +179,15 @@ def verl_grpo_passk_nostd(rewards: Group, k: int) -> list[Fraction]:
 
 def verl_grpo_passk(rewards: Group, k: int) -> list[Fraction]:
     """``(R_max - R_second) / (std1 + 1e-6)`` for the winner, else 0."""
-    scale = _deviation(_exact(rewards), 1) + Fraction(1e-6)
+    scale = deviation(_exact(rewards), 1) + Fraction(1e-6)
     return [lead / scale for lead in verl_grpo_passk_nostd(rewards, k)]
+
+
+def ei_group_mean(rewards: Group, k: int) -> list[Fraction]:
+    """What each adds to the maximum of the others, ``[R_i - max R_j]^+``, less the group's mean of it."""
+    group = _exact(rewards)
+    improvement = [max(group) - max(_without(group, i)) for i in range(len(group))]
+    return [each - mean(improvement) for each in improvement]
 
 
 def leader(alpha: float) -> Signal:
@@ -207,7 +206,7 @@ def entropic(beta: float) -> Signal:
 
     def signal(rewards: Group, k: int) -> list[Fraction]:
         group = _exact(rewards)
-        e = [Fraction(_decimal(Fraction(beta) * (r - max(group))).exp(_DIGITS)) for r in group]
+        e = [exponential(Fraction(beta) * (r - max(group))) for r in group]
         return [x / (mean(_without(e, i)) + Fraction(1e-12)) - 1 for i, x in enumerate(e)]
 
     return signal
@@ -218,7 +217,7 @@ def grpo(eps: float, ddof: int) -> Signal:
 
     def signal(rewards: Group, k: int) -> list[Fraction]:
         group = _exact(rewards)
-        return [(r - mean(group)) / (_deviation(group, ddof) + Fraction(eps)) for r in group]
+        return [(r - mean(group)) / (deviation(group, ddof) + Fraction(eps)) for r in group]
 
     return signal
 
@@ -229,9 +228,22 @@ def nemo_grpo(rewards: Group, k: int) -> list[Fraction]:
     advantages = []
     for i, r in enumerate(group):
         others = _without(group, i)
-        spread = _deviation(others, 1)
+        spread = deviation(others, 1)
         advantages.append((r - mean(others)) / (spread + Fraction(1e-6) if spread else 1))
     return advantages
+
+
+def torchrl_grpo(rewards: Group, k: int) -> list[Fraction]:
+    """``(R_i - mean) / max(std1, 1e-6)``, to 50 digits."""
+    group = _exact(rewards)
+    scale = max(deviation(group, 1), Fraction(1e-6))
+    return [(r - mean(group)) / scale for r in group]
+
+
+def rloo_standardised(rewards: Group, k: int) -> list[Fraction]:
+    """``(R_i - mean of the others) / (std1 + 1e-4)``, to 50 digits."""
+    scale = deviation(_exact(rewards), 1) + Fraction(1e-4)
+    return [a / scale for a in rloo(rewards, k)]
 
 
 def maxrl(rewards: Group, k: int) -> list[Fraction]:
@@ -295,24 +307,6 @@ def passk_training(rewards: Group, k: int) -> list[Fraction]:
     return [((1 - rho) if r else fail) / scale for r in group]
 
 
-#: Roots and exponentials are taken to this many digits; everything else is exact.
-_DIGITS = Context(prec=50)
-
-
-def _decimal(x: Fraction) -> Decimal:
-    return _DIGITS.divide(Decimal(x.numerator), Decimal(x.denominator))
-
-
-def root(x: Fraction) -> Fraction:
-    """The square root, to 50 digits."""
-    return Fraction(_decimal(x).sqrt(_DIGITS))
-
-
-def _deviation(group: Sequence[Fraction], ddof: int) -> Fraction:
-    squares = sum(((r - mean(group)) ** 2 for r in group), Fraction(0))
-    return root(squares / (len(group) - ddof))
-
-
 #: The definition of each rule, by the registry's name; parametrised ones at their defaults.
 BY_NAME: dict[str, Signal] = {
     "reinforce": reinforce,
@@ -341,6 +335,14 @@ BY_NAME: dict[str, Signal] = {
     "pkpo-sum-scale": pkpo_sum_scale,
     "passk-training": passk_training,
     "chebyshev": chebyshev,
+    "torchrl-grpo": torchrl_grpo,
+    "rloo-standardised": rloo_standardised,
+    "ei-group-mean": ei_group_mean,
+    **{name: signal for family in FAMILIES for name, signal in getattr(family, "DEFINITIONS", {}).items()},
 }
 #: Rules whose definition is a rational function of the rewards: no root, no exponential, no epsilon.
-RATIONAL = frozenset(BY_NAME) - {"grpo", "nemo-grpo", "verl-grpo-passk", "entropic", "passk-training"}
+RATIONAL: frozenset[str] = frozenset(BY_NAME) - {
+    *("grpo", "nemo-grpo", "torchrl-grpo", "rloo-standardised"),
+    *("verl-grpo-passk", "entropic", "passk-training"),
+    *(name for family in FAMILIES for name in getattr(family, "DEFINITIONS", {})),
+} | {name for family in FAMILIES for name in getattr(family, "RATIONAL", ())}

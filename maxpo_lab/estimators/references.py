@@ -1,32 +1,21 @@
 """BibTeX of what the catalogue cites, found by what a rule's citation names.
 
-An arXiv number, or a name of ``BY_NAME``, is looked up in ``PAPERS``, other works in ``WORKS``; where a
-citation names none of these, the reference is its repository, called ``owner/name`` or by a short name of
-``REPOSITORIES``.
+An arXiv number, or a name of ``BY_NAME``, is looked up in ``PAPERS``, which has those that the file of a
+family brings with it, other works in ``WORKS``; where a citation names none of these, the reference is its
+repository, called ``owner/name`` or by a short name of ``REPOSITORIES``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from .entry import Entry
+from .families import FAMILIES
+from .paper import Paper
 
-
-class Paper(NamedTuple):
-    """One arXiv paper."""
-
-    authors: str
-    title: str
-
-    @property
-    def surname(self) -> str:
-        """The first author's surname, for a citation key."""
-        return self.authors.split(" and ")[0].split(",")[0]
-
-
-PAPERS: Mapping[str, Paper] = {
+#: Papers that rules of several families cite; a family has the others of its own in its ``PAPERS``.
+_SHARED: Mapping[str, Paper] = {
     "2402.03300": Paper(
         "Shao, Zhihong and others",
         "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models",
@@ -89,6 +78,9 @@ PAPERS: Mapping[str, Paper] = {
     "2609.02987": Paper("Ramasubramanian, Shrinivas and others", "Tail-Likelihood Reinforcement Learning"),
 }
 
+PAPERS: Mapping[str, Paper] = _SHARED | {
+    identifier: paper for family in FAMILIES for identifier, paper in getattr(family, "PAPERS", {}).items()
+}
 #: Papers that citations call by a name alone.
 BY_NAME: Mapping[str, str] = {"TailRL": "2609.02987"}
 #: Other works, by what citations call them.

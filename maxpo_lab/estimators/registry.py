@@ -6,20 +6,11 @@ import copyreg
 from typing import Any, Literal, TypeAlias
 
 from ..core.registry import Registry
-from ..objectives import PREFIX
 from .base import Estimator
 from .batch import BatchEstimator
 from .entry import KINDS, Entry, Kind
-from .families import (
-    FAMILIES,
-    l_statistic,
-    maxrl,
-    reward_average,
-    standardised,
-    whitened,
-    winner,
-    with_history,
-)
+from .families import FAMILIES
+from .families.of_batches import whitened
 from .memory import MemoryEstimator
 
 #: An entry of the catalogue: ``kind`` tells which.
@@ -46,17 +37,8 @@ _CATALOGUE: Registry[AnyEstimator] = Registry(
     "estimator",
     ((rule.name, rule) for family in FAMILIES for rule in family.RULES),
     families={
-        "grpo": standardised.grpo,
-        "maxrl": maxrl.maxrl,
-        "leader": winner.leader,
-        "entropic": winner.entropic,
-        PREFIX.rstrip(":"): l_statistic.l_statistic,
+        **{name: make for family in FAMILIES for name, make in getattr(family, "MAKERS", {}).items()},
         "whitened": _whitened,
-        "rae": reward_average.rae,
-        "replay": with_history.of_replay,
-        "centered-replay": with_history.of_centered_replay,
-        "plug-in-floor": with_history.of_plug_in_floor,
-        "pooled": with_history.of_pooled,
     },
     absent="is not in the catalogue",
 )

@@ -37,6 +37,12 @@ def admit_batch(rule: OfBatches, n: int, k: int, *, prompts: int, values: Float)
         reason = rule.why_not(n, k) or rule.why_not_batch(prompts) or rule.why_not_rewards(values)
         if reason:
             raise ValueError(reason)
+        if not rule.claims.equivariant:
+            raise CoupledRowsError(
+                f"{rule.name} depends on the order of the rollouts: moments of a batch are summed by counts, "
+                f"which need a rule that treats them alike; exact_moments takes the group rule in it, "
+                f"monte_carlo_moments the whole"
+            )
         return calls
     as_k(k, n=n)
     rng = np.random.default_rng(0)

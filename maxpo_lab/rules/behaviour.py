@@ -112,7 +112,11 @@ def _of_catalogue(rule: Rule) -> bool:
 
 def _order_free(rule: Rule) -> bool:
     """Whether a rule of this package is equivariant, or gives values whatever the order, which tests hold."""
-    return _of_catalogue(rule) and (not isinstance(rule, ValueRule) or rule.claims.order_free)
+    if not _of_catalogue(rule):
+        return False
+    if isinstance(rule, ValueRule):
+        return rule.claims.order_free
+    return not isinstance(rule, Estimator) or rule.claims.equivariant
 
 
 def _sample(n: int, size: int) -> Int:
@@ -155,8 +159,8 @@ def equivariance(rule: Rule, rewards: Float, level: Int, k: int, output: Output 
     """Permutation equivariance of an admitted rule, on sample groups (B, n); of values, invariance.
 
     It is up to ties: within a level the advantages may change places, so a rule that breaks ties by index
-    passes. The permutations are fixed: the same rule always gets the same verdict. Rules of the catalogue are
-    equivariant, which the tests hold them to, and are not called.
+    passes. The permutations are fixed: the same rule always gets the same verdict. Rules of the catalogue
+    that claim it are equivariant, which the tests hold them to, and are not called.
     """
     if _order_free(rule):
         return Behaviour(counterexample=None)

@@ -1,4 +1,10 @@
-"""The rules of the catalogue: one family, one file. A new family is a line in ``FAMILIES``."""
+"""The rules of the catalogue: one family, one file. A new family is a line in ``FAMILIES``.
+
+A family has ``RULES``. It may have ``MAKERS``, functions that make more of them by ``name:key=value``;
+``PAPERS``, what it cites by arXiv number; ``DEFINITIONS`` by name, in rationals and sharing no line with the
+rules, and ``RATIONAL``, the names of those that need no root, exponential or logarithm. So a new rule touches
+its family's file alone, and a new family that file and this one.
+"""
 
 from . import (
     as_coded,
@@ -16,6 +22,7 @@ from . import (
     winner,
 )
 from .of_batches import batch_scaled, james_stein, whitened
+from .shaping import FAMILIES as SHAPING
 from .with_memory import reward_average, with_history
 
 #: The families, in the order of the catalogue.
@@ -33,6 +40,7 @@ FAMILIES = (
     as_coded,
     passk_training,
     chebyshev,
+    *SHAPING,
     whitened,
     batch_scaled,
     james_stein,

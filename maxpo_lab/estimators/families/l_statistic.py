@@ -83,3 +83,4 @@ def _inclusion_minus_exclusion(name: str, n: int, k: int, exact: bool) -> Coeffi
 
 
 RULES = tuple(map(l_statistic, LISTED))
+MAKERS = {PREFIX.rstrip(":"): l_statistic}

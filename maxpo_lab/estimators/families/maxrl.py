@@ -72,3 +72,4 @@ MAXRL_KEEP_FAILURES = SuccessNormalised(
 )
 
 RULES = (maxrl(), MAXRL_KEEP_FAILURES)
+MAKERS = {"maxrl": maxrl}

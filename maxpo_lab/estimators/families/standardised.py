@@ -1,4 +1,4 @@
-"""The mean reward, divided by a standard deviation of the group: GRPO and NeMo-RL's variant."""
+"""The mean reward, divided by a standard deviation of the group: GRPO, and as other frameworks have it."""
 
 from __future__ import annotations
 
@@ -34,17 +34,20 @@ class GroupStandardised(Estimator):
     .. math:: A_i = \frac{R_i - \bar R}{\sigma + \epsilon}, \qquad
               \sigma^2 = \frac{1}{n - \text{ddof}} \sum_j (R_j - \bar R)^2 .
 
-    The result's condition number is 1/sigma: an error of one ulp in the rewards moves the advantages by
-    that much.
+    With ``from_others`` the mean is that of the other rewards, ``n/(n-1)`` times as far away; sigma is that
+    of the group all the same. The result's condition number is 1/sigma: an error of one ulp in the rewards
+    moves the advantages by that much.
     """
 
     eps: float
     ddof: int
+    from_others: bool = False
 
     def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
+        n = rewards.shape[-1]
         centered = deviations(xp, rewards)
         scale = standard_deviation(xp, centered, self.ddof) + self.eps
-        return xp.astype(centered / scale, rewards.dtype)
+        return xp.astype(centered * (n / (n - 1) if self.from_others else 1.0) / scale, rewards.dtype)
 
 
 def grpo(eps: float = 1e-6, ddof: int = 1) -> GroupStandardised:
@@ -76,6 +79,52 @@ def grpo(eps: float = 1e-6, ddof: int = 1) -> GroupStandardised:
         eps=eps,
         ddof=ddof,
     )
+
+
+RLOO_STANDARDISED = GroupStandardised(
+    name="rloo-standardised",
+    title="RLOO, standardised",
+    equation="A_i = (R_i - mean of the others) / (std1 + 1e-4) = n/(n-1) grpo:eps=1e-4",
+    citation="modelscope/ms-swift 4.6 compute_advantages with advantage_estimator=rloo, scale_rewards=group",
+    objective="mean",
+    uses_k=False,
+    claims=Claims(unbiased=False, centered=True),
+    smallest_group=2,
+    laws=Laws(scale="invariant"),
+    eps=1e-4,
+    ddof=1,
+    from_others=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloorStandardised(Estimator):
+    """``(R_i - mean) / max(std1, least)``: nothing is added to a standard deviation that is large enough."""
+
+    least: float
+
+    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
+        centered = deviations(xp, rewards)
+        scale = xp.clip(standard_deviation(xp, centered, 1), self.least, None)
+        return xp.astype(centered / scale, rewards.dtype)
+
+
+TORCHRL_GRPO = FloorStandardised(
+    name="torchrl-grpo",
+    title="GRPO of torchrl",
+    equation="A_i = (R_i - mean) / max(std1, 1e-6)",
+    citation="pytorch/rl 0.14.1 MCAdvantage, a trajectory of one step",
+    objective="mean",
+    uses_k=False,
+    claims=Claims(unbiased=False, centered=True),
+    smallest_group=2,
+    laws=Laws(scale="invariant"),
+    degenerate=(
+        "a flat group gives 0; in float32 the rounding of its mean is divided by 1e-6 instead (eight rewards "
+        "of 0.7: 0.06)"
+    ),
+    least=1e-6,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,4 +162,5 @@ NEMO_GRPO = OthersStandardised(
     eps=1e-6,
 )
 
-RULES = (grpo(), NEMO_GRPO)
+RULES = (grpo(), RLOO_STANDARDISED, TORCHRL_GRPO, NEMO_GRPO)
+MAKERS = {"grpo": grpo}

@@ -47,6 +47,27 @@ VERL_GRPO_PASSK_NOSTD = RankLinear(
 )
 
 
+def _less_its_mean(n: int, k: int, exact: bool) -> Coefficients:
+    m = gap_positions(n, exact=exact)
+    top = 0 * m
+    top[-1] += 1
+    return Coefficients(offset=0, above=top * m / n, below=-top * (n - m) / n)
+
+
+EI_GROUP_MEAN = RankLinear(
+    name="ei-group-mean",
+    title="Expected improvement, less its mean",
+    equation="A_i = h_i(n) - mean of h(n), h_i(n) = [R_i - max of the others]^+; maxpo at K = n-1, over n",
+    citation="KuOnoda/multi-axis-maxk axiswise_maxk_advantages at k = m, one axis, not normalised",
+    objective="max@n",
+    uses_k=False,
+    claims=Claims(unbiased=False, centered=True),
+    degenerate="a tie at the top gives 0 to all",
+    table=_less_its_mean,
+    smallest_group=2,
+)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StandardisedWinner(Estimator):
     """``(R_max - R_second) / (std1 + eps)`` for the winner, 0 for the others."""
@@ -138,4 +159,5 @@ def entropic(beta: float = 2.0) -> Entropic:
     )
 
 
-RULES = (MAX_MINUS_SECOND, VERL_GRPO_PASSK, VERL_GRPO_PASSK_NOSTD, leader(), entropic())
+RULES = (MAX_MINUS_SECOND, VERL_GRPO_PASSK, VERL_GRPO_PASSK_NOSTD, EI_GROUP_MEAN, leader(), entropic())
+MAKERS = {"leader": leader, "entropic": entropic}

@@ -62,3 +62,4 @@ _RAE = RunningAverage(
 )
 
 RULES = (_RAE,)
+MAKERS = {"rae": rae}

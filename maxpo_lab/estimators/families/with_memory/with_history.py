@@ -297,3 +297,9 @@ POOLED = HistoryEstimator(
 )
 
 RULES = (REPLAY, CENTERED_REPLAY, PLUG_IN_FLOOR, POOLED)
+MAKERS = {
+    "replay": of_replay,
+    "centered-replay": of_centered_replay,
+    "plug-in-floor": of_plug_in_floor,
+    "pooled": of_pooled,
+}
