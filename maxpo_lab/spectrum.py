@@ -18,6 +18,8 @@ from .objectives import Objective, as_objective, increments, looks_at_k
 
 #: Largest group whose spectrum is taken in rationals: beyond it float64 says as much, faster.
 EXACT_UP_TO = 32
+#: Largest group of which all 2^n orders of 0/1 rewards are looked at, for a rule that depends on the order.
+ORDERED_UP_TO = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +89,13 @@ def pass_at_k_spectrum(estimator: str | rules.Rule, *, n: int, k: int) -> Spectr
     Raises
     ------
     TypeError, ValueError
-        As ``exact_moments``; a rule must be permutation-equivariant, the groups' rows independent.
+        As ``exact_moments``: the groups' rows must be independent. A rule that depends on the order of the
+        rollouts, at n > 12.
 
     Notes
     -----
-    Cost n+1 evaluations of the rule and O(n^2) differences.
+    Cost n+1 evaluations of the rule and O(n^2) differences; 2^n evaluations of a rule that depends on the
+    order, whose increments are averaged over the places of a rollout and of the others.
     """
     n = as_group_size(n)
     k = as_k(k)
@@ -146,16 +150,34 @@ def _measured_increments(rule: rules.Rule, n: int, k: int) -> tuple[Float, float
     rewards = level.astype(np.float64)
     observed = rules.equivariance(rule, rewards, level, k)
     if observed.counterexample is not None:
-        group, permuted = observed.counterexample
-        raise ValueError(
-            f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get different "
-            f"advantages, ties aside), so it has no spectrum; exact_moments measures its bias"
-        )
+        if n > ORDERED_UP_TO:
+            group, permuted = observed.counterexample
+            raise ValueError(
+                f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get "
+                f"different advantages, ties aside): its spectrum is an average over all 2^{n} orders, taken up to "
+                f"n={ORDERED_UP_TO}"
+            )
+        return _increments_over_orders(rule, n, k)
     advantages = rules.evaluate(rule, rewards, k)
     count = np.arange(n + 1)
     success = np.sum(advantages * level, axis=1)[1:] / count[1:]
     failure = np.sum(advantages * (1 - level), axis=1)[:-1] / (n - count[:-1])
     return (success - failure)[::-1], float(np.abs(advantages).max())
+
+
+def _increments_over_orders(rule: rules.Rule, n: int, k: int) -> tuple[Float, float]:
+    """Increments averaged over all places of a rollout and of the others' failures, and the size as above."""
+    rows = np.arange(2**n)
+    success = (rows[:, None] >> np.arange(n)) & 1
+    blocks = np.array_split(success.astype(np.float64), 1 + len(rows) // (n + 1))
+    advantages = np.concatenate([rules.evaluate(rule, block, k) for block in blocks])
+    totals = np.zeros(n)
+    for place in range(n):
+        failed = rows[success[:, place] == 0]
+        gained = advantages[failed | (1 << place), place] - advantages[failed, place]
+        totals += np.bincount(n - 1 - success[failed].sum(axis=1), gained, minlength=n)
+    ways = np.array([n * comb(n - 1, others) for others in range(n)])
+    return totals / ways, float(np.abs(advantages).max())
 
 
 def _bernstein(by_failures: Vector, success: npt.ArrayLike) -> Float:

@@ -14,7 +14,7 @@ from ..estimators import BatchEstimator, Estimator, get_estimator, group_estimat
 from ..estimators.entry import KINDS, Entry
 from ..estimators.references import bibtex
 from ..estimators.registry import parameters
-from ..spectrum import Spectrum, pass_at_k_spectrum
+from ..spectrum import ORDERED_UP_TO, Spectrum, pass_at_k_spectrum
 from .outputs import STANDARD
 from .printing import deliver, display
 
@@ -42,7 +42,7 @@ _DEAD = {
 _ORDER = {
     (True, True): "changes nothing: rollouts take their advantages along",
     (True, False): "changes nothing, but who of equal rewards gets which advantage",
-    (False, False): "changes the advantages: no spectrum, exact_moments takes every order",
+    (False, False): "changes the advantages: means are over all orders of a group",
 }
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
@@ -84,7 +84,7 @@ def show(
             display(*decided(group_estimator(name), n=n, k=k))
             return
         spectrum = None
-        if isinstance(rule, Estimator) and rule.claims.equivariant:
+        if isinstance(rule, Estimator) and (rule.claims.equivariant or n <= ORDERED_UP_TO):
             spectrum = pass_at_k_spectrum(rule, n=n, k=k)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

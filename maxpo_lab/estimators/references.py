@@ -77,9 +77,10 @@ _SHARED: Mapping[str, Paper] = {
     ),
     "2609.02987": Paper("Ramasubramanian, Shrinivas and others", "Tail-Likelihood Reinforcement Learning"),
 }
-
-PAPERS: Mapping[str, Paper] = _SHARED | {
-    identifier: paper for family in FAMILIES for identifier, paper in getattr(family, "PAPERS", {}).items()
+#: All papers, by their number.
+PAPERS: Mapping[str, Paper] = {
+    **_SHARED,
+    **{number: paper for family in FAMILIES for number, paper in getattr(family, "PAPERS", {}).items()},
 }
 #: Papers that citations call by a name alone.
 BY_NAME: Mapping[str, str] = {"TailRL": "2609.02987"}

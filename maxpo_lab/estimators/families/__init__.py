@@ -13,16 +13,14 @@ from . import (
     maxpo,
     maxrl,
     mean_reward,
-    passk_training,
     pkpo,
     predictive,
-    reweighted,
     standardised,
     tailrl,
     winner,
 )
 from .of_batches import batch_scaled, james_stein, whitened
-from .shaping import FAMILIES as SHAPING
+from .shaping import difficulty, kalman, passk_training, quantiles, reweighted, risk, selection, signs
 from .with_memory import reward_average, with_history
 
 #: The families, in the order of the catalogue.
@@ -40,7 +38,12 @@ FAMILIES = (
     as_coded,
     passk_training,
     chebyshev,
-    *SHAPING,
+    risk,
+    quantiles,
+    signs,
+    difficulty,
+    selection,
+    kalman,
     whitened,
     batch_scaled,
     james_stein,

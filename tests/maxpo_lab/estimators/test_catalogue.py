@@ -114,19 +114,22 @@ def test_array_libraries_agree(name: str) -> None:
         np.testing.assert_allclose(single.numpy(), rounded, rtol=2e-7, atol=2e-7 * max(1, abs(rounded).max()))
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [name for name in OTHERS if ml.get_estimator(name).claims.equivariant])
 @given(data=st.data())
 def test_permuting_permutes_and_ties_are_equal(name: str, data: st.DataObject) -> None:
     rule = ml.get_estimator(name)
     levels = {"binary": [0.0, 1.0], "unit": [0.0, 0.25, 1.0]}.get(rule.domain, [-1.0, 0.0, 0.5, 2.0])
-    group = np.array(data.draw(st.lists(st.sampled_from(levels), min_size=3, max_size=9)))
+    size = {"min_size": max(3, rule.smallest_group), "max_size": 9}
+    group = np.array(data.draw(st.lists(st.sampled_from(levels), **size)))
     k = data.draw(st.sampled_from(valid(rule, len(group))))
     order = np.array(data.draw(st.permutations(range(len(group)))))
     found = rule(group, k)
     tolerance = 1e-13 * max(1.0, abs(found).max()) * 100
-    np.testing.assert_allclose(rule(group[order], k), found[order], rtol=0, atol=tolerance)
+    moved = rule(group[order], k)
     for value in set(group):
-        assert np.ptp(found[group == value]) <= tolerance
+        own, others = found[group == value], moved[group[order] == value]
+        np.testing.assert_allclose(np.sort(others), np.sort(own), rtol=0, atol=tolerance)
+        assert not rule.laws.equal_ties or np.ptp(own) <= tolerance
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,7 +151,8 @@ def test_scale_law_is_as_documented(name: str) -> None:
     rule, group, k = ml.get_estimator(name), RNG.normal(size=6), 3
     found, scaled = rule(group, k), rule(3.0 * group, k)
     linear = abs(scaled - 3 * found).max() <= 1e-12 * k
-    invariant = abs(scaled - found).max() <= 1e-5 * abs(found).max()
+    # An epsilon beside a standard deviation of about 1.
+    invariant = abs(scaled - found).max() <= max(1e-5, 2 * getattr(rule, "eps", 0)) * abs(found).max()
     law = rule.laws.scale
     if name == "nemo-grpo":  # like GRPO, but its undivided winners scale: seen where the others are flat
         lone = np.array([1.0, 0.0, 0.0, 0.0])
@@ -170,6 +174,12 @@ DEGENERATE = {
     "reinforce": [([0] * 4, [0] * 4)],
     "pkpo-s": [([0] * 4, [0] * 4)],
     "pkpo-loo": [([0] * 4, [0] * 4)],
+    "ei-group-mean": [([1, 1, 0, 0], [0] * 4)],
+    "riskpo": [([1] * 4, [0] * 4), ([0] + [1] * 15, [0] * 16), ([1] + [0] * 15, [0] * 16)],
+    "w-reinforce": [([0] * 4, [-1] * 4), ([1] * 4, [0.1] * 4)],
+    "asymre": [([0] * 4, [0.1] * 4), ([1] * 4, [0.1] * 4)],
+    "krpo": [([0] * 4, [0] * 4), ([1] * 4, [0.0995, 0.0705, 0.0575, 0.0497])],
+    "pods": [([1] * 4, [0] * 4), ([1, 0, 0, 1, 0, 0], [0.8659, -0.8659, -0.8659, 0.8659, 0, 0])],
 }
 
 

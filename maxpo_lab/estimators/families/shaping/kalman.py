@@ -62,7 +62,7 @@ KRPO = Filtered(
     uses_k=False,
     claims=Claims(unbiased=False, centered=False, equivariant=False),
     laws=Laws(shift_invariant=False, equal_ties=False),
-    degenerate="a flat group of 1: 0.1, 0.07, 0.06, ... by place, what x still lacks; of 0: 0",
+    degenerate="a flat group of 1 gives 0.0995, 0.0705, 0.0575, ... by place, what x still lacks; of 0: 0",
     dead_groups="all-correct",
     process=1e-5,
     measurement=1e-2,

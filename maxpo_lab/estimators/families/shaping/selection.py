@@ -68,7 +68,7 @@ def pods(keep: int = 4) -> GreatestVariance:
         uses_k=False,
         claims=Claims(unbiased=False, centered=True),
         laws=Laws(scale="invariant", equal_ties=False),
-        degenerate="a flat group gives 0; of equal rewards the first and the last places are kept",
+        degenerate="a flat group gives 0; of equal rewards their places say which are kept",
         smallest_group=keep,
         keep=keep,
         eps=1e-4,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.arrays import Array, Namespace, widest
-from ...core.coefficients import Vector, subset_share
-from ...kernels.lookup import look_up
-from ...kernels.tables import Column
-from ..base import Estimator
-from ..claims import Claims, Laws
+from ....core.arrays import Array, Namespace, widest
+from ....core.coefficients import Vector, subset_share
+from ....kernels.lookup import look_up
+from ....kernels.tables import Column
+from ...base import Estimator
+from ...claims import Claims, Laws
 
 
 @Column

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.arrays import Array, Namespace, widest
-from ...core.coefficients import Vector, subset_share
-from ...kernels.lookup import look_up
-from ...kernels.tables import Column
-from ..base import Estimator
-from ..claims import Claims, Laws
-from .standardised import deviations
+from ....core.arrays import Array, Namespace, widest
+from ....core.coefficients import Vector, subset_share
+from ....kernels.lookup import look_up
+from ....kernels.tables import Column
+from ...base import Estimator
+from ...claims import Claims, Laws
+from ..standardised import deviations
 
 
 @Column
