@@ -154,8 +154,8 @@ def _measured_increments(rule: rules.Rule, n: int, k: int) -> tuple[Float, float
             group, permuted = observed.counterexample
             raise ValueError(
                 f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get "
-                f"different advantages, ties aside): its spectrum is an average over all 2^{n} orders, taken up to "
-                f"n={ORDERED_UP_TO}"
+                f"different advantages, ties aside): its spectrum is an average over all orders of a group, "
+                f"2^{n} of them, taken up to n={ORDERED_UP_TO}"
             )
         return _increments_over_orders(rule, n, k)
     advantages = rules.evaluate(rule, rewards, k)

@@ -39,6 +39,11 @@ def number_of_counts(n: int, levels: int) -> int:
     return comb(n + levels - 1, levels - 1)
 
 
+def number_of_states(n: int, levels: int, *, equivariant: bool) -> int:
+    """Groups on which a rule must be evaluated: one for each count state, or ``L^n`` where order matters."""
+    return number_of_counts(n, levels) if equivariant else int(levels) ** n
+
+
 def counts(n: int, size: int) -> Int:
     """Every multiset of n over ``size`` levels as its counts, shape (states, size)."""
     return np.concatenate([table for table, _ in _tables(n, size)])

@@ -13,8 +13,9 @@ import numpy as np
 from maxpo_lab import Moments, RewardLevels, exact_moments, get_estimator, list_estimators
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.estimators import RankLinear
+from maxpo_lab.estimators.entry import Entry
 from maxpo_lab.moments import MAX_STATES
-from maxpo_lab.moments.states import number_of_counts
+from maxpo_lab.moments.states import number_of_states
 
 from ...measure import specimens
 
@@ -45,13 +46,17 @@ class Setting:
     def usable(self) -> list[str]:
         """Rules that are defined here and have exact moments."""
         values = specimens.levels(self.specimen, self.success).values
-        few = number_of_counts(self.n, len(values)) <= MAX_STATES
+
+        def few(rule: Entry) -> bool:
+            states = number_of_states(self.n, len(values), equivariant=rule.claims.equivariant)
+            return states <= MAX_STATES
+
         return [
             rule.name
             for rule in map(get_estimator, list_estimators())
             if rule.why_not(self.n, self.k) is None
             and rule.why_not_rewards(values) is None
-            and (few or isinstance(rule, RankLinear))
+            and (isinstance(rule, RankLinear) or few(rule))
         ]
 
     def exact(self, estimator: str, target: str = "max@k") -> Moments:

@@ -19,7 +19,7 @@ from maxpo_lab import (
 )
 from maxpo_lab.estimators import group_estimator
 from maxpo_lab.moments import MAX_STATES
-from maxpo_lab.moments.states import number_of_counts
+from maxpo_lab.moments.states import number_of_states
 
 from ...measure import specimens
 from ...run.presets import Preset
@@ -132,8 +132,9 @@ def _row(
 
 
 def _out_of_reach(rule: Estimator, levels: RewardLevels, n: int) -> str | None:
-    """Why exact moments of a rule are out of reach: rules that are not rank-linear need every count state."""
-    count_states = number_of_counts(n, len(levels.values))
-    if isinstance(rule, RankLinear) or count_states <= MAX_STATES:
+    """Why exact moments of a rule are out of reach: one that is not rank-linear needs every state."""
+    needed = number_of_states(n, len(levels.values), equivariant=rule.claims.equivariant)
+    if isinstance(rule, RankLinear) or needed <= MAX_STATES:
         return None
-    return f"{rule.name} is not rank-linear: {count_states:.2g} count states of {len(levels.values)} levels"
+    what = "count states" if rule.claims.equivariant else "orders"
+    return f"{rule.name} is not rank-linear: {needed:.2g} {what} of {len(levels.values)} levels"

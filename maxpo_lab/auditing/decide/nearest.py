@@ -12,6 +12,7 @@ from ...core.precision import FLOAT64, TYPES, Precision, finest
 from ...estimators import Estimator, group_estimator, list_estimators
 from ...estimators.families.standardised import grpo
 from ...estimators.registry import parameters
+from .fitting import members
 
 #: Epsilons that frameworks ship, next to which one is fitted.
 _EPSILONS = (1e-4, 1e-5, 1e-6, 1e-8, 1e-9)
@@ -51,8 +52,8 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     """The estimator that is nearest on some groups (B, n), up to a factor.
 
     At this K, or at another where only that is exact; of equals one of scale 1, then a preferred one, then
-    the first. For rules with an epsilon, those that frameworks ship are tried, and one fitted. None where the
-    rule gives 0 everywhere.
+    the first. For rules with an epsilon, those that frameworks ship are tried, and one fitted; for those with
+    another parameter, one fitted, where it is exact. None where the rule gives 0 everywhere.
     """
     n = groups.shape[1]
     ours = rules.evaluate(rule, groups, k)
@@ -70,6 +71,10 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     if not any(each.precision == made.name for each in found):
         fitted = (name for ddof in (0, 1) for name in _fitted(ours, groups, k, ddof))
         found += _compared(ours, groups, tuple(fitted), k, made)
+    if not any(each.precision == made.name for each in found):
+        likely = tuple(members(ours, groups, k))
+        # A parameter bends to whatever it is fitted to: it is told where it explains everything, alone.
+        found += [each for each in _compared(ours, groups, likely, k, made) if each.exact]
     if not found:
         return None
     best = min(found, key=_by_nearness)

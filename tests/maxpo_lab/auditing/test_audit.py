@@ -50,7 +50,8 @@ def test_every_rule_of_the_catalogue_gets_its_verdict(name: str, n: int, k: int)
     assert report.symmetries.centered == centered
     assert [verdict.holds for verdict in report.claims] == [scale == 1, centered, True]
     assert report.passed == (scale == 1 and centered)
-    assert report.symmetries.equivariant
+    assert report.symmetries.equivariant == rule.claims.equivariant
+    assert report.symmetries.tie is None or not rule.laws.equal_ties
     advantages = rule(np.tri(n), k)
     assert (report.nearest is None) == (not advantages.any())
     if report.nearest is not None:

@@ -35,8 +35,8 @@ class BetweenQuantiles(Estimator):
               \Big[ \cdot \frac{1}{\sigma + \epsilon} \Big], \qquad \epsilon = 10^{-6} .
 
     On 0/1 rewards of a group that lives, a success gets 0 and a failure -1 (over sigma), as with
-    ``w-reinforce:weight=0``, but where both quantiles are 0 or both are 1 everyone gets 0: from n = 12 on, a
-    single success of its group is not seen at the quantiles 0.1 and 0.9.
+    ``w-reinforce:weight=0``, but where both quantiles are 0 or both are 1 everyone gets 0: at the quantiles
+    0.1 and 0.9, from n = 11 on, a group with a single success, or a single failure, teaches nothing.
     """
 
     low: float
@@ -47,8 +47,8 @@ class BetweenQuantiles(Estimator):
         values = deviations(xp, rewards)
         ranked = xp.sort(values, axis=-1)
         low, high = (_quantile(xp, ranked, share) for share in (self.low, self.high))
-        cut = xp.clip(values - low, 0.0, None) - xp.clip(values - high, 0.0, None)
-        advantages = (cut + low - high) / (high - low + _EPS)
+        cut = xp.minimum(xp.maximum(values, low), high)
+        advantages = (cut - high) / (high - low + _EPS)
         if self.over_std:
             advantages = advantages / (standard_deviation(xp, values, 1) + _EPS)
         return xp.astype(advantages, rewards.dtype)
