@@ -39,8 +39,8 @@ _DEAD = {
     "all-fail": "pays groups that all fail: do not drop them",
     "both": "pays groups that all succeed or all fail: do not drop them",
 }
+#: Of a rule for which the places of a group matter: whether it is equivariant, and whether equals are.
 _ORDER = {
-    (True, True): "changes nothing: rollouts take their advantages along",
     (True, False): "changes nothing, but who of equal rewards gets which advantage",
     (False, False): "changes the advantages: means are over all orders of a group",
 }
@@ -101,7 +101,6 @@ def show(
         )
         or "none",
         "claims": f"unbiased: {unbiased}, centered: {centered}",
-        "order": _ORDER[rule.claims.equivariant, rule.laws.equal_ties],
         "rewards + c": "changes nothing" if rule.laws.shift_invariant else "changes the advantages",
         "rewards x c": _SCALE_LAWS[rule.laws.scale],
         f"defined, n={n}": _range(rule, n),
@@ -110,6 +109,8 @@ def show(
         "dead groups": _DEAD[rule.dead_groups],
         "source": rule.citation,
     }
+    if order := _ORDER.get((rule.claims.equivariant, rule.laws.equal_ties)):
+        facts["order"] = order
     if isinstance(rule, BatchEstimator):
         facts["prompts meet in"] = _STATISTICS[rule.statistic]
         facts["prompts"] = f"{rule.smallest_batch} at least"
