@@ -54,8 +54,8 @@ KRPO = Filtered(
     name="krpo",
     title="KRPO",
     equation=(
-        "A_i = (R_i - x_i) / (sqrt P_i + 1e-8), in the order of the rollouts: P' = P + 1e-5, "
-        "G = P'/(P' + 0.01), x += G (R_i - x), P = (1 - G) P', from x = 0, P = 1"
+        "A_i = (R_i - x_i) / (sqrt P_i + 1e-8), x_i and P_i of a Kalman filter along the group, "
+        "Q = 1e-5, R = 0.01, from x = 0 and P = 1"
     ),
     citation="arXiv 2505.07527 (KRPO); billhhh/KRPO_LLMs_RL group_advantages",
     objective="mean",
