@@ -35,6 +35,8 @@ DRAWN: Mapping[str, str] = {
 _HUES = ("#44aa99", "#332288", "#999933", "#aa4499", "#ddcc77")
 #: How much of its hue a shade has, of that before it; the rest is white.
 _PALER = 0.85
+#: How light a hue is when it comes round again, for a further family.
+_DARKER = 0.6
 
 
 def colour_of(rule: str) -> str:
@@ -51,8 +53,9 @@ def colour_of(rule: str) -> str:
     own = next(names for names in families if base in {each.partition(":")[0] for each in names})
     spare = [names for names in families if not DRAWN.keys() & names]
     drawn = [DRAWN[each] for each in own if each in DRAWN]
-    hue = drawn[0] if drawn else _HUES[spare.index(own) % len(_HUES)]
+    lap, place = (0, 0) if drawn else divmod(spare.index(own), len(_HUES))
+    hue = drawn[0] if drawn else _HUES[place]
     rank = next((own.index(each) for each in (name, base) if each in own), len(own))
     share = _PALER ** (rank + 1)
-    red, green, blue = (share * part + 1 - share for part in to_rgb(hue))
+    red, green, blue = (share * _DARKER**lap * part + 1 - share for part in to_rgb(hue))
     return to_hex((red, green, blue))

@@ -24,7 +24,7 @@ from analysis.run.registry import get_study, list_studies
 from analysis.run.study import Study
 from analysis.studies.unbiasedness.figure import verdicts
 from maxpo_lab.moments import MAX_STATES
-from maxpo_lab.moments.states import number_of_counts
+from maxpo_lab.moments.states import number_of_states
 
 ROOT = Path(__file__).parents[3]
 QUIET = Console(quiet=True)
@@ -218,9 +218,9 @@ def test_undefined_combinations_are_rows_with_a_reason(standard_unbiasedness: pd
         rule, values = ml.get_estimator(row.estimator), specimens.levels(row.specimen, row.success).values
         reason = rule.why_not(row.n, row.k) or rule.why_not_rewards(values)
         if reason is None and not isinstance(rule, ml.RankLinear):
-            states = number_of_counts(row.n, len(values))
+            states = number_of_states(row.n, len(values), equivariant=rule.claims.equivariant)
             reason = row.undefined if states > MAX_STATES else None
-            assert reason is None or "count states" in reason
+            assert reason is None or ("count states" if rule.claims.equivariant else "orders") in reason
         assert (row.undefined if isinstance(row.undefined, str) else None) == reason
         assert math.isnan(row.scale) == (reason is not None)
 
