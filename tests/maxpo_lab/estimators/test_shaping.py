@@ -229,7 +229,7 @@ def test_krpo_depends_on_the_order_and_says_so() -> None:
     assert report.symmetries.permuted is not None
 
 
-@pytest.mark.parametrize("name", ml.list_estimators())
+@pytest.mark.parametrize("name", PLAIN)
 def test_the_claim_of_equivariance_is_decided(name: str) -> None:
     rule = ml.get_estimator(name)
     n = max(4, rule.smallest_group)
