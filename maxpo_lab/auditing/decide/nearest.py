@@ -87,10 +87,10 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
 
 
 def _by_nearness(each: Nearest) -> tuple[int, float, float]:
-    """To the finest rounding, then to two digits of the distance; of equals scale 1, or the nearest to it."""
+    """To the finest rounding, then to two digits of the distance; of equals scale 1, to 1e-3."""
     if each.exact:
         return -next(made.bits for made in TYPES if made.name == each.precision), 0.0, float(each.scale != 1)
-    return 0, float(f"{each.distance:.1e}"), abs(np.log(abs(each.scale)))
+    return 0, float(f"{each.distance:.1e}"), round(abs(float(np.log(abs(each.scale)))), 3)
 
 
 def _shipped() -> tuple[str, ...]:
