@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from statistics import mean, pvariance, variance
 
-from .definitions import maxpo, rloo
+from .definitions import batch_mean, grpo, maxpo, reinforce, rloo
 from .rationals import Group, Signal, root
 
 Batch = Sequence[Group]
@@ -34,7 +34,7 @@ def whitened(signal: Signal, *, scale: str = "rms", center: bool = False, eps: f
         square = {
             "rms": lambda: mean(a * a for a in every),
             "std0": lambda: pvariance(every),
-            "std1": lambda: variance(every),
+            "std1": lambda: variance(every) if len(every) > 1 else Fraction(0),
         }[scale]()
         size = root(square + Fraction(eps))
         middle = mean(every) if center else Fraction(0)
@@ -86,6 +86,108 @@ def james_stein(*, own_too: bool) -> BatchSignal:
     return defined
 
 
+def standardised(signal: Signal, *, ddof: int, center: bool, add: float) -> BatchSignal:
+    """A group rule, less the mean of what it gives the batch (``center``), over a deviation of that + add."""
+
+    def defined(batch: Batch, k: int) -> list[list[Fraction]]:
+        given = [signal(group, k) for group in batch]
+        every = _all(given)
+        size = root((variance if ddof and len(every) > 1 else pvariance)(every)) + Fraction(add)
+        middle = mean(every) if center else Fraction(0)
+        return [[(a - middle) / size for a in group] for group in given]
+
+    return defined
+
+
+def clipped(signal: Signal) -> Signal:
+    """What a group rule gives, at most 10 and at least -10."""
+    return lambda rewards, k: [max(Fraction(-10), min(Fraction(10), a)) for a in signal(rewards, k)]
+
+
+def openrlhf(signal: Signal) -> BatchSignal:
+    """A clipped group rule, less the batch's mean, over a deviation whose square is at least 1e-8."""
+
+    def defined(batch: Batch, k: int) -> list[list[Fraction]]:
+        given = [clipped(signal)(group, k) for group in batch]
+        every = _all(given)
+        size = root(max(pvariance(every), Fraction(1e-8)))
+        return [[(a - mean(every)) / size for a in group] for group in given]
+
+    return defined
+
+
+def areal_norm(
+    *,
+    mean_of: str = "batch",
+    leave1out: bool = False,
+    std_of: str = "batch",
+    ddof: int = 1,
+    eps: float = 1e-5,
+) -> BatchSignal:
+    """A reward less a mean, over the deviation from that mean: each of the batch, of the group, or none."""
+
+    def baseline(groups: list[list[Fraction]], b: int, i: int) -> Fraction:
+        pools = {"batch": groups, "group": [groups[b]], "none": []}
+        pool = [r for group in pools[mean_of] for r in group]
+        if leave1out and pool:
+            pool.remove(groups[b][i])  # any one that is equal to it
+        return mean(pool) if pool else Fraction(0)
+
+    def defined(batch: Batch, k: int) -> list[list[Fraction]]:
+        groups = _exact(batch)
+        centered = [
+            [r - baseline(groups, b, i) for i, r in enumerate(group)] for b, group in enumerate(groups)
+        ]
+        if std_of == "none":
+            return centered
+        found = []
+        for group in centered:
+            pool = group if std_of == "group" else _all(centered)
+            freedom = len(pool) - ddof
+            size = root(sum(a * a for a in pool) / freedom) if freedom else Fraction(1)
+            found.append([a / (size + Fraction(eps)) for a in group])
+        return found
+
+    return defined
+
+
+def art(signal: Signal) -> BatchSignal:
+    """What a group rule gives over the mean size of the batch's that are not 0."""
+
+    def defined(batch: Batch, k: int) -> list[list[Fraction]]:
+        given = [signal(group, k) for group in batch]
+        sizes = [abs(a) for a in _all(given) if a]
+        return [[a / mean(sizes) if a else a for a in group] for group in given]
+
+    return defined
+
+
+def retrain_batch(batch: Batch, k: int) -> list[list[Fraction]]:
+    """``(a - mean) / (std0 + 1e-8)`` of the ``a = R - mean`` that are not 0, by their moments alone."""
+    given = [batch_mean(group, k) for group in batch]
+    living = [a for a in _all(given) if a]
+    if not living:
+        return given
+    size = root(pvariance(living))
+    below = Fraction(1) if size < Fraction(1e-8) else size + Fraction(1e-8)
+    return [[(a - mean(living)) / below if a else a for a in group] for group in given]
+
+
+def a_grae(batch: Batch, k: int) -> list[list[Fraction]]:
+    """Half of GRPO's y by each of two weights of the group's mean, mixed and, where positive, times mu."""
+    groups, eps = _exact(batch), Fraction(1e-6)
+    overall = mean(mean(group) for group in groups)
+    found = []
+    for group in groups:
+        easy, hard = (1 - root(mean(group)) + eps, root(mean(group)) + eps)
+        row = []
+        for y in grpo(1e-6, 1)(group, k):
+            mixed = (1 - overall) * (y / 2) / easy + overall * (y / 2) / hard
+            row.append(mixed * min(1, overall) if mixed > 0 else mixed)
+        found.append(row)
+    return found
+
+
 #: The definition of each rule of batches, by the registry's name.
 BY_NAME: dict[str, BatchSignal] = {
     "whitened:maxpo": whitened(maxpo),
@@ -95,4 +197,17 @@ BY_NAME: dict[str, BatchSignal] = {
     "flash-reinforce": flash_reinforce,
     "jspo": james_stein(own_too=False),
     "jspo-plus-plus": james_stein(own_too=True),
+    "prpo": standardised(reinforce, ddof=0, center=True, add=1e-6),
+    "rllm-reinforce-plus-plus-baseline": standardised(batch_mean, ddof=0, center=False, add=1e-6),
+    "verl-reinforce-plus-plus": whitened(reinforce, scale="std1", center=True),
+    "verl-reinforce-plus-plus-baseline": whitened(batch_mean, scale="std1", center=True),
+    "openrlhf-reinforce": openrlhf(reinforce),
+    "openrlhf-reinforce-baseline": openrlhf(batch_mean),
+    "trl-rloo-normalised": standardised(rloo, ddof=1, center=True, add=1e-4),
+    "ms-swift-reinforce-plus-plus": standardised(batch_mean, ddof=1, center=False, add=1e-4),
+    "gdpo": whitened(grpo(1e-6, 1), scale="std1", center=True),
+    "areal-norm": areal_norm(),
+    "art": art(grpo(1e-6, 0)),
+    "retrain-batch": retrain_batch,
+    "a-grae": a_grae,
 }

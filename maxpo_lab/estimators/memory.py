@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
 from ..core.arguments import whole_number
-from ..core.arrays import Array, Int, Namespace, on_host
+from ..core.arrays import Array, Float, Int, Namespace, on_host
 from ..core.rewards import as_rewards
 from .entry import Entry, Kind
 
 #: What a rule of the catalogue remembers: arrays by name, those of prompts with these along their first axis,
-#: and
-#: ``version``. NumPy, torch and a trainer's checkpoint can hold it.
+#: and ``version``; ``prompts``, their number, where no array is of prompts. NumPy, torch and a trainer's
+#: checkpoint can hold it.
 State = Mapping[str, npt.NDArray[Any]]
 
 
@@ -47,7 +48,7 @@ class MemoryEstimator(Entry):
         """The state of prompts 0 to ``prompts - 1``, none of them seen yet. ValueError below 1."""
         if whole_number(prompts, "prompts") < 1:
             raise ValueError(f"prompts={prompts}: a state is of at least one prompt")
-        return {"version": np.array(self.version), **self._fresh(prompts), **self._shared()}
+        return {**self._head(prompts), **self._fresh(prompts), **self._shared()}
 
     def update(self, state: State, rewards: Any, k: int, prompts: Any) -> tuple[Array, State]:
         """A step: advantages (P, n) of the rewards (P, n) of these prompts (P,), and the next state.
@@ -60,12 +61,18 @@ class MemoryEstimator(Entry):
         """
         xp, rewards, k, rows = self._checked(state, rewards, k, prompts)
         given, new = self._step(xp, rewards, k, _arrays(state), rows)
-        return given, {"version": np.array(self.version), **new}
+        return given, {**self._head(self.prompts_of(state)), **new}
 
     def remember(self, state: State, rewards: Any, k: int, prompts: Any) -> State:
         """The next state alone, as ``update`` gives it, also where the rule has no advantages yet."""
         xp, rewards, k, rows = self._checked(state, rewards, k, prompts)
-        return {"version": np.array(self.version), **self._after(xp, rewards, k, _arrays(state), rows)}
+        new = self._after(xp, rewards, k, _arrays(state), rows)
+        return {**self._head(self.prompts_of(state)), **new}
+
+    def _head(self, prompts: int) -> dict[str, npt.NDArray[Any]]:
+        """What every state holds: its version and, where nothing is by prompt, how many prompts it is of."""
+        version = {"version": np.array(self.version)}
+        return version if self._fresh(1) else version | {"prompts": np.array(prompts)}
 
     def _checked(self, state: State, rewards: Any, k: int, prompts: Any) -> tuple[Namespace, Array, int, Int]:
         xp, rewards = as_rewards(rewards)
@@ -83,9 +90,9 @@ class MemoryEstimator(Entry):
         """The arrays that are of no prompt, before the first step."""
         return {}
 
-    @abstractmethod
     def _fresh(self, prompts: int) -> dict[str, npt.NDArray[Any]]:
         """The arrays of prompts that have not been seen, along their first axis."""
+        return {}
 
     @abstractmethod
     def _step(
@@ -112,12 +119,14 @@ class MemoryEstimator(Entry):
                 f"begin with init(prompts), or load it with the release that wrote it"
             )
         like = self._fresh(1)
-        wanted = {"version", *like, *self._shared()}
+        wanted = {*self._head(1), *like, *self._shared()}
         if set(state) != wanted:
             raise ValueError(
                 f"state holds {', '.join(sorted(state))}: one of {self.name} holds "
                 f"{', '.join(sorted(wanted))}; begin with init(prompts)"
             )
+        if not like:
+            return int(state["prompts"])
         found = {name: np.shape(state[name]) for name in like}
         sizes = {shape[0] if shape else 0 for shape in found.values()}
         if len(sizes) > 1 or any(shape[1:] != like[name].shape[1:] for name, shape in found.items()):
@@ -129,9 +138,14 @@ class MemoryEstimator(Entry):
         return int(sizes.pop())
 
 
+def of_prompts(xp: Namespace, rewards: Array, values: Float) -> Array:
+    """A number of each prompt, (P, 1), in the type and at the place of rewards (P, n)."""
+    return xp.asarray(values[:, None], dtype=rewards.dtype, device=array_api_compat.device(rewards))
+
+
 def _arrays(state: State) -> State:
     """In NumPy: a checkpoint may hold tensors."""
-    return {name: on_host(array) for name, array in state.items() if name != "version"}
+    return {name: on_host(array) for name, array in state.items() if name not in ("version", "prompts")}
 
 
 def _rows(prompts: Any, count: int, size: int) -> Int:

@@ -28,6 +28,10 @@ _SHARED: Mapping[str, Paper] = {
         "Wang, Chaoyang and Cheng, Pengzhi and Li, Jingze and Sun, Weiwei",
         "Leader Reward for POMO-Based Neural Combinatorial Optimization",
     ),
+    "2501.03262": Paper(
+        "Hu, Jian and Liu, Jason Klein and Xu, Haotian and Shen, Wei",
+        "REINFORCE++: Stabilizing Critic-Free Policy Optimization with Global Advantage Normalization",
+    ),
     "2503.19595": Paper(
         "Tang, Yunhao and Zheng, Kunhao and Synnaeve, Gabriel and Munos, R{\\'e}mi",
         "Optimizing Language Models for Inference Time Objectives using Reinforcement Learning",
@@ -52,6 +56,7 @@ _SHARED: Mapping[str, Paper] = {
         "Chen, Zhipeng and others",
         "Pass@k Training for Adaptively Balancing Exploration and Exploitation of Large Reasoning Models",
     ),
+    "2509.13232": Paper("Xu, Zhongwen and Ding, Zihan", "Single-stream Policy Optimization"),
     "2510.23049": Paper(
         "Thrampoulidis, Christos and Mahdavi, Sadegh and Deng, Wenlong",
         "Advantage Shaping as Surrogate Reward Maximization: Unifying Pass@K Policy Gradients",
@@ -65,8 +70,31 @@ _SHARED: Mapping[str, Paper] = {
         "Zeng, Guanning and Zhou, Zhaoyi and Arora, Daman and Zanette, Andrea",
         "Shrinking the Variance: Shrinkage Baselines for Reinforcement Learning with Verifiable Rewards",
     ),
+    "2601.05242": Paper(
+        "Liu, Shih-Yang and others",
+        "GDPO: Group reward-Decoupled Normalization Policy Optimization for Multi-reward RL Optimization",
+    ),
+    "2601.08521": Paper("Yang, Fengkai and others", "Your Group-Relative Advantage Is Biased"),
     "2601.16175": Paper("Yuksekgonul, Mert and others", "Learning to Discover at Test Time"),
     "2602.02710": Paper("Tajwar, Fahim and others", "Maximum Likelihood Reinforcement Learning"),
+    "2602.05165": Paper(
+        "Han, Kevin and others",
+        "EBPO: Empirical Bayes Shrinkage for Stabilizing Group-Relative Policy Optimization",
+    ),
+    "2602.05548": Paper(
+        "Yu, Zhiqi and Chen, Zhangquan and Liu, Mengting and Zhang, Heye and Qu, Liangqiong",
+        "Unveiling Implicit Advantage Symmetry: Why GRPO Struggles with Exploration and Difficulty "
+        "Adaptation",
+    ),
+    "2603.18444": Paper(
+        "Kim, Haechan and Ryu, Soohyun and Chu, Gyouk and Jang, Doohyuk and Yang, Eunho",
+        "Discounted Beta--Bernoulli Reward Estimation for Sample-Efficient Reinforcement Learning with "
+        "Verifiable Rewards",
+    ),
+    "2605.24331": Paper(
+        "Sun, Ke and Zhao, Yizhou and Xin, Jiayi and Long, Qi and Su, Weijie",
+        "CurveRL: Principled Distribution-Aware Context Reweighting for LLM Reasoning",
+    ),
     "2606.06080": Paper(
         "Takashiro, Shota and Nishimori, Soichiro and Parmas, Paavo and others",
         "On Advantage Estimates for Max@K Policy Gradients",
@@ -94,6 +122,11 @@ WORKS: Mapping[str, str] = {
   pages   = {229--256},
   year    = {1992}
 }""",
+    "retrain 0.3.0": """@misc{retrain,
+  title        = {retrain},
+  howpublished = {retrain 0.3.0},
+  url          = {https://pypi.org/project/retrain/0.3.0/}
+}""",
     "this laboratory": """@software{maxpo_lab,
   author = {{The maxpo-lab developers}},
   title  = {maxpo-lab: the exact laboratory for max@K / pass@K policy-gradient estimators},
@@ -103,9 +136,11 @@ WORKS: Mapping[str, str] = {
 
 #: Repositories that citations call by a short name.
 REPOSITORIES: Mapping[str, str] = {
+    "AReaL": "areal-project/AReaL",
     "NeMo-RL": "NVIDIA-NeMo/RL",
     "OpenRLHF": "OpenRLHF/OpenRLHF",
     "TRL": "huggingface/trl",
+    "ms-swift": "modelscope/ms-swift",
     "rllm": "rllm-org/rllm",
     "verl": "verl-project/verl",
 }

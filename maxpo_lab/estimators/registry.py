@@ -66,7 +66,8 @@ def get_estimator(name: str) -> AnyEstimator:
 
     ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"maxrl:eps=1e-6"``, ``"entropic:beta=2"``,
     ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``; of batches ``"trl-batch"``, ``"whitened:maxpo"``,
-    ``"whitened:scale=std1,mean=1:grpo:eps=1e-4"``; with memory ``"rae:decay=0.9"``. One object per rule,
+    ``"whitened:scale=std1,mean=1:grpo:eps=1e-4"``, ``"areal-norm:mean=group"``; with memory
+    ``"rae:decay=0.9"``, ``"spo:whiten=0"``. One object per rule,
     however its parameters are spelled, here and after pickling. ``kind`` tells what its advantages depend on.
 
     Raises

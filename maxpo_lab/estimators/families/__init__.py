@@ -19,9 +19,16 @@ from . import (
     tailrl,
     winner,
 )
-from .of_batches import batch_scaled, james_stein, whitened
+from .of_batches import areal, asymmetric, batch_scaled, by_framework, james_stein, of_the_living, whitened
 from .shaping import difficulty, kalman, passk_training, quantiles, reweighted, risk, selection, signs
-from .with_memory import reward_average, with_history
+from .with_memory import (
+    beta_bernoulli,
+    difficulty_anchor,
+    global_prior,
+    rate_histogram,
+    reward_average,
+    with_history,
+)
 
 #: The families, in the order of the catalogue.
 FAMILIES = (
@@ -47,6 +54,14 @@ FAMILIES = (
     whitened,
     batch_scaled,
     james_stein,
+    by_framework,
+    areal,
+    of_the_living,
+    asymmetric,
     reward_average,
     with_history,
+    beta_bernoulli,
+    rate_histogram,
+    difficulty_anchor,
+    global_prior,
 )

@@ -25,7 +25,8 @@ class Written(Estimator):
         return self.form(xp, rewards)
 
 
-def _written(rule: Estimator, form: Callable[[Namespace, Array], Array]) -> Written:
+def written(rule: Estimator, form: Callable[[Namespace, Array], Array]) -> Written:
+    """A rule of the catalogue, by this form."""
     return Written(**{each.name: getattr(rule, each.name) for each in fields(Estimator)}, form=form)
 
 
@@ -57,7 +58,7 @@ TRL_BATCH = Pooled(
     laws=Laws(scale="invariant"),
     smallest_group=2,
     statistic="reward_sum",
-    own=_written(BATCH_MEAN, deviations),
+    own=written(BATCH_MEAN, deviations),
     couple=_over_deviation,
 )
 
@@ -73,7 +74,7 @@ VERL_GPG = Pooled(
     degenerate="a flat group gives 0; a batch of rewards 0 is not scaled",
     smallest_group=2,
     statistic="reward_sum",
-    own=_written(BATCH_MEAN, deviations),
+    own=written(BATCH_MEAN, deviations),
     couple=_by_share_of_rewards,
 )
 
@@ -87,7 +88,7 @@ FLASH_REINFORCE = Pooled(
     claims=Claims(unbiased=False, centered=False),
     degenerate="a batch of equal rewards gives 0",
     statistic="reward_sum",
-    own=_written(REINFORCE, lambda xp, rewards: rewards),
+    own=written(REINFORCE, lambda xp, rewards: rewards),
     couple=_less_mean,
     dead_groups="both",
 )

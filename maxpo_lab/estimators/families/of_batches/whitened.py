@@ -18,13 +18,16 @@ from ..mean_reward import RLOO
 #: Degrees of freedom that a scale subtracts; None: nothing, and no mean either.
 _SCALES = {"rms": None, "std0": 0, "std1": 1}
 #: The options, by name.
-DEFAULTS: dict[str, Any] = {"scale": "rms", "mean": 0, "eps": 1e-8, "add": 0.0, "tokens": 1}
+DEFAULTS: dict[str, Any] = {"scale": "rms", "mean": 0, "eps": 1e-8, "add": 0.0, "floor": 0.0, "tokens": 1}
+#: Options of which one takes the place of the default eps.
+_AGAINST_0 = ("add", "floor")
 
 
 def read(text: str) -> tuple[str, dict[str, Any]]:
     """The rule and the options that ``maxpo`` or ``scale=std1,mean=1:grpo:eps=1e-4`` names.
 
-    Options stand before the rule, which may have some of its own; eps is 0 unless given where ``add`` is.
+    Options stand before the rule, which may have some of its own; eps is 0 unless given where ``add`` or
+    ``floor`` is.
     ValueError: unknown, or out of range.
     """
     first, colon, rest = text.partition(":")
@@ -32,12 +35,12 @@ def read(text: str) -> tuple[str, dict[str, Any]]:
         return text, dict(DEFAULTS)
     name = f"whitened:{text}"
     told = keywords(f"estimator {name!r}", DEFAULTS, first)
-    given = DEFAULTS | ({"eps": 0.0} if "add" in told else {}) | told
+    given = DEFAULTS | ({"eps": 0.0} if any(each in told for each in _AGAINST_0) else {}) | told
     if given["scale"] not in _SCALES:
         raise ValueError(f"{name}: scale={given['scale']}, must be {', '.join(_SCALES)}")
     if given["mean"] not in (0, 1):
         raise ValueError(f"{name}: mean={given['mean']}, must be 0, or 1 to remove the batch's mean")
-    for key in ("eps", "add"):
+    for key in ("eps", *_AGAINST_0):
         if not (isfinite(given[key]) and given[key] >= 0):
             raise ValueError(f"{name}: {key}={given[key]}, must be finite and at least 0, e.g. {key}=1e-8")
     if given["tokens"] < 1:
@@ -46,25 +49,28 @@ def read(text: str) -> tuple[str, dict[str, Any]]:
 
 
 @cache
-def whitened(rule: Estimator, *, scale: str, mean: int, eps: float, add: float, tokens: int) -> Pooled:
+def whitened(
+    rule: Estimator, *, scale: str, mean: int, eps: float, add: float, floor: float, tokens: int
+) -> Pooled:
     r"""A rule, less the batch's mean (``mean=1``), over its scale.
 
-    .. math:: A_i = \frac{a_i - [\bar a]}{\sqrt{\sigma^2 + \text{eps}} + \text{add}}
+    .. math:: A_i = \frac{a_i - [\bar a]}{\sqrt{\max(\sigma^2, \text{floor}) + \text{eps}} + \text{add}}
 
     sigma^2 is the mean square of a over the batch (``rms``), or its variance with ddof 0 or 1. Over tokens,
     of which each rollout has ``tokens``, only ddof 1 is another: N tokens - 1 in the place of N - 1.
     """
-    options: dict[str, Any] = {"scale": scale, "mean": mean, "eps": eps, "add": add, "tokens": tokens}
+    options: dict[str, Any] = dict(zip(DEFAULTS, (scale, mean, eps, add, floor, tokens), strict=True))
     told = ",".join(
         f"{key}={value if isinstance(value, str) else numeral(value)}"
         for key, value in options.items()
         if value != DEFAULTS[key]
     )
-    inside = f"sqrt({scale}^2 + {numeral(eps)})" if eps else scale
+    square = f"max({scale}^2, {numeral(floor)})" if floor else f"{scale}^2"
+    inside = f"sqrt({square}{f' + {numeral(eps)}' if eps else ''})" if eps or floor else scale
     numerator = "(a_i - mean of a)" if mean else "a_i"
     centered = rule.claims.centered
     # Where the advantages of every group sum to 0, the batch has no mean to remove.
-    one = (centered or (not mean and scale == "rms")) and not (eps and add)
+    one = (centered or (not mean and scale == "rms")) and not (eps and add) and not floor
     statistic: Statistic | None = "advantage_rms" if one else None
     return Pooled(
         name=f"whitened:{told}:{rule.name}" if told else f"whitened:{rule.name}",
@@ -91,18 +97,19 @@ def whitened(rule: Estimator, *, scale: str, mean: int, eps: float, add: float, 
         smallest_group=rule.smallest_group,
         statistic=statistic,
         own=rule,
-        couple=_couple(scale, mean=bool(mean), eps=eps, add=add, tokens=tokens),
+        couple=_couple(scale, mean=bool(mean), eps=eps, add=add, floor=floor, tokens=tokens),
     )
 
 
-def _couple(scale: str, *, mean: bool, eps: float, add: float, tokens: int) -> Couple:
+def _couple(scale: str, *, mean: bool, eps: float, add: float, floor: float, tokens: int) -> Couple:
     ddof = _SCALES[scale]
 
     def couple(xp: Namespace, own: Array, rewards: Array) -> Array:
         center = xp.mean(own, axis=-1, keepdims=True) if mean or ddof is not None else 0.0
         about = own if ddof is None else own - center
         total = tokens * xp.sum(about * about, axis=-1, keepdims=True)
-        size = xp.sqrt(total / max(1, tokens * own.shape[-1] - (ddof or 0)) + eps) + add
+        square = total / max(1, tokens * own.shape[-1] - (ddof or 0))
+        size = xp.sqrt(xp.clip(square, floor, None) + eps) + add
         size = xp.where(size == 0, xp.ones_like(size), size)  # all are 0 then
         return (own - center if mean else own) / size
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
 from ....core.arrays import Array, Int, Namespace, on_host, widest
 from ....core.numerals import numeral
 from ...claims import Claims, Laws
-from ...memory import MemoryEstimator, State
+from ...memory import MemoryEstimator, State, of_prompts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,9 +31,7 @@ class RunningAverage(MemoryEstimator):
     ) -> tuple[Array, dict[str, npt.NDArray[Any]]]:
         baseline = np.array(state["baseline"], dtype=np.float64)
         wide = xp.astype(rewards, widest(xp), copy=False)
-        before = xp.asarray(
-            baseline[prompts, None], dtype=wide.dtype, device=array_api_compat.device(rewards)
-        )
+        before = of_prompts(xp, wide, baseline[prompts])
         mean = on_host(xp.mean(wide, axis=-1))
         baseline[prompts] = self.decay * baseline[prompts] + (1 - self.decay) * mean
         return xp.astype(wide - before, rewards.dtype, copy=False), {"baseline": baseline}
