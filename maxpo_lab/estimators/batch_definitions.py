@@ -144,7 +144,7 @@ def areal_norm(
         for group in centered:
             pool = group if std_of == "group" else _all(centered)
             freedom = len(pool) - ddof
-            size = root(sum(a * a for a in pool) / freedom) if freedom else Fraction(1)
+            size = root(sum((a * a for a in pool), Fraction(0)) / freedom) if freedom else Fraction(1)
             found.append([a / (size + Fraction(eps)) for a in group])
         return found
 
@@ -183,7 +183,7 @@ def a_grae(batch: Batch, k: int) -> list[list[Fraction]]:
         row = []
         for y in grpo(1e-6, 1)(group, k):
             mixed = (1 - overall) * (y / 2) / easy + overall * (y / 2) / hard
-            row.append(mixed * min(1, overall) if mixed > 0 else mixed)
+            row.append(mixed * min(Fraction(1), overall) if mixed > 0 else mixed)
         found.append(row)
     return found
 

@@ -43,18 +43,18 @@ def _of(prompt: Any, steps: Sequence[Step]) -> Given:
 
 
 def _counts(prompt: Any, steps: Sequence[Step], keep: Fraction, prior: Fraction) -> tuple[Fraction, Fraction]:
-    """Successes and failures of a prompt, each visit worth ``keep`` of the next, and a prior before all."""
+    """Successes and failures of a prompt: each visit worth ``keep`` of the next, a prior before all."""
     visits = _of(prompt, steps)
     age = len(visits)
-    won = keep**age * prior + sum(keep ** (age - 1 - i) * sum(g) for i, g in enumerate(visits))
-    lost = keep**age * prior + sum(
-        keep ** (age - 1 - i) * sum(1 - r for r in g) for i, g in enumerate(visits)
-    )
-    return Fraction(won), Fraction(lost)
+    worth = [keep ** (age - 1 - i) for i in range(age)]
+    won = sum((w * sum(group) for w, group in zip(worth, visits, strict=True)), keep**age * prior)
+    missed = [sum(1 - r for r in group) for group in visits]
+    lost = sum((w * m for w, m in zip(worth, missed, strict=True)), keep**age * prior)
+    return won, lost
 
 
 def rae(decay: float) -> Rule:
-    """``R - b``, b the mean of the earlier visits' means, each worth decay of the next, and a 0 before all."""
+    """``R - b``, b the mean of the earlier visits' means, each worth decay of the next, a 0 before all."""
 
     def step(past: Sequence[Step], now: Step) -> Given:
         found = []
@@ -134,9 +134,8 @@ def ha_dw(window: int, scale: float) -> Rule:
             far, row = mean(group) - anchor, []
             for y in grpo(1e-6, 1)(group, 1):
                 power = -sign(far) * sign(y) * abs(far)
-                size = Fraction(
-                    _DIGITS.divide(Decimal(power.numerator), Decimal(power.denominator)).exp(_DIGITS)
-                )
+                exponent = _DIGITS.divide(Decimal(power.numerator), Decimal(power.denominator))
+                size = Fraction(exponent.exp(_DIGITS))
                 row.append(Fraction(scale) * size * y)
             found.append(row)
         return found

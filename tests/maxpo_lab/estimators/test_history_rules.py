@@ -260,7 +260,7 @@ def test_moments_over_fair_history_are_those_that_were_promised() -> None:
 
 def pays(rule: Any, value: float) -> bool:
     """Whether a group of this reward alone gets anything, beside others or after other rewards."""
-    for n in range(2, 6):
+    for n in range(1, 6):
         for k in range(1, n + 1):
             if rule.why_not(n, k):
                 continue
@@ -270,8 +270,9 @@ def pays(rule: Any, value: float) -> bool:
             elif rule.kind == "batch":
                 given = np.asarray(rule(np.stack([group, np.arange(n) == 0]).astype(float), k))[0]
             else:
-                seen = np.array([(np.arange(n) == 0).astype(float)])
-                given = rule.update(rule.remember(rule.init(1), seen, k, [0]), group[None], k, [0])[0]
+                mixed = (np.arange(n) == 0).astype(float)
+                seen = rule.remember(rule.init(2), np.stack([mixed, 1 - mixed]), k, [0, 1])
+                given = rule.update(seen, np.stack([group, mixed]), k, [0, 1])[0][0]
             if abs(given).max() > 1e-9:
                 return True
     return False
