@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import rules
 from ..core.arguments import as_group_size
+from ..core.arrays import Float
 from ..core.precision import FLOAT64, as_numpy
 from ..estimators import get_estimator, list_estimators
 from ..estimators.entry import DeadGroups
@@ -30,6 +31,15 @@ from .worker import RaisedError, Worker
 _VALUES = np.array([0.0, 0.25, 1.0])
 #: Advantages below which a group gets nothing.
 _NOTHING = 1e-9
+#: Options that papers and trainers run, beside those that the catalogue lists.
+_OTHERS = (
+    *(f"rae:decay={decay}" for decay in (0.5, 0.9, 0.99)),
+    *(f"spo:rho={rho},whiten={whiten}" for rho in (0.875, 0.9, 0.96, 1) for whiten in (0, 1)),
+    *(f"dbb:keep={keep}" for keep in (0.25, 0.5, 1)),
+    "ha-dw:scale=1",
+    "ha-dw:scale=1.3",
+    "ebpo:ddof=0",
+)
 #: How such a rule is called, and the share of the largest advantage by which equals may differ.
 _CALL, _SAME = "update(state, rewards, k, prompts)", 1e-9
 
@@ -79,9 +89,27 @@ def measured_memory(
             )
     except FAILURES as error:
         found = (_misbehaviour(error),)
-    return AuditReport.without_moments(
+    lost = AuditReport.without_moments(
         **facts, rewards=rewards, misbehaviours=found, claims=undecided(claims, found)
     )
+    return _compared(rule, lost, asked["seconds"]) if found[0].kind == "coupled rows" else lost
+
+
+def _compared(rule: rules.WithMemory, lost: AuditReport, seconds: float) -> AuditReport:
+    """What can be said where prompts meet: which rule of the catalogue it is, or whether it is the named."""
+
+    def decided() -> tuple[Verdict, ...]:
+        return tuple(
+            _equal(rule, each.claim, lost.n, lost.k) if each.claim.startswith(EQUALS) else each
+            for each in lost.claims
+        )
+
+    try:
+        claims = Worker()(decided, seconds, rule.name)
+        near = Worker()(lambda: _nearest(rule, lost.n, lost.k), seconds, rule.name)
+    except FAILURES:  # what the rule did before is told already
+        return lost
+    return replace(lost, claims=claims, nearest=near)
 
 
 def _of_groups(claims: Sequence[str]) -> tuple[str, ...]:
@@ -91,6 +119,7 @@ def _of_groups(claims: Sequence[str]) -> tuple[str, ...]:
 
 def _at_states(rule: rules.WithMemory, state: Any, *, n: int, k: int) -> list[tuple[str, Frozen]]:
     """The rule at all states. Raises CoupledRowsError where prompts of a step change each other's answers."""
+    _hold_apart(rule, n=n, k=k)
     found = list(states(rule, _VALUES, n=n, k=k))
     rewards = path(_VALUES, n)[0]
     start = rule.init(len(rewards))
@@ -108,6 +137,26 @@ def _at_states(rule: rules.WithMemory, state: Any, *, n: int, k: int) -> list[tu
                 f"beside other prompts: a rule with memory is judged where prompts remember, and do not meet"
             )
     return [*found, ("as given", Frozen(rule, state, 0))] if state is not None else found
+
+
+def _hold_apart(rule: rules.WithMemory, *, n: int, k: int) -> None:
+    """Raise CoupledRowsError where other rewards of other prompts, now or before, change what one gets."""
+    steps = path(_VALUES, n)
+    others = _VALUES[0] + _VALUES[-1] - steps
+    first = advantages_along(rule, steps, k)
+    if not np.array_equal(first, advantages_along(rule, steps, k)):
+        return  # told as what it is: of chance
+    for prompt in range(steps.shape[1]):
+        mixed = others.copy()
+        mixed[:, prompt] = steps[:, prompt]
+        beside = advantages_along(rule, mixed, k)[:, prompt]
+        if not np.allclose(first[:, prompt], beside, rtol=1e-6, atol=1e-6):
+            at = int(np.abs(first[:, prompt] - beside).max(axis=1).argmax())
+            raise rules.CoupledRowsError(
+                f"{rule.name}: at step {at + 1} the group {steps[at, prompt].tolist()} gets other advantages "
+                f"beside other prompts than the same after the same of its own: a rule with memory is judged "
+                f"where prompts remember, and do not meet"
+            )
 
 
 def _at(words: str, prepared: Prepared) -> AtState:
@@ -178,23 +227,42 @@ def _remembers(rule: rules.WithMemory, n: int, k: int) -> bool:
 
 
 def _nearest(rule: rules.WithMemory, n: int, k: int) -> Nearest | None:
-    """The rule with memory of the catalogue whose numbers are nearest along a path; None where all are 0."""
+    """The rule with memory of the catalogue whose numbers are nearest along a path; None where all are 0.
+
+    Where none is equal, some other options of each are tried.
+    """
     steps = path(_VALUES, n)
     ours = advantages_along(rule, steps, k)
     if not ours.any():
         return None
-    found = []
-    for name in dict.fromkeys((rule.name, *list_estimators("memory"))):
-        try:
-            named = get_estimator(name)
-        except ValueError:  # a user's own
-            continue
-        if isinstance(named, MemoryEstimator) and named.why_not(n, k) is None:
-            theirs = advantages_along(named, steps, k)
-            off = float(np.linalg.norm(ours - theirs) / np.linalg.norm(ours))
-            exact = bool(np.abs(ours - theirs).max() <= _SAME * float(np.abs(ours).max()))
-            found.append(Nearest(name, k, 1.0, 0.0 if exact else off, exact, FLOAT64.name if exact else None))
+    found: list[Nearest] = []
+    usual = dict.fromkeys((rule.name, *list_estimators("memory")))
+    for names in (usual, _OTHERS):
+        found += (near for name in names if (near := _distance(name, ours, steps, k)))
+        if any(each.exact for each in found):
+            break
     return min(found, key=lambda each: each.distance, default=None)
+
+
+def _distance(name: str, ours: Float, steps: Float, k: int) -> Nearest | None:
+    """How near a rule of the catalogue comes; None for none of it, or one that is not defined there."""
+    try:
+        named = get_estimator(name)
+    except ValueError:  # a user's own
+        return None
+    if not isinstance(named, MemoryEstimator) or (theirs := _along(named, steps, k)) is None:
+        return None
+    off = float(np.linalg.norm(ours - theirs) / np.linalg.norm(ours))
+    exact = bool(np.abs(ours - theirs).max() <= _SAME * float(np.abs(ours).max()))
+    return Nearest(named.name, k, 1.0, 0.0 if exact else off, exact, FLOAT64.name if exact else None)
+
+
+def _along(named: MemoryEstimator, steps: Float, k: int) -> Float | None:
+    """Advantages along a path; None where the rule is not defined at all its steps."""
+    try:
+        return advantages_along(named, steps, k)
+    except ValueError:
+        return None
 
 
 def _misbehaviour(error: BaseException) -> Misbehaviour:

@@ -23,6 +23,14 @@ _SIZES, _BATCHES = (2, 3, 8), 8
 _UNITS = (1.0, 1e-3)
 #: Options of a whitened rule: how it scales and centers, and epsilons that frameworks ship.
 _SCALES, _MEANS, _EPSILONS = ("rms", "std0", "std1"), (0, 1), (0.0, 1e-4, 1e-5, 1e-6, 1e-8, 1e-9)
+#: Options of AReaL's normalisation, and of the rules that the catalogue lists with theirs alone.
+_LEVELS = ("batch", "group", "none")
+_OTHERS = (
+    "art:scale=0",
+    *(f"areal-norm:mean={mean},std={std}" for mean, std in product(_LEVELS, _LEVELS)),
+    *(f"areal-norm:mean={mean},leave1out=1,std={std}" for mean, std in product(_LEVELS[:2], _LEVELS)),
+    *(f"areal-norm:mean={mean},std={std},ddof=0" for mean, std in product(_LEVELS, _LEVELS[:2])),
+)
 #: Rules of a group, whitened, whose epsilons are tried.
 _KEPT = 3
 
@@ -39,6 +47,8 @@ def nearest_batch_rule(
     if not any(each.any() for each in compare.ours):
         return None
     found = list(compare.with_names([*prefer, *list_estimators("batch")]))
+    if not any(each.exact for each in found):
+        found += compare.with_names(get_estimator(name).name for name in _OTHERS)
     if not any(each.exact for each in found):
         seen = rule.rule if hasattr(rule, "rule") else rule  # behind a guard
         tokens = (1, seen.tokens) if isinstance(seen, Adapted) and seen.sees_lengths else (1,)

@@ -116,3 +116,116 @@ def test_the_catalogue_is_recognised() -> None:
         ml.audit("rae", n=4, k=1, state={"mean": np.zeros(2)})
     with pytest.raises(ValueError, match="leave them out"):
         ml.audit("rae", n=4, k=1, signature="verl")
+
+
+def tracked(keep: float, prior: float) -> Any:
+    """A success rate by prompt, as somebody else might write it: two numbers in a list."""
+
+    def counts(state: Any, rewards: Any, prompts: Any) -> Any:
+        won, lost = state[0].copy(), state[1].copy()
+        for row, prompt in enumerate(prompts):
+            won[prompt] = keep * won[prompt] + rewards[row].sum()
+            lost[prompt] = keep * lost[prompt] + (1 - rewards[row]).sum()
+        return [won, lost]
+
+    return counts, lambda prompts: [np.full(prompts, prior), np.full(prompts, prior)]
+
+
+def plain_spo() -> Any:
+    counts, init = tracked(0.875, 0.5)
+
+    def update(state: Any, rewards: Any, k: int, prompts: Any) -> Any:
+        rate = np.array([state[0][x] / (state[0][x] + state[1][x]) for x in prompts])
+        return rewards - rate[:, None], counts(state, rewards, prompts)
+
+    return ml.memory_rule(init, update)
+
+
+def plain_spo_whitened() -> Any:
+    rule = plain_spo()
+
+    def update(state: Any, rewards: Any, k: int, prompts: Any) -> Any:
+        given, new = rule.update(state, rewards, k, prompts)
+        return (given - given.mean()) / (given.std(ddof=1) + 1e-8), new
+
+    return ml.memory_rule(rule.init, update)
+
+
+def plain_dbb() -> Any:
+    counts, init = tracked(0.75, 1.0)
+
+    def update(state: Any, rewards: Any, k: int, prompts: Any) -> Any:
+        won, lost = counts(state, rewards, prompts)
+        rate = (won / (won + lost))[prompts][:, None]
+        return (rewards - rate) / np.sqrt(rate - rate**2), [won, lost]
+
+    return ml.memory_rule(init, update)
+
+
+def plain_curverl() -> Any:
+    def update(state: Any, rewards: Any, k: int, prompts: Any) -> Any:
+        wins = rewards.sum(axis=1)
+        live = [int(c) for c in wins if 0 < c < rewards.shape[1]]
+        seen = [c for batch in state for c in batch] or live
+        given = np.zeros_like(rewards)
+        for row, c in enumerate(wins):
+            if 0 < c < rewards.shape[1] and seen.count(c):
+                given[row] = seen.count(c) / sum(x <= c for x in seen) * (rewards[row] - rewards[row].mean())
+        return given, [*state, live][-10:]
+
+    return ml.memory_rule(lambda prompts: [], update)
+
+
+def plain_ha_dw() -> Any:
+    def update(state: Any, rewards: Any, k: int, prompts: Any) -> Any:
+        means = [*state, float(rewards.mean())][-10:]
+        anchor, mean = np.mean(means), rewards.mean(axis=1, keepdims=True)
+        own = (rewards - mean) / (rewards.std(axis=1, ddof=1, keepdims=True) + 1e-6)
+        sign = -np.sign(mean - anchor) * np.sign(rewards - mean)
+        return 1.5 * np.exp(sign * abs(mean - anchor)) * own, means
+
+    return ml.memory_rule(lambda prompts: [], update)
+
+
+def plain_ebpo() -> Any:
+    def update(state: Any, rewards: Any, k: int, prompts: Any) -> Any:
+        every = [*state, *rewards]
+        mean = rewards.mean(axis=1, keepdims=True)
+        noise = np.var(every, ddof=1) / rewards.shape[1]
+        share = noise / (noise + np.var(np.mean(every, axis=1), ddof=1))
+        own = rewards - (1 - share) * mean - share * np.mean(every)
+        return (own - own.mean()) / (own.std(ddof=1) + 1e-8), every
+
+    return ml.memory_rule(lambda prompts: [], update)
+
+
+@pytest.mark.parametrize(
+    ("name", "mine", "n"),
+    [
+        ("spo:whiten=0", plain_spo, 1),
+        ("spo", plain_spo_whitened, 1),
+        ("dbb", plain_dbb, 4),
+        ("curverl", plain_curverl, 4),
+        ("ha-dw", plain_ha_dw, 4),
+        ("ebpo", plain_ebpo, 4),
+    ],
+)
+def test_code_of_others_is_recognised(name: str, mine: Any, n: int) -> None:
+    """Where prompts meet too, of which nothing else is told; options other than the catalogue's are near."""
+    rule = ml.get_estimator(name)
+    report = ml.audit(mine(), n=n, k=1, target="mean", claims=(f"equals:{name}", "equals:rae"))
+    assert [each.holds for each in report.claims] == [True, False]
+    assert [each.kind for each in report.misbehaviours] == (["coupled rows"] if rule.couples else [])
+    assert report.nearest is not None
+    assert (report.nearest.name, report.nearest.exact) == (name, True)
+
+
+def test_one_that_remembers_the_others_is_seen() -> None:
+    """A baseline that all prompts share: in a single step nobody meets."""
+
+    def update(state: Any, rewards: Any, k: int, prompts: Any) -> Any:
+        return rewards - state, np.asarray(rewards.mean())
+
+    report = ml.audit(ml.memory_rule(lambda prompts: np.asarray(0.0), update), n=4, k=1, target="mean")
+    assert [each.kind for each in report.misbehaviours] == ["coupled rows"]
+    assert "at step" in report.misbehaviours[0].detail
