@@ -59,22 +59,24 @@ class MemoryEstimator(Entry):
             As an ``Estimator``; prompts that are not whole numbers of the state's, or one of them twice; a
             state with other arrays, of another number of prompts, or of another version.
         """
-        xp, rewards, k, rows = self._checked(state, rewards, k, prompts)
+        xp, rewards, k, rows, size = self._checked(state, rewards, k, prompts)
         given, new = self._step(xp, rewards, k, _arrays(state), rows)
-        return given, {**self._head(self.prompts_of(state)), **new}
+        return given, {**self._head(size), **new}
 
     def remember(self, state: State, rewards: Any, k: int, prompts: Any) -> State:
         """The next state alone, as ``update`` gives it, also where the rule has no advantages yet."""
-        xp, rewards, k, rows = self._checked(state, rewards, k, prompts)
-        new = self._after(xp, rewards, k, _arrays(state), rows)
-        return {**self._head(self.prompts_of(state)), **new}
+        xp, rewards, k, rows, size = self._checked(state, rewards, k, prompts)
+        return {**self._head(size), **self._after(xp, rewards, k, _arrays(state), rows)}
 
     def _head(self, prompts: int) -> dict[str, npt.NDArray[Any]]:
         """What every state holds: its version and, where nothing is by prompt, how many prompts it is of."""
         version = {"version": np.array(self.version)}
         return version if self._fresh(1) else version | {"prompts": np.array(prompts)}
 
-    def _checked(self, state: State, rewards: Any, k: int, prompts: Any) -> tuple[Namespace, Array, int, Int]:
+    def _checked(
+        self, state: State, rewards: Any, k: int, prompts: Any
+    ) -> tuple[Namespace, Array, int, Int, int]:
+        """What a step is given, checked, and how many prompts the state is of."""
         xp, rewards = as_rewards(rewards)
         k = whole_number(k, "k")
         if rewards.ndim != 2:
@@ -84,7 +86,8 @@ class MemoryEstimator(Entry):
             )
         if reason := self.why_not(rewards.shape[1], k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        return xp, rewards, k, _rows(prompts, rewards.shape[0], self.prompts_of(state))
+        size = self.prompts_of(state)
+        return xp, rewards, k, _rows(prompts, rewards.shape[0], size), size
 
     def _shared(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays that are of no prompt, before the first step."""

@@ -15,6 +15,7 @@ from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
 from .curves import SHOWN
 from .path import PLUG_IN, SPACES
+from .remembering_figure import remembering
 from .rows import MANY, ONE, RATES
 
 TICKS = (0.001, 0.01, 0.1, 0.5, 0.9)
@@ -44,13 +45,14 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure``: fair history, many answers; ``one``: one answer; ``stale``, ``path``: unfair history."""
+    """``figure``, ``one``: fair history, many answers or one; ``stale``, ``path``, ``memory``: others."""
     curve = rows[rows.part == "curve"]
     return {
         "figure": _fair(curve[curve.space == MANY]),
         "one": _one(curve[curve.space == ONE]),
         "stale": _stale(curve[curve.space == MANY], rows[rows.part == "batch"]),
         "path": _paths(rows[rows.part == "path"]),
+        "memory": remembering(rows[rows.part == "memory"]),
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 
 SEED = 260606080
 
@@ -25,9 +26,10 @@ class Cell:
     """One point of a part of the study.
 
     ``part`` is ``"curve"`` (against the success rate, at ``points`` of it and more), ``"batch"``
-    (``prompts`` of log-uniform difficulty, ``history`` one of ``RATES``), or ``"path"`` (a prompt of a
-    specimen, ``space``, met ``visits`` times on its way from 1% to 90%). ``m`` is how many earlier rewards
-    there are. What a part does not have is 0 or empty.
+    (``prompts`` of log-uniform difficulty, ``history`` one of ``RATES``), ``"path"`` (a prompt of a
+    specimen, ``space``, met ``visits`` times on its way from 1% to 90%), or ``"memory"`` (``prompts`` as in a
+    batch, each met ``visits`` times before, of which ``points`` histories are drawn). ``m`` is how many
+    earlier rewards there are. What a part does not have is 0 or empty.
     """
 
     part: str
@@ -48,6 +50,10 @@ class Row:
     ``efficiency`` is the floor over ``tr Cov / scale^2``, of a batch that of its gradient within prompts.
     ``scale`` is ``f(p)`` over that of pass@K, on average over histories; ``believed`` is lambda, the share of
     the history in the baseline. ``error`` is the standard error of the efficiency, 0 where it is exact.
+
+    In part ``"memory"`` all is of one prompt of the batch: ``scale`` is what its gradient is multiplied by,
+    and ``error`` the standard error of that; ``bias`` is that of the batch's gradient, relative to it, and
+    ``angle`` between the two in radians.
     """
 
     part: str
@@ -64,3 +70,9 @@ class Row:
     error: float
     scale: float
     believed: float
+    bias: float = nan
+    angle: float = nan
+
+    def of_batch(self, bias: float, angle: float) -> Row:
+        """With what is found of the whole batch."""
+        return replace(self, bias=bias, angle=angle)

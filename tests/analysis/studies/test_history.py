@@ -15,11 +15,12 @@ from scipy.stats import binom
 
 import maxpo_lab as ml
 from analysis.measure.success_tables import NUMPY, bandit, success_table
-from analysis.studies.history import batches, curves, path
+from analysis.studies.history import batches, curves, path, remembering
 from analysis.studies.history.figure import draw, table
 from analysis.studies.history.quadratic import Quadratic
 from analysis.studies.history.rows import MANY, ONE, RATES, Cell, Row
 from maxpo_lab.estimators import history_definitions as definitions
+from maxpo_lab.estimators import memory_definitions
 from maxpo_lab.estimators.history.replay import replay
 
 
@@ -145,15 +146,69 @@ def test_a_path_is_the_average_over_what_its_visits_scored() -> None:
     assert row.efficiency == pytest.approx(floor / total, rel=1e-9)
 
 
+def weight(rule: str, history: str, *, n: int) -> float:
+    """What the harder of two prompts' gradient is multiplied by after one visit: all outcomes of both steps.
+
+    On 0/1 rewards ``E g = E[sum A_i (R_i - p) / n] grad p / (p (1-p))``.
+    """
+    rates = np.array([remembering.HARDEST, remembering.EASIEST])
+    before = np.clip([RATES[history](p) for p in rates], *remembering.BETWEEN)
+    outcomes = [np.reshape(each, (2, n)) for each in product((0.0, 1.0), repeat=2 * n)]
+
+    def chance(rewards: np.ndarray, at: np.ndarray) -> float:
+        return float(np.prod(np.where(rewards == 1, at[:, None], 1 - at[:, None])))
+
+    found, p = 0.0, rates[0]
+    for past, now in product(outcomes, outcomes):
+        steps = [(range(2), past.tolist()), (range(2), now.tolist())]
+        given = [float(a) for a in memory_definitions.along(memory_definitions.BY_NAME[rule], steps)[1][0]]
+        found += chance(past, before) * chance(now, rates) * float(np.dot(given, now[0] - p)) / n
+    return found / (p * (1 - p))
+
+
+@cache
+def remembered(n: int, history: str) -> list[Row]:
+    return remembering.measure(Cell("memory", n, 1, n, MANY, history, 64, prompts=2, visits=1))
+
+
+@pytest.mark.parametrize(
+    ("rule", "n", "history"),
+    [
+        ("dbb", 2, "1 - p"),
+        ("curverl", 2, "1 - p"),
+        ("ha-dw", 2, "1 - p"),
+        ("spo", 1, "fair"),
+        pytest.param("ebpo", 2, "1 - p", marks=pytest.mark.integration),
+    ],
+)
+def test_weights_after_a_history_are_those_of_all_outcomes(rule: str, n: int, history: str) -> None:
+    """Exact where prompts do not meet; else within four standard errors of the histories drawn."""
+    row = find(remembered(n, history), rule=rule, success=remembering.HARDEST)
+    assert row.error == 0 or rule != "dbb"
+    assert row.scale == pytest.approx(weight(rule, history, n=n), abs=4 * row.error + 1e-10)
+
+
+def test_what_is_unbiased_is_so_after_any_history_and_whitening_is_not() -> None:
+    for history in RATES:
+        rows = remembering.measure(Cell("memory", 1, 1, 2, MANY, history, 8, prompts=3, visits=2))
+        for rule, right in (("rae", True), ("spo:whiten=0", True), ("spo", False)):
+            assert (find(rows, rule=rule, success=remembering.EASIEST).bias < 1e-12) == right
+
+
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
     cells = [
         *(Cell("curve", 8, 4, m, space=space, points=3) for space in (MANY, ONE) for m in (0, 8)),
         Cell("batch", 8, 4, 32, history="fair", prompts=8),
         Cell("path", 8, 4, space=path.ALIKE, visits=4),
+        *(
+            Cell("memory", n, 1, n, MANY, history, 2, prompts=3, visits=1)
+            for n in (1, 4)
+            for history in RATES
+        ),
     ]
-    of_part = {"curve": curves.measure, "batch": batches.measure, "path": path.measure}
-    return pd.DataFrame([asdict(row) for cell in cells for row in of_part[cell.part](cell)])
+    of_part = {"curve": curves, "batch": batches, "path": path, "memory": remembering}
+    return pd.DataFrame([asdict(row) for cell in cells for row in of_part[cell.part].measure(cell)])
 
 
 def test_the_table_says_what_to_use(frame: pd.DataFrame) -> None:
@@ -166,7 +221,10 @@ def test_the_table_says_what_to_use(frame: pd.DataFrame) -> None:
 
 def test_figures_show_every_part(frame: pd.DataFrame) -> None:
     figures = draw(frame)
-    assert set(figures) == {"figure", "one", "stale", "path"}
+    assert set(figures) == {"figure", "one", "stale", "path", "memory"}
+    weights = figures["memory"].axes[0].lines[5].get_ydata()
+    rows = frame[(frame.part == "memory") & (frame.history == "fair") & (frame.rule == "dbb")]
+    np.testing.assert_array_equal(weights, rows.scale)
     shown = {line.get_label(): line for line in figures["figure"].axes[0].lines}
     rows = frame[(frame.part == "curve") & (frame.space == MANY) & (frame.rule == "replay")]
     rows = rows[rows.history == "fair"]
