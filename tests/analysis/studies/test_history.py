@@ -204,7 +204,7 @@ def frame() -> pd.DataFrame:
         *(
             Cell("memory", n, 1, n, MANY, history, 2, prompts=3, visits=1)
             for n in (1, 4)
-            for history in RATES
+            for history in ("fair", "1 - p")
         ),
     ]
     of_part = {"curve": curves, "batch": batches, "path": path, "memory": remembering}

@@ -46,7 +46,7 @@ def art(scale: int = 1) -> Pooled:
     return Pooled(
         name="art" if scale else "art:scale=0",
         title="Advantages of ART as packed",
-        equation=f"A_i = a_i / mean of |a_j| over the batch's a_j that are not 0, a = {what}",
+        equation=f"A_i = a_i / mean of abs(a_j) over the batch's a_j that are not 0, a = {what}",
         citation="OpenPipe/ART 0.5.23, tokenize_trajectory_groups and packed_tensors_from_tokenized_results",
         objective="mean",
         uses_k=False,
