@@ -132,8 +132,10 @@ def _claims(rule: Entry) -> tuple[str, str]:
 
 
 def _range(rule: Entry, n: int) -> str:
-    """The valid K at group size n; they are consecutive for every rule."""
+    """The valid K at group size n, which are consecutive for every rule; why there is none where so."""
     valid = [k for k in range(1, rule.largest_k(n) + 1) if rule.why_not(n, k) is None]
+    if not valid:
+        return f"no: {rule.why_not(n, 1)}"
     return f"{valid[0]} <= K <= {valid[-1]}"
 
 
