@@ -31,7 +31,8 @@ DRAWN: Mapping[str, str] = {
     "passk-training": "#000000",
     "chebyshev": "#b15928",
 }
-#: Hues of families none of whose rules is drawn, in the order of the catalogue: the rest of Tol's palette.
+#: Hues of families none of whose rules is drawn, in the order of the catalogue and then again: the rest of
+#: Tol's palette.
 _HUES = ("#44aa99", "#332288", "#999933", "#aa4499", "#ddcc77")
 #: How much of its hue a shade has, of that before it; the rest is white.
 _PALER = 0.85

@@ -7,6 +7,7 @@ rate was fair, stale or adversarial. Histories are drawn; after each the groups 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,9 @@ def measure(cell: Cell) -> list[Row]:
     rows = []
     for name in ALONE if cell.n == 1 else OF_GROUPS:
         rule = ml.get_estimator(name)
-        seen = {"history": past, "draws": cell.points, "seed": SEED} if rule.kind == "memory" else {}
+        seen: dict[str, Any] = (
+            {"history": past, "draws": cell.points, "seed": SEED} if rule.kind == "memory" else {}
+        )
         found = ml.batch_moments(name, now, n=cell.n, k=1, batch=None, target="mean", **seen)
         errors = found.standard_errors.weights if found.standard_errors else np.zeros(cell.prompts)
         for p, floor, own, error in zip(success, floors, found.prompts, errors, strict=True):

@@ -65,5 +65,10 @@ def cells(preset: Preset) -> Sequence[Cell]:
 
 def measure(cell: Cell) -> list[Row]:
     """The rows of a cell, by its part."""
-    parts = {"curve": curves, "batch": batches, "path": path, "memory": remembering}
-    return parts[cell.part].measure(cell)
+    parts = {
+        "curve": curves.measure,
+        "batch": batches.measure,
+        "path": path.measure,
+        "memory": remembering.measure,
+    }
+    return parts[cell.part](cell)
