@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .auditing import audit_value as audit_value
     from .core.ragged import GroupIdError
     from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
+    from .losses import Loss, get_loss, list_losses
     from .moments import (
         BatchMoments,
         Moments,
@@ -56,6 +57,7 @@ __all__ = [
     "Estimator",
     "GroupIdError",
     "Laws",
+    "Loss",
     "MemoryEstimator",
     "MemoryRule",
     "Moments",
@@ -72,8 +74,10 @@ __all__ = [
     "batch_rule",
     "exact_moments",
     "get_estimator",
+    "get_loss",
     "get_value_rule",
     "list_estimators",
+    "list_losses",
     "list_value_rules",
     "max_at_k",
     "max_at_k_gradient",
@@ -97,6 +101,7 @@ _LATER = {
             *("PassAtK", "ValueRule", "get_value_rule", "list_value_rules"),
             *("pass_at_k", "value_estimate"),
         ),
+        "losses": ("Loss", "get_loss", "list_losses"),
         "moments": (
             *("BatchMoments", "Moments", "ValueMoments", "VarianceFloor", "batch_moments", "exact_moments"),
             *("StandardErrors", "path_moments", "side_by_side", "value_moments", "variance_floor"),

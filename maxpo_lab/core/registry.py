@@ -76,7 +76,7 @@ class Registry(Generic[T]):
         for found in (self._things, self._made):
             if name in found:
                 return found[name]
-        family, colon, text = name.partition(":")
+        family, colon, text = self._split(name)
         if colon and family in self._families:
             return self._made.setdefault(name, self._member(name, family, text))
         if family in self._things:
@@ -87,11 +87,21 @@ class Registry(Generic[T]):
 
     def parameters(self, name: str) -> dict[str, Any]:
         """Parameters of a thing by key: a family's defaults, or its own where ``name`` spells some."""
-        family, colon, text = name.partition(":")
+        family, colon, text = self._split(name)
         defaults = self._defaults.get(family, {})
         if not (colon and defaults):
             return dict(defaults)
         return defaults | keywords(f"{self.kind} {name!r}", defaults, text)
+
+    def _split(self, name: str) -> tuple[str, str, str]:
+        """Family, colon and text. A name may have a colon of its own: ``trl:dapo``, ``trl:dapo:beta=0.1``."""
+        before, colon, text = name.rpartition(":")
+        if before in self._families or before in self._things:
+            return before, colon, text
+        family, colon, text = name.partition(":")
+        if any(":" in each for each in self._things) and family not in self._families:
+            return (name if "=" not in text else before), "", ""
+        return family, colon, text
 
     def _member(self, name: str, family: str, text: str) -> T:
         make, given = self._families[family], self.parameters(name)
@@ -99,7 +109,7 @@ class Registry(Generic[T]):
             return self._things[family]
         values = tuple(given.values()) or (text,)
         if (family, *values) not in self._made:
-            self._made[family, *values] = make(*values)
+            self._made[family, *values] = make(**given) if given else make(text)
         return self._made[family, *values]
 
     def _takers(self) -> str:

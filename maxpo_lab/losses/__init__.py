@@ -6,15 +6,19 @@ from .corrections import Correction
 from .kl import Penalty, penalised_rewards
 from .ratios import Clipped, Plain, Ratio, Truncated
 from .registry import get_loss, list_losses
+from .soft import Gamma, GeometricMean, Sigmoid
 
 __all__ = [
     "Aggregation",
     "Clipped",
     "Correction",
+    "Gamma",
+    "GeometricMean",
     "Loss",
     "Penalty",
     "Plain",
     "Ratio",
+    "Sigmoid",
     "Truncated",
     "get_loss",
     "list_losses",

@@ -52,8 +52,8 @@ class Aggregation:
         check_choice("empty", self.empty, ("count", "skip", "refuse"))
         if (self.kind == "constant") != (self.length is not None):
             raise ValueError(
-                f"length={self.length!r} with aggregation={self.kind!r}: 'constant' takes a length, the others "
-                f"none; e.g. Aggregation(kind='constant', length=1024)"
+                f"length={self.length!r} with aggregation={self.kind!r}: 'constant' takes a length, the "
+                f"others none; e.g. Aggregation(kind='constant', length=1024)"
             )
         if self.length is not None and finite_number(self.length, "length") <= 0:
             raise ValueError(f"length={self.length!r}: must be above 0, e.g. length=1024")
@@ -87,8 +87,8 @@ class Aggregation:
         total = xp.sum(lengths)
         if not bool(total > 0):
             raise ValueError(
-                f"mask: none of the {count} rollouts has a token: a loss needs one at least; leave this batch "
-                f"out"
+                f"mask: none of the {count} rollouts has a token: a loss needs one at least; leave this "
+                f"batch out"
             )
         factors = self._each(xp, lengths, total, count, width)
         if self.empty == "skip":
@@ -115,8 +115,8 @@ class Aggregation:
         if self.empty == "refuse" and bool(xp.any(empty)):
             flat = int(xp.argmax(xp.astype(xp.reshape(empty, (-1,)), xp.int8)))
             raise ValueError(
-                f"mask: {whose} {flat} of {empty.shape[0] if empty.ndim == 1 else 'the batch'} has no token, and "
-                f"{self.kind} divides by how many it has; leave it out, or take a loss with empty='count' (it "
-                f"counts as 0) or empty='skip' (it does not count)"
+                f"mask: {whose} {flat} (counted through the batch) has no token, and {self.kind} divides by "
+                f"how many it has; leave it out, or take a loss with empty='count' (it counts as 0) or "
+                f"empty='skip' (it does not count)"
             )
         return xp.where(empty, 1.0, lengths)

@@ -1,14 +1,14 @@
-r"""What a loss is: linear weights on the scores of tokens, made of a ratio, a correction, a penalty and a mean.
+r"""What a loss is: linear weights on the scores of tokens, of a ratio, a correction, a penalty and a mean.
 
 With advantages A (..., n), tokens (..., n, T) and N rollouts in the batch, the step is
 
 .. math:: g = \frac1N \sum_i \sum_t w_{it} \nabla \log \pi(o_{it}), \qquad
           w_{it} = f_i \big(A_i\, c^{\pm}_{it}\, \kappa_{it} - \beta k'_{it}\big),
 
-f the factors of the aggregation, c the coefficients of the ratio by the sign of A, kappa the correction for the
-behaviour policy, k' the slope of the penalty. It is the lab's convention for g: weights of 1 on advantages are
-``g = (1/n) sum_i A_i s_i``, and the gradient of the loss that a framework computes is ``-w/N`` on the
-log-probabilities of the tokens.
+f the factors of the aggregation, c the coefficients of the ratio by the sign of A, kappa the correction for
+the behaviour policy, k' the slope of the penalty. The convention is the lab's for g: where all factors are
+1, ``w_it = A_i`` and ``g = (1/n) sum_i A_i s_i``. The loss that a framework computes has the gradient
+``-w/N`` by the log-probabilities of the tokens.
 """
 
 from __future__ import annotations
@@ -48,6 +48,17 @@ class Loss:
     aggregation: Aggregation = field(default_factory=Aggregation)
     correction: Correction | None = None
     penalty: Penalty | None = None
+
+    def __post_init__(self) -> None:
+        if (
+            self.ratio.level == "sequence"
+            and self.correction is not None
+            and self.correction.level == "token"
+        ):
+            raise ValueError(
+                f"{self.name}: a correction token by token does not go with one ratio a rollout; give it "
+                f"level='sequence'"
+            )
 
     @property
     def needs(self) -> frozenset[str]:
@@ -104,13 +115,17 @@ class Loss:
         ``-(w * log_probs).sum() / N`` is a loss whose gradient is -g.
         """
         tokens = self._tokens(
-            advantages, mask, log_ratios, behaviour_log_ratios, reference_log_ratios, log_probs=None
+            advantages,
+            mask,
+            log_ratios=log_ratios,
+            behaviour_log_ratios=behaviour_log_ratios,
+            reference_log_ratios=reference_log_ratios,
         )
         xp = tokens.xp
         factors = self._factors(tokens)
         weights = tokens.values * by_sign(xp, tokens.values, self.coefficients(xp, tokens.logs, tokens.mask))
         if self.penalty is not None:
-            weights = weights - self.penalty.slopes(xp, *self._against(tokens))
+            weights = weights - self.penalty.slopes(xp, tokens.logs, tokens.mask, self.ratio.level)
         return xp.where(tokens.mask, weights * factors[..., None], 0.0)
 
     def value(
@@ -135,7 +150,12 @@ class Loss:
                 else f"log_probs: {self.name} does not look at them; leave them out"
             )
         tokens = self._tokens(
-            advantages, mask, log_ratios, behaviour_log_ratios, reference_log_ratios, log_probs
+            advantages,
+            mask,
+            log_ratios=log_ratios,
+            behaviour_log_ratios=behaviour_log_ratios,
+            reference_log_ratios=reference_log_ratios,
+            log_probs=log_probs,
         )
         xp, logs = tokens.xp, tokens.logs
         if self.ratio.scores:
@@ -150,16 +170,16 @@ class Loss:
         else:
             rows = xp.sum(xp.where(tokens.mask, each, 0.0), axis=-1)
         if self.penalty is not None:
-            penalty = self.penalty.values(xp, *self._against(tokens))
+            penalty = self.penalty.values(xp, logs, tokens.mask, self.ratio.level)
             rows = rows + xp.sum(xp.where(tokens.mask, penalty, 0.0), axis=-1)
         return xp.mean(rows * factors)
 
     def coefficients(self, xp: Namespace, logs: dict[str, Array], mask: Array) -> Pair:
         """``c+ kappa`` and ``c- kappa``: what multiplies a positive and a negative advantage.
 
-        ``logs`` are log-ratios by name as ``needs`` lists them, (..., T), 0 off the mask (..., T), of any axes
-        before: outcomes of a policy, say. The coefficients are (..., T), or (..., 1) for whole rollouts; the
-        factors of ``aggregation`` come on top.
+        ``logs`` are log-ratios by name as ``needs`` lists them, (..., T), 0 off the mask (..., T), of any
+        axes before: outcomes of a policy, say. The coefficients are (..., T), or (..., 1) for whole rollouts;
+        the factors of ``aggregation`` come on top.
         """
         x = logs.get("log_ratios")
         if x is None:
@@ -170,35 +190,31 @@ class Loss:
         if self.correction is None:
             return pair
         factor = self.correction.factors(xp, logs["behaviour_log_ratios"], mask)
+        if self.ratio.shared and factor.shape[-1] > 1:  # what multiplies the one loss of a rollout
+            length = lengths_of(xp, mask, factor.dtype)[..., None]
+            total = xp.sum(xp.where(mask, factor, 0.0), axis=-1, keepdims=True)
+            factor = total / xp.where(length < 1, 1.0, length)
         return pair[0] * factor, pair[1] * factor
 
     def _factors(self, tokens: Tokens) -> Array:
         lengths = lengths_of(tokens.xp, tokens.mask, tokens.values.dtype)
         return self.aggregation.factors(tokens.xp, lengths, width=tokens.mask.shape[-1])
 
-    def _against(self, tokens: Tokens) -> tuple[Array, Array, Array, Any]:
-        assert self.penalty is not None
-        name = "log_ratios" if self.penalty.against == "old" else "reference_log_ratios"
-        return tokens.logs[name], tokens.logs["log_ratios"], tokens.mask, self.ratio.level
-
-    def _tokens(
-        self, advantages: Any, mask: Any, old: Any, behaviour: Any, reference: Any, log_probs: Any
-    ) -> Tokens:
-        logs = {
-            "log_ratios": old,
-            "behaviour_log_ratios": behaviour,
-            "reference_log_ratios": reference,
-        }
+    def _tokens(self, advantages: Any, mask: Any, **logs: Any) -> Tokens:
         for name, given in logs.items():
-            if given is not None and name not in self.needs:
+            if given is not None and name not in self.needs | {"log_probs"}:
                 raise TypeError(f"{name}: {self.name} does not look at them; leave them out")
-            if given is None and name in self.needs and name != "log_ratios":
+            if given is None and name in self.needs - {"log_ratios"}:
                 raise TypeError(f"{name}: {self.name} needs them; pass an array (..., n, T)")
-        tokens = as_tokens(advantages, mask, log_probs=log_probs, **logs)
-        if "log_ratios" not in tokens.logs:
-            tokens.logs["log_ratios"] = tokens.xp.zeros_like(
-                tokens.xp.astype(tokens.mask, tokens.values.dtype)
+        tokens = as_tokens(advantages, mask, **logs)
+        if self.ratio.shared and tokens.values.shape[-1] > 1:
+            raise ValueError(
+                f"advantages have shape {tuple(tokens.values.shape)}, one a token, and {self.name} has one "
+                f"loss a rollout: pass {tuple(tokens.values.shape[:-1])}"
             )
+        if "log_ratios" not in tokens.logs:
+            on_policy = tokens.xp.zeros_like(tokens.xp.astype(tokens.mask, tokens.values.dtype))
+            tokens.logs["log_ratios"] = on_policy
         return tokens
 
 

@@ -9,7 +9,7 @@ from typing import cast
 from .aggregation import EQUATIONS, Aggregation, Kind
 from .base import Loss
 from .corrections import Correction, Span
-from .kl import Kind as KL
+from .kl import Kind as Estimate
 from .kl import Penalty
 from .ratios import Clipped, Level, Truncated
 
@@ -100,7 +100,7 @@ def ppo(low: float = 0.2, high: float = 0.2, over: str = "sequence-sum") -> Loss
     )
 
 
-def dual_clip(low: float = 0.2, high: float = 0.2, dual: float = 3.0, over: str = "sequence-sum") -> Loss:
+def dual_clip(*, low: float = 0.2, high: float = 0.2, dual: float = 3.0, over: str = "sequence-sum") -> Loss:
     """PPO's clip with a bound on the ratios of negative advantages."""
     return Loss(
         name="dual-clip",
@@ -168,7 +168,7 @@ def kl_loss(beta: float = 0.001, kind: str = "k3", over: str = "sequence-sum") -
         title="A KL penalty in the loss",
         equation="w_it = f_i (A_i - beta k'(x_it)), x = log pi - log pi_ref; k' = 1, x or 1 - exp(-x)",
         citation="Schulman (2020); GRPO (arXiv 2402.03300) eq. 4",
-        penalty=Penalty(kind=cast("KL", kind), beta=beta),
+        penalty=Penalty(kind=cast("Estimate", kind), beta=beta),
         aggregation=Aggregation(kind=cast("Kind", over)),
     )
 

@@ -1,4 +1,4 @@
-"""Truncated importance sampling: from the policy that drew the tokens to the one that PPO's ratio starts at."""
+"""Truncated importance sampling: from the policy that drew the tokens to the one of PPO's ratio."""
 
 from __future__ import annotations
 

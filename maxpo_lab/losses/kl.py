@@ -2,8 +2,8 @@ r"""KL penalties, in the loss or in the reward: k1, k2 and k3 of ``x = log pi - 
 
 .. math:: k_1 = x, \qquad k_2 = x^2/2, \qquad k_3 = e^{-x} - 1 + x .
 
-k1 and k3 have the mean KL(pi || pi_ref). Differentiated in the loss, k1 gives a gradient of mean 0, k2 that of
-the reverse KL, k3 that of the forward KL. Source: Schulman, "Approximating KL divergence" (2020).
+k1 and k3 have the mean KL(pi || pi_ref). Differentiated in the loss, k1 gives a gradient of mean 0, k2 that
+of the reverse KL, k3 that of the forward KL. Source: Schulman, "Approximating KL divergence" (2020).
 """
 
 from __future__ import annotations
@@ -65,15 +65,21 @@ class Penalty:
         check_choice("kl", self.kind, KINDS)
         finite_number(self.beta, "beta")
 
-    def values(self, xp: Namespace, x: Array, log_ratios: Array, mask: Array, level: Level) -> Array:
-        """Beta times the estimate of every token: x and log-ratios (..., T), 0 off the mask."""
-        found = self._held(xp, x)
+    @property
+    def log_ratios(self) -> str:
+        """The name of the log-ratios that x is."""
+        return "log_ratios" if self.against == "old" else "reference_log_ratios"
+
+    def values(self, xp: Namespace, logs: dict[str, Array], mask: Array, level: Level) -> Array:
+        """Beta times the estimate of every token: log-ratios by name, (..., T), 0 off the mask."""
+        found = self._held(xp, logs[self.log_ratios])
         if self.weighted:
-            found = found * xp.exp(by_level(xp, log_ratios, mask, level))
+            found = found * xp.exp(by_level(xp, logs["log_ratios"], mask, level))
         return self.beta * found
 
-    def slopes(self, xp: Namespace, x: Array, log_ratios: Array, mask: Array, level: Level) -> Array:
+    def slopes(self, xp: Namespace, logs: dict[str, Array], mask: Array, level: Level) -> Array:
         """Beta times the derivative by every token's log pi."""
+        x = logs[self.log_ratios]
         if self.gradient is not None:
             found = slope(xp, self.gradient, x)
         else:
@@ -87,7 +93,7 @@ class Penalty:
             held = by_level(
                 xp, self._held(xp, x), mask, level
             )  # of a whole rollout: the mean over its tokens
-            found = (found + held) * xp.exp(by_level(xp, log_ratios, mask, level))
+            found = (found + held) * xp.exp(by_level(xp, logs["log_ratios"], mask, level))
         return self.beta * found
 
     def _held(self, xp: Namespace, x: Array) -> Array:
@@ -111,7 +117,8 @@ def penalised_rewards(
     mask
         (..., n, T), True or 1 where a token counts; None: all do.
     kind
-        ``"k1"``, ``"k2"`` or ``"k3"``. With k1 the mean of the penalty has the gradient of beta KL(pi || ref).
+        ``"k1"``, ``"k2"`` or ``"k3"``. With k1 the penalty's part of the gradient is that of
+        beta KL(pi || pi_ref).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-r"""What a loss makes of the ratio of policies: the coefficient of a token's score, by the sign of the advantage.
+r"""What a loss makes of the ratio of policies: coefficients of the scores of tokens, by the sign of A.
 
 A token of log-ratio ``x = log pi - log pi_old`` gets the weight ``A c+(x)`` where A > 0 and ``A c-(x)`` where
 A < 0. A surrogate loss ``-A v(r)`` of ``r = e^x`` has ``c = r v'(r)``; a score loss ``-A c log pi`` has its c
@@ -47,6 +47,15 @@ def within(xp: Namespace, values: Array, lowest: float, highest: float) -> Array
     return values if highest == inf else xp.where(values > highest, highest, values)
 
 
+def held(xp: Namespace, logs: Array, bounds: tuple[float, float]) -> tuple[Array, Array]:
+    """Ratios of log-ratios held in bounds, and the same with 0 where no gradient flows: beyond the bounds."""
+    lowest, highest = bounds
+    ratio = xp.exp(within(xp, logs, lowest, highest))
+    if bounds == (-inf, inf):
+        return ratio, ratio
+    return ratio, xp.where((logs >= lowest) & (logs <= highest), ratio, 0.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ratio(ABC):
     """A way to weigh tokens by the ratio of policies. Log-ratios (..., T) are 0 off their mask (..., T).
@@ -61,6 +70,11 @@ class Ratio(ABC):
 
     def __post_init__(self) -> None:
         check_choice("level", self.level, ("token", "geometric", "sequence"))
+
+    @property
+    def shared(self) -> bool:
+        """Whether one loss of a rollout gives the gradients of all its tokens."""
+        return self.level != "token" and not self.scores
 
     @abstractmethod
     def coefficients(self, xp: Namespace, log_ratios: Array, mask: Array) -> Pair:
@@ -78,8 +92,8 @@ class Plain(Ratio):
     looks_at_ratios: ClassVar[bool] = False
     scores: ClassVar[bool] = True
 
-    def coefficients(self, xp: Namespace, log_ratios: Array, mask: Array) -> Pair:
-        """1, (..., 1)."""
+    def coefficients(self, xp: Namespace, log_ratios: Array, mask: Array) -> Pair:  # noqa: ARG002 - one call for all
+        """1, for all tokens of a rollout."""
         one = xp.ones_like(log_ratios[..., :1])
         return one, one
 
@@ -91,34 +105,32 @@ class Clipped(Ratio):
     .. math:: v^+ = \min(r, \text{ceiling}), \qquad v^- = \min(\max(r, \text{floor}), \text{dual}),
 
     so ``c = r`` within the bounds of its sign (bounds included) and 0 beyond. ``ceiling = 1 + high``,
-    ``floor = 1 - low``. With no bound it is importance sampling. ``log_bounds`` hold the log-ratio before it is
-    exponentiated, as code does against overflow: no gradient flows beyond them.
+    ``floor = 1 - low``. With no bound it is importance sampling. ``log_bounds`` hold the log-ratio before it
+    is exponentiated, as code does against overflow: no gradient flows beyond them. With ``straight_through``
+    a token has a rollout's ratio as if it were its own (verl's GSPO).
     """
 
     ceiling: float = inf
     floor: float = 0.0
     dual: float = inf
     log_bounds: tuple[float, float] = (-inf, inf)
+    straight_through: bool = False
 
-    def _ratio(self, xp: Namespace, log_ratios: Array, mask: Array) -> tuple[Array, Array]:
-        """Ratios, and those through which a gradient flows."""
-        logs = by_level(xp, log_ratios, mask, self.level)
-        ratio = xp.exp(within(xp, logs, *self.log_bounds))
-        if self.log_bounds == (-inf, inf):
-            return ratio, ratio
-        lowest, highest = self.log_bounds
-        return ratio, xp.where((logs >= lowest) & (logs <= highest), ratio, 0.0)
+    @property
+    def shared(self) -> bool:
+        """Whether one loss of a rollout gives the gradients of all its tokens."""
+        return super().shared and not self.straight_through
 
     def coefficients(self, xp: Namespace, log_ratios: Array, mask: Array) -> Pair:
         """``r`` within the bounds of a sign, else 0."""
-        ratio, flowing = self._ratio(xp, log_ratios, mask)
+        ratio, flowing = held(xp, by_level(xp, log_ratios, mask, self.level), self.log_bounds)
         positive = flowing if self.ceiling == inf else xp.where(ratio > self.ceiling, 0.0, flowing)
         negative = flowing if self.floor <= 0 else xp.where(ratio < self.floor, 0.0, flowing)
         return positive, negative if self.dual == inf else xp.where(ratio > self.dual, 0.0, negative)
 
     def surrogates(self, xp: Namespace, log_ratios: Array, mask: Array) -> Pair:
         """The ratio, held at the bounds of a sign."""
-        ratio, _ = self._ratio(xp, log_ratios, mask)
+        ratio, _ = held(xp, by_level(xp, log_ratios, mask, self.level), self.log_bounds)
         floor = self.floor if self.floor > 0 else -inf
         return within(xp, ratio, -inf, self.ceiling), within(xp, ratio, floor, self.dual)
 
@@ -134,6 +146,6 @@ class Truncated(Ratio):
 
     def coefficients(self, xp: Namespace, log_ratios: Array, mask: Array) -> Pair:
         """The ratio, held between its bounds."""
-        logs = within(xp, by_level(xp, log_ratios, mask, self.level), *self.log_bounds)
-        held = within(xp, xp.exp(logs), self.floor if self.floor > 0 else -inf, self.ceiling)
-        return held, held
+        ratio, _ = held(xp, by_level(xp, log_ratios, mask, self.level), self.log_bounds)
+        bounded = within(xp, ratio, self.floor if self.floor > 0 else -inf, self.ceiling)
+        return bounded, bounded

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..core.registry import Registry
 from .base import Loss
 from .catalogue import OWN
+from .trl import OF_TRL
+from .verl import OF_VERL
 
-_FAMILIES = {**OWN}
+_FAMILIES = {**OWN, **OF_TRL, **OF_VERL}
 
 _LOSSES: Registry[Loss] = Registry(
     "loss", {name: make() for name, make in _FAMILIES.items()}, families=_FAMILIES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import array_api_compat
@@ -21,7 +22,7 @@ _POLICIES = {
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """A checked batch: ``values`` (..., n, 1) or (..., n, T), ``mask`` (..., n, T), ``logs`` 0 off the mask."""
+    """A checked batch: ``values`` (..., n, 1) or (..., n, T), ``mask`` and ``logs`` (..., n, T), 0 off it."""
 
     xp: Namespace
     values: Array
@@ -118,8 +119,8 @@ def _shape(base: Array, mask: Array | None, logs: dict[str, Array], values: str)
             )
     if own not in (shape, shape[:-1]):
         raise ValueError(
-            f"{values} have shape {own} and {name} {shape}: expected {shape[:-1]}, one a rollout, or {shape}, "
-            f"one a token"
+            f"{values} have shape {own} and {name} {shape}: expected {shape[:-1]}, one a rollout, or "
+            f"{shape}, one a token"
         )
     if 0 in shape:
         raise ValueError(f"{name} have shape {shape}, which is empty: a loss needs a token at least")
@@ -152,10 +153,10 @@ def _check_policies(xp: Namespace, held: Array, name: str) -> None:
         return  # only the sum overflowed
     where, found = _first(xp, held, bad)
     above, below = _POLICIES[name]
-    if found != found:
+    if isnan(found):
         raise ValueError(
-            f"{name}[{where}] is nan: a token that counts has a log-probability under {above} and {below}; mask "
-            f"it, or give it log-ratio 0 (no correction)"
+            f"{name}[{where}] is nan: a token that counts has a log-probability under {above} and {below}; "
+            f"mask it, or give it log-ratio 0 (no correction)"
         )
     if found < 0:
         raise ValueError(
@@ -163,8 +164,8 @@ def _check_policies(xp: Namespace, held: Array, name: str) -> None:
             f"there; mask the token"
         )
     raise ValueError(
-        f"{name}[{where}] is inf: {below} gives probability 0 to a token that was drawn; no ratio corrects for "
-        f"a token that it lacks: mask the token, or draw from a policy with the support of the current one"
+        f"{name}[{where}] is inf: {below} gives probability 0 to a token that was drawn; no ratio corrects "
+        f"for a token that it lacks: mask the token, or draw from a policy that has all of the current one's"
     )
 
 
