@@ -1,4 +1,4 @@
-"""``maxpo-lab list`` and ``show``: the catalogue, and one rule of it, of any kind."""
+"""``maxpo-lab list`` and ``show``: the catalogue, and one rule of it, of any kind, or one loss."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..estimators import BatchEstimator, Estimator, get_estimator, group_estimat
 from ..estimators.entry import KINDS, Entry
 from ..estimators.references import bibtex
 from ..estimators.registry import parameters
+from ..losses.registry import get_loss, is_loss, list_losses
+from ..losses.registry import parameters as options_of
 from ..spectrum import ORDERED_UP_TO, Spectrum, pass_at_k_spectrum
 from .outputs import STANDARD
 from .printing import deliver, display
@@ -44,14 +46,29 @@ _ORDER = {
     (True, False): "changes nothing, but who of equal rewards gets which advantage",
     (False, False): "changes the advantages: means are over all orders of a group",
 }
+_COUPLINGS = {
+    "none": "a rollout's own",
+    "group": "those of its group: the prompts stay apart",
+    "batch": "those of the batch: its groups are coupled",
+}
+_EMPTY = {
+    "count": "a rollout without tokens counts as 0",
+    "skip": "a rollout without tokens does not count",
+    "refuse": "a rollout without tokens is an error where its length divides",
+}
 #: Half-width of a spectrum's bars, in characters.
 _BAR = 24
 #: Largest group whose spectrum fits float64 with its resolution, which grows like 3^n.
 _LARGEST = 640
 
 
-def list_() -> None:
-    """List the estimators, kind by kind: rule, objective and claims."""
+def list_(
+    losses: Annotated[bool, typer.Option("--losses", help="List the losses instead.")] = False,
+) -> None:
+    """List the estimators, kind by kind: rule, objective and claims; or the losses: weight and source."""
+    if losses:
+        display(_losses())
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", style="bold", no_wrap=True)
     table.add_column("rule", ratio=1)
@@ -68,14 +85,24 @@ def list_() -> None:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0.")],
+    context: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0, or a loss, e.g. trl:dapo."),
+    ],
     n: Annotated[int, typer.Option("--n", min=1, max=_LARGEST, help="Group size of the spectrum.")] = 8,
     k: Annotated[int, typer.Option("--k", min=1, help="K of the spectrum.")] = 4,
     proof: Annotated[
         bool, typer.Option("--proof", help="Decide its claims at n and K instead, from its coefficients.")
     ] = False,
 ) -> None:
-    """Show one estimator: rule, claims, spectrum, where it is defined, citation, BibTeX."""
+    """Show one estimator: rule, claims, spectrum, where it is defined, citation, BibTeX; or one loss."""
+    if is_loss(name):
+        given = [key for key in ("n", "k", "proof") if _is_given(context, key)]
+        if given:
+            raise typer.BadParameter(f"{name} is a loss, which takes no --{given[0]}")
+        _show_loss(name)
+        return
     try:
         rule = get_estimator(name)
         if proof:
@@ -124,6 +151,53 @@ def show(
             _bars(spectrum),
         )
     deliver(STANDARD, f"\n{bibtex(rule)}\n")
+
+
+def _losses() -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", style="bold", no_wrap=True)
+    table.add_column("weight of a token", ratio=3)
+    table.add_column("source", ratio=2)
+    before = ""
+    for loss in map(get_loss, list_losses()):
+        family = loss.name.partition(":")[0] if ":" in loss.name else ""
+        if family != before:
+            table.add_row()
+            before = family
+        table.add_row(*map(escape, (loss.name, loss.equation, loss.citation)))
+    return table
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _show_loss(name: str) -> None:
+    try:
+        loss = get_loss(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    options = ", ".join(f"{key}={value}" for key, value in options_of(name).items())
+    factor = loss.aggregation.equation
+    if loss.aggregation.length is not None:
+        factor = factor.replace("L", f"{loss.aggregation.length:g}")
+    facts = {
+        "name": f"{loss.name} ({loss.title})",
+        "weight": loss.equation,
+        "update": "(1/N) sum over tokens of w_it grad log pi, N rollouts",
+        "f_i": factor.removeprefix("f_i = "),
+        "lengths": _COUPLINGS[loss.aggregation.couples],
+        "no tokens": _EMPTY[loss.aggregation.empty],
+        "looks at": ", ".join(sorted(loss.needs)) or "advantages alone",
+        "options": options or "none",
+        "source": loss.citation,
+    }
+    table = Table.grid(padding=(0, 2))
+    for label, text in facts.items():
+        table.add_row(f"[bold]{label}[/bold]", escape(text))
+    display(table)
+    deliver(STANDARD, f"\n{bibtex(loss)}\n")
 
 
 def _claims(rule: Entry) -> tuple[str, str]:

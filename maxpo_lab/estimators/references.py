@@ -9,13 +9,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Protocol
 
 from .entry import Entry
 from .families import FAMILIES
 from .paper import Paper
 
+
+class Cited(Protocol):
+    """What has a citation: a rule, a loss."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def citation(self) -> str: ...  # noqa: D102
+
+
 #: Papers that rules of several families cite; a family has the others of its own in its ``PAPERS``.
 _SHARED: Mapping[str, Paper] = {
+    "1707.06347": Paper(
+        "Schulman, John and Wolski, Filip and Dhariwal, Prafulla and Radford, Alec and Klimov, Oleg",
+        "Proximal Policy Optimization Algorithms",
+    ),
+    "1802.01561": Paper(
+        "Espeholt, Lasse and others",
+        "IMPALA: Scalable Distributed Deep-RL with Importance Weighted Actor-Learner Architectures",
+    ),
+    "1912.09729": Paper(
+        "Ye, Deheng and others", "Mastering Complex Control in MOBA Games with Deep Reinforcement Learning"
+    ),
+    "2110.00641": Paper(
+        "Hilton, Jacob and Cobbe, Karl and Schulman, John", "Batch size-invariance for policy optimization"
+    ),
     "2402.03300": Paper(
         "Shao, Zhihong and others",
         "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models",
@@ -32,6 +59,9 @@ _SHARED: Mapping[str, Paper] = {
         "Hu, Jian and Liu, Jason Klein and Xu, Haotian and Shen, Wei",
         "REINFORCE++: Stabilizing Critic-Free Policy Optimization with Global Advantage Normalization",
     ),
+    "2503.14476": Paper(
+        "Yu, Qiying and others", "DAPO: An Open-Source LLM Reinforcement Learning System at Scale"
+    ),
     "2503.19595": Paper(
         "Tang, Yunhao and Zheng, Kunhao and Synnaeve, Gabriel and Munos, R{\\'e}mi",
         "Optimizing Language Models for Inference Time Objectives using Reinforcement Learning",
@@ -47,16 +77,27 @@ _SHARED: Mapping[str, Paper] = {
         "Walder, Christian and Karkhanis, Deep",
         "Pass@K Policy Optimization: Solving Harder Reinforcement Learning Problems",
     ),
+    "2505.24298": Paper(
+        "Fu, Wei and others",
+        "AReaL: A Large-Scale Asynchronous Reinforcement Learning System for Language Reasoning",
+    ),
+    "2506.13585": Paper(
+        "{MiniMax}", "MiniMax-M1: Scaling Test-Time Compute Efficiently with Lightning Attention"
+    ),
     "2506.24119": Paper(
         "Liu, Bo and Guertler, Leon and others",
         "SPIRAL: Self-Play on Zero-Sum Games Incentivizes Reasoning via Multi-Agent Multi-Turn Reinforcement "
         "Learning",
     ),
+    "2507.18071": Paper("Zheng, Chujie and others", "Group Sequence Policy Optimization"),
     "2508.10751": Paper(
         "Chen, Zhipeng and others",
         "Pass@k Training for Adaptively Balancing Exploration and Exploitation of Large Reasoning Models",
     ),
     "2509.13232": Paper("Xu, Zhongwen and Ding, Zihan", "Single-stream Policy Optimization"),
+    "2510.13786": Paper(
+        "Khatri, Devvrit and others", "The Art of Scaling Reinforcement Learning Compute for LLMs"
+    ),
     "2510.23049": Paper(
         "Thrampoulidis, Christos and Mahdavi, Sadegh and Deng, Wenlong",
         "Advantage Shaping as Surrogate Reward Maximization: Unifying Pass@K Policy Gradients",
@@ -127,6 +168,28 @@ WORKS: Mapping[str, str] = {
   howpublished = {retrain 0.3.0},
   url          = {https://pypi.org/project/retrain/0.3.0/}
 }""",
+    "Precup, Sutton and Singh 2000": """@inproceedings{precup2000eligibility,
+  author    = {Precup, Doina and Sutton, Richard S. and Singh, Satinder},
+  title     = {Eligibility Traces for Off-Policy Policy Evaluation},
+  booktitle = {Proceedings of the Seventeenth International Conference on Machine Learning},
+  pages     = {759--766},
+  year      = {2000}
+}""",
+    "Ionides 2008": """@article{ionides2008truncated,
+  author  = {Ionides, Edward L.},
+  title   = {Truncated Importance Sampling},
+  journal = {Journal of Computational and Graphical Statistics},
+  volume  = {17},
+  number  = {2},
+  pages   = {295--311},
+  year    = {2008}
+}""",
+    "Schulman 2020": """@misc{schulman2020kl,
+  author = {Schulman, John},
+  title  = {Approximating {KL} Divergence},
+  year   = {2020},
+  url    = {http://joschu.net/blog/kl-approx.html}
+}""",
     "this laboratory": """@software{maxpo_lab,
   author = {{The maxpo-lab developers}},
   title  = {maxpo-lab: the exact laboratory for max@K / pass@K policy-gradient estimators},
@@ -148,8 +211,8 @@ _ARXIV = re.compile(r"arXiv (\d{4}\.\d{5})")
 _REPOSITORY = re.compile(rf"[\w-]+/[\w-]+|\b(?:{'|'.join(REPOSITORIES)})\b")
 
 
-def bibtex(rule: Entry) -> str:
-    """BibTeX entries of the works that a rule's citation names; of a repository where it names none.
+def bibtex(rule: Cited) -> str:
+    """BibTeX entries of the works that a citation names; of a repository where it names none.
 
     Raises ValueError for a citation that names nothing known.
     """
@@ -165,7 +228,7 @@ def bibtex(rule: Entry) -> str:
     return "\n\n".join(entries)
 
 
-def _repository(rule: Entry, name: str) -> str:
+def _repository(rule: Cited, name: str) -> str:
     return (
         f"@misc{{{rule.name},\n"
         f"  title        = {{{rule.title}}},\n"

@@ -22,7 +22,7 @@ def identity() -> Loss:
         name="identity",
         title="Advantage times score (REINFORCE)",
         equation="w_it = A_i",
-        citation="Williams (1992)",
+        citation="Williams 1992, Simple statistical gradient-following algorithms",
     )
 
 
@@ -82,9 +82,20 @@ def importance(level: str = "token", over: str = "sequence-sum") -> Loss:
         name="importance",
         title="Importance sampling",
         equation="w_it = f_i A_i r, r = pi/pi_old of the token, the rollout, or its geometric mean",
-        citation="Precup, Sutton and Singh (2000)",
+        citation="Precup, Sutton and Singh 2000, Eligibility traces for off-policy policy evaluation",
         ratio=Clipped(level=cast("Level", level)),
         aggregation=Aggregation(kind=cast("Kind", over)),
+    )
+
+
+def off_policy() -> Loss:
+    """Ratios of whole rollouts, for advantages that are weighted alike."""
+    return Loss(
+        name="off-policy",
+        title="Importance sampling of rollouts, for max@K",
+        equation="w_it = A_i prod_t r_t; A from off_policy_advantages",
+        citation="arXiv 2510.23393 (max@K off-policy)",
+        ratio=Clipped(level="sequence"),
     )
 
 
@@ -105,7 +116,7 @@ def dual_clip(*, low: float = 0.2, high: float = 0.2, dual: float = 3.0, over: s
     return Loss(
         name="dual-clip",
         title="PPO's clip with a third bound",
-        equation="as ppo, and w_it = 0 where A < 0 and r > dual",
+        equation="w_it = f_i A_i r as ppo, and 0 where A < 0 and r > dual",
         citation="Ye et al. (arXiv 1912.09729) eq. 5",
         ratio=Clipped(ceiling=1 + high, floor=1 - low, dual=dual),
         aggregation=Aggregation(kind=cast("Kind", over)),
@@ -117,7 +128,7 @@ def gspo(low: float = 3e-4, high: float = 4e-4, over: str = "sequence-mean") -> 
     return Loss(
         name="gspo",
         title="PPO's clip of rollouts",
-        equation="as ppo with r = exp(mean_t log r_t)",
+        equation="w_it = f_i A_i r as ppo, r = exp(mean_t log r_t)",
         citation="GSPO (arXiv 2507.18071) eq. 5",
         ratio=Clipped(level="geometric", ceiling=1 + high, floor=1 - low),
         aggregation=Aggregation(kind=cast("Kind", over)),
@@ -142,7 +153,7 @@ def tis(highest: float = 2.0, level: str = "token", over: str = "sequence-sum") 
         name="tis",
         title="Truncated importance sampling",
         equation="w_it = f_i A_i min(pi_old/pi_behaviour, highest)",
-        citation="Ionides (2008); Espeholt et al. (arXiv 1802.01561) eq. 1",
+        citation="Ionides 2008, Truncated importance sampling; IMPALA (arXiv 1802.01561) eq. 1",
         correction=Correction(level=cast("Span", level), highest=highest),
         aggregation=Aggregation(kind=cast("Kind", over)),
     )
@@ -153,7 +164,7 @@ def decoupled(low: float = 0.2, high: float = 0.2, highest: float = inf, over: s
     return Loss(
         name="decoupled",
         title="Decoupled PPO",
-        equation="as ppo, times min(pi_proximal/pi_behaviour, highest); r = pi/pi_proximal",
+        equation="w_it = f_i A_i r min(pi_prox/pi_behaviour, highest) as ppo, r = pi/pi_prox",
         citation="Hilton, Cobbe and Schulman (arXiv 2110.00641) eq. 2; AReaL (arXiv 2505.24298) eq. 5",
         ratio=Clipped(ceiling=1 + high, floor=1 - low),
         correction=Correction(highest=highest),
@@ -167,7 +178,7 @@ def kl_loss(beta: float = 0.001, kind: str = "k3", over: str = "sequence-sum") -
         name="kl",
         title="A KL penalty in the loss",
         equation="w_it = f_i (A_i - beta k'(x_it)), x = log pi - log pi_ref; k' = 1, x or 1 - exp(-x)",
-        citation="Schulman (2020); GRPO (arXiv 2402.03300) eq. 4",
+        citation="Schulman 2020, Approximating KL divergence; GRPO (arXiv 2402.03300) eq. 4",
         penalty=Penalty(kind=cast("Estimate", kind), beta=beta),
         aggregation=Aggregation(kind=cast("Kind", over)),
     )
@@ -181,6 +192,7 @@ OWN: dict[str, Callable[..., Loss]] = {
     "token-mean": token_mean,
     "constant": constant,
     "importance": importance,
+    "off-policy": off_policy,
     "ppo": ppo,
     "dual-clip": dual_clip,
     "gspo": gspo,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import exp, inf, log, prod
 from typing import Any
 
@@ -325,6 +326,7 @@ BY_NAME: dict[str, tuple[OfRollout, Mean]] = {
     "token-mean": (reinforce, token_mean),
     "constant": (reinforce, over(1024)),
     "importance": (clip(Bounds()), over(1)),
+    "off-policy": (clip_of_product(Bounds()), over(1)),
     "ppo": (clip(_PPO), over(1)),
     "dual-clip": (clip(Bounds(0.2, 0.2, dual=3)), over(1)),
     "gspo": (clip_of_mean(Bounds(3e-4, 4e-4)), sequence_mean),
@@ -353,6 +355,19 @@ BY_NAME: dict[str, tuple[OfRollout, Mean]] = {
     "verl:geo_mean": (clipped_mean(0.2, 0.2), sequence_mean),
     "verl:reinforce": (bounded(0, 2, product=True), token_mean),
 }
+
+
+def off_policy(rewards: Sequence[Any], ratios: Sequence[Any], k: int) -> list[Any]:
+    """``K (q_i - v_i)`` by subsets, each weighed by its ratios. Any numbers that multiply: rationals too."""
+    found = []
+    for i in range(len(rewards)):
+        others = [j for j in range(len(rewards)) if j != i]
+        q = [
+            prod(ratios[j] for j in s) * max(rewards[j] for j in (i, *s)) for s in combinations(others, k - 1)
+        ]
+        v = [prod(ratios[j] for j in s) * max(rewards[j] for j in s) for s in combinations(others, k)]
+        found.append(k * (sum(q) / len(q) - sum(v) / len(v)))
+    return found
 
 
 def as_batch(**arrays: Any) -> Batch:

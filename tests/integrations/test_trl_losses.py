@@ -121,7 +121,7 @@ def test_every_loss_type_is_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_trls_loss_is_ours(name: str, tmp_path: Path) -> None:
     trainer = told(tmp_path, CASES[name])
-    # torch.where makes float32 of SAPO's two temperatures, whatever the dtype of the rest: 1.05 is off by 2e-8.
+    # torch.where makes float32 of SAPO's two temperatures, whatever the rest is: 1.05 is off by 2e-8.
     dtypes = (torch.float32,) if "sapo" in name else (torch.float32, torch.float64)
     for dtype, seed in itertools.product(dtypes, SEEDS):
         batch = token_batch(seed, dtype)

@@ -114,7 +114,7 @@ def test_every_loss_has_a_definition() -> None:
 def test_a_loss_is_its_definition(name: str) -> None:
     loss = ml.get_loss(name)
     rng = np.random.default_rng(21)
-    for _ in range(8):
+    for _ in range(4):
         arrays = draw(rng, empty=allows_empty(loss))
         weights, value = slow.evaluate(slow.as_batch(**arrays), *ALL[name])
         scale = max(1.0, np.abs(weights).max())
@@ -133,7 +133,7 @@ def test_the_slope_of_a_surrogate_is_minus_its_weights(name: str) -> None:
     arrays = draw(np.random.default_rng(5), empty=allows_empty(loss))
     weights = np.asarray(slow.evaluate(slow.as_batch(**arrays), terms, mean)[0])
     count, step = arrays["advantages"].size, 1e-6
-    for index in np.argwhere(arrays["mask"]):
+    for index in np.argwhere(arrays["mask"])[::5]:
         ends = []
         for sign in (1, -1):
             moved = {key: each.copy() for key, each in arrays.items()}
