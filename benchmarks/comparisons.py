@@ -1,4 +1,4 @@
-"""What is compared with what, by part: calls of a training loop, pass@k, exact moments, sampling, a card."""
+"""What is compared with what, by part: training calls, losses, pass@k, exact moments, sampling, a card."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
 from maxpo_lab.estimators.history.replay import replay
 from maxpo_lab.kernels.engine import rank_linear
 
-from .peers import listed_loo1, log_gamma_maxpo
+from .peers import AUTOGRAD_LOSSES, listed_loo1, log_gamma_maxpo
 from .timing import Call
 
 #: A label and a call, twice.
@@ -110,6 +110,24 @@ def _batches(rewards: npt.NDArray[np.float64]) -> Iterator[Comparison]:
             yield f"{name}, 4,096 prompts x 16, {kind}", ours, alone, theirs
 
 
+def losses() -> Iterator[Comparison]:
+    """Weights of tokens, next to the forward and backward pass of a framework's loss on the same tensors."""
+    torch.manual_seed(0)
+    for rows, n, tokens in ((64, 8, 1024), (16, 16, 128)):
+        shape = (rows, n, tokens)
+        mask = torch.arange(tokens) < torch.randint(1, tokens + 1, (rows, n, 1))
+        log_probs = torch.rand(shape).neg_()
+        old, advantages = log_probs + 0.2 * torch.randn(shape), torch.randn(rows, n)
+        log_ratios = log_probs - old
+        for name, peer in AUTOGRAD_LOSSES.items():
+            yield (
+                f"weights of {name}, {rows} x {n} x {tokens:,}, torch float32",
+                partial(ml.get_loss(name).weights, advantages, mask=mask, log_ratios=log_ratios),
+                "its framework's loss, forward and backward",
+                partial(peer, log_probs, old, advantages, mask),
+            )
+
+
 def values() -> Iterator[Comparison]:
     """pass@k over prompts."""
     graded = np.random.default_rng(0).random((1_000_000, 16))
@@ -190,6 +208,7 @@ def card() -> Iterator[Comparison]:
 
 PARTS: dict[str, Callable[[], Iterator[Comparison]]] = {
     "calls": calls,
+    "losses": losses,
     "values": values,
     "exact": exact,
     "sampling": sampling,

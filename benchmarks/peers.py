@@ -1,10 +1,11 @@
-"""Other ways to the same advantages, as trainers write them: log-gamma weights, and a listing's loops."""
+"""Other ways to the same numbers, as trainers write them: log-gamma weights, loops, losses by autograd."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from scipy.special import gammaln
 
 from maxpo_lab.core.arrays import Float
@@ -89,3 +90,62 @@ def _mean_maximum(ranked: Float, k: int) -> float:
     """``rho(k)`` of sorted rewards."""
     n = len(ranked)
     return sum(reward * k / n * _ratio(j, k - 1, n - 1) for j, reward in enumerate(ranked))
+
+
+def _ppo(ratio: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
+    return -torch.min(ratio * advantages, torch.clamp(ratio, 0.8, 1.2) * advantages)
+
+
+def trl_dapo(
+    log_probs: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """The gradient of TRL's default loss by the log-probabilities, (..., n, T)."""
+    leaf = log_probs.detach().requires_grad_()
+    each = _ppo(torch.exp(leaf - old), advantages[..., None])
+    loss = (each * mask).sum() / mask.sum().clamp(min=1.0)
+    return torch.autograd.grad(loss, leaf)[0]
+
+
+def trl_grpo(
+    log_probs: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """The same of TRL's ``loss_type="grpo"``."""
+    leaf = log_probs.detach().requires_grad_()
+    each = _ppo(torch.exp(leaf - old), advantages[..., None])
+    loss = ((each * mask).sum(-1) / mask.sum(-1).clamp(min=1.0)).mean()
+    return torch.autograd.grad(loss, leaf)[0]
+
+
+def verl_token_mean(
+    log_probs: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """The same of verl's default loss: the dual clip, without its metrics."""
+    leaf = log_probs.detach().requires_grad_()
+    spread = advantages[..., None].expand_as(leaf)
+    ratio = torch.exp(torch.clamp(leaf - old, min=-20.0, max=20.0))
+    above = torch.maximum(-spread * ratio, -spread * torch.clamp(ratio, 0.8, 1.2))
+    each = torch.where(spread < 0, torch.min(-spread * 3.0, above), above)
+    loss = (torch.where(mask, each, 0.0)).sum() / mask.sum()
+    return torch.autograd.grad(loss, leaf)[0]
+
+
+def verl_gspo(
+    log_probs: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """The same of verl's GSPO."""
+    leaf = log_probs.detach().requires_grad_()
+    mean = ((leaf - old) * mask).sum(-1) / mask.sum(-1).clamp(min=1)
+    ratio = torch.exp(torch.clamp(leaf - leaf.detach() + mean.detach()[..., None], max=10.0))
+    spread = advantages[..., None]
+    each = torch.maximum(-spread * ratio, -spread * torch.clamp(ratio, 0.8, 1.2))
+    loss = (torch.where(mask, each, 0.0)).sum() / mask.sum()
+    return torch.autograd.grad(loss, leaf)[0]
+
+
+#: By the name of the same loss here.
+AUTOGRAD_LOSSES: dict[str, Callable[..., torch.Tensor]] = {
+    "trl:dapo": trl_dapo,
+    "trl:grpo": trl_grpo,
+    "verl:token-mean": verl_token_mean,
+    "verl:gspo": verl_gspo,
+}

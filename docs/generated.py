@@ -1,4 +1,4 @@
-"""Parts of pages that are made when they are built: the commands' help, the environments' ids."""
+"""Parts of pages that are made when they are built: commands' help, environments' ids, losses."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 import envs  # noqa: F401 - registers the ids
 from analysis.__main__ import app as analysis
 from maxpo_lab.cli import app as maxpo_lab
+from maxpo_lab.losses import FILTERINGS, get_loss, list_losses
+from maxpo_lab.losses.registry import parameters
 
 _TERMINAL = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "100"}
 
@@ -43,4 +45,31 @@ def environments() -> str:
     return "\n".join(rows)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"commands": commands, "environments": environments}
+def losses() -> str:
+    """The table of losses: weight of a token, options and source."""
+    rows = ["| name | weight of a token | options | source |", "|---|---|---|---|"]
+    for loss in map(get_loss, list_losses()):
+        options = ", ".join(f"{key}={value}" for key, value in parameters(loss.name).items())
+        cells = [loss.equation, options, loss.citation]
+        rows.append(
+            "| " + " | ".join([f"`{loss.name}`", *(each.replace("|", "\\|") for each in cells)]) + " |"
+        )
+    return "\n".join(rows)
+
+
+def filterings() -> str:
+    """The table of what a step may be made of."""
+    rows = ["| name | what it does | leaves out | draws again | source |", "|---|---|---|---|---|"]
+    rows += [
+        f"| `{each.name}` | {each.title} | a {each.unit} | {each.draws} | {each.citation} |"
+        for each in FILTERINGS.values()
+    ]
+    return "\n".join(rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "commands": commands,
+    "environments": environments,
+    "filterings": filterings,
+    "losses": losses,
+}

@@ -28,11 +28,12 @@ ROOT = Path(__file__).parents[1]
 #: Names by module: where the module has an ``__all__``, it is this.
 PUBLIC = {
     "maxpo_lab": """
-        BatchEstimator BatchMoments BatchRule Claims Estimator GroupIdError Laws Loss MemoryEstimator MemoryRule
-        Moments PassAtK RankLinear RewardLevels Spectrum StandardErrors ValueMoments ValueRule VarianceFloor
-        advantages batch_moments batch_rule exact_moments get_estimator get_loss get_value_rule list_estimators
-        list_losses list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k
-        pass_at_k_spectrum path_moments per_group side_by_side value_estimate value_moments variance_floor
+        BatchEstimator BatchMoments BatchRule Claims Estimator GroupIdError Laws Loss MemoryEstimator
+        MemoryRule Moments PassAtK RankLinear RewardLevels Spectrum StandardErrors ValueMoments ValueRule
+        VarianceFloor advantages batch_moments batch_rule exact_moments get_estimator get_loss get_value_rule
+        list_estimators list_losses list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum
+        pass_at_k pass_at_k_spectrum path_moments per_group side_by_side value_estimate value_moments
+        variance_floor
     """,
     "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",
     "maxpo_lab.estimators": """
@@ -44,8 +45,8 @@ PUBLIC = {
         pass_at_k plan value_estimate
     """,
     "maxpo_lab.losses": """
-        FILTERINGS Aggregation Clipped Correction Filtering Gamma GeometricMean Loss Penalty Plain Ratio Sigmoid
-        Truncated get_loss list_losses off_policy_advantages penalised_rewards
+        FILTERINGS Aggregation Clipped Correction Filtering Gamma GeometricMean Loss Penalty Plain Ratio
+        Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards
     """,
     "maxpo_lab.moments": """
         DEAD MAX_STATES BatchMoments Moments StandardErrors ValueMoments VarianceFloor batch_moments

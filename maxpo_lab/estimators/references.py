@@ -20,11 +20,11 @@ class Cited(Protocol):
     """What has a citation: a rule, a loss."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...
     @property
-    def title(self) -> str: ...  # noqa: D102
+    def title(self) -> str: ...
     @property
-    def citation(self) -> str: ...  # noqa: D102
+    def citation(self) -> str: ...
 
 
 #: Papers that rules of several families cite; a family has the others of its own in its ``PAPERS``.

@@ -34,8 +34,9 @@ class Aggregation:
     Attributes
     ----------
     kind
-        ``"sequence-sum"`` (1, today's g), ``"sequence-mean"`` (1/|o|, GRPO), ``"constant"`` (1/L, Dr. GRPO),
-        ``"padded"`` (1/T), ``"group-token-mean"``, ``"token-mean"`` (of the batch, DAPO) or ``"token-sum"``.
+        ``"sequence-sum"`` (1, today's g), ``"sequence-mean"`` (``1/|o|``, GRPO), ``"constant"`` (1/L, Dr.
+        GRPO), ``"padded"`` (1/T), ``"group-token-mean"``, ``"token-mean"`` (of the batch, DAPO) or
+        ``"token-sum"``.
     length
         The L of ``"constant"``; None for the others.
     empty

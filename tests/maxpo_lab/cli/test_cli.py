@@ -40,6 +40,26 @@ def test_show_gives_rule_range_and_citation(name: str) -> None:
     assert ("takes one rollout a prompt" in flat) == (name == "spo")  # not defined at the usual n
 
 
+def test_list_of_losses_names_every_loss() -> None:
+    result = CliRunner().invoke(app, ["list", "--losses"])
+    assert result.exit_code == 0
+    assert [name for name in ml.list_losses() if name not in result.output] == []
+    assert "maxpo" not in result.output
+
+
+@pytest.mark.parametrize("name", [*ml.list_losses(), "trl:dapo:epsilon_high=0.28"])
+def test_show_gives_a_losss_weight_options_and_citation(name: str) -> None:
+    result = CliRunner().invoke(app, ["show", name], env={"COLUMNS": "300"})
+    assert result.exit_code == 0
+    loss = ml.get_loss(name)
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert f"weight {loss.equation}" in lines
+    assert f"source {loss.citation}" in lines
+    assert "@" in result.output
+    if "=" in name:
+        assert "epsilon_high=0.28" in next(line for line in lines if line.startswith("options "))
+
+
 @pytest.mark.parametrize(
     ("name", "own", "equation"),
     [
