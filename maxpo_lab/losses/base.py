@@ -16,12 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ..core.arrays import Array, Namespace
 from .aggregation import Aggregation
 from .corrections import Correction
 from .kl import Penalty
 from .ratios import Pair, Plain, Ratio, lengths_of
-from .tokens import Tokens, as_tokens
+from .tokens import Tokens, as_tokens, check_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +108,8 @@ class Loss:
         TypeError
             Anything but real numbers; a log-ratio that the loss does not look at, or lacks.
         ValueError
-            Shapes that do not belong together; a policy that gives a counted token probability 0; no token in
-            the batch, or in a rollout by whose length the loss divides.
+            Shapes that do not belong together; a policy that gives a counted token probability 0, or a ratio
+            that overflows; no token in the batch, or in a rollout by whose length the loss divides.
 
         Notes
         -----
@@ -123,10 +125,15 @@ class Loss:
         )
         xp = tokens.xp
         factors = self._factors(tokens)
-        weights = tokens.values * by_sign(xp, tokens.values, self.coefficients(xp, tokens.logs, tokens.mask))
-        if self.penalty is not None:
-            weights = weights - self.penalty.slopes(xp, tokens.logs, tokens.mask, self.ratio.level)
-        return xp.where(tokens.mask, weights * factors[..., None], 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            pair = self.coefficients(xp, tokens.logs, tokens.mask)
+            weights = tokens.values * by_sign(xp, tokens.values, pair)
+            if self.penalty is not None:
+                weights = weights - self.penalty.slopes(xp, tokens.logs, tokens.mask, self.ratio.level)
+            weights = xp.where(tokens.mask, weights * factors[..., None], 0.0)
+            if not bool(xp.isfinite(xp.sum(weights))):
+                check_weights(xp, weights)
+        return weights
 
     def value(
         self,
@@ -197,8 +204,10 @@ class Loss:
         return pair[0] * factor, pair[1] * factor
 
     def _factors(self, tokens: Tokens) -> Array:
-        lengths = lengths_of(tokens.xp, tokens.mask, tokens.values.dtype)
-        return self.aggregation.factors(tokens.xp, lengths, width=tokens.mask.shape[-1])
+        xp, kind = tokens.xp, tokens.values.dtype
+        wide = xp.float32 if xp.finfo(kind).bits < 32 else kind  # bfloat16 counts to 256
+        lengths = lengths_of(xp, tokens.mask, wide)
+        return xp.astype(self.aggregation.factors(xp, lengths, width=tokens.mask.shape[-1]), kind, copy=False)
 
     def _tokens(self, advantages: Any, mask: Any, **logs: Any) -> Tokens:
         for name, given in logs.items():

@@ -169,6 +169,17 @@ def _check_policies(xp: Namespace, held: Array, name: str) -> None:
     )
 
 
+def check_weights(xp: Namespace, weights: Array) -> None:
+    """Refuse weights that overflowed: ValueError names the first."""
+    bad = ~xp.isfinite(weights)
+    if bool(xp.any(bad)):
+        where, found = _first(xp, weights, bad)
+        raise ValueError(
+            f"the weight of token [{where}] is {found}: its ratio overflows {weights.dtype}; hold the "
+            f"log-ratios in bounds, such as verl's [-20, 20], or mask the token"
+        )
+
+
 def _first(xp: Namespace, values: Array, bad: Array) -> tuple[str, float]:
     flat = int(xp.argmax(xp.astype(xp.reshape(bad, (-1,)), xp.int8)))
     where = np.unravel_index(flat, tuple(values.shape))

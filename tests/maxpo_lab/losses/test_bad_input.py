@@ -57,6 +57,11 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         r"log_ratios\[1, 0, 2\] is nan: .* mask it, or give it log-ratio 0",
     ),
+    "a ratio overflows": (
+        lambda: ml.get_loss("ppo").weights(-A, log_ratios=at(800.0)),
+        ValueError,
+        r"the weight of token \[1, 0, 2\] is -inf: its ratio overflows float64; hold the log-ratios",
+    ),
     "no token at all": (
         lambda: ml.get_loss("trl:dapo").weights(A, mask=~ONES, log_ratios=X),
         ValueError,
@@ -262,3 +267,11 @@ def test_a_kl_in_the_reward_is_a_sum_over_tokens(kind: Any) -> None:
     expected = A - 0.05 * (by_token * mask).sum(-1)
     found = penalised_rewards(A, x, beta=0.05, mask=mask, kind=kind)
     np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_a_ratio_that_is_clipped_may_overflow() -> None:
+    """Beyond the ceiling of A > 0, and beyond verl's bounds, nothing of it is left."""
+    for name, logs in (("ppo", at(800.0)), ("verl:token-mean", at(800.0)), ("verl:token-mean", at(-800.0))):
+        weights = ml.get_loss(name).weights(A, log_ratios=logs)
+        assert weights[1, 0, 2] == 0
+        assert np.isfinite(weights).all()
