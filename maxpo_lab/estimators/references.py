@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from .entry import Entry
 from .families import FAMILIES
 from .paper import Paper
 

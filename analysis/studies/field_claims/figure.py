@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -84,7 +86,7 @@ def _panel(axes: Axes, claim: Claim, rows: pd.DataFrame, found: Verdict) -> None
     axes.set_xlabel(str(claim.axis), fontsize=6, labelpad=1)
     axes.set_ylabel(claim.label, fontsize=6, labelpad=1)
     axes.tick_params(labelsize=6, pad=1)
-    place = "upper right" if claim.axis == "K" else "best"
+    place: Literal["upper right", "best"] = "upper right" if claim.axis == "K" else "best"
     axes.legend(loc=place, fontsize=5, handlelength=1.6, labelspacing=0.15, borderaxespad=0.2)
     box = {"facecolor": COLOURS[found.verdict], "lw": 0, "pad": 1.5}
     title = f"{claim.name}\n{found.verdict}"
