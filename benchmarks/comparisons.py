@@ -15,7 +15,6 @@ import maxpo_lab as ml
 from envs import Maze, SparseBandit, from_gymnasium
 from maxpo_lab.estimators import definitions
 from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
-from maxpo_lab.estimators.history.replay import replay
 from maxpo_lab.kernels.engine import rank_linear
 
 from .peers import AUTOGRAD_LOSSES, listed_loo1, log_gamma_maxpo
@@ -64,16 +63,14 @@ def calls() -> Iterator[Comparison]:
         "one rule",
         _on(rank_linear, xp, rewards, several[:1]),
     )
-    past, shares = np.sort(rng.random((4096, 64)), axis=-1), np.ones((4096, 64))
+    past = np.sort(rng.random((4096, 64)), axis=-1)
     for library, made in (("NumPy", np.asarray), ("torch float64", torch.tensor)):
-        fresh, held, whole = map(made, (rewards, past, shares))
+        fresh, held = map(made, (rewards, past))
         yield (
             f"replay, 4,096 x 16 with 64 earlier rewards each, sorted, {library}",
-            partial(
-                replay, array_api_compat.array_namespace(fresh), fresh, 4, held, whole, history_sorted=True
-            ),
+            partial(ml.advantages, fresh, 4, estimator="replay", history=held),
             "maxpo",
-            _on(maxpo, fresh, 4),
+            _on(ml.advantages, fresh, 4),
         )
     batch = rng.random((20_000, 16))
     yield "maxpo", _on(maxpo, batch, 4), "rloo", lambda: ml.advantages(batch, 4, estimator="rloo")

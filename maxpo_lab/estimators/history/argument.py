@@ -101,17 +101,38 @@ def _checked_rows(
     """The same of rows: a history that is held so, and in ascending order, is looked at and not copied."""
     y = _numbers(values, "history")
     w = np.broadcast_to(1.0, y.shape) if shares is None else _numbers(shares, "weights of history")
+    if y.shape == w.shape and all_are_one(w):
+        w = np.broadcast_to(1.0, y.shape)  # which is known of it from here on
     if y.shape != w.shape or len(y) != groups:
         raise ValueError(
             f"history has shape {y.shape} and weights {w.shape} for {groups} groups: (groups, m) each"
         )
     if not y.shape[1]:
         return np.zeros((groups, 1)), np.zeros((groups, 1))
-    _refuse_values(y, w, "history", rule=rule, rewards=rewards, weights=weights)
-    if (y[:, 1:] >= y[:, :-1]).all():
+    _refuse_values(y, once(w), "history", rule=rule, rewards=rewards, weights=weights)
+    if _ascending(y):
         return y, w
     order = np.argsort(y, axis=-1, kind="stable")
     return np.take_along_axis(y, order, axis=-1), np.take_along_axis(w, order, axis=-1)
+
+
+def once(rows: Float) -> Float:
+    """Rows less what is repeated along an axis without being held there: all of weights that nobody gave."""
+    return rows[tuple(slice(None if step else 1) for step in rows.strides)]
+
+
+def all_are_one(weights: Float) -> bool:
+    """Whether every weight is 1; a first row that says no saves a look at the others."""
+    held = once(weights)
+    return bool((held[:1] == 1).all() and (held == 1).all())
+
+
+def _ascending(rows: Float) -> bool:
+    """Whether each row is: pairs of neighbours in memory, less those of two rows."""
+    flat = rows.reshape(-1)
+    rises = flat[1:] >= flat[:-1]
+    rises[rows.shape[1] - 1 :: rows.shape[1]] = True
+    return bool(rises.all())
 
 
 def _by_group(history: Any, groups: int, ids: Sequence[Hashable] | None) -> list[tuple[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.arrays import Bool, Float, Int
+from .argument import all_are_one
 from .tables import Tables
 
 Values = npt.NDArray[Any]
@@ -153,7 +154,7 @@ def _against(space: _Space, rewards: Values, y: Values, w: Values) -> tuple[Floa
     np.add(place, np.arange(groups), out=place)
     _turn(y, sums[1:])
     np.subtract(sums[1:], space.ranked[0], out=sums[1:])
-    if (w == 1).all():  # the same bits, in less time
+    if all_are_one(w):  # the same bits, in less time
         np.multiply(space.count, rise, out=below)
         weight = np.full(groups, float(y.shape[1]))
     else:

@@ -14,6 +14,7 @@ from ....core.arrays import Array, Float, Int, Namespace, on_host, widest
 from ....core.numerals import numeral
 from ...claims import Claims, Laws
 from ...history import centered, learned, plug_in_floor, pooled, replay
+from ...history.argument import once
 from ...memory import MemoryEstimator, State
 
 #: How much of its history a rule believes: as much as it weighs, what the other prompts of the batch tell, or
@@ -142,8 +143,10 @@ def _like(xp: Namespace, rewards: Array, values: Float) -> Array:
     """Numbers in the type that sums run in, where the rewards are."""
     if isinstance(rewards, np.ndarray):
         return np.asarray(values, dtype=np.float64)
-    values = values if values.flags.writeable else values.copy()  # other libraries write into what they share
-    return xp.asarray(values, dtype=widest(xp), device=array_api_compat.device(rewards))
+    held = once(values)
+    held = held if held.flags.writeable else held.copy()  # other libraries write into what they share
+    made = xp.asarray(held, dtype=widest(xp), device=array_api_compat.device(rewards))
+    return xp.broadcast_to(made, values.shape)
 
 
 def _mixed(xp: Namespace, plain: Array, found: Array, lam: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import maxpo_lab as ml
 from maxpo_lab.estimators.history.argument import as_histories
 from maxpo_lab.estimators.history.centered import why_not as why_not_centered
 from maxpo_lab.estimators.history.learned import why_not as why_not_learned
@@ -72,6 +73,29 @@ def test_rows_that_are_held_come_back_as_they_are() -> None:
     turned = as_histories((torch.tensor(y[:, ::-1].copy()), torch.tensor(w[:, ::-1].copy())), groups=2)
     assert all((a == b).all() for a, b in zip(turned, (y, w), strict=True))
     assert not as_histories(np.zeros((2, 0)), groups=2)[1].any()
+
+
+def test_weights_of_1_are_no_weights() -> None:
+    """To the bit, whoever says so; one other weight anywhere is seen, and so is a row out of order."""
+    rng = np.random.default_rng(0)
+    group, past = rng.normal(size=(3, 5)), np.sort(rng.normal(size=(3, 6)), axis=-1)
+    weights = np.ones((3, 6))
+    for made in (np.asarray, torch.tensor):
+        plain, told = (
+            ml.advantages(made(group), 2, estimator="replay", history=history)
+            for history in (made(past), (made(past), made(weights)))
+        )
+        np.testing.assert_array_equal(plain, told)
+    assert not as_histories((past, weights), groups=3)[1].flags.owndata  # held once
+    for place in np.ndindex(3, 6):
+        less = weights.copy()
+        less[place] = 0.5
+        np.testing.assert_array_equal(as_histories((past, less), groups=3)[1], less)
+        turned = past.copy()
+        turned[place] += 9.0
+        np.testing.assert_array_equal(as_histories(turned, groups=3)[0], np.sort(turned, axis=-1))
+        with pytest.raises(ValueError, match="finite"):
+            as_histories(np.where(turned == turned[place], np.nan, turned), groups=3)
 
 
 @pytest.mark.parametrize(
