@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 # A notebook leaves its backend to the processes it starts, where matplotlib may not import because of it.
@@ -19,6 +20,12 @@ hypothesis.settings.register_profile(
     "lab", deadline=None, derandomize=True, database=None, max_examples=30, print_blob=False
 )
 hypothesis.settings.load_profile("lab")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the test modules imported out of every later collection of garbage: it stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=BACKENDS, ids=str)

@@ -43,7 +43,7 @@ HOSTILE: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pd.DataFrame, dict[str, bytes]]:
     """A small study with its rows and its files under the default settings."""
-    study = get_study("prompts")
+    study = get_study("specimens")
     rows = runner.run(study, "smoke", workers=1, console=Console(quiet=True)).rows
     with mpl.rc_context():
         mpl.rcdefaults()

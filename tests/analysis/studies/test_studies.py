@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -43,6 +44,8 @@ SLOW = (
     "unbiasedness",
     "batches",
     "prompts",
+    "beyond-n",
+    "variance",
 )
 PARAMETERS = [
     pytest.param(name, marks=pytest.mark.integration if name in SLOW else ()) for name in list_studies()
@@ -123,12 +126,20 @@ def test_every_preset_has_cells_and_every_study_a_readme(
     assert len({*map(colour_of, estimators)}) == len(estimators)
 
 
-@pytest.fixture
-def written(tmp_path: Path) -> tuple[Study, pd.DataFrame, Path]:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pd.DataFrame, Path]:
     """A small study with results, and the folder they are in."""
-    study = get_study("prompts")
+    study, results = get_study("specimens"), tmp_path_factory.mktemp("small")
     rows = runner.run(study, "smoke", workers=1, console=QUIET).rows
-    report.write(study, rows, {"run": 1}, tmp_path)
+    report.write(study, rows, {"run": 1}, results)
+    return study, rows, results
+
+
+@pytest.fixture
+def written(small: tuple[Study, pd.DataFrame, Path], tmp_path: Path) -> tuple[Study, pd.DataFrame, Path]:
+    """The same, to be written over."""
+    study, rows, results = small
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
     return study, rows, tmp_path
 
 

@@ -21,7 +21,6 @@ trapezoidal rule with step h is off by ``e^(-pi^2/h)``: 1e-17 for h = 1/4.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import erfcx, factorial2
 
 from ....core.arrays import Float
 from ....rules import BatchCalls
@@ -42,6 +41,8 @@ def _weights(scale: Scale, t: Float) -> tuple[Float, Float]:
     if not scale.added:
         damped = np.exp(-t * scale.eps)
         return damped / np.sqrt(np.pi * t), damped
+    from scipy.special import erfcx, factorial2  # noqa: PLC0415 - 0.2 s, for batches with eps at the root alone
+
     x = scale.eps * np.sqrt(t)
     scaled, far = erfcx(x), x > _ASYMPTOTIC
     first = 1 / np.sqrt(np.pi * t) - scale.eps * scaled
