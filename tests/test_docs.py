@@ -93,7 +93,14 @@ def shown(commands: str, folder: Path) -> str:
     return re.sub(r" +$", "", said, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", with_blocks("python", "console"), ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.integration if page.name == "audit.md" else ())  # a dozen audits
+        for page in with_blocks("python", "console")
+    ],
+    ids=name,
+)
 def test_code_prints_what_follows_it(page: Path, folder: Path) -> None:
     scope: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(page):

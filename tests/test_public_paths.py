@@ -150,7 +150,7 @@ def test_the_targets_of_make() -> None:
 
 
 def test_the_files_of_a_study(tmp_path: Path) -> None:
-    rows = pd.read_parquet(ROOT / "results/prompts/rows.parquet")
-    report.write(get_study("prompts"), rows, {}, tmp_path)
-    for results in (tmp_path / "prompts", *(ROOT / "results" / study for study in list_studies())):
+    rows = pd.read_parquet(ROOT / "results/specimens/rows.parquet")
+    report.write(get_study("specimens"), rows, {}, tmp_path)
+    for results in (tmp_path / "specimens", *(ROOT / "results" / study for study in list_studies())):
         assert set(RESULTS.split()) <= {path.name for path in results.iterdir()}, results

@@ -348,6 +348,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.integration
 def test_a_crash_of_wandbs_service_costs_one_run(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(tracking.__file__).parents[2])}
     command = [sys.executable, "-c", CRASH, str(tmp_path)]
@@ -450,7 +451,11 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
             None,
             {"WANDB_RUN_ID": "mine", "WANDB_PROJECT": "mine", "WANDB_NAME": "mine", "WANDB_RESUME": "must"},
         ),
-        ("online", {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_QUIET": "true"}),
+        pytest.param(
+            "online",
+            {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_QUIET": "true"},
+            marks=pytest.mark.integration,
+        ),
     ],
     ids=["a key is enough", "the argument decides"],
 )
@@ -481,7 +486,9 @@ def test_online_uploads_all(
 
 
 @pytest.mark.parametrize(
-    ("server", "reason"), [("unauthorized",) * 2, ("full", "Fatal")], indirect=["server"]
+    ("server", "reason"),
+    [("unauthorized",) * 2, pytest.param("full", "Fatal", marks=pytest.mark.integration)],
+    indirect=["server"],
 )
 def test_a_refused_upload_leaves_an_offline_run(
     server: Server, reason: str, log: Any, figures: dict[str, Path]
@@ -504,7 +511,9 @@ def test_a_silent_server_is_not_waited_for(
     ("mode", "key", "reason"),
     [
         (None, "short", "W&B: bad API key (WANDB_API_KEY invalid"),
-        ("online", "short", "W&B: upload failed (WANDB_API_KEY invalid"),
+        pytest.param(
+            *("online", "short", "W&B: upload failed (WANDB_API_KEY invalid"), marks=pytest.mark.integration
+        ),
         ("online", "", "W&B: upload failed (No API key configured"),
     ],
 )

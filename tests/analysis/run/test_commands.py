@@ -56,7 +56,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     for name in ("WANDB_MODE", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     root = tmp_path / "clone"
-    shutil.copytree(ROOT / "results/prompts", root / "results/prompts")
+    shutil.copytree(ROOT / "results/specimens", root / "results/specimens")
     shutil.copy(ROOT / ".gitignore", root)
     git(root.parent, "init", "-q", str(root))
     git(root, "add", "-A")
@@ -70,7 +70,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A study whose presets are all as small as its smoke preset, and whose figure is empty."""
-    module = import_module("analysis.studies.prompts")
+    module = import_module("analysis.studies.specimens")
     study = module.STUDY
     small = replace(
         study,
@@ -83,21 +83,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_run_leaves_a_clone_as_it_was(clone: Clone) -> None:
-    done = clone.measure("prompts", "--preset", "smoke", "--wandb", "offline")
+    done = clone.measure("specimens", "--preset", "smoke", "--wandb", "offline")
     assert done.exit_code == 0, done.output
-    assert "results/runs/smoke/prompts/figure.png" in done.output
+    assert "results/runs/smoke/specimens/figure.png" in done.output
     assert {"rows.parquet", "manifest.json", "table.md", "figure.pdf"} <= clone.files(
-        "results/runs/smoke/prompts"
+        "results/runs/smoke/specimens"
     )
     assert list((clone.root / ".lab/wandb").glob("offline-run-*"))
     assert clone.status == ""
     # What a killed run leaves, and the other commands, that nobody asked to write.
-    (clone.root / "results/runs/smoke/.prompts-left").mkdir()
-    (clone.root / "results/.prompts-left").mkdir()
+    (clone.root / "results/runs/smoke/.specimens-left").mkdir()
+    (clone.root / "results/.specimens-left").mkdir()
     for command in ("figures", "report"):
         done = clone.run(command, "--preset", "smoke")
         assert done.exit_code == 0, done.output
-    assert not (clone.root / "results/runs/smoke/.prompts-left").exists()
+    assert not (clone.root / "results/runs/smoke/.specimens-left").exists()
     assert clone.status == ""
 
 
@@ -116,9 +116,9 @@ def test_each_preset_has_its_place_and_git_holds_the_papers_alone(clone: Clone) 
 @pytest.mark.parametrize("preset", get_args(Preset))
 def test_a_run_goes_where_its_preset_says(preset: Preset, clone: Clone) -> None:
     before = clone.files("results")
-    done = clone.measure("prompts", "--preset", preset, "--wandb", "disabled")
+    done = clone.measure("specimens", "--preset", preset, "--wandb", "disabled")
     assert done.exit_code == 0, done.output
-    assert report.read("prompts", report.place(preset))[1]["preset"] == preset
+    assert report.read("specimens", report.place(preset))[1]["preset"] == preset
     assert bool(clone.status) == (preset == "paper")
     new = {path for path in clone.files("results") - before if not Path(path).name.startswith(".")}
     assert all(path.startswith(f"runs/{preset}/") for path in new)
@@ -126,7 +126,7 @@ def test_a_run_goes_where_its_preset_says(preset: Preset, clone: Clone) -> None:
 
 
 def test_redrawing_asks_whose_results(clone: Clone) -> None:
-    figure = clone.root / "results/prompts/figure.png"
+    figure = clone.root / "results/specimens/figure.png"
     figure.write_bytes(b"")
     for command, where in (("figures", "standard"), ("report", "standard")):
         done = clone.run(command)
@@ -145,7 +145,7 @@ def test_redrawing_asks_whose_results(clone: Clone) -> None:
 @pytest.mark.usefixtures("quick")
 def test_redrawing_all_is_redrawing_what_is_there(clone: Clone) -> None:
     done = clone.run("figures", "--preset", "paper")
-    assert done.output.split() == ["results/prompts/figure.png"]
+    assert done.output.split() == ["results/specimens/figure.png"]
     done = clone.run("figures", "variance", "--preset", "paper")
     assert done.exit_code == 2
     assert "run variance --preset paper" in " ".join(done.stderr.replace("│", " ").split())
@@ -158,7 +158,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-MEASURE = ("run", "prompts", "--preset", "smoke", "--workers", "1", "--wandb", "disabled")
+MEASURE = ("run", "specimens", "--preset", "smoke", "--workers", "1", "--wandb", "disabled")
 
 
 @pytest.mark.usefixtures("quick")
@@ -237,11 +237,11 @@ def test_the_commands_run_in_a_notebooks_environment(tmp_path: Path) -> None:
     """The one test of this file in a process of its own, as matplotlib reads both when it is imported."""
     rc = tmp_path / "matplotlibrc"
     rc.write_text("text.usetex: True\nbackend: TkAgg\nfont.size: 22\n")
-    shutil.copytree(ROOT / "results/prompts", tmp_path / "results/prompts")
+    shutil.copytree(ROOT / "results/specimens", tmp_path / "results/specimens")
     environment = os.environ | {"MPLBACKEND": NOTEBOOK, "MATPLOTLIBRC": str(rc), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "analysis", "figures", "--results", str(tmp_path / "results")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for name in ("figure.png", "figure.pdf"):
-        drawn, kept = ((home / "results/prompts" / name).read_bytes() for home in (tmp_path, ROOT))
+        drawn, kept = ((home / "results/specimens" / name).read_bytes() for home in (tmp_path, ROOT))
         assert drawn == kept

@@ -170,10 +170,22 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_checkout(tmp_path_factory.mktemp("copy")).root
 
 
+@pytest.fixture(scope="module")
+def as_copied(copy: Path) -> dict[str, str]:
+    """Digests of all studies in the copy, before anything is edited."""
+    return digests(copy)
+
+
 @cache
 def starts() -> dict[str, str]:
     """The modules that measure."""
     return {name: get_study(name).measure.__module__ for name in list_studies()}
+
+
+@cache
+def reached() -> dict[str, frozenset[str]]:
+    """What else they import, by study."""
+    return {name: sources.measuring(name).outside for name in starts()}
 
 
 def digests(root: Path, *studies: str) -> dict[str, str]:
@@ -196,9 +208,9 @@ def edited(root: Path, text: str, *files: str) -> Iterator[None]:
             path.write_text(content)
 
 
-def test_the_digest_does_not_depend_on_the_folder(copy: Path) -> None:
-    assert digests(copy) == digests(ROOT) == {name: sources.describe(name)["sources"] for name in starts()}
-    assert len({*digests(copy).values()}) == len(starts())
+def test_the_digest_does_not_depend_on_the_folder(as_copied: dict[str, str]) -> None:
+    assert as_copied == digests(ROOT) == {name: sources.describe(name)["sources"] for name in starts()}
+    assert len({*as_copied.values()}) == len(starts())
 
 
 #: Studies that measure ``analysis.measure.specimens``.
@@ -237,15 +249,16 @@ ON_SPECIMENS = {
     ],
 )
 def test_a_source_is_in_the_keys_of_the_studies_that_reach_it(
-    file: str, studies: set[str], copy: Path
+    file: str, studies: set[str], copy: Path, as_copied: dict[str, str]
 ) -> None:
-    before = digests(copy)
     with edited(copy, "\n\nCHANGED = 1\n", file):
         after = digests(copy)
-    assert {name for name in before if after[name] != before[name]} == studies
+    assert {name for name in after if after[name] != as_copied[name]} == studies
 
 
-def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) -> None:
+def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(
+    copy: Path, as_copied: dict[str, str]
+) -> None:
     names = (
         "__main__",
         "output/tracking",
@@ -279,9 +292,8 @@ def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(copy: Path) ->
     ]
     files += ["maxpo_lab/__init__.py", "envs/__init__.py", "analysis/studies/variance/__init__.py"]
     assert len(files) > 25
-    before = digests(copy)
     with edited(copy, "\n\nCHANGED = 1\n", *files):
-        assert digests(copy) == before
+        assert digests(copy) == as_copied
 
 
 @pytest.mark.parametrize(
@@ -327,13 +339,12 @@ def test_a_name_that_moves_is_another_source(copy: Path) -> None:
 def test_a_version_is_in_the_keys_of_the_studies_that_import_it(
     package: str, studies: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reached = {name: sources.measuring(name).outside for name in starts()}
-    before = {name: sources.versions(outside) for name, outside in reached.items()}
+    before = {name: sources.versions(outside) for name, outside in reached().items()}
     version = sources.metadata.version
     monkeypatch.setattr(
         sources.metadata, "version", lambda name: "0.0.1" if name == package else version(name)
     )
-    after = {name: sources.versions(outside) for name, outside in reached.items()}
+    after = {name: sources.versions(outside) for name, outside in reached().items()}
     assert {name for name in before if after[name] != before[name]} == studies
     assert all(after[name][package] == "0.0.1" for name in studies)
 

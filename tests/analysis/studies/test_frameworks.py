@@ -121,6 +121,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.integration
 def test_a_rule_of_verl_is_audited_in_its_own_environment(environment: Path) -> None:
     arguments = {"n": 3, "k": 2, "target": "mean", "claims": ("unbiased", "centered")}
     settings = {"signature": "verl", "settings": {"factor": 2.0}, "seconds": 60.0}

@@ -71,7 +71,7 @@ def success_of_frozen_lake(episodes: int) -> None:
 
 
 def test_success_on_the_large_frozen_lake() -> None:
-    success_of_frozen_lake(4_000)
+    success_of_frozen_lake(1_000)
 
 
 @pytest.mark.integration

@@ -295,6 +295,7 @@ def test_claims_need_a_binary_rule_to_be_asked_on_binary_rewards() -> None:
     assert "0/1 rewards alone" in graded.misbehaviours[0].detail
 
 
+@pytest.mark.integration
 def test_large_groups_are_audited_in_seconds() -> None:
     report = ml.audit("maxpo", n=48, k=8)
     assert report.passed

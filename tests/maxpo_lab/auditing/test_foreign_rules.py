@@ -17,6 +17,8 @@ from maxpo_lab.core.precision import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, recogn
 Array = np.ndarray
 NARROW = ("float16", "bfloat16")
 FAULTS = (">", "K-1", "n/K", "no K")
+#: Styles that take seconds.
+LOOPS = ("enumeration", "log_gamma_by_entry")
 
 
 def claims(n: int, k: int) -> tuple[str, ...]:
@@ -50,7 +52,7 @@ def test_correct_rules_in_float64_pass(style: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("n", sizes(5))
-@pytest.mark.parametrize("style", ["enumeration", "log_gamma_by_entry"])
+@pytest.mark.parametrize("style", LOOPS)
 def test_correct_rules_in_loops_pass(style: str, n: int) -> None:
     for k in range(1, n + 1):
         wanted = claims(n, k) if n <= 8 else ("unbiased",)  # minutes
@@ -72,7 +74,13 @@ def test_correct_rules_in_narrow_types_pass(kind: str, n: int) -> None:
         assert set(said(rule, n, k, *claims(n, k)).values()) == {True}, k
 
 
-@pytest.mark.parametrize("style", [*foreign.STYLES, "bfloat16"])
+@pytest.mark.parametrize(
+    "style",
+    [
+        pytest.param(style, marks=pytest.mark.integration if style in LOOPS else ())
+        for style in (*foreign.STYLES, "bfloat16")
+    ],
+)
 def test_styles_pass_at_twelve(style: str) -> None:
     rule = foreign.narrow(style) if style in NARROW else foreign.written(foreign.STYLES[style])
     assert said(rule, 12, 7, "unbiased") == {"unbiased": True}

@@ -72,30 +72,36 @@ SIZE = ("--n", "6", "--k", "2")
 OURS = "rules_of_a_project:"
 
 
+#: Each starts a process of its own: a second.
+CASES = [
+    ((OURS + "right", *SIZE), 0, "unbiased for max@2"),
+    ((OURS + "shrunk", *SIZE), 1, "0.5 x the max@2 gradient: exact direction, wrong scale"),
+    ((OURS + "shrunk", *SIZE, "--allow-scale"), 0, "equals 0.5 = 1/K x maxpo"),
+    (("grpo:eps=1e-4", *SIZE, "--claim", "centered"), 0, "passed"),
+    (("grpo:right", *SIZE), 0, "equals maxpo"),
+    (("script:rule", *SIZE), 2, "SystemExit"),
+    (("maxpoo", *SIZE), 2, "did you mean"),
+    ((OURS + "right", *SIZE, "--set", "eps"), 2, "KEY=VALUE"),
+    ((OURS + "right", "--n", "6"), 2, "--k"),
+]
+MORE = [
+    ((OURS + "Rules.inner", *SIZE, "--claim", "centered", "--claim", "equals:canonical"), 0, "passed"),
+    ((OURS + "right", *SIZE, "--target", "mean"), 1, "unbiased for max@2"),
+    ((OURS + "right", *SIZE, "--rewards", "continuous"), 0, "continuous rewards"),
+    (("l-statistic:TopM:2", *SIZE, "--target", "l-statistic:TopM:2"), 0, "passed"),
+    ((OURS + "wrong", *SIZE), 2, "has no attribute 'wrong'"),
+    (("no_such_module:rule", *SIZE), 2, "No module named 'no_such_module'"),
+    (("broken_project:rule", *SIZE), 2, "ZeroDivisionError"),
+    (("grpo:eps=x", *SIZE), 2, "eps=x"),
+    (("maxpo", "--n", "4", "--k", "4"), 2, "k <= n-1"),
+    ((OURS + "right", *SIZE, "--claim", "fast"), 2, "claim 'fast'"),
+    ((OURS + "right", *SIZE, "--rewards", "ternary"), 2, "ternary"),
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
-    [
-        ((OURS + "right", *SIZE), 0, "unbiased for max@2"),
-        ((OURS + "Rules.inner", *SIZE, "--claim", "centered", "--claim", "equals:canonical"), 0, "passed"),
-        ((OURS + "shrunk", *SIZE), 1, "0.5 x the max@2 gradient: exact direction, wrong scale"),
-        ((OURS + "shrunk", *SIZE, "--allow-scale"), 0, "equals 0.5 = 1/K x maxpo"),
-        ((OURS + "right", *SIZE, "--target", "mean"), 1, "unbiased for max@2"),
-        ((OURS + "right", *SIZE, "--rewards", "continuous"), 0, "continuous rewards"),
-        (("grpo:eps=1e-4", *SIZE, "--claim", "centered"), 0, "passed"),
-        (("l-statistic:TopM:2", *SIZE, "--target", "l-statistic:TopM:2"), 0, "passed"),
-        ((OURS + "wrong", *SIZE), 2, "has no attribute 'wrong'"),
-        (("no_such_module:rule", *SIZE), 2, "No module named 'no_such_module'"),
-        (("broken_project:rule", *SIZE), 2, "ZeroDivisionError"),
-        (("script:rule", *SIZE), 2, "SystemExit"),
-        (("grpo:right", *SIZE), 0, "equals maxpo"),
-        (("grpo:eps=x", *SIZE), 2, "eps=x"),
-        (("maxpoo", *SIZE), 2, "did you mean"),
-        (("maxpo", "--n", "4", "--k", "4"), 2, "k <= n-1"),
-        ((OURS + "right", *SIZE, "--claim", "fast"), 2, "claim 'fast'"),
-        ((OURS + "right", *SIZE, "--rewards", "ternary"), 2, "ternary"),
-        ((OURS + "right", *SIZE, "--set", "eps"), 2, "KEY=VALUE"),
-        ((OURS + "right", "--n", "6"), 2, "--k"),
-    ],
+    [*CASES, *(pytest.param(*case, marks=pytest.mark.integration) for case in MORE)],
 )
 def test_status_and_words(arguments: tuple[str, ...], status: int, says: str) -> None:
     found, output = audit(*arguments)

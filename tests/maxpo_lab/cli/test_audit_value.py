@@ -53,31 +53,37 @@ SIZE = ("--n", "6", "--k", "2")
 OURS = "metrics_of_a_project:"
 
 
+#: Each starts a process of its own: a second.
+CASES = [
+    ((OURS + "max_at_k", *SIZE), 0, "equals unbiased"),
+    ((OURS + "pass_at_k", *SIZE), 1, "[0, 0.25] gets 1; an unbiased rule gives 0.25"),
+    (("plug-in", *SIZE, "--claim", "equals:plug-in"), 0, "passed"),
+    ((OURS + "quits", *SIZE), 1, "ended the process with status 0"),
+    (("maxpo", *SIZE), 2, "value rule 'maxpo' is not registered"),
+    ((OURS + "max_at_k", *SIZE, "--target", "mean"), 2, "--target mean is of advantage rules"),
+    ((OURS + "max_at_k", *SIZE, "--allow-scale"), 2, "--allow-scale is of advantage rules"),
+    ((OURS + "max_at_k", *SIZE, "--signature", "verl"), 2, "is of advantage rules"),
+]
+MORE = [
+    ((OURS + "max_at_k", *SIZE, "--claim", "monotone", "--claim", "equals:unbiased"), 0, "passed"),
+    ((OURS + "pass_at_k", *SIZE, "--rewards", "binary", "--signature", "group"), 0, "called as group"),
+    ((OURS + "reseeds", *SIZE), 0, "reset by every call"),
+    (("unbiased", *SIZE), 0, "as an unbiased rule"),
+    (
+        (OURS + "quits", *SIZE, "--signature", "group", "--claim", "bounded"),
+        1,
+        "the rule ends the process",
+    ),
+    ((OURS + "wrong", *SIZE), 2, "has no attribute 'wrong'"),
+    ((OURS + "max_at_k", "--n", "2", "--k", "3"), 2, "the nearest valid choice is k=2"),
+    ((OURS + "max_at_k", *SIZE, "--claim", "centered"), 2, "must be unbiased, order-free"),
+    ((OURS + "max_at_k", *SIZE, "--rewards", "continuous"), 2, "audited on auto, binary, graded"),
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
-    [
-        ((OURS + "max_at_k", *SIZE), 0, "equals unbiased"),
-        ((OURS + "max_at_k", *SIZE, "--claim", "monotone", "--claim", "equals:unbiased"), 0, "passed"),
-        ((OURS + "pass_at_k", *SIZE), 1, "[0, 0.25] gets 1; an unbiased rule gives 0.25"),
-        ((OURS + "pass_at_k", *SIZE, "--rewards", "binary", "--signature", "group"), 0, "called as group"),
-        ((OURS + "reseeds", *SIZE), 0, "reset by every call"),
-        (("unbiased", *SIZE), 0, "as an unbiased rule"),
-        (("plug-in", *SIZE, "--claim", "equals:plug-in"), 0, "passed"),
-        ((OURS + "quits", *SIZE), 1, "ended the process with status 0"),
-        (
-            (OURS + "quits", *SIZE, "--signature", "group", "--claim", "bounded"),
-            1,
-            "the rule ends the process",
-        ),
-        (("maxpo", *SIZE), 2, "value rule 'maxpo' is not registered"),
-        ((OURS + "wrong", *SIZE), 2, "has no attribute 'wrong'"),
-        ((OURS + "max_at_k", "--n", "2", "--k", "3"), 2, "the nearest valid choice is k=2"),
-        ((OURS + "max_at_k", *SIZE, "--claim", "centered"), 2, "must be unbiased, order-free"),
-        ((OURS + "max_at_k", *SIZE, "--target", "mean"), 2, "--target mean is of advantage rules"),
-        ((OURS + "max_at_k", *SIZE, "--allow-scale"), 2, "--allow-scale is of advantage rules"),
-        ((OURS + "max_at_k", *SIZE, "--rewards", "continuous"), 2, "audited on auto, binary, graded"),
-        ((OURS + "max_at_k", *SIZE, "--signature", "verl"), 2, "is of advantage rules"),
-    ],
+    [*CASES, *(pytest.param(*case, marks=pytest.mark.integration) for case in MORE)],
 )
 def test_status_and_words(arguments: tuple[str, ...], status: int, says: str) -> None:
     found, output = audit(*arguments)

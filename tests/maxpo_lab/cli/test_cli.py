@@ -19,8 +19,6 @@ from maxpo_lab.cli import app
 from maxpo_lab.estimators import definitions
 from maxpo_lab.estimators.registry import parameters
 
-ROOT = Path(__file__).parents[3]
-
 
 def test_list_names_every_rule() -> None:
     result = CliRunner().invoke(app, ["list"])
@@ -148,8 +146,7 @@ def test_bad_study_usage_is_a_message_and_exit_2(arguments: list[str], fragments
 
 
 def test_studies_are_listed_with_their_questions() -> None:
-    command = [sys.executable, "-m", "analysis", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=100)
-    assert done.returncode == 0
+    done = CliRunner().invoke(studies, ["list"])
+    assert done.exit_code == 0
     assert "unbiasedness" in done.stdout
     assert "variance" in done.stdout

@@ -51,7 +51,7 @@ def test_every_way_in_gives_constants(what: str) -> None:
 # torch's tracer reads the .grad of intermediate tensors, and warns itself of it.
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
-@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("warm", [False, pytest.param(True, marks=pytest.mark.integration)])
 def test_a_compiled_step_gives_the_same_numbers(warm: bool) -> None:
     def step(rewards: Any, log: Any) -> Any:
         doubled = rewards * 2 - rewards
@@ -138,7 +138,14 @@ def test_without_a_look_there_is_one_graph(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
-@pytest.mark.parametrize("name", ["maxpo", "pkpo-s", "grpo", "maxrl-pkpo"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "maxpo",
+        "pkpo-s",
+        *(pytest.param(each, marks=pytest.mark.integration) for each in ("grpo", "maxrl-pkpo")),
+    ],
+)
 def test_groups_of_other_sizes_are_traced_too(name: str) -> None:
     """From the second size on torch.compile makes n a symbol."""
     torch.compiler.reset()

@@ -106,7 +106,7 @@ CASES = [
     for seed, (rewards, dimension, sizes) in enumerate(
         [
             ((0.0, 1.0, 1.0, 0.0), 2, (1, 2, 3, 4, 5)),
-            ((-1.0, 2.0, 2.0), 3, (2, 4, 5)),
+            ((-1.0, 2.0, 2.0), 3, (2, 4)),
             ((0.0, 0.3, 1.0, 1.0), 2, (1, 2, 3, 4)),
             ((0.0, 0.5, 0.5, 1.0), 3, (3, 5)),
         ]
@@ -148,7 +148,7 @@ def test_the_optimal_baseline_is_a_rule_that_reaches_the_floor(policy: Policy, n
         assert seen.efficiency(floor.trace_covariance) == seen.efficiency(floor)
 
 
-@pytest.mark.parametrize(("n", "k"), [(2, 1), (2, 2), (5, 2), (6, 5), (6, 6)])
+@pytest.mark.parametrize(("n", "k"), [(2, 1), (2, 2), (4, 2), (5, 4), (5, 5)])
 @pytest.mark.parametrize("rewards", [(0.0, 0.0, 1.0, 1.0), (0.0, 0.3, 1.0, 1.0, 0.3)])
 def test_any_other_baseline_has_more_variance(n: int, k: int, rewards: tuple[float, ...]) -> None:
     levels = random_policy(rewards, dimension=3, seed=n).levels()
@@ -159,7 +159,7 @@ def test_any_other_baseline_has_more_variance(n: int, k: int, rewards: tuple[flo
         return ml.exact_moments(other.rule, levels, n=n, k=k).trace_covariance
 
     units = list(np.eye(len(floor.baseline)))
-    randoms = list(np.random.default_rng(0).normal(size=(4, len(floor.baseline))))
+    randoms = list(np.random.default_rng(0).normal(size=(2, len(floor.baseline))))
     for step in units + randoms:
         up, down = trace(step), trace(-step)
         rise = (up + down) / 2 - floor.trace_covariance
