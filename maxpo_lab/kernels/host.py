@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,14 +19,12 @@ Rewards = npt.NDArray[Any]
 #: Rewards in a block: enough to outweigh the calls, few enough for the cache with what is made of them.
 BLOCK = 32768
 #: Groups in a block at least, where ranks are rows: what a call per rank is worth.
-COLUMNS = 1024
+COLUMNS = 512
 #: Largest group whose ranks are rows of a block, added up one row at a time; larger ones are summed along
 #: the group.
 _BY_ROWS = 128
 #: Groups in a block from which one call per rank pays.
 _WIDE = 24
-#: Blocks from which it pays to write out a table for every group of a block.
-_OFTEN = 4
 #: Rewards in a block, at most, whose arrays are kept for the next call of a thread: 5 MiB.
 _KEPT = 1 << 17
 _LOCAL = threading.local()
@@ -50,8 +48,6 @@ def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
         return result.reshape(rules, *rewards.shape)
     width = min(groups, max(BLOCK // n, COLUMNS if n <= _BY_ROWS else 1))
     space = kept = _space(width, n, rewards.dtype)
-    if groups >= _OFTEN * width and space.by_rows:
-        stacks = [_written_out(stack, width) if isinstance(stack, FromRank) else stack for stack in stacks]
     for start in range(0, groups, width):
         block = rows[start : start + width]
         if len(block) != width:
@@ -68,16 +64,9 @@ def _space(groups: int, n: int, dtype: np.dtype[Any]) -> _Space:
     They are its own until it gives them back.
     """
     kept: _Space | None = _LOCAL.__dict__.pop("space", None)
-    by_rows = n <= _BY_ROWS
-    wanted = by_rows, dtype, (n, groups) if by_rows else (groups, n)
-    if kept is not None and (kept.by_rows, kept.ranked.dtype, kept.ranked.shape) == wanted:
+    if kept is not None and (kept.sorted.dtype, kept.sorted.shape) == (dtype, (groups, n)):
         return kept
     return _Space.of(groups, n, dtype)
-
-
-def _written_out(stack: FromRank, width: int) -> FromRank:
-    """A stack with a slope for every group of a block: read in one piece, and twice as fast."""
-    return replace(stack, slope=np.repeat(stack.slope[..., None], width, axis=-1))
 
 
 def _alone(rewards: Rewards, stack: FromRank) -> Rewards:
@@ -108,14 +97,18 @@ def _total_alone(gaps: Float, below: Float) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class _Space:
-    """Arrays of a block, made once, by rank and group: (n, groups), whichever axis is nearer in memory.
+    """Arrays of a block, made once.
+
+    A group is sorted, gathered and written as it lies, a row, next to which its members are. Sums run by rank
+    and group, (n, groups), whichever axis is nearer in memory: where a rank is a row, what is added up is
+    turned there and back.
 
     Attributes
     ----------
     first
         Where each group begins, to be added to places in it.
-    places, ranked
-        As they lie in memory: (n, groups), or (groups, n) where ranks are no rows.
+    sorted, ranked
+        Rewards in ascending order, (groups, n), and by rank, (n, groups).
     gaps, steps, terms
         (n-1, groups), (n, groups) and (n, groups).
     by_rows
@@ -126,7 +119,7 @@ class _Space:
     """
 
     first: Int
-    places: Int
+    sorted: Rewards
     ranked: Rewards
     gaps: Float
     steps: Float
@@ -148,32 +141,27 @@ class _Space:
             list(pairwise(rows)) if by_rows and groups >= _WIDE else []
             for rows in (steps, steps[::-1], terms[::-1])
         )
-        first = np.arange(0, groups * n, n)
-        places, ranked = np.empty(shape, np.intp), np.empty(shape, dtype)
-        return cls(first, places, ranked, gaps[1:], steps, terms, by_rows, forward, downward, backward)
-
-    def in_memory(self, array: Float) -> Float:
-        """An array (n, groups) as it lies there."""
-        return array if self.by_rows else array.T
+        first = np.arange(0, groups * n, n)[:, None]
+        rows = np.empty((groups, n), dtype)
+        ranked = np.empty(shape, dtype) if by_rows else rows.T
+        return cls(first, rows, ranked, gaps[1:], steps, terms, by_rows, forward, downward, backward)
 
 
 def _block(rewards: Rewards, stacks: Sequence[Stack], result: Rewards, space: _Space) -> None:
-    order = rewards.argsort(axis=-1)
+    places = rewards.argsort(axis=-1)
+    np.add(places, space.first, out=places)
+    rewards.ravel().take(places, out=space.sorted, mode="clip")
+    ranked = space.ranked
     if space.by_rows:
-        np.add(order.T, space.first, out=space.places)
-        ranked = space.ranked
-    else:
-        np.add(order, space.first[:, None], out=space.places)
-        ranked = space.ranked.T
-    rewards.ravel().take(space.places, out=space.ranked, mode="clip")
-    write = _Writer.to(result, space.places)
+        ranked[...] = space.sorted.T
     np.subtract(ranked[1:], ranked[:-1], out=space.gaps, dtype=np.float64)
     halves = None
-    if ranked[0].min() < 0 and any(isinstance(stack, FromZero) for stack in stacks):
+    if any(isinstance(stack, FromZero) for stack in stacks) and ranked[0].min() < 0:
         halves = (
             np.maximum(ranked, 0.0, dtype=np.float64),
             np.minimum(ranked, 0.0, dtype=np.float64),
         )
+    write = _Writer.to(result, places, space)
     for stack in stacks:
         for row, place in enumerate(stack.places):
             if isinstance(stack, FromRank):
@@ -182,7 +170,7 @@ def _block(rewards: Rewards, stacks: Sequence[Stack], result: Rewards, space: _S
                 _from_zero(space, ranked, stack, row)
             else:
                 _around_zero(space, *halves, stack, row)
-            write(place, space.in_memory(space.steps))
+            write(place)
 
 
 def _from_rank(space: _Space, stack: FromRank, row: int) -> None:
@@ -195,8 +183,7 @@ def _from_rank(space: _Space, stack: FromRank, row: int) -> None:
         np.einsum("mb,m->b", gaps, origin, out=steps[start])
     else:
         steps[start] = _total_alone(gaps[:, 0], origin)
-    slope = stack.slope[row]
-    slope = slope[:, : gaps.shape[1]] if slope.ndim == 2 else slope[:, None]
+    slope = stack.slope[row][:, None]
     np.multiply(gaps[start:], slope[start:], out=steps[start + 1 :])
     _accumulate(steps[start:], space.forward[start:])
     if start:
@@ -257,22 +244,29 @@ class _Writer:
 
     result: Rewards
     places: Int
+    space: _Space
     inverse: Int | None
 
     @classmethod
-    def to(cls, result: Rewards, places: Int) -> _Writer:
+    def to(cls, result: Rewards, places: Int, space: _Space) -> _Writer:
         """Of several rules each is read by the inverse permutation, which is made once."""
         if len(result) == 1:
-            return cls(result, places, None)
-        inverse = np.empty(places.size, np.intp)
-        inverse[places] = np.arange(places.size).reshape(places.shape)
-        return cls(result, places, inverse.reshape(result.shape[1:]))
+            return cls(result, places, space, None)
+        inverse, at = np.empty(places.size, np.intp), np.arange(places.size)
+        inverse[places] = at.reshape(space.steps.shape).T if space.by_rows else at.reshape(places.shape)
+        return cls(result, places, space, inverse.reshape(result.shape[1:]))
 
-    def __call__(self, rule: int, ranked: Float) -> None:
-        out = self.result[rule]
+    def __call__(self, rule: int) -> None:
+        out, steps, by_rows = self.result[rule], self.space.steps, self.space.by_rows
         if self.inverse is None:
-            out.reshape(-1)[self.places] = ranked
-        elif out.dtype == ranked.dtype:
-            ranked.reshape(-1).take(self.inverse, out=out, mode="clip")
+            by_group = steps.T
+            if by_rows:
+                by_group = self.space.sorted  # which nobody needs any more
+                by_group[...] = steps.T
+            out.reshape(-1)[self.places] = by_group
+            return
+        in_memory = (steps if by_rows else steps.T).reshape(-1)
+        if out.dtype == steps.dtype:
+            in_memory.take(self.inverse, out=out, mode="clip")
         else:
-            out[...] = ranked.reshape(-1).take(self.inverse, mode="clip")
+            out[...] = in_memory.take(self.inverse, mode="clip")
