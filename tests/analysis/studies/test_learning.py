@@ -35,6 +35,7 @@ def smoke() -> pd.DataFrame:
     return pd.concat([frame(cell) for cell in STUDY.cells("smoke")], ignore_index=True)
 
 
+@pytest.mark.integration
 def test_every_specimen_starts_where_the_design_says() -> None:
     for name, task in TASKS.items():
         specimen, theta = design.starting_point(name, CONDITIONS[BASE])

@@ -113,7 +113,13 @@ def test_masses_entropy_and_diversity_by_enumeration(name: str) -> None:
     assert world.optimum == pytest.approx(np.mean(tops), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", SPECIMENS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.integration if name == "transformer" else ())  # seconds
+        for name in SPECIMENS
+    ],
+)
 def test_mean_updates_of_unbiased_rules_are_the_exact_gradient(name: str) -> None:
     """At fixed theta, along the gradient and along two directions at random.
 

@@ -43,7 +43,7 @@ def test_more_rollouts_than_there_are_follow_the_law_of_the_mean() -> None:
         )
 
 
-@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("paired", [pytest.param(False, marks=pytest.mark.integration), True])
 def test_the_stated_power_is_realised_and_no_difference_is_left_alone(paired: bool) -> None:
     """A gain of 1 point at 500 prompts x 32, as in the promise of the page; 300 pairs of models."""
     rng, repeats = np.random.default_rng(7), 300

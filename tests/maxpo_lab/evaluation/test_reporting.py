@@ -239,6 +239,7 @@ def test_a_subset_without_an_answer_is_worth_0() -> None:
         ml.pass_at_k(-rewards, 1, measure="majority@k", answers=answers)
 
 
+@pytest.mark.integration
 def test_majorities_stay_within_the_rewards_and_within_float64() -> None:
     answers = ["abc"[place % 3] for place in range(59)]  # of which three k rounded beyond 1
     found = ml.pass_at_k(np.ones((3, 59)), range(1, 60), measure="majority@k", answers=answers * 3)
