@@ -348,6 +348,7 @@ def _no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "home")
 
 
+@pytest.mark.integration
 @pytest.mark.usefixtures("_no_account")
 def test_curves_are_read_back_from_wandb(smoke: pd.DataFrame, tmp_path: Path) -> None:
     """One run a rule and seed group, in the study's group, with each curve by step, to the bit."""
