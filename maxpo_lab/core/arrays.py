@@ -21,6 +21,11 @@ Bool = npt.NDArray[np.bool_]
 EPS = float(np.finfo(np.float64).eps)
 
 
+def once(rows: Float) -> Float:
+    """An array less what is repeated along an axis without being held there, as by ``broadcast_to``."""
+    return rows[tuple(slice(None if step else 1) for step in rows.strides)]
+
+
 def widest(xp: Namespace) -> Any:
     """The type that sums run in: float64, or float32 where JAX has not been told to have it."""
     return xp.zeros(0).dtype if array_api_compat.is_jax_namespace(xp) else xp.float64

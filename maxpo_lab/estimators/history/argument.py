@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ...core.arrays import Float, on_host
+from ...core.arrays import Float, on_host, once
 from ...core.precision import as_real
 
 #: What the rewards of a history may be: any reals, or 0 and 1 alone; its weights: a share, or 0 and 1 alone.
@@ -114,11 +114,6 @@ def _checked_rows(
         return y, w
     order = np.argsort(y, axis=-1, kind="stable")
     return np.take_along_axis(y, order, axis=-1), np.take_along_axis(w, order, axis=-1)
-
-
-def once(rows: Float) -> Float:
-    """Rows less what is repeated along an axis without being held there: all of weights that nobody gave."""
-    return rows[tuple(slice(None if step else 1) for step in rows.strides)]
 
 
 def all_are_one(weights: Float) -> bool:

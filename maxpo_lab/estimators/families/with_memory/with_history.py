@@ -10,11 +10,10 @@ import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
-from ....core.arrays import Array, Float, Int, Namespace, on_host, widest
+from ....core.arrays import Array, Float, Int, Namespace, on_host, once, widest
 from ....core.numerals import numeral
 from ...claims import Claims, Laws
 from ...history import centered, learned, plug_in_floor, pooled, replay
-from ...history.argument import once
 from ...memory import MemoryEstimator, State
 
 #: How much of its history a rule believes: as much as it weighs, what the other prompts of the batch tell, or
