@@ -63,6 +63,7 @@ def calls() -> Iterator[Comparison]:
         "one rule",
         _on(rank_linear, xp, rewards, several[:1]),
     )
+    yield from _mixtures(rng)
     past = np.sort(rng.random((4096, 64)), axis=-1)
     for library, made in (("NumPy", np.asarray), ("torch float64", torch.tensor)):
         fresh, held = map(made, (rewards, past))
@@ -97,6 +98,20 @@ _OF_BATCHES = {
     "verl-gpg": "grpo",
     "jspo": "rloo",
 }
+
+
+def _mixtures(rng: np.random.Generator) -> Iterator[Comparison]:
+    """A mixture of two rank-linear rules is one: the same kernel call with other coefficients."""
+    mixed, one = ml.get_estimator("0.7*maxpo+0.3*rloo"), ml.get_estimator("maxpo")
+    for rows, n in ((4096, 16), (4096, 64), (512, 1024), (1, 16)):
+        rewards = rng.random((rows, n))
+        shape = f"{rows:,} x {n:,}"
+        for library, given in (("NumPy", rewards), ("torch float32", torch.tensor(rewards).float())):
+            yield f"0.7*maxpo+0.3*rloo, {shape}, {library}", _on(mixed, given, 4), "maxpo", _on(one, given, 4)
+    rewards = rng.random((4096, 16))
+    by_name = partial(ml.advantages, rewards, 4, estimator="0.7*maxpo+0.3*rloo")
+    alone = partial(ml.advantages, rewards, 4, estimator="maxpo")
+    yield "advantages of 0.7*maxpo+0.3*rloo by name, 4,096 x 16, NumPy", by_name, "of maxpo", alone
 
 
 def _batches(rewards: npt.NDArray[np.float64]) -> Iterator[Comparison]:

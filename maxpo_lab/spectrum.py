@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from math import comb
 
 import numpy as np
@@ -13,7 +12,8 @@ from . import rules
 from .core.arguments import as_group_size, as_k
 from .core.arrays import EPS, Float
 from .core.coefficients import Vector
-from .estimators import Estimator, RankLinear, definitions
+from .estimators import Estimator, definitions
+from .estimators.families.sums.mixture import AtOwnK, Mixture
 from .objectives import Objective, as_objective, increments, looks_at_k
 
 #: Largest group whose spectrum is taken in rationals: beyond it float64 says as much, faster.
@@ -129,10 +129,16 @@ def _from_increments(steps: Vector, size: float) -> Spectrum:
 
 
 def _exact_increments(rule: rules.Rule, n: int, k: int) -> Vector | None:
-    if isinstance(rule, RankLinear):
-        made = rule.coefficients(n, k, exact=True)
-        start = np.array([Fraction(made.offset)], dtype=object)
-        return np.asarray(np.concatenate([start, made.above]) - np.concatenate([made.below, 0 * start]))
+    if isinstance(rule, Mixture):
+        found = [_exact_increments(term, n, k) for _, term in rule.terms]
+        parts = [part for part in found if part is not None]
+        if len(parts) < len(found):
+            return None
+        return np.asarray(sum(weight * part for (weight, _), part in zip(rule.terms, parts, strict=True)))
+    if isinstance(rule, AtOwnK):
+        return _exact_increments(rule.rule, n, rule.own_k)
+    if isinstance(rule, Estimator) and (known := rule.exact_increments(n, k)) is not None:
+        return known
     name = rule.name if isinstance(rule, Estimator) else None
     if name not in definitions.RATIONAL:
         return None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
 from maxpo_lab import get_estimator
+from maxpo_lab.core import weighted_sums
 from maxpo_lab.estimators.families import FAMILIES
 
 #: The rules that figures draw, told apart by every reader within a figure: Okabe and Ito's palette for those
@@ -43,10 +45,17 @@ _DARKER = 0.6
 def colour_of(rule: str) -> str:
     """The colour of a rule of the catalogue, by name; its own parameters change nothing.
 
-    It is the one in ``DRAWN``, else a shade of the hue of the rule's family, which is that of its first rule
-    that is drawn; the later the rule stands in its family, the paler the shade, and so lighter to every eye.
+    A mixture's is its terms' mixed. Any other's is the one in ``DRAWN``, else a shade of the hue of the
+    rule's family, which is that of its first rule that is drawn; the later the rule stands in its family, the
+    paler the shade, and so lighter to every eye.
     """
     name = get_estimator(rule).name
+    if terms := weighted_sums.read(name):
+        shares = np.array([abs(float(weight)) for weight, _ in terms])
+        parts = np.array([to_rgb(colour_of(each)) for _, each in terms])
+        return to_hex(tuple(shares @ parts / shares.sum()))
+    if at := weighted_sums.own_k(name):
+        return colour_of(at[0])
     base = name.partition(":")[0]
     if base in DRAWN:
         return DRAWN[base]

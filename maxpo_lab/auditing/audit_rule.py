@@ -11,7 +11,8 @@ import numpy as np
 from .. import rules
 from ..core.arrays import Float
 from ..core.precision import FLOAT32
-from ..estimators import list_estimators
+from ..estimators import Estimator, list_estimators
+from ..estimators.registry import of_its_name
 from ..integrations.conventions import Signature
 from .audit_batch import couples_groups, decided_batch, measured_batch
 from .audit_memory import measured_memory, with_memory
@@ -174,7 +175,8 @@ def _measured(prepared: Prepared, setting: Setting, behaviour: rules.Behaviour) 
         under = _under(guard, setting)
         at_edges = edges(guard, n=n, k=k)
         claimed = (claim.removeprefix(EQUALS) for claim in prepared.claims if claim.startswith(EQUALS))
-        own = (guard.name,) if guard.name in list_estimators() else ()
+        made = isinstance(guard.rule, Estimator) and of_its_name(guard.rule)
+        own = (guard.name,) if made or guard.name in list_estimators() else ()
         alike = nearest(guard, groups, k, prefer=(*claimed, *own))
         verdicts = _verdicts(prepared, setting, climbed)
     except FAILURES as error:  # what the first look did not meet

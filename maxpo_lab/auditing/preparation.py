@@ -75,7 +75,11 @@ def prepare(
             f"target={target.name!r} is an Objective, of one group size: counterexamples are looked for in "
             f"smaller groups too, so it must be a name, e.g. max@k"
         )
-    as_objective(target, n, k, argument="target")
+    if (size := as_objective(target, n, k, argument="target").size) > n:
+        raise ValueError(
+            f"target={target!r} looks at {size} rollouts, the group has n={n}: audit at n >= {size}, or "
+            f"another target"
+        )
     if rewards not in REWARDS:
         raise ValueError(f"rewards={rewards!r}: must be {', '.join(REWARDS)}")
     SIGNATURES[signature]  # refuses an unknown one

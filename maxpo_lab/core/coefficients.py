@@ -7,6 +7,7 @@ digits by n = 16384, the recurrence stays within a few dozen ulps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -59,6 +60,29 @@ class Coefficients:
     def n(self) -> int:
         """Group size."""
         return len(self.above) + 1
+
+
+def weighted_sum(weights: Sequence[Fraction], parts: Sequence[Coefficients], *, exact: bool) -> Coefficients:
+    """Coefficients of a weighted sum of rules: theirs add up, each an ulp or two per term from exact.
+
+    The offset is summed in rationals, so that offsets that cancel leave none.
+    """
+    factors: Sequence[float | Fraction] = weights if exact else [float(weight) for weight in weights]
+
+    def total(vectors: Sequence[Vector]) -> Vector:
+        return np.asarray(sum(factor * each for factor, each in zip(factors, vectors, strict=True)))
+
+    offset = sum((w * Fraction(each.offset) for w, each in zip(weights, parts, strict=True)), Fraction(0))
+    penalties = None
+    if any(each.penalties is not None for each in parts):
+        sides = [each.penalties or (each.above - each.offset, each.below - each.offset) for each in parts]
+        penalties = total([over for over, _ in sides]), total([under for _, under in sides])
+    return Coefficients(
+        offset=offset if exact else float(offset),
+        above=total([each.above for each in parts]),
+        below=total([each.below for each in parts]),
+        penalties=penalties,
+    )
 
 
 def subset_share(n: int, k: int, *, exact: bool = False) -> Vector:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from ..core.arguments import whole_number
 from ..core.arrays import Array, Namespace
-from ..core.coefficients import Coefficients
+from ..core.coefficients import Coefficients, Vector
 from ..core.rewards import as_rewards
 from ..core.tracing import compiles, untraced
 from ..kernels.engine import alone
@@ -44,6 +47,13 @@ class Estimator(Entry):
         -------
         array (..., n), what the call gives, to the bit. Anything else where the rewards are not valid.
         """
+
+    def exact_increments(self, n: int, k: int) -> Vector | None:
+        """What a success gets over a failure in its place, (n,), by failures among the others, in rationals.
+
+        None where the rule has no tables that say so. (n, k) is where it is defined; see ``Spectrum``.
+        """
+        return None
 
     @untraced
     def __call__(self, rewards: Any, k: int) -> Array:
@@ -97,6 +107,11 @@ class RankLinear(Estimator):
         if reason := self.why_not(n, k):
             raise ValueError(reason)
         return self.table(n, k, exact)
+
+    def exact_increments(self, n: int, k: int) -> Vector | None:
+        made = self.coefficients(n, k, exact=True)
+        start = np.array([Fraction(made.offset)], dtype=object)
+        return np.asarray(np.concatenate([start, made.above]) - np.concatenate([made.below, 0 * start]))
 
     def _undefined(self, n: int, k: int) -> str | None:
         return super()._undefined(n, k) or self.undefined(n, k)

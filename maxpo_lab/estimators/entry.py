@@ -23,7 +23,7 @@ KINDS: tuple[Kind, ...] = ("group", "batch", "memory")
 DeadGroups = Literal["none", "all-correct", "all-fail", "both"]
 
 
-def _group_size(n: int) -> int:
+def group_size(n: int) -> int:
     """No subset has more rollouts than the group."""
     return n
 
@@ -43,9 +43,9 @@ class Entry(ABC):
     citation
         Paper and equation, or repository and function.
     objective
-        The objective whose gradient the rule is measured against: ``max@k``, ``mean``, ``max@n`` or an
-        ``l-statistic:`` spec (see ``objectives.as_objective``). For a rule that climbs a
-        mixture of its own, the nearest of these.
+        The objective whose gradient the rule is measured against: ``max@k``, ``mean``, ``max@n``, an
+        ``l-statistic:`` spec, or a weighted sum of these (see ``objectives.as_objective``). For a rule that
+        climbs a mixture that nobody named, the nearest of these.
     uses_k
         Whether k changes anything. A rule that says no takes any ``k >= 1``, larger than n too.
     claims
@@ -78,7 +78,7 @@ class Entry(ABC):
     degenerate: str = "a flat group gives 0"
     dead_groups: DeadGroups = "none"
     smallest_group: int = 1
-    largest_k: Callable[[int], int] = _group_size
+    largest_k: Callable[[int], int] = group_size
 
     def why_not(self, n: int, k: int) -> str | None:
         """Reason why the rule is undefined at group size n and this k, with a valid choice; else None.

@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core import weighted_sums
 from ..core.arrays import Int
 from ..core.ragged import by_id
 from ..estimators import get_estimator, list_estimators
@@ -61,7 +62,12 @@ _SETTINGS: Mapping[str, str] = {"k": "4", "small_groups": "zero", "nan_policy": 
 
 
 def verl_name(name: str) -> str:
-    """The name in verl's registry: ``"pkpo-loo1"`` as ``"pkpo_loo1"``; parameters after a ``:`` stay."""
+    """The name in verl's registry: ``"pkpo-loo1"`` as ``"pkpo_loo1"``; parameters after a ``:`` stay.
+
+    Of a mixture, ``"maxpo-0.1*pkpo-loo1"``, it is that of each term: ``"maxpo-0.1*pkpo_loo1"``.
+    """
+    if (terms := weighted_sums.read(name)) is not None:
+        return weighted_sums.spell(tuple((weight, verl_name(each)) for weight, each in terms))
     family, colon, parameters = name.partition(":")
     return family.replace("-", "_") + colon + parameters
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.arguments import as_group_size, as_k
 from ..core.arrays import Float, Int
 from ..core.coefficients import subset_share
+from ..objectives import Objective, as_objective, drawn_below, increments, looks_at_k
 from ..policies.levels import RewardLevels
 from . import states
 from .least_variance import optimal_shift, trace_covariance
@@ -32,13 +33,16 @@ class VarianceFloor:
         The floor is below 1e-12 of pkpo-loo1's trace covariance, 0 to rounding: the scores of a level do not
         vary (or all but 1e-12 of the rollouts succeed), and efficiencies are undefined.
     baseline
-        The optimal ``b`` of ``A_i = K q_i(K) - b(others)``, one for each row of ``others``, shape (U,).
+        The optimal ``b`` of ``A_i = K q_i(K) - b(others)``, q_i the mean of the objective's statistic over
+        the K-subsets that hold i; one for each row of ``others``, shape (U,).
     others
         Counts of the reward levels among the n-1 others, shape (U, L), ``U = C(n+L-2, L-1)``.
     values
         The reward levels, shape (L,).
     n, k
         Group size and K.
+    objective
+        What the rules of this floor are unbiased for.
     """
 
     trace_covariance: float
@@ -48,6 +52,7 @@ class VarianceFloor:
     values: Float
     n: int
     k: int
+    objective: Objective
 
     def rule(self, rewards: Any, k: int) -> Float:
         """The optimal rule as a callable ``(rewards (B, n), k) -> (B, n)``, on this policy's levels alone.
@@ -66,16 +71,22 @@ class VarianceFloor:
         counts = np.sum(level[..., None] == np.arange(size), axis=-2)
         others = counts[..., None, :] - (level[..., None] == np.arange(size))
         index = _Index(self.others)(others.reshape(-1, size)).reshape(level.shape)
-        signal, reference = _contributions(self.others, self.values, self.n, self.k)
+        signal, reference = _contributions(self.others, self.values, self.n, self.objective)
         return np.asarray(signal[index, level] + reference[index] - self.baseline[index])
 
 
 def variance_floor(
-    levels: RewardLevels, *, n: int, k: int, max_unknowns: int = MAX_UNKNOWNS
+    levels: RewardLevels,
+    *,
+    n: int,
+    k: int,
+    target: str | Objective = "max@k",
+    max_unknowns: int = MAX_UNKNOWNS,
 ) -> VarianceFloor:
-    r"""Least trace covariance that an unbiased rule for max@K can have on a policy.
+    r"""Least trace covariance that an unbiased rule for an objective can have on a policy.
 
-    By the complete class the unbiased rules are ``A_i = K q_i(K) - b(others)``, b free. With
+    By the complete class the unbiased rules are ``A_i = K q_i(K) - b(others)``, b free, q_i the mean of the
+    objective's statistic over the K-subsets that hold i. With
     ``a_l(c) = K q_l - b(c - e_l)`` for a member of level l in a group with counts c, the floor minimises
 
     .. math:: \sum_c P(c) \frac1{n^2} \Big( \sum_l c_l a_l^2 (S_l - |G_l|^2)
@@ -90,6 +101,8 @@ def variance_floor(
         The policy.
     n, k
         Group size and K, ``1 <= k <= n``.
+    target
+        The objective, of at most n rewards: see ``objectives.as_objective``.
     max_unknowns
         Refuse beyond this many unknowns.
 
@@ -100,7 +113,7 @@ def variance_floor(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; more than ``max_unknowns`` unknowns.
+        Bad arguments; an objective of more than n rewards; more than ``max_unknowns`` unknowns.
 
     Notes
     -----
@@ -108,7 +121,8 @@ def variance_floor(
     train with. Cost: one sparse factorisation with ``C(n+L-2, L-1)`` unknowns.
     """
     n = as_group_size(n)
-    k = as_k(k, n=n)
+    k = as_k(k, n=n if looks_at_k(target) else None)
+    objective = as_objective(target, n, k, argument="target")
     if not isinstance(levels, RewardLevels):
         raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
     size = len(levels.values)
@@ -119,7 +133,7 @@ def variance_floor(
             f"{max_unknowns:,}: use a smaller group, merge reward levels, or raise max_unknowns"
         )
     others = states.counts(n - 1, size)
-    signal, reference = _contributions(others, levels.values, n, k)
+    signal, reference = _contributions(others, levels.values, n, objective)
     groups, chance = states.count_table(n, levels.probabilities)
     # Where in ``others`` a group lands without one member of level l; any row where it has none.
     present = groups > 0
@@ -142,21 +156,37 @@ def variance_floor(
         values=levels.values,
         n=n,
         k=k,
+        objective=objective,
     )
 
 
-def _contributions(others: Int, values: Float, n: int, k: int) -> tuple[Float, Float]:
-    """``K h`` of a rollout at each level next to each multiset of others, (U, L), and ``K v(K-1)``, (U,).
+def _contributions(others: Int, values: Float, n: int, objective: Objective) -> tuple[Float, Float]:
+    """``K (q_l - q_1)`` of a rollout at level l, by the multiset of others, (U, L), and ``K q_1``, (U,).
 
-    Marginal contributions, not inclusion values: they vanish with the variance, so that nothing large is
-    subtracted where success is frequent. Their sum is ``K q``.
+    For max@K these are the marginal contributions ``K h`` and ``K v(K-1)``: they vanish with the variance, so
+    that nothing large is subtracted where success is frequent. Their sum is ``K q``.
     """
-    chance = subset_share(n, k - 1)[np.cumsum(others, axis=1)[:, :-1]]
-    gaps = np.diff(values)
-    steps = k * gaps * chance
+    below, gaps = np.cumsum(others, axis=1)[:, :-1], np.diff(values)
+    paid, kept, whole = _shares(objective, n)
+    steps = gaps * paid[below]
     signal = np.concatenate([np.zeros((len(others), 1)), np.cumsum(steps, axis=1)], axis=1)
-    reference = k * (values[0] + (gaps * (1 - chance)).sum(axis=1))
+    reference = whole * values[0] + (gaps * kept[below]).sum(axis=1)
     return signal, reference
+
+
+def _shares(objective: Objective, n: int) -> tuple[Float, Float, float]:
+    """What a rollout adds above a gap with m others below it; what these have without it; of the whole.
+
+    The first two for m = 0..n-1; all three times K.
+    """
+    if (size := objective.maximum_of) is not None:
+        if size > n:
+            raise ValueError(f"the objective looks at {size} rollouts, the group has n={n}: k <= n is needed")
+        chance = subset_share(n, size - 1)
+        return size * chance, size * (1 - chance), float(size)
+    paid, size = increments(objective, n), objective.size
+    above = np.cumsum(objective.vector()[::-1])[::-1]  # of the ranks above b, from 0 on
+    return paid, size * (drawn_below(n, size - 1) @ np.append(above[1:], 0.0)), float(size * above[0])
 
 
 class _Index:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.arrays import Float
-from ..objectives import Objective, max_at
+from ..objectives import Objective
 from .against_gradient import straight
 from .floor import VarianceFloor
 
@@ -93,14 +93,18 @@ class Moments:
         """
         if isinstance(floor, VarianceFloor):
             own = self.objective
-            if floor.n != self.n or max_at(floor.k) != own:
+            if floor.n != self.n or floor.objective != own:
+                here = f"n={self.n}, k={self.k}"
+                largest = own.maximum_of or own.size
                 raise ValueError(
-                    f"floor is of max@k at n={floor.n}, k={floor.k}, these moments are of {self.target} "
-                    f"at n={self.n}, k={self.k}: "
+                    f"floor is of {floor.objective.name} at n={floor.n}, k={floor.k}, these moments are of "
+                    f"{self.target} at {here}: "
                     + (
-                        f"compute variance_floor(levels, n={self.n}, k={own.maximum_of})"
-                        if own.maximum_of and own.maximum_of <= self.n
-                        else "no max@k is that objective; measure with target='max@k', or pass a number"
+                        f"it looks at {largest} rollouts, and a group of {self.n} has no floor; pass a number"
+                        if largest > self.n
+                        else f"compute variance_floor(levels, n={self.n}, k={own.maximum_of})"
+                        if own.maximum_of
+                        else f"compute variance_floor(levels, {here}, target={self.target!r})"
                     )
                 )
             floor = float("nan") if floor.degenerate else floor.trace_covariance

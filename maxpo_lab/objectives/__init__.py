@@ -1,13 +1,15 @@
 """Objectives: L-statistics of K i.i.d. rewards, equal by value, by name, and what they pay for a step up."""
 
+from .l_statistics import PREFIX
 from .objective import Objective
-from .presets import PREFIX, as_objective, in_words, looks_at_k, max_at
+from .presets import as_objective, at_own_k, in_words, looks_at_k, max_at
 from .steps import drawn_below, increments
 
 __all__ = [
     "PREFIX",
     "Objective",
     "as_objective",
+    "at_own_k",
     "drawn_below",
     "in_words",
     "increments",

@@ -1,15 +1,21 @@
-"""Objectives by name: ``max@k``, ``max@n``, ``mean`` and the presets of L-statistics."""
+"""Objectives by name: ``max@k``, ``max@n``, ``mean``, L-statistics, and weighted sums of these."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from math import ceil
 
+from ..core import weighted_sums
+from ..core.arguments import as_k
+from .l_statistics import LISTED, PREFIX, PRESETS, equal, weights_of
 from .objective import Objective
+from .sums import weighted_sum
 
-#: The presets of OrderGrad (arXiv 2606.06096), by the names of its implementation.
-PRESETS = ("TopM:m", "BotM:m", "LowerTailMean:q", "Median", "TrimM:m", "ReMin")
-PREFIX = "l-statistic:"
+#: Sums of pass@k up to T, by the weight of each k.
+_SUMS: Mapping[str, Callable[[int], Fraction]] = {
+    "pass-sum": lambda _: Fraction(1),
+    "maxrl-truncated": lambda k: Fraction(1, k),
+}
 
 
 def as_objective(spec: str | Objective, n: int, k: int, *, argument: str | None = None) -> Objective:
@@ -18,9 +24,12 @@ def as_objective(spec: str | Objective, n: int, k: int, *, argument: str | None 
     Parameters
     ----------
     spec
-        ``"max@k"``, ``"mean"`` (K = 1), ``"max@n"`` (K = n) or ``"l-statistic:<preset>"``: ``TopM:m`` and
-        ``BotM:m``, the mean of the m largest or smallest; ``LowerTailMean:q``, of the
-        ``ceil(q K)`` smallest (CVaR); ``TrimM:m``, of all but m at either end; ``Median``; ``ReMin``.
+        ``"max@k"``, ``"max@8"`` (a K of its own), ``"mean"`` (K = 1), ``"max@n"`` (K = n);
+        ``"l-statistic:<preset>"``, with ``@8`` too: ``TopM:m`` and ``BotM:m``, the mean of the m largest or
+        smallest; ``LowerTailMean:q``, of the ``ceil(q K)`` smallest, ``CVaR:q``, of exactly q K of them;
+        ``Median``, ``ReMin`` and all others of ``l_statistics.PRESETS``; ``weights=[-1,0,1]``, from the least
+        to the largest of as many rewards. ``"pass-sum:T"``, the sum of max@j over j <= T;
+        ``"maxrl-truncated:T"``, of max@j / j. Weighted sums of all these: ``"0.7*max@k+0.3*mean"``.
     n, k
         Group size and K.
     argument
@@ -45,17 +54,31 @@ def as_objective(spec: str | Objective, n: int, k: int, *, argument: str | None 
 
 def max_at(k: int) -> Objective:
     """Max@K at this K."""
-    return Objective("max@k", _equal(k, k - 1, k))
+    return Objective("max@k", equal(k, k - 1, k))
 
 
 def looks_at_k(spec: str | Objective) -> bool:
-    """Whether k decides what an objective is: not of one rollout, of the whole group, or one made already."""
-    return not isinstance(spec, Objective) and spec not in ("mean", "max@n")
+    """Whether k decides what an objective is: not the mean, max@n, or one with a K of its own."""
+    if isinstance(spec, Objective) or not isinstance(spec, str):
+        return not isinstance(spec, Objective)
+    if (terms := weighted_sums.read(spec)) is not None:
+        return any(looks_at_k(name) for _, name in terms)
+    fixed = (f"{PREFIX}{LISTED}", *(f"{each}:" for each in _SUMS))
+    return spec not in ("mean", "max@n") and not spec.startswith(fixed) and not weighted_sums.own_k(spec)
+
+
+def at_own_k(spec: str, k: int) -> str:
+    """The name of an objective at a K of its own: ``max@8``; its own name where it looks at no k."""
+    if not looks_at_k(spec):
+        return spec
+    return f"max@{k}" if spec == "max@k" else f"{spec}@{k}"
 
 
 def in_words(objective: Objective) -> str:
     """``max@4`` for ``max@k`` at k = 4, ``the mean reward`` for ``mean``."""
     name = objective.name
+    if weighted_sums.read(name) is not None or weighted_sums.own_k(name):
+        return name
     if name.startswith(PREFIX):
         return f"{name} of {objective.size}"
     words = {"max@k": f"max@{objective.size}", "max@n": f"max@{objective.size}", "mean": "the mean reward"}
@@ -65,44 +88,29 @@ def in_words(objective: Objective) -> str:
 def _named(name: str, n: int, k: int) -> Objective:
     if not isinstance(name, str):
         raise TypeError(f"objective {name!r} is a {type(name).__name__}: it must be a name, e.g. max@k")
+    if (terms := weighted_sums.read(name)) is not None:
+        return weighted_sum(name, [(weight, _named(each, n, k)) for weight, each in terms])
+    return Objective(name, _weights(name, n, k))
+
+
+def _weights(name: str, n: int, k: int) -> tuple[Fraction, ...]:
     if name == "mean":
-        return Objective(name, _equal(1, 0, 1))
+        return equal(1, 0, 1)
     if name in ("max@k", "max@n"):
         size = k if name == "max@k" else n
-        return Objective(name, _equal(size, size - 1, size))
+        return equal(size, size - 1, size)
+    if (own := weighted_sums.own_k(name)) and (own[0] == "max" or own[0].startswith(PREFIX)):
+        base, size = own[0], as_k(own[1])
+        return equal(size, size - 1, size) if base == "max" else weights_of(base.removeprefix(PREFIX), size)
     if name.startswith(PREFIX):
-        return Objective(name, _preset(name.removeprefix(PREFIX), k))
+        return weights_of(name.removeprefix(PREFIX), k)
+    family, _, text = name.partition(":")
+    if family in _SUMS and text.isdecimal() and int(text) >= 1:
+        largest = int(text)
+        parts = [(_SUMS[family](size), max_at(size)) for size in range(1, largest + 1)]
+        return weighted_sum(name, parts).weights
     raise ValueError(
         f"objective {name!r} is unknown: it must be max@k, max@n, mean or {PREFIX}<preset>, with a "
-        f"preset of {', '.join(PRESETS)}"
+        f"preset of {', '.join(each.spelled(other) for other, each in PRESETS.items())} or weights=[...]; "
+        f"max@8, {', '.join(f'{each}:T' for each in _SUMS)}, T >= 1, or a sum such as 0.7*max@k+0.3*mean"
     )
-
-
-def _preset(text: str, k: int) -> tuple[Fraction, ...]:
-    name, _, argument = text.partition(":")
-    if name == "Median" and not argument:
-        return _equal(k, (k - 1) // 2, k // 2 + 1)
-    if name == "ReMin" and not argument:
-        return _equal(k, 0, 1)
-    if name in ("TopM", "BotM", "TrimM") and argument.isdecimal():
-        m = int(argument)
-        low, high = {"TopM": (k - m, k), "BotM": (0, m), "TrimM": (m, k - m)}[name]
-        if 0 <= low < high <= k:
-            return _equal(k, low, high)
-        rule = "2 m < k" if name == "TrimM" else "1 <= m <= k"
-        raise ValueError(f"{PREFIX}{text} at k={k}: {name}:m needs {rule}")
-    if name == "LowerTailMean":
-        try:
-            q = Fraction(argument)
-        except (ValueError, ZeroDivisionError):
-            q = Fraction(0)
-        if 0 < q <= 1:
-            return _equal(k, 0, max(1, ceil(q * k)))
-        raise ValueError(f"{PREFIX}{text}: LowerTailMean:q needs 0 < q <= 1, e.g. LowerTailMean:0.25")
-    raise ValueError(f"{PREFIX}{text} is not a preset; known: {', '.join(PRESETS)}")
-
-
-def _equal(size: int, low: int, high: int) -> tuple[Fraction, ...]:
-    """Equal weights on ranks low+1..high of ``size``."""
-    zero, share = Fraction(0), Fraction(1, high - low)
-    return (zero,) * low + (share,) * (high - low) + (zero,) * (size - high)

@@ -16,6 +16,12 @@ from .fitting import members
 
 #: Epsilons that frameworks ship, next to which one is fitted.
 _EPSILONS = (1e-4, 1e-5, 1e-6, 1e-8, 1e-9)
+#: Families of sums up to T, and the largest T that is tried.
+_SUMS = (
+    *("pass-sum", "maxrl-truncated", "maclaurin", "maclaurin-baseline"),
+    *("cross-fitted-maclaurin", "oversample-subset-vr"),
+)
+_LARGEST_SUM = 8
 #: Decimal logarithms between which an epsilon is looked for, and digits to which it is told.
 _FITTED, _DIGITS = (-12.0, 0.0), (1, 2, 3, 6)
 
@@ -60,7 +66,7 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     if (np.abs(ours) <= rules.tolerance(rule, groups, ours, k, FLOAT64)).all():
         return None
     made = rules.precision_of(rule)
-    names = tuple(dict.fromkeys([*prefer, *list_estimators(), *_shipped()]))
+    names = tuple(dict.fromkeys([*prefer, *list_estimators(), *_shipped(), *_sums(n)]))
     found = _compared(ours, groups, names, k, made)
     if not any(each.exact for each in found):
         using = tuple(name for name in names if group_estimator(name).uses_k)
@@ -95,6 +101,10 @@ def _by_nearness(each: Nearest) -> tuple[int, float, float]:
 
 def _shipped() -> tuple[str, ...]:
     return tuple(_named(eps, ddof) for ddof in (1, 0) for eps in _EPSILONS)
+
+
+def _sums(n: int) -> tuple[str, ...]:
+    return tuple(f"{family}:{T}" for family in _SUMS for T in range(2, min(n, _LARGEST_SUM) + 1))
 
 
 def _named(eps: float, ddof: int) -> str:

@@ -70,7 +70,7 @@ def under_policies(
         success = SUCCESS[difficulty]
         resolution = moments.bias_resolution * eps / EPS
         noise = _noise(moments, resolution)
-        maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, target.maximum_of)
+        maxpo, loo1, least = _yardsticks(success, answers, tuple(values.tolist()), n, target)
         found.append(
             UnderPolicy(
                 rewards=rewards,
@@ -99,16 +99,17 @@ def _noise(moments: Moments, resolution: float) -> float | None:
 
 @lru_cache(maxsize=1024)
 def _yardsticks(
-    success: float, answers: str, values: tuple[float, ...], n: int, k: int | None
+    success: float, answers: str, values: tuple[float, ...], n: int, target: Objective
 ) -> tuple[float | None, float | None, float | None]:
     """Tr Cov of maxpo, of pkpo-loo1 and of the floor under a policy, None where not defined; made once."""
-    if k is None:
+    k = target.maximum_of
+    if (k or target.size) > n:
         return None, None, None
     levels = reference_policy(success, answers, np.array(values))
-    floor = variance_floor(levels, n=n, k=k)
+    floor = variance_floor(levels, n=n, k=k or target.size, target=target)
     return (
-        _of_rule("maxpo", levels, n, k),
-        _of_rule("pkpo-loo1", levels, n, k),
+        _of_rule("maxpo", levels, n, k) if k else None,
+        _of_rule("pkpo-loo1", levels, n, k) if k else None,
         None if floor.degenerate else floor.trace_covariance,
     )
 

@@ -9,7 +9,6 @@ its family's file alone, and a new family that file and this one.
 from . import (
     as_coded,
     chebyshev,
-    l_statistic,
     maxpo,
     maxrl,
     mean_reward,
@@ -21,6 +20,7 @@ from . import (
 )
 from .of_batches import areal, asymmetric, batch_scaled, by_framework, james_stein, of_the_living, whitened
 from .shaping import difficulty, kalman, passk_training, quantiles, reweighted, risk, selection, signs
+from .sums import l_statistic, maclaurin, pass_at_k_sums
 from .with_memory import (
     beta_bernoulli,
     difficulty_anchor,
@@ -51,6 +51,8 @@ FAMILIES = (
     difficulty,
     selection,
     kalman,
+    pass_at_k_sums,
+    maclaurin,
     whitened,
     batch_scaled,
     james_stein,

@@ -81,10 +81,10 @@ def test_each_parameter_alone_changes_something() -> None:
         ("leader:alpha=inf", ["alpha=inf", "finite"]),
         ("entropic:beta=0", ["beta=0", "positive"]),
         ("maxpo:k=3", ["maxpo takes no parameters", "grpo"]),
-        ("l-statistic:TopX:2", ["TopX", "TopM:m"]),
+        ("l-statistic:TopX:2", ["TopX", "did you mean TopM"]),
         ("l-statistic:TopM:0", ["TopM:0", "1 <= m <= k"]),
         ("l-statistic:LowerTailMean:2", ["0 < q <= 1"]),
-        ("l-statistic:Median:1", ["Median:1", "known"]),
+        ("l-statistic:Median:1", ["Median:1", "it reads Median"]),
     ],
 )
 def test_bad_specs_are_refused(spec: str, fragments: list[str]) -> None:
@@ -180,6 +180,10 @@ DEGENERATE = {
     "asymre": [([0] * 4, [0.1] * 4), ([1] * 4, [0.1] * 4)],
     "krpo": [([0] * 4, [0] * 4), ([1] * 4, [0.0995, 0.0705, 0.0575, 0.0497])],
     "pods": [([1] * 4, [0] * 4), ([1, 0, 0, 1, 0, 0], [0.8659, -0.8659, -0.8659, 0.8659, 0, 0])],
+    "maclaurin:2": [([0] * 4, [-1] * 4), ([1] * 4, [1] * 4)],
+    "maclaurin-baseline:2": [([0] * 4, [0] * 4), ([0] * 2, [-1] * 2), ([1] * 4, [1] * 4)],
+    "cross-fitted-maclaurin:2": [([0] * 4, [0] * 4), ([0] * 3, [-1] * 3), ([1] * 4, [1] * 4)],
+    "oversample-subset-vr:2": [([0] * 4, [-1] * 4), ([1] * 4, [0] * 4)],
 }
 
 

@@ -37,7 +37,8 @@ def test_entry_is_complete(name: str) -> None:
     for text in (rule.title, rule.equation, rule.citation):
         assert isinstance(text, str)
         assert text.strip()
-    assert rule.objective in OBJECTIVE_SIZE or rule.objective.startswith("l-statistic:")
+    own = ("l-statistic:", "pass-sum:", "maxrl-truncated:")
+    assert rule.objective in OBJECTIVE_SIZE or rule.objective.startswith(own)
     assert isinstance(rule.uses_k, bool)
     assert isinstance(rule.claims, ml.Claims)
     assert name in definitions.BY_NAME or name == "grpo"
@@ -100,8 +101,11 @@ def test_a_refusal_names_the_rule_and_a_way_out_that_is_open(name: str) -> None:
             assert name in reason
             others = alternatives(name, reason)
             defined = [other for other in others if ml.get_estimator(other).why_not(n, k) is None]
-            _, _, nearest = reason.partition("nearest valid choice is k=")
-            valid = nearest and rule.why_not(n, int(nearest)) is None
+            _, _, nearest = reason.partition("nearest valid choice is ")
+            near, at = (
+                (rule, int(nearest[2:])) if nearest[:2] == "k=" else (ml.get_estimator(nearest or name), k)
+            )
+            valid = nearest and near.why_not(n, at) is None
             assert defined or valid, f"{reason!r}: none of {others} is defined at n={n}, k={k}"
 
 

@@ -373,8 +373,8 @@ def test_an_objective_is_known_by_its_weights(rule: str, k: int, target: str, fl
     [
         (5, "max@n", 5, r"variance_floor\(levels, n=6, k=6\)"),
         (6, "mean", 6, r"variance_floor\(levels, n=6, k=1\)"),
-        (3, "l-statistic:TopM:2", 3, "no max@k is that objective"),
-        (2, "l-statistic:ReMin", 2, "no max@k is that objective"),
+        (3, "l-statistic:TopM:2", 3, "target=.l-statistic:TopM:2"),
+        (2, "l-statistic:ReMin", 2, "target=.l-statistic:ReMin"),
     ],
 )
 def test_another_objective_is_another_whatever_k_says(k: int, target: str, floor_k: int, advice: str) -> None:

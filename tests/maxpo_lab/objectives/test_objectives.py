@@ -186,7 +186,9 @@ def test_an_objective_does_not_look_at_k_once_it_is_made() -> None:
     seen = ml.exact_moments("rloo", levels, n=4, k=99, target=max_at(3))
     assert seen.bias == ml.exact_moments("rloo", levels, n=4, k=3).bias
     floor = ml.variance_floor(levels, n=4, k=3)
-    with pytest.raises(ValueError, match="no max@k is that objective"):  # of no group of four
+    with pytest.raises(
+        ValueError, match="looks at 5 rollouts, and a group of 4 has no floor"
+    ):  # of no group of four
         ml.exact_moments("rloo", levels, n=4, k=1, target=max_at(5)).efficiency(floor)
     with pytest.raises(ValueError, match=r"looks at 5 rollouts.*n=4"):
         ml.objective_spectrum(max_at(5), n=4, k=1)

@@ -1,0 +1,1 @@
+"""Weighted sums: of order statistics, of pass@k, and of rules of any kind by their names."""
