@@ -337,6 +337,7 @@ def test_facts_follow_from_the_terms() -> None:
     assert ml.get_estimator("reinforce+maxrl-keep-failures").dead_groups == "both"
     assert ml.get_estimator("reinforce+pkpo-s").dead_groups == "all-correct"
     assert ml.get_estimator("rloo+grpo").laws.scale == "none"
+    assert not ml.get_estimator("krpo+maxpo").claims.equivariant
     assert ml.get_estimator("chebyshev+rloo").largest_k(8) == 16
     assert ml.get_estimator("chebyshev+maxpo").largest_k(8) == 8
     assert isinstance(ml.get_estimator("passk-training@2"), AtOwnK)

@@ -150,6 +150,7 @@ def _shared(terms: Sequence[Term]) -> dict[str, Any]:
         "claims": Claims(
             unbiased=all(rule.claims.unbiased for rule in rules),
             centered=all(rule.claims.centered for rule in rules),
+            equivariant=all(rule.claims.equivariant for rule in rules),
         ),
         "laws": laws,
         "domain": domain,
