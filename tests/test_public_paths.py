@@ -33,11 +33,12 @@ PUBLIC = {
         advantages batch_moments batch_rule exact_moments get_estimator get_value_rule list_estimators
         list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k
         pass_at_k_spectrum path_moments per_group side_by_side value_estimate value_moments variance_floor
+        VectorBatchEstimator VectorEstimator VectorLevels VectorRule vector_rule
     """,
     "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",
     "maxpo_lab.estimators": """
         BatchEstimator Claims Coefficients Estimator Laws MemoryEstimator RankLinear get_estimator
-        group_estimator list_estimators
+        group_estimator list_estimators VectorBatchEstimator VectorEstimator
     """,
     "maxpo_lab.evaluation": """
         Comparison Design PassAtK Plan ValueClaims ValueRule get_value_rule list_measures list_value_rules

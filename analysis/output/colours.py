@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from matplotlib.colors import to_hex, to_rgb
 
 from maxpo_lab import get_estimator
-from maxpo_lab.estimators.families import FAMILIES
+from maxpo_lab.estimators import families, of_vectors
 
+#: All families of the catalogue, in its order.
+FAMILIES = (*families.FAMILIES, *of_vectors.FAMILIES)
 #: The rules that figures draw, told apart by every reader within a figure: Okabe and Ito's palette for those
 #: most often drawn together, Tol's muted one for the rest. A rule that is not here has a shade of its family.
 DRAWN: Mapping[str, str] = {

@@ -54,6 +54,10 @@ PAPERS: Mapping[str, Paper] = {
         "Walder, Christian and Karkhanis, Deep",
         "Pass@K Policy Optimization: Solving Harder Reinforcement Learning Problems",
     ),
+    "2505.23585": Paper(
+        "Hao, Yaru and Dong, Li and Wu, Xun and Huang, Shaohan and Chi, Zewen and Wei, Furu",
+        "On-Policy RL with Optimal Reward Baseline",
+    ),
     "2506.24119": Paper(
         "Liu, Bo and Guertler, Leon and others",
         "SPIRAL: Self-Play on Zero-Sum Games Incentivizes Reasoning via Multi-Agent Multi-Turn Reinforcement "
@@ -87,6 +91,15 @@ PAPERS: Mapping[str, Paper] = {
         "OrderGrad: Optimizing Beyond the Mean with Order-Statistic Policy Gradient Estimation",
     ),
     "2609.02987": Paper("Ramasubramanian, Shrinivas and others", "Tail-Likelihood Reinforcement Learning"),
+    "2601.05242": Paper(
+        "Liu, Shih-Yang and Dong, Xin and others",
+        "GDPO: Group reward-Decoupled Normalization Policy Optimization for Multi-reward RL Optimization",
+    ),
+    "2607.14962": Paper(
+        "Onoda, Ku and Parmas, Paavo and Furuta, Hiroki and Nishimori, Soichiro and Oshima, Yuta and "
+        "Taniguchi, Shohei and Matsuo, Yutaka",
+        "Multi-Axis Max@K Reinforcement Learning for Representative Diversity in Text-to-Image Generation",
+    ),
 }
 
 #: Papers that citations call by a name alone.

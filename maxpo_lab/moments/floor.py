@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.arguments import as_group_size, as_k
+from ..core.arguments import as_group_size, as_k, check_choice
 from ..core.arrays import Float, Int
 from ..core.coefficients import subset_share
+from ..objectives import PER_REWARD, Objective, VectorObjective, as_vector_objective, max_at
+from ..policies.checks import real
 from ..policies.levels import RewardLevels
+from ..policies.vector_levels import VectorLevels
 from . import states
 from .least_variance import optimal_shift, trace_covariance
 
@@ -39,6 +43,8 @@ class VarianceFloor:
         The reward levels, shape (L,).
     n, k
         Group size and K.
+    objective
+        Whose gradient the rules are unbiased for.
     """
 
     trace_covariance: float
@@ -48,6 +54,7 @@ class VarianceFloor:
     values: Float
     n: int
     k: int
+    objective: Objective | VectorObjective
 
     def rule(self, rewards: Any, k: int) -> Float:
         """The optimal rule as a callable ``(rewards (B, n), k) -> (B, n)``, on this policy's levels alone.
@@ -66,12 +73,18 @@ class VarianceFloor:
         counts = np.sum(level[..., None] == np.arange(size), axis=-2)
         others = counts[..., None, :] - (level[..., None] == np.arange(size))
         index = _Index(self.others)(others.reshape(-1, size)).reshape(level.shape)
-        signal, reference = _contributions(self.others, self.values, self.n, self.k)
+        signal, reference = _contributions(self.others, self.values, self.n, self.objective)
         return np.asarray(signal[index, level] + reference[index] - self.baseline[index])
 
 
 def variance_floor(
-    levels: RewardLevels, *, n: int, k: int, max_unknowns: int = MAX_UNKNOWNS
+    levels: RewardLevels | VectorLevels,
+    *,
+    n: int,
+    k: int,
+    target: str = "max@k",
+    reward_weights: Sequence[float] | None = None,
+    max_unknowns: int = MAX_UNKNOWNS,
 ) -> VarianceFloor:
     r"""Least trace covariance that an unbiased rule for max@K can have on a policy.
 
@@ -84,12 +97,18 @@ def variance_floor(
     a sparse least-squares problem in one unknown for each multiset of n-1 levels; tridiagonal for 0/1
     rewards. E[g] is the same for every b, so the minimum is one of the variance.
 
+    The same holds of rollouts that carry rows of rewards, whose levels are any rows: the unbiased rules for
+    ``per-reward:max@k`` are ``A_i = sum_d w_d K q_i(K) of reward d - b(others)``.
+
     Parameters
     ----------
     levels
         The policy.
     n, k
         Group size and K, ``1 <= k <= n``.
+    target, reward_weights
+        Under ``VectorLevels`` ``"max@k"``, of the weighted sum, or ``"per-reward:max@k"``; weights are 1 each
+        unless told. Of one reward there is max@k alone.
     max_unknowns
         Refuse beyond this many unknowns.
 
@@ -109,8 +128,19 @@ def variance_floor(
     """
     n = as_group_size(n)
     k = as_k(k, n=n)
+    objective: Objective | VectorObjective = max_at(k)
+    if isinstance(levels, VectorLevels):
+        check_choice("target", target, ("max@k", f"{PER_REWARD}max@k"))
+        rewards = levels.rewards
+        weights = real("reward_weights", reward_weights or (1.0,) * rewards.shape[1], shape=rewards.shape[1:])
+        objective = as_vector_objective(target, n, k, weights=tuple(weights.tolist()), table=rewards)
+        levels = levels.by_number
+    elif target != "max@k" or reward_weights is not None:
+        raise ValueError(
+            f"target={target!r}, reward_weights={reward_weights}: of several rewards, VectorLevels"
+        )
     if not isinstance(levels, RewardLevels):
-        raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
+        raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels or a VectorLevels")
     size = len(levels.values)
     unknowns = states.number_of_counts(n - 1, size)
     if unknowns > max_unknowns:
@@ -119,7 +149,7 @@ def variance_floor(
             f"{max_unknowns:,}: use a smaller group, merge reward levels, or raise max_unknowns"
         )
     others = states.counts(n - 1, size)
-    signal, reference = _contributions(others, levels.values, n, k)
+    signal, reference = _contributions(others, levels.values, n, objective)
     groups, chance = states.count_table(n, levels.probabilities)
     # Where in ``others`` a group lands without one member of level l; any row where it has none.
     present = groups > 0
@@ -142,15 +172,32 @@ def variance_floor(
         values=levels.values,
         n=n,
         k=k,
+        objective=objective,
     )
 
 
-def _contributions(others: Int, values: Float, n: int, k: int) -> tuple[Float, Float]:
+def _contributions(
+    others: Int, values: Float, n: int, objective: Objective | VectorObjective
+) -> tuple[Float, Float]:
     """``K h`` of a rollout at each level next to each multiset of others, (U, L), and ``K v(K-1)``, (U,).
 
     Marginal contributions, not inclusion values: they vanish with the variance, so that nothing large is
-    subtracted where success is frequent. Their sum is ``K q``.
+    subtracted where success is frequent. Their sum is ``K q``. Of several rewards the weighted sums of each.
     """
+    if isinstance(objective, Objective):
+        return _of_one(others, values, n, objective.size)
+    signal, reference = np.zeros(others.shape), np.zeros(len(others))
+    for weight, rewards in objective.terms():
+        own = rewards[values.astype(np.intp)]
+        order = np.argsort(own)
+        found, base = _of_one(others[:, order], own[order], n, objective.size)
+        signal[:, order] += weight * found
+        reference += weight * base
+    return signal, reference
+
+
+def _of_one(others: Int, values: Float, n: int, k: int) -> tuple[Float, Float]:
+    """``_contributions`` of one reward, its values ascending; equal ones are a step of 0."""
     chance = subset_share(n, k - 1)[np.cumsum(others, axis=1)[:, :-1]]
     gaps = np.diff(values)
     steps = k * gaps * chance

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.arrays import Float
-from ..objectives import Objective, max_at
+from ..objectives import Objective, VectorObjective
 from .against_gradient import straight
 from .floor import VarianceFloor
 
@@ -57,7 +57,7 @@ class Moments:
 
     n: int
     k: int
-    objective: Objective
+    objective: Objective | VectorObjective
     mean: Float
     gradient: Float
     bias: float
@@ -93,7 +93,7 @@ class Moments:
         """
         if isinstance(floor, VarianceFloor):
             own = self.objective
-            if floor.n != self.n or max_at(floor.k) != own:
+            if floor.n != self.n or floor.objective != own:
                 raise ValueError(
                     f"floor is of max@k at n={floor.n}, k={floor.k}, these moments are of {self.target} "
                     f"at n={self.n}, k={self.k}: "

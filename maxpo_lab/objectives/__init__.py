@@ -2,12 +2,16 @@
 
 from .objective import Objective
 from .presets import PREFIX, as_objective, in_words, looks_at_k, max_at
+from .several import PER_REWARD, VectorObjective, as_vector_objective
 from .steps import drawn_below, increments
 
 __all__ = [
+    "PER_REWARD",
     "PREFIX",
     "Objective",
+    "VectorObjective",
     "as_objective",
+    "as_vector_objective",
     "drawn_below",
     "in_words",
     "increments",

@@ -48,9 +48,9 @@ def max_at(k: int) -> Objective:
     return Objective("max@k", _equal(k, k - 1, k))
 
 
-def looks_at_k(spec: str | Objective) -> bool:
+def looks_at_k(spec: object) -> bool:
     """Whether k decides what an objective is: not of one rollout, of the whole group, or one made already."""
-    return not isinstance(spec, Objective) and spec not in ("mean", "max@n")
+    return isinstance(spec, str) and spec not in ("mean", "max@n")
 
 
 def in_words(objective: Objective) -> str:

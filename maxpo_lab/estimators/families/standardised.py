@@ -113,4 +113,6 @@ NEMO_GRPO = OthersStandardised(
     eps=1e-6,
 )
 
-RULES = (grpo(), NEMO_GRPO)
+GRPO = grpo()
+
+RULES = (GRPO, NEMO_GRPO)
