@@ -7,21 +7,15 @@ rule on levels 0, 1, 2, ..., or one of batches. What is measured of it needs no 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
 
-from ..core.arrays import Array, Float, Namespace
-from ..estimators import (
-    BatchEstimator,
-    Estimator,
-    VectorBatchEstimator,
-    VectorEstimator,
-    get_estimator,
-)
-from ..estimators.entry import Entry
+from ..core.arrays import Float
+from ..estimators import VectorBatchEstimator, VectorEstimator, get_estimator
+from ..estimators.of_vectors.numbers import of_batches_of_numbers, of_numbers
 from ..objectives import VectorObjective, as_vector_objective
 from ..policies.levels import RewardLevels
 from ..policies.vector_levels import VectorLevels
@@ -114,9 +108,9 @@ def _joined(policies: Sequence[VectorLevels]) -> tuple[Float, list[Float]]:
 
 def _looked_up(rule: OfVectors, rows: Float) -> Rule | OfBatches:
     if isinstance(rule, VectorEstimator):
-        return NumberEstimator(**_entry(rule, Estimator), own=rule, rows=rows)
+        return of_numbers(rule, rows)
     if isinstance(rule, VectorBatchEstimator):
-        return NumberBatchEstimator(**_entry(rule, BatchEstimator), own=rule, rows=rows)
+        return of_batches_of_numbers(rule, rows)
     table, lengths = (rows[:, :-1], rows[:, -1]) if rule.takes_lengths else (rows, None)
 
     def looked_up(numbers: Any, k: int) -> Any:
@@ -125,49 +119,3 @@ def _looked_up(rule: OfVectors, rows: Float) -> Rule | OfBatches:
 
     looked_up.__name__ = rule.name
     return looked_up
-
-
-def _entry(rule: Entry, kind: type[Entry]) -> dict[str, Any]:
-    """What the catalogue says of a rule, for its form by number, which is defined on any."""
-    known = {each.name for each in fields(Entry)} & {each.name for each in fields(kind)}
-    return {name: getattr(rule, name) for name in known} | {"domain": "real"}
-
-
-def _rows_at(xp: Namespace, rows: Float, numbers: Array) -> Array:
-    """The rows (..., c) of numbers (...), in their library and on their device."""
-    device = array_api_compat.device(numbers)
-    table = xp.asarray(rows, device=device)
-    flat = xp.astype(xp.reshape(numbers, (-1,)), xp.int64)
-    return xp.reshape(xp.take(table, flat, axis=0), (*numbers.shape, rows.shape[1]))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NumberEstimator(Estimator):
-    """A vector rule as a rule of row numbers (..., n)."""
-
-    own: VectorEstimator
-    rows: Float
-
-    def why_not(self, n: int, k: int) -> str | None:
-        """As the rule of rows."""
-        return self.own.why_not(n, k)
-
-    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
-        """The rule on the rows that have these numbers."""
-        return self.own.unchecked(xp, _rows_at(xp, self.rows, rewards), k)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NumberBatchEstimator(BatchEstimator):
-    """A vector-batch rule as a rule of batches of row numbers (..., P, n)."""
-
-    own: VectorBatchEstimator
-    rows: Float
-
-    def why_not(self, n: int, k: int) -> str | None:
-        """As the rule of rows."""
-        return self.own.why_not(n, k)
-
-    def unchecked(self, xp: Namespace, rewards: Array, k: int) -> Array:
-        """The rule on the rows that have these numbers."""
-        return self.own.unchecked(xp, _rows_at(xp, self.rows, rewards), k)

@@ -160,8 +160,8 @@ def vector_rule(
     Parameters
     ----------
     f
-        The callable; with ``takes_lengths`` it gets ``lengths=`` (B, n) too. It must be what one of groups is:
-        deterministic, keeps nothing between calls, and its groups do not depend on each other.
+        The callable; with ``takes_lengths`` it gets ``lengths=`` (B, n) too. As one of groups it must be
+        deterministic, keep nothing between calls, and treat each group by itself.
     reward_weights
         The weights of the objective that it is measured against, one a reward; None for 1 each. The rule does
         not get them: it has its own.

@@ -1,4 +1,4 @@
-"""Rules of several rewards and of lengths: equal to their definitions, to their sources' numbers, and by name."""
+"""Rules of several rewards and of lengths: equal to their definitions, to their sources' numbers, by name."""
 
 from __future__ import annotations
 
@@ -310,10 +310,10 @@ def test_shapes_are_refused() -> None:
 
 def test_other_consumers_refuse_by_name() -> None:
     levels = ml.RewardLevels.from_softmax([0.0, 0.0], [0.0, 1.0])
-    for consumer, given in ((ml.exact_moments, (levels,)), (ml.pass_at_k_spectrum, ())):
+    for consumer, policies in ((ml.exact_moments, (levels,)), (ml.pass_at_k_spectrum, ())):
         for name in ("per-reward:maxpo", "gdpo"):
             with pytest.raises(ValueError, match=f"{name} is a vector.* rule.*VectorLevels"):
-                consumer(name, *given, n=4, k=1)
+                consumer(name, *policies, n=4, k=1)
     with pytest.raises(ValueError, match=r"batch_moments|vector"):
         ml.batch_moments("gdpo", [levels], n=4, k=1, batch=None)
 
