@@ -81,6 +81,12 @@ def prepare(
     SIGNATURES[signature]  # refuses an unknown one
     check_seconds(seconds)
     function = get_estimator(rule) if isinstance(rule, str) else rule
+    if rules.takes_vectors(function):
+        raise rules.VectorRuleError(
+            f"{rules.describe(function)} is a {function.kind} rule, and the audit's groups have one reward a "
+            f"rollout: audit the rule of one reward in it, and measure it with exact_moments under "
+            f"VectorLevels, against each objective"
+        )
     if not callable(function):
         raise TypeError(f"rule={rule!r} is a {type(rule).__name__}: it must be callable, or a name")
     if isinstance(function, Estimator | BatchEstimator) and (reason := function.why_not(n, k)):

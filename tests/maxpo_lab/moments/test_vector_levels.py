@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
-from itertools import product
+from itertools import combinations_with_replacement, product
 from math import degrees, prod
 
 import numpy as np
@@ -99,6 +99,37 @@ def test_bias_against_its_objective_equals_brute_force(name: str, n: int) -> Non
         unbiased = not any(off)
         assert unbiased == rule.claims.unbiased, name
         assert (found.relative_bias <= found.bias_resolution) == unbiased
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_claims_are_decided_for_every_policy(name: str, n: int) -> None:
+    """The complete class, in rationals: unbiased under every policy of these rows exactly if, beside every
+    company of others, ``A - (the unbiased signal)`` is the same for every row; centered if groups sum to 0.
+    """
+    rule = ml.get_estimator(name)
+    each = rule.objective.startswith("per-reward:")
+    for k in (k for k in range(1, n + 1) if rule.why_not(n, k) is None):
+        size = 1 if rule.objective == "mean" else k
+        unbiased = centered = True
+        for others in combinations_with_replacement(range(3), n - 1):
+            left = set()
+            for own in range(3):
+                arms = (own, *others)
+                given = definition(name)(
+                    [REWARDS[arm] for arm in arms], k, WEIGHTS, [LENGTHS[arm] for arm in arms]
+                )
+                columns = [[w * REWARDS[arm][d] for arm in arms] for d, w in enumerate(WEIGHTS)]
+                columns = columns if each else [[sum(pair) for pair in zip(*columns, strict=True)]]
+                signal = sum(size * definitions.inclusion_value(column, size)[0] for column in columns)
+                left.add(given[0] - signal)
+                centered &= abs(float(sum(given))) < 1e-40
+            unbiased &= len(left) == 1
+        if n > 2 or rule.claims.unbiased:  # two rollouts hide many a bias
+            assert unbiased == rule.claims.unbiased, (n, k)
+        assert centered or not rule.claims.centered
+    if n > 2:
+        assert centered == rule.claims.centered
 
 
 def test_objectives_differ_and_each_rule_is_of_its_own() -> None:
