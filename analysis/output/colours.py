@@ -33,8 +33,13 @@ DRAWN: Mapping[str, str] = {
     "passk-training": "#000000",
     "chebyshev": "#b15928",
 }
-#: Hues of families none of whose rules is drawn, in the order of the catalogue: the rest of Tol's palette.
-_HUES = ("#44aa99", "#332288", "#999933", "#aa4499", "#ddcc77")
+#: Hues of families none of whose rules is drawn, in the order of the catalogue: the rest of Tol's muted
+#: palette, then of his other ones and three more.
+_HUES = (
+    *("#44aa99", "#332288", "#999933", "#aa4499", "#ddcc77"),
+    *("#6699cc", "#994455", "#225522", "#997700", "#bb5566"),
+    *("#004488", "#cc3311", "#009988", "#7a5195", "#5d6d7e", "#556b2f"),
+)
 #: How much of its hue a shade has, of that before it; the rest is white.
 _PALER = 0.85
 

@@ -219,9 +219,9 @@ def in_place_of_gdpo(name: str) -> str:
 
     verl hands the rewards of ``algorithm.gdpo_reward_keys`` to the estimator of this name alone, so a rule of
     several is served under it: call this in a module of your own, name that module in
-    ``VERL_USE_EXTERNAL_MODULES``, and set ``algorithm.adv_estimator=gdpo``, ``gdpo_reward_keys=[...]`` and,
-    if not all weights are 1, ``gdpo_reward_weights=[...]``. ``"gdpo"`` is verl's own rule for responses of one
-    token, as its whitening weighs responses by their tokens and this one does not.
+    ``VERL_USE_EXTERNAL_MODULES``, and set ``algorithm.adv_estimator=gdpo``, ``gdpo_reward_keys=[...]`` and
+    ``gdpo_reward_weights=[...]``, which are 1 each unless set. ``"gdpo"`` is verl's own rule for responses of
+    one token, as its whitening weighs responses by their tokens and this one does not.
 
     Raises
     ------

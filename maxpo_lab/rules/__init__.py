@@ -7,7 +7,6 @@ A *value rule* is any callable ``(rewards (B, n), k) -> (B,)``.
 from .batch_admission import admit_batch, hold_order_of_rollouts
 from .batch_calls import BatchCalls, of_batches
 from .behaviour import Behaviour, admit, equivariance, observe
-from .by_number import ByNumber, by_number
 from .calling import Rule, describe, evaluate, k_at_most, per_group, resolve, resolve_value
 from .errors import (
     BadShapeError,
@@ -33,6 +32,7 @@ from .kinds import (
     takes_vectors,
     vector_rule,
 )
+from .numbered import ByNumber, by_number
 from .outputs import ADVANTAGES, VALUES, Output
 from .rounding import finest, precision_of, tolerance
 
