@@ -32,6 +32,7 @@ DRAWN: Mapping[str, str] = {
     "pkpo-mean-centered": "#555555",
     "passk-training": "#000000",
     "chebyshev": "#b15928",
+    "multi-axis-maxk": "#aa4499",
 }
 #: Hues of families none of whose rules is drawn, in the order of the catalogue: the rest of Tol's muted
 #: palette, then of his other ones and three more.
