@@ -17,7 +17,7 @@ from ..vector import VectorBatchEstimator, VectorEstimator
 def _rows_at(xp: Namespace, rows: Float, numbers: Array) -> Array:
     """The rows (..., c) of numbers (...), in their library and on their device."""
     device = array_api_compat.device(numbers)
-    table = xp.asarray(rows, device=device)
+    table = xp.asarray(rows.copy(), device=device)
     flat = xp.astype(xp.reshape(numbers, (-1,)), xp.int64)
     return xp.reshape(xp.take(table, flat, axis=0), (*numbers.shape, rows.shape[1]))
 
