@@ -10,6 +10,8 @@ from .estimators import (
     Laws,
     MemoryEstimator,
     RankLinear,
+    VectorBatchEstimator,
+    VectorEstimator,
     get_estimator,
     list_estimators,
 )
@@ -43,8 +45,9 @@ if TYPE_CHECKING:
     from .monte_carlo import on_numpy as on_numpy
     from .policies.levels import RewardLevels
     from .policies.objective import max_at_k, max_at_k_gradient
+    from .policies.vector_levels import VectorLevels
     from .rules.calling import per_group
-    from .rules.kinds import BatchRule, MemoryRule, batch_rule, memory_rule
+    from .rules.kinds import BatchRule, MemoryRule, VectorRule, batch_rule, memory_rule, vector_rule
     from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 
     __version__: str
@@ -69,6 +72,10 @@ __all__ = [
     "ValueMoments",
     "ValueRule",
     "VarianceFloor",
+    "VectorBatchEstimator",
+    "VectorEstimator",
+    "VectorLevels",
+    "VectorRule",
     "advantages",
     "batch_moments",
     "batch_rule",
@@ -91,6 +98,7 @@ __all__ = [
     "value_estimate",
     "value_moments",
     "variance_floor",
+    "vector_rule",
 ]
 
 #: Imported when first asked for, by module: what a training loop need not pay for.
@@ -110,7 +118,11 @@ _LATER = {
         "policies.levels": ("RewardLevels",),
         "policies.objective": ("max_at_k", "max_at_k_gradient"),
         "rules.calling": ("per_group",),
-        "rules.kinds": ("BatchRule", "MemoryRule", "batch_rule", "memory_rule"),
+        "policies.vector_levels": ("VectorLevels",),
+        "rules.kinds": (
+            *("BatchRule", "MemoryRule", "VectorRule"),
+            *("batch_rule", "memory_rule", "vector_rule"),
+        ),
         "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
         # These need torch: ``import *`` would ask, so not in ``__all__``.
         "auditing": ("AuditReport", "ValueAuditReport", "audit", "audit_value"),

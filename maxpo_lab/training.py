@@ -16,18 +16,20 @@ from .estimators import BatchEstimator, Estimator, MemoryEstimator, RankLinear, 
 if TYPE_CHECKING:
     from .core import ragged
     from .rules.calling import Rule
-    from .rules.kinds import OfBatches
+    from .rules.kinds import OfBatches, OfVectors
 
 
 def advantages(
     rewards: Any,
     k: int,
     *,
-    estimator: str | Rule | OfBatches = "maxpo",
+    estimator: str | Rule | OfBatches | OfVectors = "maxpo",
     group_ids: Any = None,
     nan_policy: Literal["raise", "omit"] = "raise",
     small_groups: Literal["raise", "zero"] = "raise",
     history: Any = None,
+    reward_weights: Any = None,
+    lengths: Any = None,
     validate: bool = True,
 ) -> Array:
     """Advantages of groups of rewards.
@@ -38,13 +40,16 @@ def advantages(
         Shape (..., n): one group of n i.i.d. rollouts of one prompt along the last axis, for a rule of
         batches (..., P, n) with the P prompts of a batch along the axis before; or (B,) with ``group_ids``,
         all of one batch. NumPy (masked arrays too), torch, any other Array API library, or nested sequences
-        of numbers.
+        of numbers. For a rule of several rewards with one more axis, (..., n, d) or (B, d), of the d rewards
+        of a rollout.
     k
         The K of max@K, ``1 <= k <= n``. A rule that does not use it (``uses_k``: those for the mean reward
         and for max@n) takes any ``k >= 1``.
     estimator
         A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"`` (see ``get_estimator``), an ``Estimator``, or any
-        callable ``(rewards (B, n), k) -> (B, n)``; a rule of batches by name or from ``batch_rule``. A
+        callable ``(rewards (B, n), k) -> (B, n)``; a rule of batches by name or from ``batch_rule``; one of
+        several rewards by name (``"summed:maxpo"``, ``"per-reward:maxpo"``, ``"gdpo"``) or from
+        ``vector_rule``. A
         callable gets a copy of the rewards, in their own array type; whatever real numbers it returns, of any
         array type, are cast back to it. Groups of different sizes reach it size by size, so its rows must not
         depend on each other.
@@ -53,7 +58,8 @@ def advantages(
         are a group, in any order, of any size.
     nan_policy
         ``"raise"``: a NaN or masked reward is an error. ``"omit"``: it marks an unscorable rollout, which is
-        left out of its group and gets advantage 0.
+        left out of its group and gets advantage 0. Of several rewards it marks one that a rollout does not
+        have: each reward is then one of those that have it, and a sum is over those that are there.
     small_groups
         What to do with a group that the rule is not defined on at this k: raise, naming it, or give its
         members 0. A callable is asked by its ``why_not(n, k)``, as an ``Estimator`` is; one that has none
@@ -63,6 +69,11 @@ def advantages(
         ``"plug-in-floor"``: a sequence with one entry a group, or with ``group_ids`` a mapping from ids,
         where an id that is no key has none. An entry is rewards, or a tuple of rewards and their weights in
         [0, 1], 1 for one as good as a fresh one.
+    reward_weights
+        Of a rule of several rewards: d numbers, 1 each unless told.
+    lengths
+        Of a rule that weighs rollouts by their lengths (``"opo"``): a positive number a rollout, (..., n) or
+        (B,). Rewards may then have that shape too.
     validate
         Whether to look at the rewards: False promises that they are finite, of a floating type and of the
         rule's domain, in dense groups of one array library, for an ``Estimator``. That is what
@@ -94,10 +105,12 @@ def advantages(
     no part of it.
     """
     if not validate:
-        if group_ids is not None or history is not None or (nan_policy, small_groups) != ("raise", "raise"):
+        odd = any(each is not None for each in (group_ids, history, reward_weights, lengths))
+        if odd or (nan_policy, small_groups) != ("raise", "raise"):
             raise ValueError(
-                "validate=False takes dense groups as they are: group_ids, history, nan_policy='omit' and "
-                "small_groups='zero' look at them; leave those out, or pass validate=True"
+                "validate=False takes dense groups as they are: group_ids, history, reward_weights, lengths, "
+                "nan_policy='omit' and small_groups='zero' look at them; leave those out, or pass "
+                "validate=True"
             )
         return _as_they_are(rewards, k, estimator)
     return _validated(
@@ -108,10 +121,12 @@ def advantages(
         nan_policy=nan_policy,
         small_groups=small_groups,
         history=history,
+        reward_weights=reward_weights,
+        lengths=lengths,
     )
 
 
-def _as_they_are(rewards: Any, k: int, estimator: str | Rule | OfBatches) -> Array:
+def _as_they_are(rewards: Any, k: int, estimator: str | Rule | OfBatches | OfVectors) -> Array:
     """Advantages of rewards that are what they should be."""
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
     if isinstance(rule, BatchEstimator):
@@ -121,6 +136,11 @@ def _as_they_are(rewards: Any, k: int, estimator: str | Rule | OfBatches) -> Arr
             f"estimator={estimator!r} with validate=False: it takes a history, which is looked at; "
             f"pass it, and "
             f"validate=True"
+        )
+    if _takes_vectors(rule):
+        raise TypeError(
+            f"estimator={estimator!r} with validate=False: several rewards of a rollout are packed into "
+            f"rows, which looks at them; pass validate=True"
         )
     if not isinstance(rule, Estimator):
         raise TypeError(
@@ -150,12 +170,14 @@ def _batches_as_they_are(rewards: Any, k: int, rule: BatchEstimator) -> Array:
 def _validated(
     rewards: Any,
     k: int,
-    estimator: str | Rule | OfBatches,
+    estimator: str | Rule | OfBatches | OfVectors,
     *,
     group_ids: Any,
     nan_policy: Literal["raise", "omit"],
     small_groups: Literal["raise", "zero"],
     history: Any,
+    reward_weights: Any,
+    lengths: Any,
 ) -> Array:
     known = not isinstance(estimator, str) and (callable(estimator) or hasattr(estimator, "update"))
     rule = estimator if known else get_estimator(cast("str", estimator))
@@ -163,6 +185,49 @@ def _validated(
         _check_history(rule, history)
     check_choice("nan_policy", nan_policy, ("raise", "omit"))
     check_choice("small_groups", small_groups, ("raise", "zero"))
+    if _takes_vectors(rule):
+        return _of_vectors(
+            cast("OfVectors", rule),
+            rewards,
+            k,
+            reward_weights=reward_weights,
+            lengths=lengths,
+            group_ids=group_ids,
+            nan_policy=nan_policy,
+            small_groups=small_groups,
+        )
+    if reward_weights is not None or lengths is not None:
+        from .rules.vectors import refuse_vectors  # noqa: PLC0415 - others need none of it
+
+        refuse_vectors(rule, reward_weights, lengths)
+    return _of_rewards(
+        rule,
+        rewards,
+        k,
+        memory=memory,
+        group_ids=group_ids,
+        nan_policy=nan_policy,
+        small_groups=small_groups,
+        history=history,
+    )
+
+
+def _takes_vectors(rule: object) -> bool:
+    return getattr(rule, "kind", None) in ("vector", "vector-batch")
+
+
+def _of_rewards(
+    rule: Any,
+    rewards: Any,
+    k: int,
+    *,
+    memory: bool,
+    group_ids: Any,
+    nan_policy: Literal["raise", "omit"],
+    small_groups: Literal["raise", "zero"],
+    history: Any,
+) -> Array:
+    """Advantages under a rule of one reward of a rollout."""
     dense = group_ids is None and (nan_policy, small_groups) == ("raise", "raise")
     if dense and isinstance(rule, Estimator | BatchEstimator):
         return rule(rewards, k)
@@ -221,6 +286,36 @@ def _validated(
     dense_rule = rule if isinstance(rule, Estimator) else _checked(cast("Rule", rule), xp)
     result = ragged.map_buckets(xp, flat, groups, lambda dense: dense_rule(dense, k))
     return xp.reshape(result, values.shape)
+
+
+def _of_vectors(
+    rule: OfVectors,
+    rewards: Any,
+    k: int,
+    *,
+    reward_weights: Any,
+    lengths: Any,
+    group_ids: Any,
+    nan_policy: Literal["raise", "omit"],
+    small_groups: Literal["raise", "zero"],
+) -> Array:
+    """Advantages under a rule of several numbers of a rollout."""
+    from .rules.vectors import of_vectors  # noqa: PLC0415 - others need none of it
+
+    def keep(groups: ragged.Groups) -> ragged.Groups:
+        return _without_small(groups, cast("Rule", rule), k, drop=small_groups == "zero")
+
+    dense = group_ids is None and (nan_policy, small_groups) == ("raise", "raise")
+    return of_vectors(
+        rule,
+        rewards,
+        k,
+        reward_weights=reward_weights,
+        lengths=lengths,
+        group_ids=group_ids,
+        nan_policy=nan_policy,
+        keep=None if dense else keep,
+    )
 
 
 def _check_history(rule: Any, history: Any) -> None:

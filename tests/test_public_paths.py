@@ -30,15 +30,16 @@ PUBLIC = {
     "maxpo_lab": """
         BatchEstimator BatchMoments BatchRule Claims Estimator GroupIdError Laws Loss MemoryEstimator
         MemoryRule Moments PassAtK RankLinear RewardLevels Spectrum StandardErrors ValueMoments ValueRule
-        VarianceFloor advantages batch_moments batch_rule exact_moments get_estimator get_loss get_value_rule
-        list_estimators list_losses list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum
-        pass_at_k pass_at_k_spectrum path_moments per_group side_by_side value_estimate value_moments
-        variance_floor
+        VarianceFloor VectorBatchEstimator VectorEstimator VectorLevels VectorRule advantages batch_moments
+        batch_rule exact_moments get_estimator get_loss get_value_rule list_estimators list_losses
+        list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k
+        pass_at_k_spectrum path_moments per_group side_by_side value_estimate value_moments variance_floor
+        vector_rule
     """,
     "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",
     "maxpo_lab.estimators": """
         BatchEstimator Claims Coefficients Estimator Laws MemoryEstimator RankLinear get_estimator
-        group_estimator list_estimators
+        group_estimator list_estimators VectorBatchEstimator VectorEstimator
     """,
     "maxpo_lab.evaluation": """
         Comparison Design PassAtK Plan ValueClaims ValueRule get_value_rule list_measures list_value_rules
@@ -83,7 +84,7 @@ COMMANDS = {
 TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
     batches beyond-n decomposition efficiency field-claims frameworks history learning llm monte-carlo
-    phase-diagram prompts specimens spectrum unbiasedness variance
+    phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
 """
 RESULTS = "rows.parquet manifest.json table.csv table.md table.tex figure.png figure.pdf"
 

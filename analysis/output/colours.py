@@ -9,8 +9,10 @@ from matplotlib.colors import to_hex, to_rgb
 
 from maxpo_lab import get_estimator
 from maxpo_lab.core import weighted_sums
-from maxpo_lab.estimators.families import FAMILIES
+from maxpo_lab.estimators import families, of_vectors
 
+#: All families of the catalogue, in its order.
+FAMILIES = (*families.FAMILIES, *of_vectors.FAMILIES)
 #: The rules that figures draw, told apart by every reader within a figure: Okabe and Ito's palette for those
 #: most often drawn together, Tol's muted one for the rest. A rule that is not here has a shade of its family.
 DRAWN: Mapping[str, str] = {
@@ -32,10 +34,15 @@ DRAWN: Mapping[str, str] = {
     "pkpo-mean-centered": "#555555",
     "passk-training": "#000000",
     "chebyshev": "#b15928",
+    "multi-axis-maxk": "#aa4499",
 }
 #: Hues of families none of whose rules is drawn, in the order of the catalogue and then again: the rest of
-#: Tol's palette.
-_HUES = ("#44aa99", "#332288", "#999933", "#aa4499", "#ddcc77")
+#: Tol's muted palette, then of his other ones and three more.
+_HUES = (
+    *("#44aa99", "#332288", "#999933", "#aa4499", "#ddcc77"),
+    *("#6699cc", "#994455", "#225522", "#997700", "#bb5566"),
+    *("#004488", "#cc3311", "#009988", "#7a5195", "#5d6d7e", "#556b2f"),
+)
 #: How much of its hue a shade has, of that before it; the rest is white.
 _PALER = 0.85
 #: How light a hue is when it comes round again, for a further family.

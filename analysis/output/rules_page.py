@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from maxpo_lab import get_estimator, list_estimators
+from maxpo_lab.estimators.entry import KINDS
 
 from ..run.registry import get_study
 
@@ -36,8 +37,8 @@ def rules_table(rows: pd.DataFrame) -> str:
 
 
 def kinds_table() -> str:
-    """Markdown table of the rules of batches and of those with memory, as the registry has them."""
-    rules = [get_estimator(name) for kind in ("batch", "memory") for name in list_estimators(kind)]
+    """Markdown table of the rules of other kinds than groups of one reward, as the registry has them."""
+    rules = [get_estimator(name) for kind in KINDS if kind != "group" for name in list_estimators(kind)]
     table = pd.DataFrame(
         {
             "name": [f"`{rule.name}`" for rule in rules],

@@ -84,9 +84,7 @@ def prepare(
         raise ValueError(f"rewards={rewards!r}: must be {', '.join(REWARDS)}")
     SIGNATURES[signature]  # refuses an unknown one
     check_seconds(seconds)
-    function = get_estimator(rule) if isinstance(rule, str) else rule
-    if not callable(function):
-        raise TypeError(f"rule={rule!r} is a {type(rule).__name__}: it must be callable, or a name")
+    function = _function(rule)
     if isinstance(function, Estimator | BatchEstimator) and (reason := function.why_not(n, k)):
         raise ValueError(reason)
     for claim in wanted:
@@ -150,3 +148,17 @@ def behaviour_on(
         if not isinstance(binary, Misbehaviour):
             return "binary", binary
     return kind, seen
+
+
+def _function(rule: Any) -> Any:
+    """The rule that is meant, of one reward a rollout."""
+    function = get_estimator(rule) if isinstance(rule, str) else rule
+    if rules.takes_vectors(function):
+        raise rules.VectorRuleError(
+            f"{rules.describe(function)} is a {function.kind} rule, and the audit's groups have one reward a "
+            f"rollout: audit the rule of one reward in it, and measure it with exact_moments under "
+            f"VectorLevels, against each objective"
+        )
+    if not callable(function):
+        raise TypeError(f"rule={rule!r} is a {type(rule).__name__}: it must be callable, or a name")
+    return function

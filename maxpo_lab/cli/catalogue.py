@@ -10,7 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..core.numerals import numeral
-from ..estimators import BatchEstimator, Estimator, get_estimator, group_estimator, list_estimators
+from ..estimators import (
+    BatchEstimator,
+    Estimator,
+    VectorBatchEstimator,
+    VectorEstimator,
+    get_estimator,
+    group_estimator,
+    list_estimators,
+)
 from ..estimators.entry import KINDS, Entry
 from ..estimators.references import bibtex
 from ..estimators.registry import parameters
@@ -29,6 +37,8 @@ _KINDS = {
     "group": "of a group alone",
     "batch": "of a batch: its groups are coupled",
     "memory": "with memory of earlier steps",
+    "vector": "of a group, of several rewards or a length",
+    "vector-batch": "of a batch, of several rewards",
 }
 _STATISTICS = {
     "reward_sum": "the sum of the batch's rewards",
@@ -141,6 +151,8 @@ def show(
     if isinstance(rule, BatchEstimator):
         facts["prompts meet in"] = _STATISTICS[rule.statistic]
         facts["prompts"] = f"{rule.smallest_batch} at least"
+    if isinstance(rule, VectorEstimator | VectorBatchEstimator):
+        facts["a rollout carries"] = "its rewards and its length" if rule.takes_lengths else "its rewards"
     table = Table.grid(padding=(0, 2))
     for label, text in facts.items():
         table.add_row(f"[bold]{label}[/bold]", escape(text))

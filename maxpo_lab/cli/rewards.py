@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from ..core.arguments import as_k
-from ..core.arrays import Int
+from ..core.arrays import Float, Int
 from ..estimators import MemoryEstimator, get_estimator
 from ..estimators.entry import Entry
 from ..training import advantages as compute
@@ -22,7 +22,14 @@ def advantages(
     file: Annotated[Path, typer.Argument(help="Rewards: .csv, .tsv, .jsonl or .parquet.")],
     k: Annotated[int, typer.Option("--k", help="The K of max@K.")],
     estimator: Annotated[str, typer.Option(help="Which rule.")] = "maxpo",
-    reward: Annotated[str, typer.Option(help="Column of the rewards.")] = "reward",
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the rewards, by default reward; several times for a rule of several."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--reward-weights", help="Their weights, e.g. 1,0.5; 1 each unless told.")
+    ] = None,
+    length: Annotated[str | None, typer.Option(help="Column of the lengths, for a rule of them.")] = None,
     group: Annotated[str, typer.Option(help="Column of the group ids.")] = "group",
     one_group: Annotated[bool, typer.Option("--one-group", help="The whole file is one group.")] = False,
     column: Annotated[str, typer.Option(help="Column to add.")] = "advantage",
@@ -43,15 +50,18 @@ def advantages(
     groups and metadata of Parquet. A regular file is written whole or not at all; it may be the input itself.
     """
     try:
-        content = read(file, Columns(reward, None if one_group else group))
-        _refuse_empty(file, content, missing)
         rule = get_estimator(estimator)
+        first, *more = reward or ["reward"]
+        columns = Columns(first, None if one_group else group, more_rewards=tuple(more), length=length)
+        content = read(file, columns)
+        rewards = _rewards(content, rule, several=len(more) > 0)
+        _refuse_empty(file, content, rewards, missing)
         if isinstance(rule, MemoryEstimator):
             raise RewardFileError(
                 f"{rule.name} remembers earlier steps, which a file does not hold: use its update"
             )
         if small_groups == "raise":
-            _refuse_small(file, content, rule, as_k(k))
+            _refuse_small(file, content, rewards, rule=rule, k=as_k(k))
         if output is not None:
             _check_ending(file, output)
         elif file.suffix.lower() == ".parquet":
@@ -59,12 +69,14 @@ def advantages(
                 "Parquet is not for a terminal: name a file with --output, or - for standard output"
             )
         values = compute(
-            content.rows.rewards,
+            rewards,
             k,
             estimator=rule,
             group_ids=_codes(content),
             nan_policy=missing,
             small_groups=small_groups,
+            reward_weights=None if weights is None else _numbers(weights),
+            lengths=content.rows.lengths,
         )
         rendered = content.render(column, values)
     except (TypeError, ValueError) as error:
@@ -78,9 +90,28 @@ def _codes(content: RewardFile) -> Int:
     return np.zeros(len(content.numbers), dtype=np.intp) if groups is None else groups.codes
 
 
-def _refuse_empty(file: Path, content: RewardFile, missing: str) -> None:
+def _rewards(content: RewardFile, rule: Entry, *, several: bool) -> Float:
+    """Rewards (B,), or (B, d) of a rule of several; refuses several of a rule of one."""
+    if rule.kind in ("vector", "vector-batch"):
+        return content.rows.all_rewards()
+    if several:
+        raise RewardFileError(
+            f"--reward is given several times, and {rule.name} takes one reward: take summed:{rule.name} or "
+            f"per-reward:{rule.name}"
+        )
+    return content.rows.rewards
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError:
+        raise RewardFileError(f"--reward-weights {text}: numbers with commas between, e.g. 1,0.5") from None
+
+
+def _refuse_empty(file: Path, content: RewardFile, rewards: Float, missing: str) -> None:
     """Refuse missing rewards, by their rows, unless they are to be left out."""
-    empty = np.flatnonzero(np.isnan(content.rows.rewards))
+    empty = np.flatnonzero(np.isnan(rewards.reshape(len(rewards), -1)).any(axis=1))
     if len(empty) and missing == "raise":
         where = ", ".join(str(content.numbers[row]) for row in empty[:5])
         where += ", ..." if len(empty) > 5 else ""
@@ -90,10 +121,11 @@ def _refuse_empty(file: Path, content: RewardFile, missing: str) -> None:
         )
 
 
-def _refuse_small(file: Path, content: RewardFile, rule: Entry, k: int) -> None:
+def _refuse_small(file: Path, content: RewardFile, rewards: Float, *, rule: Entry, k: int) -> None:
     """Refuse a group that the rule is not defined on, by its id and first row."""
     codes = _codes(content)
-    sizes = np.bincount(codes[~np.isnan(content.rows.rewards)], minlength=codes.max() + 1)
+    scored = ~np.isnan(rewards.reshape(len(rewards), -1)).all(axis=1)
+    sizes = np.bincount(codes[scored], minlength=codes.max() + 1)
     for size in np.unique(sizes[sizes > 0]):
         if reason := rule.why_not(int(size), k):
             group = int(np.argmax(sizes == size))

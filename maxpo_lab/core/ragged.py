@@ -244,16 +244,17 @@ def _stable_argsort(ids: npt.NDArray[Any]) -> Int:
 def map_buckets(xp: Namespace, rewards: Array, groups: Groups, rule: Callable[[Array], Array]) -> Array:
     """Apply a rule for dense groups (g, size) to every bucket; rows in no group get 0.
 
-    Rewards (B,) to advantages (B,): one gather, one call per size, one gather back.
+    Rewards (B,), or rows (B, c), to advantages (B,): one gather, one call per size, one gather back.
     """
     buckets = groups.buckets()
     order = np.concatenate([rows.ravel() for rows in buckets]) if buckets else groups.order
     gathered, parts, start = of_rows(xp, rewards, order), [], 0
     for rows in buckets:
-        dense = xp.reshape(gathered[start : start + rows.size], rows.shape)
+        dense = xp.reshape(gathered[start : start + rows.size, ...], (*rows.shape, *rewards.shape[1:]))
         parts.append(xp.reshape(rule(dense), (-1,)))
         start += rows.size
-    return to_rows(xp, xp.concat(parts) if parts else gathered, order, rewards.shape[0])
+    none = gathered if rewards.ndim == 1 else gathered[:, 0]
+    return to_rows(xp, xp.concat(parts) if parts else none, order, rewards.shape[0])
 
 
 def of_rows(xp: Namespace, values: Array, rows: Int) -> Array:

@@ -6,6 +6,7 @@ from .batch import BatchEstimator
 from .claims import Claims, Laws
 from .memory import MemoryEstimator
 from .registry import get_estimator, group_estimator, list_estimators
+from .vector import VectorBatchEstimator, VectorEstimator
 
 __all__ = [
     "BatchEstimator",
@@ -15,6 +16,8 @@ __all__ = [
     "Laws",
     "MemoryEstimator",
     "RankLinear",
+    "VectorBatchEstimator",
+    "VectorEstimator",
     "get_estimator",
     "group_estimator",
     "list_estimators",

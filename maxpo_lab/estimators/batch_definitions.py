@@ -205,7 +205,7 @@ BY_NAME: dict[str, BatchSignal] = {
     "openrlhf-reinforce-baseline": openrlhf(batch_mean),
     "trl-rloo-normalised": standardised(rloo, ddof=1, center=True, add=1e-4),
     "ms-swift-reinforce-plus-plus": standardised(batch_mean, ddof=1, center=False, add=1e-4),
-    "gdpo": whitened(grpo(1e-6, 1), scale="std1", center=True),
+    "gdpo-single-reward": whitened(grpo(1e-6, 1), scale="std1", center=True),
     "areal-norm": areal_norm(),
     "art": art(grpo(1e-6, 0)),
     "retrain-batch": retrain_batch,

@@ -14,9 +14,10 @@ from .claims import Claims, Laws
 
 #: Rewards a rule is defined on: any reals, numbers in [0, 1], or 0 and 1 alone.
 Domain = Literal["real", "unit", "binary"]
-#: What a rule's advantages depend on: the group alone, the other groups of its batch, or earlier steps too.
-Kind = Literal["group", "batch", "memory"]
-KINDS: tuple[Kind, ...] = ("group", "batch", "memory")
+#: What a rule's advantages depend on: the group alone, the other groups of its batch, or earlier steps too;
+#: and what a rollout is to it: a reward, or (of a group, and of a batch) a row of rewards and a length.
+Kind = Literal["group", "batch", "memory", "vector", "vector-batch"]
+KINDS: tuple[Kind, ...] = ("group", "batch", "memory", "vector", "vector-batch")
 #: Which groups of 0/1 rewards that are all alike get advantages other than 0: none, those that all succeed,
 #: those that all fail, or both. Where it is not none, a trainer that drops dead groups changes what the rule
 #: climbs.

@@ -76,6 +76,10 @@ _SHARED: Mapping[str, Paper] = {
         "Walder, Christian and Karkhanis, Deep",
         "Pass@K Policy Optimization: Solving Harder Reinforcement Learning Problems",
     ),
+    "2505.23585": Paper(
+        "Hao, Yaru and Dong, Li and Wu, Xun and Huang, Shaohan and Chi, Zewen and Wei, Furu",
+        "On-Policy RL with Optimal Reward Baseline",
+    ),
     "2505.24298": Paper(
         "Fu, Wei and others",
         "AReaL: A Large-Scale Asynchronous Reinforcement Learning System for Language Reasoning",
@@ -144,6 +148,11 @@ _SHARED: Mapping[str, Paper] = {
         "OrderGrad: Optimizing Beyond the Mean with Order-Statistic Policy Gradient Estimation",
     ),
     "2609.02987": Paper("Ramasubramanian, Shrinivas and others", "Tail-Likelihood Reinforcement Learning"),
+    "2607.14962": Paper(
+        "Onoda, Ku and Parmas, Paavo and Furuta, Hiroki and Nishimori, Soichiro and Oshima, Yuta and "
+        "Taniguchi, Shohei and Matsuo, Yutaka",
+        "Multi-Axis Max@K Reinforcement Learning for Representative Diversity in Text-to-Image Generation",
+    ),
 }
 #: All papers, by their number.
 PAPERS: Mapping[str, Paper] = {

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..core import weighted_sums
 from ..core.registry import Registry
+from . import of_vectors
 from .base import Estimator
 from .batch import BatchEstimator
 from .entry import KINDS, Entry, Kind
@@ -14,33 +15,55 @@ from .families import FAMILIES
 from .families.of_batches import whitened
 from .families.sums import mixture
 from .memory import MemoryEstimator
+from .of_vectors import several_rewards
+from .vector import VectorBatchEstimator, VectorEstimator, Weighing
 
 #: An entry of the catalogue: ``kind`` tells which.
-AnyEstimator: TypeAlias = Estimator | BatchEstimator | MemoryEstimator
+AnyEstimator: TypeAlias = (
+    Estimator | BatchEstimator | MemoryEstimator | VectorEstimator | VectorBatchEstimator
+)
 #: What a consumer of groups says of a rule of another kind.
 _OTHER_KINDS = {
     "batch": "couples the groups of a batch",
     "memory": "remembers earlier steps",
+    "vector": "takes several numbers of a rollout",
+    "vector-batch": "takes several numbers of a rollout, and couples the groups of a batch",
 }
 
 
-def _whitened(rule: str) -> BatchEstimator:
+def _whitened(rule: str) -> BatchEstimator | VectorBatchEstimator:
     """``whitened:RULE``, with options before the rule."""
     name, options = whitened.read(rule)
     own = get_estimator(name)
+    if isinstance(own, VectorEstimator):
+        return whitened.of_vectors(own, **options)
+    return whitened.whitened(_of_a_group("whitened", rule, own), **options)
+
+
+def _of_a_group(family: str, rule: str, own: AnyEstimator) -> Estimator:
     if not isinstance(own, Estimator):
-        raise ValueError(
-            f"whitened:{rule}: {own.name} is a {own.kind} rule; whiten one of a group, e.g. maxpo"
-        )
-    return whitened.whitened(own, **options)
+        raise ValueError(f"{family}:{rule}: {own.name} is a {own.kind} rule; take one of a group, e.g. maxpo")
+    return own
+
+
+def _summed(rule: str) -> VectorEstimator:
+    """``summed:RULE``."""
+    return several_rewards.summed(_of_a_group("summed", rule, get_estimator(rule)))
+
+
+def _per_reward(rule: str) -> VectorEstimator:
+    """``per-reward:RULE``."""
+    return several_rewards.per_reward(_of_a_group("per-reward", rule, get_estimator(rule)))
 
 
 _CATALOGUE: Registry[AnyEstimator] = Registry(
     "estimator",
-    ((rule.name, rule) for family in FAMILIES for rule in family.RULES),
+    ((rule.name, rule) for family in (*FAMILIES, *of_vectors.FAMILIES) for rule in family.RULES),
     families={
         **{name: make for family in FAMILIES for name, make in getattr(family, "MAKERS", {}).items()},
         "whitened": _whitened,
+        "summed": _summed,
+        "per-reward": _per_reward,
     },
     absent="is not in the catalogue",
 )
@@ -50,7 +73,9 @@ def list_estimators(kind: Kind | Literal["all"] = "group") -> tuple[str, ...]:
     """Names of the catalogue, family by family; ``parameters`` tells which take more.
 
     Of the rules of a group, unless told otherwise: ``"batch"`` for those that couple the groups of a batch,
-    ``"memory"`` for those that remember earlier steps, ``"all"`` for all of them. ValueError: another kind.
+    ``"memory"`` for those that remember earlier steps, ``"vector"`` and ``"vector-batch"`` for those of a
+    group and of a batch whose rollouts carry several rewards or a length, ``"all"`` for all of them.
+    ValueError: another kind.
     """
     if kind not in (*KINDS, "all"):
         raise ValueError(f"kind={kind!r}: must be {', '.join(map(repr, KINDS))} or 'all'")
@@ -71,7 +96,8 @@ def get_estimator(name: str) -> AnyEstimator:
     ``"maxpo"``, ``"grpo:eps=1e-4,ddof=1"``, ``"maxrl:eps=1e-6"``, ``"entropic:beta=2"``,
     ``"leader:alpha=0.5"``, ``"l-statistic:TopM:2"``; of batches ``"trl-batch"``, ``"whitened:maxpo"``,
     ``"whitened:scale=std1,mean=1:grpo:eps=1e-4"``, ``"areal-norm:mean=group"``; with memory
-    ``"rae:decay=0.9"``, ``"spo:whiten=0"``. Of rules of a group, one at a K of its own, ``"maxpo@8"``, and
+    ``"rae:decay=0.9"``, ``"spo:whiten=0"``; of several rewards ``"summed:grpo"``, ``"per-reward:maxpo"``,
+    ``"gdpo"``. Of rules of a group, one at a K of its own, ``"maxpo@8"``, and
     any weighted sum, ``"0.7*maxpo+0.3*rloo"``, ``"maxpo-0.1*rloo"``: a minus has its number, as names hold
     minus signs. One object per rule, however its parameters are spelled and its terms ordered, here and
     after pickling. ``kind`` tells what its advantages depend on.
@@ -169,15 +195,28 @@ def group_estimator(name: str) -> Estimator:
 
 def _reduced(rule: Entry) -> str | tuple[Any, ...]:
     """For pickle and copy: a rule of the catalogue is its name, and comes back as the same object."""
+    if isinstance(rule, Weighing) and rule.reward_weights is not None and _in_catalogue(rule.name):
+        return (_weighted, (rule.name, rule.reward_weights))
     return (get_estimator, (rule.name,)) if of_its_name(rule) else object.__reduce_ex__(rule, 2)
 
 
 def of_its_name(rule: Entry) -> bool:
     """Whether a rule is the one that the catalogue has, or has made, under its name."""
+    return _in_catalogue(rule.name) and _CATALOGUE[rule.name] is rule
+
+
+def _in_catalogue(name: str) -> bool:
     try:
-        return get_estimator(rule.name) is rule
+        return bool(get_estimator(name))
     except ValueError:
         return False
+
+
+def _weighted(name: str, reward_weights: tuple[float, ...]) -> Weighing:
+    rule = get_estimator(name)
+    if not isinstance(rule, Weighing):
+        raise TypeError(f"{name} weighs no rewards")
+    return rule.weighted(reward_weights)
 
 
 for _kind in {*(type(_CATALOGUE[name]) for name in _CATALOGUE), mixture.AtOwnK, mixture.Mixture}:

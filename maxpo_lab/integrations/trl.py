@@ -27,10 +27,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, cast
 
 from ..core.arguments import as_k
-from ..estimators import Estimator, group_estimator
+from ..estimators import (
+    Estimator,
+    VectorBatchEstimator,
+    VectorEstimator,
+    get_estimator,
+    group_estimator,
+)
+from ..estimators.vector import Weighing
 from ..training import advantages
 from .schedules import KSteps
 from .trl_metrics import PassAtKMetrics
@@ -44,6 +51,9 @@ except ModuleNotFoundError as error:
     if error.name not in {"torch", "transformers", "trl"}:
         raise
     raise ImportError("maxpo_lab.integrations.trl needs TRL: pip install 'maxpo-lab[trl]'") from error
+
+#: What may train: a rule of groups of one reward, or of several.
+Rule: TypeAlias = Estimator | VectorEstimator | VectorBatchEstimator
 
 __all__ = ["TESTED", "KSteps", "MaxPOTrainer", "PassAtKMetrics", "TRLChangedError"]
 
@@ -63,7 +73,8 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
 
     With ``R_i = sum_f weight_f r_fi`` over the reward functions f that scored rollout i, the rollouts of a
     prompt get ``A = rule(R, k)``. One that no function scored (``None`` or NaN) is left out of its group and
-    gets 0. Generation, loss and all else are TRL's.
+    gets 0. A rule of several rewards gets those of all functions, with TRL's ``reward_weights``; each
+    function is then over the rollouts that it scored. Generation, loss and all else are TRL's.
 
     Parameters
     ----------
@@ -72,7 +83,8 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         ``scale_rewards="none"`` and leave ``multi_objective_aggregation`` at ``"sum_then_normalize"``;
         ``args=None`` does.
     estimator
-        A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"`` (see ``group_estimator``), or an ``Estimator``.
+        A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"``, or an ``Estimator``; of several rewards
+        ``"per-reward:maxpo"``, ``"gdpo"`` or ``"multi-axis-maxk"``; of lengths in tokens ``"opo"``.
     k
         The K of max@K; a rule for the mean reward takes it and does not use it. Or a schedule such as
         ``KSteps({0: 8, 100: 1})``, in optimizer steps, or a callable from the ``TrainerState`` to k; asked
@@ -126,7 +138,7 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         reward_funcs: Any = None,
         args: Any = None,
         *others: Any,
-        estimator: str | Estimator = "maxpo",
+        estimator: str | Rule = "maxpo",
         k: int | KSteps | Callable[[TrainerState], int],
         small_groups: Literal["zero", "raise"] = "zero",
         **settings: Any,
@@ -134,7 +146,7 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         check_methods(GRPOTrainer, _METHODS)
         if small_groups not in {"zero", "raise"}:
             raise ValueError(f"small_groups={small_groups!r}: must be 'zero' or 'raise'")
-        rule = estimator if isinstance(estimator, Estimator) else group_estimator(estimator)
+        rule = _rule_of(estimator)
         if args is None:
             name = model if isinstance(model, str) else getattr(model.config, "_name_or_path", "")
             args = GRPOConfig(f"{name.split('/')[-1]}-GRPO", scale_rewards="none")
@@ -151,10 +163,16 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
             raise TRLChangedError("GRPOTrainer._logs has no 'advantages'")
         self.estimator, self.k, self.small_groups = rule, k, small_groups
         self._gathered: torch.Tensor | None = None
+        self._lengths: torch.Tensor | None = None
 
-    def _calculate_rewards(self, *inputs: Any, **named: Any) -> torch.Tensor:
-        rewards: torch.Tensor = super()._calculate_rewards(*inputs, **named)
+    def _calculate_rewards(
+        self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
+    ) -> torch.Tensor:
+        rewards: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self._gathered = rewards.cpu().double().clone()
+        if isinstance(self.estimator, Weighing) and self.estimator.takes_lengths:
+            own = torch.tensor([len(ids) for ids in completion_ids_list], device=rewards.device)
+            self._lengths = self.accelerator.gather(own).cpu()
         return rewards
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
@@ -166,13 +184,21 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         theirs = outputs["advantages"]
         rows = self.accelerator.num_processes * len(inputs)
         scored = _Scored.of(self._gathered, self.reward_weights, rows=rows, n=n)
-        used = advantages(
-            scored.rewards,
-            k,
-            estimator=self.estimator,
-            nan_policy="omit",
-            small_groups=self.small_groups if training else "zero",
-        )
+        small = self.small_groups if training else "zero"
+        if isinstance(self.estimator, Weighing):
+            used = advantages(
+                scored.each,
+                k,
+                estimator=self.estimator,
+                nan_policy="omit",
+                small_groups=small,
+                reward_weights=self.reward_weights,
+                lengths=None if self._lengths is None else self._lengths.reshape(-1, n),
+            )
+        else:
+            used = advantages(
+                scored.rewards, k, estimator=self.estimator, nan_policy="omit", small_groups=small
+            )
         used = used.reshape(-1).to(theirs.dtype)
 
         first = self.accelerator.process_index * len(inputs)
@@ -217,11 +243,14 @@ class _Scored:
         What rounding is relative to: the largest weighted sum of sizes in each group, shape (G, 1).
     functions
         Number of reward functions.
+    each
+        The rewards of each function, shape (G, n, functions).
     """
 
     rewards: torch.Tensor
     size: torch.Tensor
     functions: int
+    each: torch.Tensor
 
     @classmethod
     def of(cls, gathered: torch.Tensor | None, weights: torch.Tensor, *, rows: int, n: int) -> _Scored:
@@ -235,7 +264,7 @@ class _Scored:
         parts = gathered * weights.cpu().double()
         rewards = parts.nansum(dim=1).masked_fill(gathered.isnan().all(dim=1), float("nan"))
         size = parts.abs().nansum(dim=1).reshape(-1, n).amax(dim=1, keepdim=True)
-        return cls(rewards.reshape(-1, n), size, len(weights))
+        return cls(rewards.reshape(-1, n), size, len(weights), gathered.reshape(-1, n, len(weights)))
 
     def check(self, theirs: torch.Tensor, rows: slice, name: str) -> None:
         """TRLChangedError unless these are reward minus group mean (0 where unscored) up to rounding.
@@ -259,7 +288,7 @@ class _Scored:
             )
 
 
-def _summary(used: torch.Tensor, rewards: torch.Tensor, rule: Estimator, k: int) -> dict[str, float]:
+def _summary(used: torch.Tensor, rewards: torch.Tensor, rule: Rule, k: int) -> dict[str, float]:
     """The metrics of advantages (G, n) given for rewards (G, n)."""
     sizes = (~rewards.isnan()).sum(dim=1).tolist()
     undefined = {size for size in set(sizes) if size == 0 or rule.why_not(size, k)}
@@ -273,7 +302,20 @@ def _summary(used: torch.Tensor, rewards: torch.Tensor, rule: Estimator, k: int)
     }
 
 
-def _check_defined(rule: Estimator, n: int, k: int, where: str = "") -> None:
+def _rule_of(estimator: str | Rule) -> Rule:
+    """The rule meant, of a group or of several rewards. Raises as ``group_estimator`` for another kind."""
+    rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
+    if not isinstance(rule, Estimator | VectorEstimator | VectorBatchEstimator):
+        return group_estimator(cast("str", estimator))
+    if isinstance(rule, Weighing) and rule.reward_weights is not None:
+        raise ValueError(
+            f"estimator {rule.name!r} has reward_weights={rule.reward_weights}: here they are TRL's; pass "
+            f"GRPOConfig(..., reward_weights=[...]) and the rule without"
+        )
+    return rule
+
+
+def _check_defined(rule: Rule, n: int, k: int, where: str = "") -> None:
     if reason := rule.why_not(n, k):
         raise ValueError(f"{where}{rule.name} at num_generations={n} and k={k} is undefined: {reason}")
 

@@ -28,7 +28,7 @@ A reward is the sum of a row's ``token_level_rewards``, masked tokens too, as in
 agent loop returns several rows per session. A group without a token in the response mask gets 0, whatever its
 size: verl fills up a batch with such rows. The rules are for a loss that averages over rollouts,
 ``actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-sum``; verl's default, ``token-mean``, divides by the
-batch's tokens instead.
+batch's tokens instead. Rules of several rewards are served under verl's ``gdpo``: see ``in_place_of_gdpo``.
 
 Checked with verl 0.9.1.
 """
@@ -45,6 +45,7 @@ from ..core import weighted_sums
 from ..core.arrays import Int
 from ..core.ragged import by_id
 from ..estimators import get_estimator, list_estimators
+from ..estimators.vector import Weighing
 from ..training import advantages
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def advantages_for_verl(
     *,
     index: Any = None,
     config: Any = None,
+    rewards: torch.Tensor | None = None,
+    reward_weights: Any = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Advantages and returns as verl wants them of an estimator.
 
@@ -95,6 +98,9 @@ def advantages_for_verl(
     config
         verl's ``algorithm`` config, a mapping or an object with attributes: ``k``, ``small_groups`` and
         ``nan_policy``, see the module.
+    rewards, reward_weights
+        Of a rule of several rewards: (bs, d), and d weights or None; see ``in_place_of_gdpo``. A rule of
+        lengths gets the tokens of the mask.
 
     Returns
     -------
@@ -122,7 +128,8 @@ def advantages_for_verl(
                 f"line"
             )
         k = 1
-    rewards = token_level_rewards.detach().sum(dim=-1)
+    if rewards is None:
+        rewards = token_level_rewards.detach().sum(dim=-1)
     rows = _rows_with_a_group_to_train(index, response_mask)
     if not rows.size:
         nothing = token_level_rewards.new_zeros(response_mask.shape)
@@ -136,14 +143,23 @@ def advantages_for_verl(
             group_ids=[ids[row] for row in rows.tolist()],
             small_groups="raise" if small_groups is None else small_groups,
             nan_policy="raise" if nan_policy is None else nan_policy,
+            reward_weights=reward_weights,
+            lengths=_lengths(name, response_mask[rows]),
         )
     except (TypeError, ValueError) as error:
         error.add_note(f"on verl's command line: {', '.join(map(_piece, _SETTINGS))}")
         raise
-    each = found.new_zeros(rewards.shape)
+    each = found.new_zeros(len(response_mask))
     each[rows] = found
     spread = each[:, None] * response_mask.to(each.dtype)
     return spread, spread
+
+
+def _lengths(name: str, response_mask: torch.Tensor) -> torch.Tensor | None:
+    """Tokens of each response, for a rule that weighs by them."""
+    rule = get_estimator(name)
+    weighs = isinstance(rule, Weighing) and rule.takes_lengths
+    return response_mask.sum(dim=-1) if weighs else None
 
 
 def _check_dead_groups(name: str, config: Any) -> None:
@@ -186,7 +202,12 @@ def register(name: str) -> str:
     ValueError
         No such rule, or verl's registry has another function under this name.
     """
-    get_estimator(name)
+    rule = get_estimator(name)
+    if isinstance(rule, Weighing) and not rule.takes_lengths:
+        raise ValueError(
+            f"{name} takes several rewards, which verl hands to the estimator named gdpo alone: call "
+            f"in_place_of_gdpo({name!r}) and set algorithm.adv_estimator=gdpo"
+        )
     target = verl_name(name)
     owner = _core_algos.ADV_ESTIMATOR_REGISTRY.get(target)
     if owner is None:
@@ -197,6 +218,59 @@ def register(name: str) -> str:
             f"the two alone, or register that one under another name"
         )
     return target
+
+
+def in_place_of_gdpo(name: str) -> str:
+    """Put a rule of several rewards in the place of verl's gdpo, and return that name.
+
+    verl hands the rewards of ``algorithm.gdpo_reward_keys`` to the estimator of this name alone, so a rule of
+    several is served under it: call this in a module of your own, name that module in
+    ``VERL_USE_EXTERNAL_MODULES``, and set ``algorithm.adv_estimator=gdpo``, ``gdpo_reward_keys=[...]`` and
+    ``gdpo_reward_weights=[...]``, which are 1 each unless set. ``"gdpo"`` is verl's own rule for responses of
+    one token, as its whitening weighs responses by their tokens and this one does not.
+
+    Raises
+    ------
+    ValueError
+        No such rule, or not one of several rewards.
+    """
+    rule = get_estimator(name)
+    if not isinstance(rule, Weighing) or rule.takes_lengths:
+        raise ValueError(
+            f"{name} takes one reward: register({name!r}) serves it under its own name; of several rewards "
+            f"are summed:{name} and per-reward:{name}"
+        )
+
+    def estimator(
+        token_level_rewards: torch.Tensor,
+        response_mask: torch.Tensor,
+        index: Any = None,
+        config: Any = None,
+        non_tensor_batch: Any = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        keys, weights = (_setting(config, f"gdpo_reward_{each}") for each in ("keys", "weights"))
+        missing = [key for key in keys or () if key not in (non_tensor_batch or {})]
+        if not keys or missing:
+            raise ValueError(
+                f"{name} in the place of gdpo needs algorithm.gdpo_reward_keys=[...], keys that the reward "
+                f"function returns; {f'there is no {missing[0]!r}' if missing else 'none is set'}"
+            )
+        columns = np.stack([np.asarray(non_tensor_batch[key], dtype=np.float64) for key in keys], axis=-1)
+        rewards = token_level_rewards.new_tensor(columns)
+        return advantages_for_verl(
+            name,
+            token_level_rewards,
+            response_mask,
+            index=index,
+            config=config,
+            rewards=rewards,
+            reward_weights=None if weights is None else list(weights),
+        )
+
+    estimator.__name__ = estimator.__qualname__ = f"gdpo[{name}]"
+    _core_algos.ADV_ESTIMATOR_REGISTRY["gdpo"] = estimator
+    return "gdpo"
 
 
 def _as_estimator(name: str) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.arrays import EPS, Float
+from ..objectives import Objective, VectorObjective
 from ..policies.levels import RewardLevels
 
 #: Rounding of a sum of terms, compared with the sum of their sizes.
@@ -142,9 +143,18 @@ def straight(direction_error: float, resolution: float) -> bool:
     return direction_error <= max(STRAIGHT, resolution)
 
 
-def gradient_rounding(levels: RewardLevels, size: int) -> float:
-    """``64 eps K max|R| max|G|``: what rounding can move the gradient of an objective of K = ``size`` by."""
-    return ROUNDING * size * float(np.abs(levels.values).max()) * _largest_score(levels)
+def gradient_rounding(levels: RewardLevels, objective: Objective | VectorObjective) -> float:
+    """``64 eps K max|R| max|G|``: what rounding can move the gradient of an objective by.
+
+    Of several rewards ``max|R|`` is the weighted sum over its terms.
+    """
+    largest = float(np.abs(levels.values).max())
+    if isinstance(objective, VectorObjective):
+        number = levels.values.astype(np.intp)
+        largest = sum(
+            abs(weight) * float(np.abs(rewards[number]).max()) for weight, rewards in objective.terms()
+        )
+    return ROUNDING * objective.size * largest * _largest_score(levels)
 
 
 def mean_rounding(levels: RewardLevels, advantage_rms: float) -> float:

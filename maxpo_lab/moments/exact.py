@@ -9,8 +9,9 @@ import numpy as np
 from .. import rules
 from ..core.arguments import as_group_size, as_k
 from ..estimators import RankLinear
-from ..objectives import Objective, as_objective, looks_at_k
+from ..objectives import Objective, VectorObjective, as_objective, looks_at_k
 from ..policies.levels import RewardLevels
+from ..policies.vector_levels import VectorLevels
 from . import states
 from .by_states import over_states
 from .closed_form.by_thresholds import in_closed_form
@@ -26,12 +27,12 @@ MAX_ENTRIES = 1 << 21
 
 
 def exact_moments(
-    estimator: str | rules.Rule,
-    levels: RewardLevels,
+    estimator: str | rules.Rule | rules.OfVectors,
+    levels: RewardLevels | VectorLevels,
     *,
     n: int,
     k: int,
-    target: str | Objective = "max@k",
+    target: str | Objective | VectorObjective = "max@k",
     covariance: bool = False,
     max_states: int = MAX_STATES,
 ) -> Moments:
@@ -54,14 +55,16 @@ def exact_moments(
     Parameters
     ----------
     estimator
-        A name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)`` on NumPy float64.
+        A name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)`` on NumPy float64; under
+        ``VectorLevels`` a rule of rows, by name, ``VectorEstimator`` or what ``vector_rule`` makes.
     levels
-        The policy.
+        The policy: of one reward a rollout, or of rows.
     n, k
         Group size and K, ``1 <= k <= n``; any ``k >= 1`` where neither the rule nor the target uses k.
     target
         The objective whose gradient the bias is measured against: ``"max@k"``, ``"mean"``, ``"max@n"``, an
-        L-statistic such as ``"l-statistic:TopM:2"``, or an ``Objective``.
+        L-statistic such as ``"l-statistic:TopM:2"``, or an ``Objective``. Of rows, each name is of the sum of
+        the rewards with the rule's weights, and ``"per-reward:max@k"`` is the weighted sum of max@k of each.
     covariance
         Also return Cov(g), (d, d); the levels must hold ``score_covariances``.
     max_states
@@ -86,6 +89,8 @@ def exact_moments(
     bounded (blocks of 2^17 rewards), time is states x n; in closed form O(L^2 n^2) time and O(L^2 + L n)
     memory.
     """
+    if isinstance(levels, VectorLevels):
+        estimator, (levels,), target = rules.by_number(estimator, [levels], n=n, k=k, target=target)
     (found,) = moments_under(
         [levels], estimator, n=n, k=k, target=target, covariance=covariance, max_states=max_states
     )
@@ -98,7 +103,7 @@ def moments_under(
     *,
     n: int,
     k: int,
-    target: str | Objective = "max@k",
+    target: str | Objective | VectorObjective = "max@k",
     covariance: bool = False,
     max_states: int = MAX_STATES,
 ) -> tuple[Moments, ...]:
@@ -118,7 +123,9 @@ def moments_under(
                 f"policies have reward levels {policies[0].values.tolist()} and {levels.values.tolist()}: "
                 f"they must have the same; take those of other levels in a call of their own"
             )
-    objective = as_objective(target, n, k, argument="target")
+    objective = (
+        target if isinstance(target, VectorObjective) else as_objective(target, n, k, argument="target")
+    )
     if covariance and any(levels.score_covariances is None for levels in policies):
         raise ValueError(
             "covariance=True needs levels with score_covariances: build them with covariances='full'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,18 @@ import numpy as np
 from ..core.arguments import as_group_size, as_k
 from ..core.arrays import Float, Int
 from ..core.coefficients import subset_share
-from ..objectives import Objective, as_objective, drawn_below, increments, looks_at_k
+from ..objectives import (
+    Objective,
+    VectorObjective,
+    as_objective,
+    as_vector_objective,
+    drawn_below,
+    increments,
+    looks_at_k,
+)
+from ..policies.checks import real
 from ..policies.levels import RewardLevels
+from ..policies.vector_levels import VectorLevels
 from . import states
 from .least_variance import optimal_shift, trace_covariance
 
@@ -52,7 +63,7 @@ class VarianceFloor:
     values: Float
     n: int
     k: int
-    objective: Objective
+    objective: Objective | VectorObjective
 
     def rule(self, rewards: Any, k: int) -> Float:
         """The optimal rule as a callable ``(rewards (B, n), k) -> (B, n)``, on this policy's levels alone.
@@ -76,11 +87,12 @@ class VarianceFloor:
 
 
 def variance_floor(
-    levels: RewardLevels,
+    levels: RewardLevels | VectorLevels,
     *,
     n: int,
     k: int,
     target: str | Objective = "max@k",
+    reward_weights: Sequence[float] | None = None,
     max_unknowns: int = MAX_UNKNOWNS,
 ) -> VarianceFloor:
     r"""Least trace covariance that an unbiased rule for an objective can have on a policy.
@@ -95,14 +107,18 @@ def variance_floor(
     a sparse least-squares problem in one unknown for each multiset of n-1 levels; tridiagonal for 0/1
     rewards. E[g] is the same for every b, so the minimum is one of the variance.
 
+    The same holds of rollouts that carry rows of rewards, whose levels are any rows: the unbiased rules for
+    ``per-reward:max@k`` are ``A_i = sum_d w_d K q_i(K) of reward d - b(others)``.
+
     Parameters
     ----------
     levels
         The policy.
     n, k
         Group size and K, ``1 <= k <= n``.
-    target
-        The objective, of at most n rewards: see ``objectives.as_objective``.
+    target, reward_weights
+        The objective, of at most n rewards: see ``objectives.as_objective``. Under ``VectorLevels`` a name,
+        of the weighted sum, or ``per-reward:`` and a name; weights are 1 each unless told.
     max_unknowns
         Refuse beyond this many unknowns.
 
@@ -122,9 +138,18 @@ def variance_floor(
     """
     n = as_group_size(n)
     k = as_k(k, n=n if looks_at_k(target) else None)
-    objective = as_objective(target, n, k, argument="target")
+    objective: Objective | VectorObjective
+    if isinstance(levels, VectorLevels):
+        rewards = levels.rewards
+        weights = real("reward_weights", reward_weights or (1.0,) * rewards.shape[1], shape=rewards.shape[1:])
+        objective = as_vector_objective(target, n, k, weights=tuple(weights.tolist()), table=rewards)
+        levels = levels.by_number
+    elif reward_weights is not None:
+        raise ValueError(f"reward_weights={reward_weights}: of several rewards, VectorLevels")
+    else:
+        objective = as_objective(target, n, k, argument="target")
     if not isinstance(levels, RewardLevels):
-        raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels")
+        raise TypeError(f"levels is a {type(levels).__name__}: it must be a RewardLevels or a VectorLevels")
     size = len(levels.values)
     unknowns = states.number_of_counts(n - 1, size)
     if unknowns > max_unknowns:
@@ -160,12 +185,29 @@ def variance_floor(
     )
 
 
-def _contributions(others: Int, values: Float, n: int, objective: Objective) -> tuple[Float, Float]:
+def _contributions(
+    others: Int, values: Float, n: int, objective: Objective | VectorObjective
+) -> tuple[Float, Float]:
     """``K (q_l - q_1)`` of a rollout at level l, by the multiset of others, (U, L), and ``K q_1``, (U,).
 
     For max@K these are the marginal contributions ``K h`` and ``K v(K-1)``: they vanish with the variance, so
-    that nothing large is subtracted where success is frequent. Their sum is ``K q``.
+    that nothing large is subtracted where success is frequent. Their sum is ``K q``. Of several rewards the
+    weighted sums of each.
     """
+    if isinstance(objective, Objective):
+        return _of_one(others, values, n, objective)
+    signal, reference = np.zeros(others.shape), np.zeros(len(others))
+    for weight, rewards in objective.terms():
+        own = rewards[values.astype(np.intp)]
+        order = np.argsort(own)
+        found, base = _of_one(others[:, order], own[order], n, objective.objective)
+        signal[:, order] += weight * found
+        reference += weight * base
+    return signal, reference
+
+
+def _of_one(others: Int, values: Float, n: int, objective: Objective) -> tuple[Float, Float]:
+    """``_contributions`` of one reward, its values ascending; equal ones are a step of 0."""
     below, gaps = np.cumsum(others, axis=1)[:, :-1], np.diff(values)
     paid, kept, whole = _shares(objective, n)
     steps = gaps * paid[below]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..objectives import Objective
+from ..objectives import Objective, VectorObjective
 from ..policies.levels import RewardLevels
 from ..policies.objective import gradient_coefficients
 from .against_gradient import against_gradient, gradient_rounding, mean_rounding
@@ -16,7 +16,13 @@ DEAD = 1e-9
 
 
 def from_sums(
-    sums: Sums, levels: RewardLevels, *, n: int, k: int, objective: Objective, covariance: bool
+    sums: Sums,
+    levels: RewardLevels,
+    *,
+    n: int,
+    k: int,
+    objective: Objective | VectorObjective,
+    covariance: bool,
 ) -> Moments:
     """The moments of a rule, measured against the gradient of an objective."""
     weights = gradient_coefficients(levels, objective)
@@ -25,7 +31,7 @@ def from_sums(
     against = against_gradient(
         mean,
         weights @ sums.coordinates,
-        rounding=gradient_rounding(levels, objective.size),
+        rounding=gradient_rounding(levels, objective),
         vanishing=mean_rounding(levels, rms),
     )
     between = sums.between_counts() / n**2

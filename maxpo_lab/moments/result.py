@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.arrays import Float
-from ..objectives import Objective
+from ..objectives import Objective, VectorObjective
 from .against_gradient import straight
 from .floor import VarianceFloor
 
@@ -57,7 +57,7 @@ class Moments:
 
     n: int
     k: int
-    objective: Objective
+    objective: Objective | VectorObjective
     mean: Float
     gradient: Float
     bias: float

@@ -3,12 +3,16 @@
 from .l_statistics import PREFIX
 from .objective import Objective
 from .presets import as_objective, at_own_k, in_words, looks_at_k, max_at
+from .several import PER_REWARD, VectorObjective, as_vector_objective
 from .steps import drawn_below, increments
 
 __all__ = [
+    "PER_REWARD",
     "PREFIX",
     "Objective",
+    "VectorObjective",
     "as_objective",
+    "as_vector_objective",
     "at_own_k",
     "drawn_below",
     "in_words",

@@ -57,10 +57,10 @@ def max_at(k: int) -> Objective:
     return Objective("max@k", equal(k, k - 1, k))
 
 
-def looks_at_k(spec: str | Objective) -> bool:
-    """Whether k decides what an objective is: not the mean, max@n, or one with a K of its own."""
-    if isinstance(spec, Objective) or not isinstance(spec, str):
-        return not isinstance(spec, Objective)
+def looks_at_k(spec: object) -> bool:
+    """Whether k decides what an objective is: not the mean, max@n, one with a K of its own, or one made."""
+    if not isinstance(spec, str):
+        return False
     if (terms := weighted_sums.read(spec)) is not None:
         return any(looks_at_k(name) for _, name in terms)
     fixed = (f"{PREFIX}{LISTED}", *(f"{each}:" for each in _SUMS))

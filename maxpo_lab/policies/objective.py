@@ -7,7 +7,7 @@ import numpy as np
 from ..core.arguments import as_k
 from ..core.arrays import Float
 from ..core.binomial import binomial
-from ..objectives import Objective, max_at
+from ..objectives import Objective, VectorObjective, max_at
 from .levels import RewardLevels
 
 
@@ -65,7 +65,7 @@ def max_at_k_gradient(levels: RewardLevels, k: int) -> Float:
     return gradient
 
 
-def gradient_coefficients(levels: RewardLevels, objective: Objective) -> Float:
+def gradient_coefficients(levels: RewardLevels, objective: Objective | VectorObjective) -> Float:
     r"""Gradient of an objective in terms of the mean scores: a (L,) with ``grad J = sum_l a_l G_l``.
 
     .. math:: \nabla J = \sum_{m<L} (r_{m+1} - r_m)\, K \sum_b P(\mathrm{Bin}(K-1, F_m) = b)\,
@@ -73,16 +73,32 @@ def gradient_coefficients(levels: RewardLevels, objective: Objective) -> Float:
 
     with alpha the objective's weights. As ``sum_l p_l G_l = 0``, the sum over m may start anywhere: it
     starts at reward 0, as that of ``max_at_k``, so that a large negative level hides no other. Cost O(L K).
+
+    Of a ``VectorObjective`` the levels are numbers of rows; its terms are each of one reward, by whose value
+    levels are merged, and members of a merged level share its coefficient by their probabilities.
     """
-    below, above = np.cumsum(levels.probabilities)[:-1], _above(levels.probabilities)
+    if isinstance(objective, Objective):
+        return _coefficients(levels.values, levels.probabilities, objective)
+    number = levels.values.astype(np.intp)
+    total = np.zeros(len(number))
+    for weight, rewards in objective.terms():
+        values, level = np.unique(rewards[number], return_inverse=True)
+        mass = np.bincount(level.ravel(), weights=levels.probabilities).astype(np.float64)
+        total += weight * (_coefficients(values, mass, objective.objective) / mass)[level.ravel()]
+    return np.asarray(total * levels.probabilities)
+
+
+def _coefficients(values: Float, probabilities: Float, objective: Objective) -> Float:
+    """``gradient_coefficients`` of ascending rewards with these probabilities."""
+    below, above = np.cumsum(probabilities)[:-1], _above(probabilities)
     size = objective.size
     chance = [binomial(size - 1, *odds) for odds in zip(below, above, strict=True)]
     raised = np.reshape(chance, (-1, size)) @ objective.vector()
-    gains, losses = np.maximum(levels.values, 0.0), np.minimum(levels.values, 0.0)
+    gains, losses = np.maximum(values, 0.0), np.minimum(values, 0.0)
     rises, falls = np.diff(gains) * size * raised, np.diff(losses) * size * raised
     above_zero = np.concatenate([[0.0], np.cumsum(rises)])
     below_zero = np.concatenate([np.cumsum(falls[::-1])[::-1], [0.0]])
-    return np.asarray(levels.probabilities * (above_zero - below_zero))
+    return np.asarray(probabilities * (above_zero - below_zero))
 
 
 def _above(probabilities: Float) -> Float:

@@ -16,8 +16,23 @@ from .errors import (
     RandomRuleError,
     RuleError,
     StatefulRuleError,
+    VectorRuleError,
 )
-from .kinds import BatchRule, MemoryRule, OfBatches, WithMemory, batch_rule, couples, has_memory, memory_rule
+from .kinds import (
+    BatchRule,
+    MemoryRule,
+    OfBatches,
+    OfVectors,
+    VectorRule,
+    WithMemory,
+    batch_rule,
+    couples,
+    has_memory,
+    memory_rule,
+    takes_vectors,
+    vector_rule,
+)
+from .numbered import ByNumber, by_number
 from .outputs import ADVANTAGES, VALUES, Output
 from .rounding import finest, precision_of, tolerance
 
@@ -28,20 +43,25 @@ __all__ = [
     "BatchCalls",
     "BatchRule",
     "Behaviour",
+    "ByNumber",
     "CoupledRowsError",
     "MemoryRule",
     "NotFiniteError",
     "NotRealError",
     "OfBatches",
+    "OfVectors",
     "Output",
     "RandomRuleError",
     "Rule",
     "RuleError",
     "StatefulRuleError",
+    "VectorRule",
+    "VectorRuleError",
     "WithMemory",
     "admit",
     "admit_batch",
     "batch_rule",
+    "by_number",
     "couples",
     "describe",
     "equivariance",
@@ -57,5 +77,7 @@ __all__ = [
     "precision_of",
     "resolve",
     "resolve_value",
+    "takes_vectors",
     "tolerance",
+    "vector_rule",
 ]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import array_api_compat
 import numpy as np
 
-from ..core.arrays import Array, Namespace
+from ..core.arrays import Array, Namespace, on_host
 from .calling import Rule, describe
 from .errors import BadShapeError, NotFiniteError, NotRealError
 
 
-def checked(rule: Rule, xp: Namespace) -> Rule:
-    """A callable whose answer is held to be one finite real number per rollout, cast to their array type."""
+def checked(rule: Rule, xp: Namespace, *, carried: int = 0) -> Rule:
+    """A callable whose answer is held to be one finite real number per rollout, cast to their array type.
+
+    ``carried``: axes of the rewards that are a rollout's own.
+    """
     name = describe(rule)
 
     def called(rewards: Array, k: int) -> Array:
@@ -29,10 +32,11 @@ def checked(rule: Rule, xp: Namespace) -> Rule:
             if found.dtype.kind not in "biuf":
                 raise NotRealError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
             found = xp.asarray(found)
-        if tuple(found.shape) != tuple(rewards.shape):
+        if tuple(found.shape) != tuple(rewards.shape[: rewards.ndim - carried]):
+            given = "(B, n, d)" if carried else "(B, n)"
             raise BadShapeError(
                 f"{name} returned shape {tuple(found.shape)} for rewards of shape {tuple(rewards.shape)}: a "
-                f"rule maps (B, n) to (B, n)"
+                f"rule maps {given} to (B, n)"
             )
         if not xp.isdtype(found.dtype, ("bool", "integral", "real floating")):
             raise NotRealError(f"{name} returned dtype {found.dtype}: advantages must be real numbers")
@@ -40,7 +44,7 @@ def checked(rule: Rule, xp: Namespace) -> Rule:
         finite = xp.isfinite(found)
         if not bool(xp.all(finite)):
             row = int(xp.argmax(xp.astype(~xp.all(finite, axis=-1), xp.int8)))
-            group, got = ([float(each) for each in values[row, ...]] for values in (rewards, found))
+            group, got = (on_host(values[row, ...]).tolist() for values in (rewards, found))
             raise NotFiniteError(
                 f"{name} returned {got} for the group {group} at k={k}: advantages must be finite"
             )

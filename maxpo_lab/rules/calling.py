@@ -14,8 +14,15 @@ from ..core.precision import as_numpy
 from ..estimators import Estimator, get_estimator
 from ..estimators.entry import Entry
 from ..evaluation import ValueRule, get_value_rule
-from .errors import BadShapeError, CoupledRowsError, NotFiniteError, NotRealError, StatefulRuleError
-from .kinds import OfBatches, WithMemory, couples, has_memory
+from .errors import (
+    BadShapeError,
+    CoupledRowsError,
+    NotFiniteError,
+    NotRealError,
+    StatefulRuleError,
+    VectorRuleError,
+)
+from .kinds import OfBatches, OfVectors, WithMemory, couples, has_memory, takes_vectors
 from .outputs import ADVANTAGES, Output
 
 Rule = Callable[[Any, int], Any]
@@ -34,7 +41,7 @@ def per_group(rule: Rule) -> Rule:
     return lifted
 
 
-def describe(rule: str | Rule | OfBatches | WithMemory) -> str:
+def describe(rule: str | Rule | OfBatches | WithMemory | OfVectors) -> str:
     """A name to call a rule by in messages."""
     if isinstance(rule, str):
         return rule
@@ -51,7 +58,7 @@ def k_at_most(estimator: object, n: int) -> int | None:
     return None if isinstance(rule, Entry) and rule.largest_k(n) > n else n
 
 
-def resolve(estimator: str | Rule | OfBatches | WithMemory, n: int, k: int) -> Rule:
+def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors, n: int, k: int) -> Rule:
     """The callable meant by a name, an Estimator or a callable, known to be defined at (n, k).
 
     Raises
@@ -60,8 +67,8 @@ def resolve(estimator: str | Rule | OfBatches | WithMemory, n: int, k: int) -> R
         Neither a name nor callable.
     ValueError
         An unknown name, or an Estimator undefined at this n and k; another callable for ``k > n``.
-    CoupledRowsError, StatefulRuleError
-        A rule of another kind: of a batch, or with memory.
+    CoupledRowsError, StatefulRuleError, VectorRuleError
+        A rule of another kind: of a batch, with memory, or of several numbers of a rollout.
     """
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
     if couples(rule):
@@ -73,6 +80,11 @@ def resolve(estimator: str | Rule | OfBatches | WithMemory, n: int, k: int) -> R
         raise StatefulRuleError(
             f"{describe(rule)} is a rule with memory: what a group gets depends on earlier steps; use "
             f"batch_moments with a history, or audit, which take it"
+        )
+    if takes_vectors(rule):
+        raise VectorRuleError(
+            f"{describe(rule)} is a {rule.kind} rule: it takes several numbers of a rollout, and here a "
+            f"rollout has one reward; measure it under VectorLevels, or take a rule of one reward"
         )
     if not callable(rule):
         raise TypeError(

@@ -29,3 +29,7 @@ class StatefulRuleError(RandomRuleError):
 
 class CoupledRowsError(RuleError, ValueError):
     """The rows of a batch influence each other, so that a group has no advantages, or value, of its own."""
+
+
+class VectorRuleError(RuleError, ValueError):
+    """A rule takes several numbers of a rollout, where rollouts have one reward; or the other way round."""

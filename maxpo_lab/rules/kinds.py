@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, TypeGuard, get_args
 
 from ..core.arguments import check_choice
-from ..estimators import BatchEstimator, MemoryEstimator
+from ..estimators import BatchEstimator, MemoryEstimator, VectorBatchEstimator, VectorEstimator
 from ..estimators.batch import Statistic
 from ..estimators.entry import Kind
+from ..estimators.vector import as_weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,9 +47,31 @@ class MemoryRule:
     name: str
 
 
-#: A rule that couples the groups of a batch, and one that remembers earlier steps, whoever wrote it.
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorRule:
+    """A rule of a group whose rollouts carry several rewards: what ``vector_rule`` makes.
+
+    Calling it, ``rule(rewards, k)``, maps rewards (B, n, d) to advantages (B, n); where ``takes_lengths``
+    says so, ``rule(rewards, k, lengths=...)`` with lengths (B, n).
+    """
+
+    kind: ClassVar[Kind] = "vector"
+
+    function: Callable[..., Any]
+    reward_weights: tuple[float, ...] | None
+    takes_lengths: bool
+    name: str
+
+    def __call__(self, rewards: Any, k: int, *, lengths: Any = None) -> Any:
+        """What the function gives."""
+        return self.function(rewards, k, lengths=lengths) if self.takes_lengths else self.function(rewards, k)
+
+
+#: A rule that couples the groups of a batch, one that remembers earlier steps, and one of rows, whoever
+#: wrote it.
 OfBatches: TypeAlias = BatchEstimator | BatchRule
 WithMemory: TypeAlias = MemoryEstimator | MemoryRule
+OfVectors: TypeAlias = VectorEstimator | VectorBatchEstimator | VectorRule
 
 
 def batch_rule(f: Callable[[Any, int], Any], *, statistic: Statistic | None = None) -> BatchRule:
@@ -129,6 +152,43 @@ def memory_rule(
     return MemoryRule(init, update, _name(update))
 
 
+def vector_rule(
+    f: Callable[..., Any], *, reward_weights: Any = None, takes_lengths: bool = False
+) -> VectorRule:
+    """A callable ``(rewards (B, n, d), k) -> (B, n)`` of several rewards of a rollout, as a rule of rows.
+
+    Parameters
+    ----------
+    f
+        The callable; with ``takes_lengths`` it gets ``lengths=`` (B, n) too. As one of groups it must be
+        deterministic, keep nothing between calls, and treat each group by itself.
+    reward_weights
+        The weights of the objective that it is measured against, one a reward; None for 1 each. The rule does
+        not get them: it has its own.
+    takes_lengths
+        Whether it is a rule of the lengths too.
+
+    Raises
+    ------
+    TypeError
+        Not callable, a rule of batches or with memory, or weights that are no numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import maxpo_lab as ml
+    >>> rule = ml.vector_rule(lambda rewards, k: rewards.prod(axis=-1))
+    >>> rule(np.array([[[1.0, 0.0], [1.0, 1.0]]]), 1).tolist()
+    [[0.0, 1.0]]
+    """
+    known: object = f
+    if couples(known) or has_memory(known) or not callable(f):
+        raise TypeError(
+            f"f={f!r} is a {type(f).__name__}: it must be a callable (rewards (B, n, d), k) -> (B, n)"
+        )
+    return VectorRule(f, as_weights(reward_weights), bool(takes_lengths), _name(f))
+
+
 def _name(function: Callable[..., Any]) -> str:
     found = (getattr(function, each, None) for each in ("name", "__name__"))
     return next((name for name in found if isinstance(name, str) and name), repr(function))
@@ -137,6 +197,11 @@ def _name(function: Callable[..., Any]) -> str:
 def couples(rule: object) -> TypeGuard[OfBatches]:
     """Whether a rule says that it couples the groups of a batch."""
     return isinstance(rule, BatchEstimator | BatchRule)
+
+
+def takes_vectors(rule: object) -> TypeGuard[OfVectors]:
+    """Whether a rule says that its rollouts carry several numbers."""
+    return isinstance(rule, VectorEstimator | VectorBatchEstimator | VectorRule)
 
 
 def has_memory(rule: object) -> TypeGuard[WithMemory]:

@@ -27,17 +27,21 @@ class Columns:
     """What is read of a file: the column of the rewards, and those of ids, None where there is none to read.
 
     ``group`` is the prompt of a rollout, ``cluster`` what its prompt belongs to, ``answer`` what it answered.
+    ``more_rewards`` are those of further rewards, ``length`` is that of a rollout's length.
     """
 
     reward: str
     group: str | None = None
     cluster: str | None = None
     answer: str | None = None
+    more_rewards: tuple[str, ...] = ()
+    length: str | None = None
 
     def by_option(self) -> list[tuple[str, str]]:
         """``("--reward", "score")`` and so on, of the columns to read."""
-        options = ("reward", "group", "cluster", "answer")
-        return [(f"--{each}", column) for each in options if (column := getattr(self, each)) is not None]
+        options = ("reward", "group", "cluster", "answer", "length")
+        found = [(f"--{each}", column) for each in options if (column := getattr(self, each)) is not None]
+        return [*found, *(("--reward", column) for column in self.more_rewards)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +63,20 @@ class Ids:
 class Rows:
     """What the columns hold: ``rewards`` (B,), NaN where one is missing, and ids by the name of their column.
 
-    ``groups`` is None where the whole file is one group, ``clusters`` and ``answers`` where none were asked
-    for.
+    ``groups`` is None where the whole file is one group, ``clusters``, ``answers`` and ``lengths`` where none
+    were asked for. ``more_rewards`` (B, d-1) are those of the further columns.
     """
 
     rewards: Float
     groups: Ids | None
     clusters: Ids | None
     answers: Ids | None
+    more_rewards: Float
+    lengths: Float | None
+
+    def all_rewards(self) -> Float:
+        """Rewards (B, d) of all columns."""
+        return np.column_stack([self.rewards, self.more_rewards])
 
 
 @dataclass(frozen=True, eq=False)

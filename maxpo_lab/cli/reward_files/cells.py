@@ -38,7 +38,16 @@ def read_cells(
             (columns.answer, _ANSWER),
         )
     )
-    return Rows(rewards, group, cluster, answer)
+    more = [as_rewards(cells(column), numbers, column, faults) for column in columns.more_rewards]
+    lengths = columns.length and as_rewards(cells(columns.length), numbers, columns.length, faults)
+    return Rows(
+        rewards,
+        group,
+        cluster,
+        answer,
+        more_rewards=np.column_stack(more) if more else np.empty((len(rewards), 0)),
+        lengths=None if columns.length is None else np.asarray(lengths),
+    )
 
 
 def as_rewards(cells: Sequence[Any], numbers: Sequence[int], column: str, faults: list[Fault]) -> Float:

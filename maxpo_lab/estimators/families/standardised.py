@@ -162,5 +162,7 @@ NEMO_GRPO = OthersStandardised(
     eps=1e-6,
 )
 
-RULES = (grpo(), RLOO_STANDARDISED, TORCHRL_GRPO, NEMO_GRPO)
+GRPO = grpo()
+
+RULES = (GRPO, RLOO_STANDARDISED, TORCHRL_GRPO, NEMO_GRPO)
 MAKERS = {"grpo": grpo}

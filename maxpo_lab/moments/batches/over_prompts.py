@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ... import rules
 from ...core.arguments import as_group_size, as_k, whole_number
 from ...estimators import get_estimator
-from ...objectives import Objective, as_objective, looks_at_k
+from ...objectives import Objective, VectorObjective, as_objective, looks_at_k
 from ...policies.levels import RewardLevels
+from ...policies.vector_levels import VectorLevels
 from ...rules import RuleError, couples, has_memory
 from ..against_gradient import against_gradient, gradient_rounding, mean_rounding
 from ..exact import MAX_STATES, moments_under
@@ -20,19 +21,19 @@ from ..result import Moments
 from .choice import Sampling, coupled_sums
 from .meeting import drawn, each_once
 from .memory import memory_sums, remembered
-from .prompts import check_prompts
+from .prompts import check_prompts, of_rows
 from .result import BatchMoments, Method, StandardErrors
 from .uncertainty import standard_errors
 
 
 def batch_moments(
-    estimator: str | rules.Rule | rules.OfBatches | rules.WithMemory,
-    prompts: Iterable[RewardLevels],
+    estimator: str | rules.Rule | rules.OfBatches | rules.WithMemory | rules.OfVectors,
+    prompts: Iterable[RewardLevels] | Iterable[VectorLevels],
     *,
     n: int,
     k: int,
     batch: int | None,
-    target: str | Objective = "max@k",
+    target: str | Objective | VectorObjective = "max@k",
     method: Method | None = None,
     max_states: int = MAX_STATES,
     draws: int = 512,
@@ -57,7 +58,8 @@ def batch_moments(
     estimator
         A name, an ``Estimator``, any callable ``(rewards (B, n), k) -> (B, n)``, a rule of batches (a
         ``BatchEstimator`` or what ``batch_rule`` makes of a callable), or one with memory (a
-        ``MemoryEstimator`` or what ``memory_rule`` makes), whose batch is the listed prompts.
+        ``MemoryEstimator`` or what ``memory_rule`` makes), whose batch is the listed prompts. Under
+        ``VectorLevels`` a rule of rows, of a group or of a batch.
     n, k, target
         As in ``exact_moments``.
     prompts
@@ -100,13 +102,20 @@ def batch_moments(
     once, and sums over these groups for each prompt. Of the others see the methods: P = 128 prompts of 16
     rollouts take seconds by a shared sum or a quadrature, a product as many calls as the batch has states.
     """
-    prompts = tuple(prompts)
+    given = tuple(prompts)
+    if any(isinstance(levels, VectorLevels) for levels in given):
+        rows = of_rows(given)
+        estimator, prompts, target = rules.by_number(estimator, rows, n=n, k=k, target=target)
+    else:
+        prompts = cast("tuple[RewardLevels, ...]", given)
     check_prompts(prompts)
     _check_sizes(prompts)
     size = _batch_size(prompts, batch)
     n = as_group_size(n)
     k = as_k(k, n=rules.k_at_most(estimator, n) if looks_at_k(target) else None)
-    objective = as_objective(target, n, k, argument="target")
+    objective = (
+        target if isinstance(target, VectorObjective) else as_objective(target, n, k, argument="target")
+    )
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
     sampling = Sampling(whole_number(draws, "draws"), whole_number(seed, "seed"))
     if not has_memory(rule) and (state is not None or len(history)):
@@ -183,7 +192,7 @@ def _batch_size(prompts: tuple[RewardLevels, ...], batch: int | None) -> int:
 def _moments(
     prompts: tuple[RewardLevels, ...],
     own: tuple[Moments, ...],
-    objective: Objective,
+    objective: Objective | VectorObjective,
     *,
     size: int,
     drawn: bool,
@@ -203,7 +212,7 @@ def _moments(
         gradient,
         # By the length last, and not by the direction: the last bit of stored numbers depends on it.
         along=float(mean @ gradient) / (length or float("nan")),
-        rounding=float(np.mean([gradient_rounding(x, objective.size) for x in prompts])),
+        rounding=float(np.mean([gradient_rounding(x, objective) for x in prompts])),
         vanishing=float(np.mean([mean_rounding(x, rms) for x, rms in zip(prompts, rms_of, strict=True)])),
     )
     unresolved = 4 * errors.mean / (length or float("nan")) if errors else 0.0
@@ -225,7 +234,13 @@ def _moments(
 
 
 def _of_groups(
-    prompts: tuple[RewardLevels, ...], rule: rules.Rule, *, n: int, k: int, target: Objective, max_states: int
+    prompts: tuple[RewardLevels, ...],
+    rule: rules.Rule,
+    *,
+    n: int,
+    k: int,
+    target: Objective | VectorObjective,
+    max_states: int,
 ) -> tuple[Moments, ...]:
     """Moments of each prompt, those of the same reward levels together."""
     alike: dict[bytes, list[int]] = {}
@@ -246,7 +261,7 @@ def _alike(
     *,
     n: int,
     k: int,
-    target: Objective,
+    target: Objective | VectorObjective,
     max_states: int,
 ) -> tuple[Moments, ...]:
     """Moments of prompts of the same reward levels; what is wrong is said with the place of the first."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 
 from ...policies.levels import RewardLevels
+from ...policies.vector_levels import VectorLevels
 
 
 def side_by_side(prompts: Iterable[RewardLevels]) -> tuple[RewardLevels, ...]:
@@ -33,3 +35,13 @@ def check_prompts(prompts: tuple[RewardLevels, ...]) -> None:
     for index, levels in enumerate(prompts):
         if not isinstance(levels, RewardLevels):
             raise TypeError(f"prompts[{index}] is a {type(levels).__name__}: it must be a RewardLevels")
+
+
+def of_rows(prompts: tuple[object, ...]) -> tuple[VectorLevels, ...]:
+    """The prompts, all of them of rows; TypeError, with its place, for one that is not."""
+    for index, levels in enumerate(prompts):
+        if not isinstance(levels, VectorLevels):
+            raise TypeError(
+                f"prompts[{index}] is a {type(levels).__name__}: it must be a VectorLevels, as others are"
+            )
+    return cast("tuple[VectorLevels, ...]", prompts)

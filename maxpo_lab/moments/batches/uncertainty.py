@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.arrays import Float
-from ...objectives import Objective
+from ...objectives import Objective, VectorObjective
 from ...policies.objective import gradient_coefficients
 from .coupled import Errors
 from .meeting import Meeting
 from .result import StandardErrors
 
 
-def standard_errors(errors: Errors, meeting: Meeting, objective: Objective) -> StandardErrors:
+def standard_errors(
+    errors: Errors, meeting: Meeting, objective: Objective | VectorObjective
+) -> StandardErrors:
     """From the spread of the draws; of the trace by linearisation, ``E|G|^2 - 2 <E G, G>`` of a draw."""
     means = errors.means / meeting.n
     gradients = np.stack(

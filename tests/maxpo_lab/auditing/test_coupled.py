@@ -176,7 +176,7 @@ PLAIN: dict[str, Rule] = {
         (rewards - _mean(rewards)) * rewards.shape[1] / (rewards.shape[1] - 1), ddof=1, add=1e-4
     ),
     "ms-swift-reinforce-plus-plus": lambda rewards, k: whiten(rewards - _mean(rewards), ddof=1, add=1e-4),
-    "gdpo": lambda rewards, k: whiten(
+    "gdpo-single-reward": lambda rewards, k: whiten(
         (rewards - _mean(rewards)) / (_std(rewards, 1) + 1e-6), ddof=1, eps=1e-8
     ),
     "areal-norm": lambda rewards, k: whiten(rewards, ddof=1, add=1e-5),

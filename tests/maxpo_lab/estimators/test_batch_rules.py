@@ -98,8 +98,8 @@ OF_FRAMEWORKS = {
     "openrlhf-reinforce-baseline": (1.604, 1.069, -1.069),
     "trl-rloo-normalised": (1.4998, 0.9998, -0.9998),
     "ms-swift-reinforce-plus-plus": (1.4997, 0.9998, -0.9998),
-    "gdpo:eps=1e-4,add=1e-4": (1.62, 0.935, -0.935),
-    "gdpo:eps=1e-8,add=1e-8": (1.620, 0.935, -0.935),
+    "gdpo-single-reward:eps=1e-4,add=1e-4": (1.62, 0.935, -0.935),
+    "gdpo-single-reward:eps=1e-8,add=1e-8": (1.620, 0.935, -0.935),
     "areal-norm": (1.208, 1.208, -0.725),
     "areal-norm:mean=group": (1.5, 1.0, -1.0),
 }
@@ -194,7 +194,7 @@ def test_dead_groups_are_as_is_said(name: str) -> None:
         ("openrlhf-reinforce", "whitened:scale=std0,mean=1,floor=1e-8:reinforce"),
         ("trl-rloo-normalised", "whitened:scale=std1,mean=1,add=1e-4:rloo"),
         ("ms-swift-reinforce-plus-plus", "whitened:scale=std1,add=1e-4:batch-mean"),
-        ("gdpo:eps=1e-4,add=1e-4", "whitened:scale=std1,mean=1,add=1e-4:grpo:eps=1e-4"),
+        ("gdpo-single-reward:eps=1e-4,add=1e-4", "whitened:scale=std1,mean=1,add=1e-4:grpo:eps=1e-4"),
         ("flash-reinforce", "areal-norm:std=none"),
         ("rloo", "areal-norm:mean=group,leave1out=1,std=none"),
     ],
@@ -220,7 +220,10 @@ def test_gdpo_of_one_reward_is_grpo_times_the_share_of_groups_that_live() -> Non
     batch = np.array([[1.0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
     factor = np.sqrt((16 - 1) / (3 * 2))
     np.testing.assert_allclose(
-        ml.get_estimator("gdpo")(batch, 1), factor * ml.get_estimator("grpo")(batch, 1), rtol=1e-5, atol=1e-15
+        ml.get_estimator("gdpo-single-reward")(batch, 1),
+        factor * ml.get_estimator("grpo")(batch, 1),
+        rtol=1e-5,
+        atol=1e-15,
     )
 
 
@@ -308,7 +311,7 @@ def test_entries_are_whole(name: str) -> None:
         ("areal-norm:std=none,eps=1e-3", ["eps changes nothing"]),
         ("areal-norm:mean=none,leave1out=1", ["leave1out changes nothing"]),
         ("art:scale=2", ["scale=2", "0 or 1"]),
-        ("gdpo:add=-1", ["add=-1", "at least 0"]),
+        ("gdpo-single-reward:add=-1", ["add=-1", "at least 0"]),
         ("verl-reinforce-plus-plus:tokens=0", ["tokens=0", "at least 1"]),
         ("prpo:eps=1", ["prpo takes no parameters"]),
         ("rae:decay=1", ["decay=1", "less than 1"]),

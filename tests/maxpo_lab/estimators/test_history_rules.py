@@ -267,6 +267,11 @@ def pays(rule: Any, value: float) -> bool:
             group = np.full(n, value)
             if rule.kind == "group":
                 given = np.asarray(rule(group, k))
+            elif rule.kind.startswith("vector"):
+                rows = np.stack([group, group], axis=-1)
+                beside = np.stack([rows, np.stack([np.arange(n) == 0, group], axis=-1)]).astype(float)
+                lengths = np.ones((2, n)) if rule.takes_lengths else None
+                given = np.asarray(rule(beside, k, lengths=lengths))[0]
             elif rule.kind == "batch":
                 given = np.asarray(rule(np.stack([group, np.arange(n) == 0]).astype(float), k))[0]
             else:

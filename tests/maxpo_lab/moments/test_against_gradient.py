@@ -17,7 +17,7 @@ import maxpo_lab as ml
 from envs import SparseBandit
 from maxpo_lab.moments import against_gradient as module
 from maxpo_lab.moments.against_gradient import AgainstGradient
-from maxpo_lab.objectives import as_objective
+from maxpo_lab.objectives import as_objective, max_at
 from maxpo_lab.policies.objective import gradient_coefficients
 
 #: Means, gradients and the angle between them.
@@ -65,7 +65,7 @@ LEVELS = levels_of([-3, -0.5, 1, 2])
 def check_tolerances() -> None:
     """The formulas; what they bound, over policies and objectives; a rule without a mean."""
     largest = max(sqrt(sum(Fraction(float(x)) ** 2 for x in row)) for row in LEVELS.mean_scores)
-    assert module.gradient_rounding(LEVELS, 5) == pytest.approx(
+    assert module.gradient_rounding(LEVELS, max_at(5)) == pytest.approx(
         64 * EPS * 5 * 3 * largest, rel=4 * EPS, abs=0
     )
     assert module.mean_rounding(LEVELS, 0.25) == pytest.approx(64 * EPS * largest / 4, rel=4 * EPS, abs=0)
@@ -170,7 +170,7 @@ def test_rounding_stays_below_its_bound(rewards: Sequence[float]) -> None:
                 factor = (values[m + 1] - values[m]) * k * share ** (k - 1) * chances[level]
                 exact = exact + factor * np.array([Fraction(float(x)) for x in levels.mean_scores[level]])
         apart = [Fraction(float(x)) - y for x, y in zip(ml.max_at_k_gradient(levels, k), exact, strict=True)]
-        assert sqrt(sum(x * x for x in apart)) <= module.gradient_rounding(levels, k) / 4
+        assert sqrt(sum(x * x for x in apart)) <= module.gradient_rounding(levels, max_at(k)) / 4
 
 
 # Where it is used ----------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ MUTANTS = [
            property(lambda self: module.angle(float(np.linalg.norm(self.across)), self.along))),
     Mutant("K dropped", module, "gradient_rounding", lambda levels, _: module.mean_rounding(levels, 3.0)),
     Mutant("highest reward, not largest", module, "gradient_rounding",
-           lambda levels, size: module.mean_rounding(levels, size * float(levels.values.max()))),
+           lambda levels, goal: module.mean_rounding(levels, goal.size * float(levels.values.max()))),
     Mutant("mean score, not the largest", module, "_largest_score",
            lambda levels: float(np.linalg.norm(levels.mean_scores, axis=1).mean())),
     Mutant("largest entry of a score", module, "_largest_score",

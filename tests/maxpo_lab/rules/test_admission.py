@@ -292,6 +292,7 @@ NO_CONSUMERS = {
     "maxpo_lab.rules.behaviour.observe": "says what admission asks, and more",
     "maxpo_lab.moments.by_states.over_states": "exact_moments' own, and admits",
     "maxpo_lab.rules.behaviour.equivariance": "of a rule that was admitted",
+    "maxpo_lab.rules.numbered.by_number": "a lift: what comes out is admitted where it is used",
 }
 
 
@@ -308,6 +309,9 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/rules/batch_calls.py": "of what admit_batch admits",
     "analysis/measure/success_tables.py": "of the laboratory's own rules",
     "maxpo_lab/estimators/batch_definitions.py": "the definitions of the catalogue",
+    "maxpo_lab/estimators/of_vectors/definitions.py": "the definitions of the catalogue",
+    "maxpo_lab/rules/vectors.py": "on behalf of advantages",
+    "maxpo_lab/rules/numbered.py": "a lift: what comes out is admitted where it is used",
 }
 
 

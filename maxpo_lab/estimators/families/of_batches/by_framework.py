@@ -106,13 +106,15 @@ def gdpo(eps: float = 1e-6, add: float = 0.0) -> Pooled:
     Raises ValueError for an eps that is not positive, or an ``add`` below 0.
     """
     if not (0 <= add < float("inf")):
-        raise ValueError(f"gdpo:add={numeral(add)}: must be finite and at least 0, e.g. add=1e-4")
+        raise ValueError(
+            f"gdpo-single-reward:add={numeral(add)}: must be finite and at least 0, e.g. add=1e-4"
+        )
     own = grpo(eps)
     told = {"eps": (eps, 1e-6), "add": (add, 0.0)}
     options = ",".join(f"{key}={numeral(value)}" for key, (value, usual) in told.items() if value != usual)
     below = f"(std1 + {numeral(add)})" if add else "sqrt(std1^2 + 1e-8)"
     return _named(
-        f"gdpo:{options}" if options else "gdpo",
+        f"gdpo-single-reward:{options}" if options else "gdpo-single-reward",
         own,
         title="GDPO of one reward",
         equation=(
@@ -205,5 +207,5 @@ RULES = (
 MAKERS = {
     "verl-reinforce-plus-plus": verl_reinforce_plus_plus,
     "verl-reinforce-plus-plus-baseline": verl_reinforce_plus_plus_baseline,
-    "gdpo": gdpo,
+    "gdpo-single-reward": gdpo,
 }

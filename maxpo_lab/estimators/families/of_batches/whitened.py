@@ -12,6 +12,7 @@ from ....core.registry import keywords
 from ...base import Estimator
 from ...batch import Couple, Pooled, Statistic
 from ...claims import Claims, Laws
+from ...vector import VectorBatchEstimator, VectorEstimator
 from ..maxpo import MAXPO
 from ..mean_reward import RLOO
 
@@ -60,6 +61,35 @@ def whitened(
     of which each rollout has ``tokens``, only ddof 1 is another: N tokens - 1 in the place of N - 1.
     """
     options: dict[str, Any] = dict(zip(DEFAULTS, (scale, mean, eps, add, floor, tokens), strict=True))
+    # Where the advantages of every group sum to 0, the batch has no mean to remove.
+    one = (rule.claims.centered or (not mean and scale == "rms")) and not (eps and add) and not floor
+    statistic: Statistic | None = "advantage_rms" if one else None
+    return Pooled(**_entry(rule, options), statistic=statistic, own=rule, couple=_couple(**options))
+
+
+@cache
+def of_vectors(
+    rule: VectorEstimator, *, scale: str, mean: int, eps: float, add: float, floor: float, tokens: int
+) -> VectorBatchEstimator:
+    """A rule of several rewards, whitened in the same way; GDPO as verl has it by that name."""
+    options: dict[str, Any] = dict(zip(DEFAULTS, (scale, mean, eps, add, floor, tokens), strict=True))
+    entry = _entry(rule, options)
+    if rule.name == "per-reward:grpo" and options == DEFAULTS | {"scale": "std1", "mean": 1}:
+        entry |= {"name": "gdpo", "title": "GDPO", "citation": _GDPO}
+    return VectorBatchEstimator(
+        **entry, own=rule, takes_lengths=rule.takes_lengths, couple=_couple(**options)
+    )
+
+
+_GDPO = (
+    "arXiv 2601.05242 (GDPO); verl 0.9.1, gdpo; TRL 1.16: multi_objective_aggregation='normalize_then_sum', "
+    "eps=1e-4 and add=1e-4; ms-swift 4.6: both 1e-8; NeMo-RL: per-reward:nemo-grpo, eps=0"
+)
+
+
+def _entry(rule: Estimator | VectorEstimator, options: dict[str, Any]) -> dict[str, Any]:
+    """What the catalogue says of a rule that is whitened."""
+    scale, eps, add, floor, tokens = (options[key] for key in ("scale", "eps", "add", "floor", "tokens"))
     told = ",".join(
         f"{key}={value if isinstance(value, str) else numeral(value)}"
         for key, value in options.items()
@@ -67,41 +97,34 @@ def whitened(
     )
     square = f"max({scale}^2, {numeral(floor)})" if floor else f"{scale}^2"
     inside = f"sqrt({square}{f' + {numeral(eps)}' if eps else ''})" if eps or floor else scale
-    numerator = "(a_i - mean of a)" if mean else "a_i"
-    centered = rule.claims.centered
-    # Where the advantages of every group sum to 0, the batch has no mean to remove.
-    one = (centered or (not mean and scale == "rms")) and not (eps and add) and not floor
-    statistic: Statistic | None = "advantage_rms" if one else None
-    return Pooled(
-        name=f"whitened:{told}:{rule.name}" if told else f"whitened:{rule.name}",
-        title=f"{rule.title}, whitened",
-        equation=(
+    numerator = "(a_i - mean of a)" if options["mean"] else "a_i"
+    return {
+        "name": f"whitened:{told}:{rule.name}" if told else f"whitened:{rule.name}",
+        "title": f"{rule.title}, whitened",
+        "equation": (
             f"A_i = {numerator} / {f'({inside} + {numeral(add)})' if add else inside} over the batch"
             f"{f' of {tokens} tokens a rollout' if tokens > 1 else ''}, a_i of {rule.name}"
         ),
-        citation=(
+        "citation": (
             "verl 0.9.1, reinforce_plus_plus_baseline; OpenRLHF 0.11.2, reinforce_baseline; rllm; "
             f"ms-swift 4.6; a_i: {rule.citation}"
         ),
-        objective=rule.objective,
-        uses_k=rule.uses_k,
-        claims=Claims(unbiased=False, centered=centered, equivariant=rule.claims.equivariant),
-        laws=Laws(
+        "objective": rule.objective,
+        "uses_k": rule.uses_k,
+        "claims": Claims(unbiased=False, centered=rule.claims.centered, equivariant=rule.claims.equivariant),
+        "laws": Laws(
             shift_invariant=rule.laws.shift_invariant,
             scale="none" if rule.laws.scale == "none" else "invariant",
             equal_ties=rule.laws.equal_ties,
         ),
-        domain=rule.domain,
-        degenerate="a batch of dead groups gives 0",
-        dead_groups=rule.dead_groups,
-        smallest_group=rule.smallest_group,
-        statistic=statistic,
-        own=rule,
-        couple=_couple(scale, mean=bool(mean), eps=eps, add=add, floor=floor, tokens=tokens),
-    )
+        "domain": rule.domain,
+        "degenerate": "a batch of dead groups gives 0",
+        "dead_groups": rule.dead_groups,
+        "smallest_group": rule.smallest_group,
+    }
 
 
-def _couple(scale: str, *, mean: bool, eps: float, add: float, floor: float, tokens: int) -> Couple:
+def _couple(*, scale: str, mean: int, eps: float, add: float, floor: float, tokens: int) -> Couple:
     ddof = _SCALES[scale]
 
     def couple(xp: Namespace, own: Array, rewards: Array) -> Array:
