@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         value_moments,
         variance_floor,
     )
+    from .memory.replay import Replay
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until
@@ -61,6 +62,7 @@ __all__ = [
     "Moments",
     "PassAtK",
     "RankLinear",
+    "Replay",
     "RewardLevels",
     "Spectrum",
     "StandardErrors",
@@ -102,6 +104,7 @@ _LATER = {
             *("StandardErrors", "path_moments", "side_by_side", "value_moments", "variance_floor"),
         ),
         "core.ragged": ("GroupIdError",),
+        "memory.replay": ("Replay",),
         "policies.levels": ("RewardLevels",),
         "policies.objective": ("max_at_k", "max_at_k_gradient"),
         "rules.calling": ("per_group",),
