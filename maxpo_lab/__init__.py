@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .auditing import audit_value as audit_value
     from .core.ragged import GroupIdError
     from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
+    from .memory.replay import Replay
     from .moments import (
         BatchMoments,
         Moments,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
         value_moments,
         variance_floor,
     )
-    from .memory.replay import Replay
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until

@@ -30,9 +30,9 @@ def coded(answers: Any, shape: tuple[int, ...], scored: Bool | None) -> npt.NDAr
     """
     flat = answers.reshape(-1) if hasattr(answers, "reshape") else _flattened(answers, shape)
     rows = int(np.prod(shape))
-    if len(flat) != rows or (hasattr(answers, "shape") and tuple(answers.shape) != shape):
-        found = tuple(answers.shape) if hasattr(answers, "shape") else (len(flat),)
-        raise ValueError(f"answers have shape {found}, rewards {shape}: one answer a rollout")
+    given = tuple(answers.shape) if hasattr(answers, "shape") else (len(flat),)
+    if len(flat) != rows or (hasattr(answers, "shape") and given != shape):
+        raise ValueError(f"answers have shape {given}, rewards {shape}: one answer a rollout")
     if scored is None:
         return codes(flat, rows, "answers")
     kept = np.flatnonzero(scored)
@@ -65,7 +65,7 @@ def agreement(answers: Int, right: Bool) -> tuple[Float, Float]:
 
 
 def shares(equal: Float, pairs: Float, totals: tuple[float, float]) -> Float:
-    """The share of agreeing pairs (G,) of each prompt, drawn to that of all prompts; 0 where nothing is known.
+    """The share (G,) of each prompt's pairs that agree, drawn to that of all prompts; 0 where none is known.
 
     ``equal`` and ``pairs`` are each prompt's earlier counts, ``totals`` their sums over all prompts.
     """

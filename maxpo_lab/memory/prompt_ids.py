@@ -54,4 +54,6 @@ def _digest(each: Any) -> int:
         kind, content = b"UUID", each.bytes
     else:
         kind, content = b"text", str(each).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8, person=kind).digest(), "little", signed=True)
+    return int.from_bytes(
+        hashlib.blake2b(content, digest_size=8, person=kind).digest(), "little", signed=True
+    )

@@ -3,7 +3,6 @@ r"""Replay in a training loop: a memory by prompt, and advantages that use it.""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import array_api_compat
@@ -17,8 +16,10 @@ from ..estimators.families.with_memory.with_history import SHARES, HistoryEstima
 from ..estimators.history import learned, plug_in_floor, replay
 from . import answers as of_answers
 from .batches import Batch
+from .recall import Past
+from .recall import remember as store
 from .states import State, packed, unpacked
-from .table import Step, Table
+from .table import Table
 
 #: The rules that take a history.
 RULES = ("replay", "centered-replay", "plug-in-floor", "pooled")
@@ -49,7 +50,8 @@ class Replay:
         given. None: all that is kept counts alike.
     weight
         How replay finds :math:`\lambda`: ``"ema"`` from earlier steps, ``"others"`` from the other groups of
-        the step, ``"fair"`` as ``W / (n - K + W)``. The other rules have none.
+        the step, ``"fair"`` as ``W / (n - K + W)``. With nothing to learn from, as in the first step, it is
+        0. The other rules have none.
 
     Raises
     ------
@@ -58,6 +60,8 @@ class Replay:
 
     Attributes
     ----------
+    rule
+        The entry of the catalogue.
     step
         Steps remembered.
     metrics
@@ -65,9 +69,11 @@ class Replay:
 
     Notes
     -----
-    *Prompts* are known by 64 bits of their id or text, the same in every process. *Memory* 8 bytes a reward, 12
-    with a half-life, and 64 a prompt: 0.6 GB for a million prompts with 64 rewards each. *Cost* of a step of G groups of n:
-    O(G (n log n + keep log keep)), on the CPU.
+    *Prompts* are known by 64 bits of their id or text, the same in every process.
+
+    *Memory*: 8 bytes a reward, 12 with a half-life, and about 70 a prompt: 0.6 GB (0.85) for a million
+    prompts with 64 rewards each. *Cost* of a step of G groups of n: O(G (n log n + keep log keep)), on the
+    CPU.
 
     *Processes*: give each the rewards of all of them, in one order. The memories stay equal to the bit, and
     any number of processes goes on from the state of one.
@@ -102,7 +108,7 @@ class Replay:
         self.weight: Share = weight
         self.step = 0
         self.metrics: Mapping[str, float] = {}
-        self._rule = cast("HistoryEstimator", get_estimator(estimator))
+        self.rule = cast("HistoryEstimator", get_estimator(estimator))
         self._table = Table(self.keep, half_life is not None)
         self._average = learned.MovingAverage()
 
@@ -152,10 +158,14 @@ class Replay:
 
         Notes
         -----
-        ``metrics`` holds, where there is any: ``lambda``, mean over the groups with a history; ``known``, the
-        share of groups that have one; ``history_size``, its rewards, and ``history_age``, the steps since
-        the latest of them, means over these; ``dead_groups``, the share of groups whose rewards are all equal; ``one_answer``, the share
-        of groups that got plug-in-floor for their answers; ``prompts``, how many are remembered.
+        ``metrics`` holds, where there is any:
+
+        - ``lambda``: mean over the groups with a history;
+        - ``known``: share of groups that have one;
+        - ``history_size``, ``history_age``: its rewards, and the steps since the latest, means over these;
+        - ``dead_groups``: share of groups whose rewards are all equal;
+        - ``one_answer``: share of groups that got plug-in-floor for their answers;
+        - ``prompts``: how many are remembered.
         """
         k = self.k if k is None else as_k(k)
         check_choice("nan_policy", nan_policy, ("raise", "omit"))
@@ -165,13 +175,16 @@ class Replay:
         if answers is not None:
             self._check_answers(batch)
             given = of_answers.coded(answers, tuple(batch.rewards.shape), batch.scored)
-        past = self._past(batch, chosen=given is not None)
-        found, lam, average = self._found(batch, past, k, drop=small_groups == "zero")
-        metrics = self._measured(batch, past, lam, answers=given is not None)
+        past = Past.of(self._table, batch, self.step + 1, self.half_life)
+        one = np.zeros(len(batch.groups), np.bool_) if given is None else past.one_answer(self._table, batch)
+        found, lam, average = self._found(batch, past, one, k, drop=small_groups == "zero")
+        metrics = self._measured(batch, past, lam, one)
+        if given is not None:
+            metrics["one_answer"] = float(one.mean()) if len(one) else 0.0
         if remember:
-            self._remember(batch, past, given)
-            self._average = average
             self.step += 1
+            store(self._table, batch, past, given, self.step)
+            self._average = average
         self.metrics = metrics | {"prompts": float(self._table.size)}
         back = found.reshape(tuple(batch.rewards.shape))
         if isinstance(batch.rewards, np.ndarray):
@@ -216,59 +229,15 @@ class Replay:
                 f"plug-in-floor is defined for 0/1 rewards alone; leave answers out"
             )
 
-    def _past(self, batch: Batch, *, chosen: bool) -> _Past:
-        """What is remembered of each group's prompt."""
-        rows = self._table.find(batch.prompts)
-        y, steps, count = self._table.read(rows)
-        now, fade = self.step + 1, np.ones(len(rows))
-        there, full = None, bool((count == y.shape[1]).all())
-        if not full:
-            there = np.arange(y.shape[1], dtype=np.int32) < count[:, None]
-        age = np.where(count > 0, now - self._table.seen[rows], 0)
-        if self.half_life is None:
-            if there is None:
-                y.sort(axis=-1)
-                w = np.broadcast_to(1.0, y.shape)
-            else:
-                y[~there] = np.inf
-                y.sort(axis=-1)  # what there is comes first, in order
-                y = np.where(there, y, _last(y, count))
-                w = there.astype(np.float64)
-        else:
-            w = np.exp2((steps - now) / self.half_life)
-            if there is not None:
-                w[~there] = 0.0
-            fade = np.exp2(-age / self.half_life)
-            order = np.argsort(y, axis=-1)
-            y, w = (np.take_along_axis(each, order, axis=-1) for each in (y, w))
-        one = np.zeros(len(rows), np.bool_)
-        if chosen:
-            equal, pairs = self._counts(rows, fade)
-            table = self._table
-            totals = float(table.equal[: table.size].sum()), float(table.pairs[: table.size].sum())
-            one = of_answers.shares(equal, pairs, totals) > of_answers.ONE_ANSWER
-            if (bad := one & ((y != 0) & (y != 1) & (w > 0)).any(axis=-1)).any():
-                name = batch.name(int(np.argmax(bad)))
-                raise ValueError(
-                    f"answers, and group {name} has earlier rewards other than 0 and 1: plug-in-floor is defined "
-                    f"for 0/1 rewards alone; leave answers out"
-                )
-        return _Past(rows, y, w, count, age, fade, one)
-
-    def _counts(self, rows: Int, fade: Float) -> tuple[Float, Float]:
-        """Pairs of right answers that agree, and all of them, of each row until now."""
-        known = np.where(rows >= 0, fade, 0.0)
-        return known * self._table.equal[rows], known * self._table.pairs[rows]
-
     def _found(
-        self, batch: Batch, past: _Past, k: int, *, drop: bool
+        self, batch: Batch, past: Past, one: Bool, k: int, *, drop: bool
     ) -> tuple[Float, Float, learned.MovingAverage]:
         """Advantages (B,), the lambda of each group, and the averages after this step."""
         found = np.zeros(batch.flat.size)
         lam = np.zeros(len(batch.groups))
         if self.estimator != "replay":
             for groups, rows in self._defined(batch, past, k, drop=drop):
-                each = self._rule.at_history(
+                each = self.rule.at_history(
                     host, batch.flat[rows], k, past.y[groups], past.w[groups], history_sorted=True
                 )
                 found[rows] = each
@@ -276,12 +245,12 @@ class Replay:
         along, apart = (np.zeros(len(batch.groups)) for _ in range(2))
         mixed: list[tuple[Int, Int, Float, Float]] = []
         for groups, rows in self._defined(batch, past, k, drop=drop):
-            one = past.one[groups]
-            if one.any():
-                few, floor = groups[one], rows[one]
+            floored = one[groups]
+            if floored.any():
+                few, floor = groups[floored], rows[floored]
                 values, y, w = batch.flat[floor], past.y[few], past.w[few]
                 found[floor] = plug_in_floor.plug_in_floor(host, values, k, y, w)
-                groups, rows = groups[~one], rows[~one]  # noqa: PLW2901 - the others
+                groups, rows = groups[~floored], rows[~floored]  # noqa: PLW2901 - the others
             if len(groups):
                 values, y, w = _all_of(batch.flat, rows), _all_of(past.y, groups), _all_of(past.w, groups)
                 n = rows.shape[1]
@@ -293,41 +262,43 @@ class Replay:
                 products = learned.inner_products(host, plain, against)
                 along[groups], apart[groups] = (each / n**2 for each in products)  # as g is a mean over n
                 mixed.append((groups, rows, plain, against))
-        if self.weight == "others" and (reason := learned.why_not(len(batch.groups))):
-            raise ValueError(reason)
         taken = np.sort(np.concatenate([each[0] for each in mixed])) if mixed else np.zeros(0, np.intp)
-        lam[taken] = self._lambda(along[taken], apart[taken], lam[taken])
+        lam[taken] = self._lambda(taken, along, apart, lam[taken])
         for groups, rows, plain, against in mixed:
             found[rows] = plain - lam[groups][:, None] * (plain - against)
         average = self._average
         if self.weight == "ema" and len(taken):
-            average = average.updated(float(along[taken].sum()), float(apart[taken].sum()))
+            average = self._learned(taken, along, apart)
         return found, lam, average
 
-    def _lambda(self, along: Float, apart: Float, most: Float) -> Float:
-        """The learned share of the history, (G,), at most ``most``; it looks at no group that it is for."""
+    def _learned(self, groups: Int, along: Float, apart: Float) -> learned.MovingAverage:
+        """The averages with the sums of these groups of a step."""
+        return self._average.updated(float(along[groups].sum()), float(apart[groups].sum()))
+
+    def _lambda(self, groups: Int, along: Float, apart: Float, most: Float) -> Float:
+        """The learned share of the history of these groups; it looks at no group that it is for."""
         if self.weight == "ema":
             return np.asarray(self._average.lam(host, most))
-        if len(most) < 2:  # the others got another rule: there is nothing to learn from
+        if len(most) < 2:  # no others to learn from
             return np.zeros_like(most)
-        return np.asarray(learned.leave_one_out(host, along, apart, most))
+        return np.asarray(learned.leave_one_out(host, along[groups], apart[groups], most))
 
-    def _defined(self, batch: Batch, past: _Past, k: int, *, drop: bool) -> list[tuple[Int, Int]]:
+    def _defined(self, batch: Batch, past: Past, k: int, *, drop: bool) -> list[tuple[Int, Int]]:
         """Buckets of the groups on which the rule is defined; ValueError for another one, unless dropped."""
         kept = []
         for groups, rows in batch.buckets:
             n = rows.shape[1]
             weights = past.w[groups]
-            if not self._rule.undefined(n, k, weights, self.keep) and not self._rule.why_not(n, min(k, n)):
+            if not self.rule.undefined(n, k, weights, self.keep) and not self.rule.why_not(n, min(k, n)):
                 kept.append((groups, rows))
                 continue
-            reasons = [self._rule.undefined(n, k, each[None], self.keep) for each in weights]
+            reasons = [self.rule.undefined(n, k, each[None], self.keep) for each in weights]
             if not drop:
                 first = next((i for i, reason in enumerate(reasons) if reason), 0)
                 raise ValueError(
                     f"group {batch.name(groups[first])} has {n} scored rollouts and "
                     f"{past.count[groups[first]]} earlier rewards: "
-                    f"{reasons[first] or self._rule.why_not(n, k)}; small_groups='zero' gives such groups "
+                    f"{reasons[first] or self.rule.why_not(n, k)}; small_groups='zero' gives such groups "
                     f"advantage 0"
                 )
             fine = np.array([reason is None for reason in reasons])
@@ -335,26 +306,7 @@ class Replay:
                 kept.append((groups[fine], rows[fine]))
         return kept
 
-    def _remember(self, batch: Batch, past: _Past, answers: Int | None) -> None:
-        """Put the step's rewards into the memory; the groups of one prompt one after the other."""
-        rows = self._table.add(batch.prompts, past.rows)
-        turn = _turns(rows)
-        table = self._table
-        for number in range(int(turn.max(initial=-1)) + 1):
-            for groups, places in batch.buckets:
-                now = turn[groups] == number
-                own, values = rows[groups[now]], batch.flat[places[now]]
-                if not len(own):
-                    continue
-                if answers is not None:
-                    forget = max(0.0, 1 - places.shape[1] / self.keep)
-                    fade = past.fade[groups[now]] if not number else 1.0
-                    equal, pairs = of_answers.agreement(answers[places[now]], values == 1)
-                    table.equal[own] = forget * fade * table.equal[own] + equal
-                    table.pairs[own] = forget * fade * table.pairs[own] + pairs
-                table.record(own, values, self.step + 1)
-
-    def _measured(self, batch: Batch, past: _Past, lam: Float, *, answers: bool) -> dict[str, float]:
+    def _measured(self, batch: Batch, past: Past, lam: Float, one: Bool) -> dict[str, float]:
         groups = len(batch.groups)
         if not groups:
             return {}
@@ -367,38 +319,9 @@ class Replay:
         if known.any():
             found["history_size"] = float(past.count[known].mean())
             found["history_age"] = float(past.age[known].mean())
-            if self.estimator == "replay" and (taken := known & ~past.one).any():
+            if self.estimator == "replay" and (taken := known & ~one).any():
                 found["lambda"] = float(lam[taken].mean())
-        if answers:
-            found["one_answer"] = float(past.one.mean())
         return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Past:
-    """What was remembered of the groups' prompts before a step.
-
-    Attributes
-    ----------
-    rows
-        Of the table, -1 for a prompt that it does not have.
-    y, w
-        Rewards, ascending, and their weights, (G, m); 0 pads.
-    count, age
-        How many rewards, and the steps since the latest, (G,).
-    fade
-        What the counts of answers have faded to since.
-    one
-        Whether the prompt is taken to have one right answer.
-    """
-
-    rows: Int
-    y: Float
-    w: Float
-    count: Int
-    age: Int
-    fade: Float
-    one: Bool
 
 
 def _all_of(values: Float, rows: Int) -> Float:
@@ -408,21 +331,3 @@ def _all_of(values: Float, rows: Int) -> Float:
         if every:
             return values.reshape(*rows.shape, *values.shape[1:])
     return values[rows]
-
-
-def _last(y: Float, count: Int | Step) -> Float:
-    """The largest of the first ``count`` of each row, 0 of none, (G, 1)."""
-    last = np.take_along_axis(y, np.maximum(count - 1, 0)[:, None], axis=-1)
-    return np.where(count[:, None] > 0, last, 0.0)
-
-
-def _turns(rows: Int) -> Int:
-    """How often each row was there before, (G,)."""
-    order = np.argsort(rows, kind="stable")
-    ranked = rows[order]
-    start = np.ones(len(rows), np.bool_)
-    start[1:] = ranked[1:] != ranked[:-1]
-    place = np.arange(len(rows))
-    found = np.empty(len(rows), np.intp)
-    found[order] = place - np.maximum.accumulate(np.where(start, place, 0)) if len(rows) else place
-    return found

@@ -54,7 +54,8 @@ def unpacked(state: Any, *, keep: int, aged: bool) -> tuple[Table, int, float, f
         No mapping.
     ValueError
         Not a state of a ``Replay`` (the arrays that are missing or too many), one of another version or of
-        another ``keep``, with or without ages, or a damaged one: another type or shape, or bytes that the checksum is not of.
+        another ``keep``, with or without ages, or a damaged one: another type or shape, or bytes that the
+        checksum is not of.
     """
     if not isinstance(state, Mapping):
         raise TypeError(f"state is a {type(state).__name__}: it must be what Replay.state_dict() gave")
@@ -76,10 +77,14 @@ def unpacked(state: Any, *, keep: int, aged: bool) -> tuple[Table, int, float, f
             )
     sizes = {name: len(arrays[name]) for name, (_, axes) in _ARRAYS.items() if axes}
     widths = {name: arrays[name].shape[1] for name in ("rewards", "steps")}
-    if len(set(sizes.values())) > 1 or not (1 <= widths["rewards"] <= keep) or widths["steps"] != (
-        widths["rewards"] if aged else 0
+    if (
+        len(set(sizes.values())) > 1
+        or not (1 <= widths["rewards"] <= keep)
+        or widths["steps"] != (widths["rewards"] if aged else 0)
     ):
-        raise ValueError(f"state is damaged: its arrays are of different sizes, {sizes} rows, {widths} columns")
+        raise ValueError(
+            f"state is damaged: its arrays are of different sizes, {sizes} rows, {widths} columns"
+        )
     if not np.array_equal(_checksum(arrays), arrays["checksum"]):
         raise ValueError("state is damaged: its checksum is of other bytes; load another checkpoint")
     table = Table(keep, aged)

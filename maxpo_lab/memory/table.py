@@ -90,11 +90,11 @@ class Table:
         known = rows >= 0
         count = np.where(known, self.count[rows], 0)
         longest = max(1, int(count.max(initial=0)))
-        found = [each.take(rows, axis=0)[:, :longest] for each in (self.rewards, self.steps)]
+        rewards = self.rewards.take(rows, axis=0)[:, :longest]
+        steps = self.steps.take(rows, axis=0)[:, :longest]
         if not known.all():  # the row -1 is another prompt's; what was never written is 0
-            for each in found:
-                each[~known] = 0
-        return found[0], found[1], count
+            rewards[~known], steps[~known] = 0.0, 0
+        return rewards, steps, count
 
     def record(self, rows: Int, rewards: Float, step: int) -> None:
         """Give rows (G,), each once, the rewards (G, n) of a step."""
