@@ -1,7 +1,7 @@
 """``MaxPOTrainer(estimator="replay")``: no history holds its own group's rollouts, whatever the loop does.
 
-The witness keeps every generation's rewards by prompt in lists of its own and asks ``Replay`` nothing. Run as a
-script it is one of several processes: the tests at the end start them.
+The witness keeps every generation's rewards by prompt in lists of its own and asks ``Replay`` nothing. Run
+as a script it is one of several processes: the test at the end starts them.
 """
 
 from __future__ import annotations
@@ -168,9 +168,7 @@ def test_unscored_rollouts_and_evaluations_of_another_size(tmp_path: Path) -> No
     def patchy(completion_ids: list[list[int]], **others: Any) -> Rewards:
         return [None if i % 5 == 0 else float(ids[0] % 2) for i, ids in enumerate(completion_ids)]
 
-    trainer = trainer_of(
-        tmp_path, patchy, num_generations_eval=2, per_device_eval_batch_size=24, max_steps=4
-    )
+    trainer = trainer_of(tmp_path, patchy, num_generations_eval=2, per_device_eval_batch_size=24, max_steps=4)
     trainer.train()
     before = trainer.memory.state_dict()
     metrics = trainer.evaluate()

@@ -89,6 +89,4 @@ def test_replay_learns_no_worse_than_maxpo_where_many_answers_are_right(name: st
         plain, replay = trace.area()
         apart = replay - plain
         bound = apart.mean() - T95 * apart.std(ddof=1) / 8
-        print(f"{name}, step size {size:g}: maxpo {plain.mean():.4f}, replay {apart.mean():+.4f}, "
-              f"bound {bound:+.4f}")
-        assert bound > -0.01 * world.optimum, size
+        assert bound > -0.01 * world.optimum, (size, plain.mean(), apart.mean(), bound)
