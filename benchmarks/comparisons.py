@@ -130,30 +130,21 @@ def memory() -> Iterator[Comparison]:
     past.sort(axis=-1)
     for name, rewards in (("0/1", (rng.random((4096, 16)) < 0.2) * 1.0), ("real", rng.random((4096, 16)))):
         label = f"Replay, 4,096 of 1,000,000 prompts x 16, {name}"
+        step = partial(_step, held, rewards, drawn)
+        yield label, step, "maxpo", _on(maxpo, rewards, 4)
         both = partial(parts, given, rewards, 4, past, shares, history_sorted=True)
-        yield (
-            label,
-            lambda rewards=rewards: held.advantages(rewards, next(drawn)),
-            "maxpo",
-            _on(maxpo, rewards, 4),
-        )
-        yield (
-            label,
-            lambda rewards=rewards: held.advantages(rewards, next(drawn)),
-            "its rule, history given",
-            both,
-        )
-        yield (
-            f"look-up and update of the same, {name}",
-            lambda rewards=rewards: _looked_up(held, rewards, next(drawn)),
-            "maxpo",
-            _on(maxpo, rewards, 4),
-        )
+        yield label, step, "its rule, the history given", both
+        looked_up = partial(_looked_up, held, rewards, drawn)
+        yield f"its look-up and update, {name}", looked_up, "maxpo", _on(maxpo, rewards, 4)
 
 
-def _looked_up(held: ml.Replay, rewards: npt.NDArray[np.float64], prompts: npt.NDArray[np.intp]) -> None:
+def _step(held: ml.Replay, rewards: npt.NDArray[np.float64], drawn: Iterator[Any]) -> None:
+    held.advantages(rewards, next(drawn))
+
+
+def _looked_up(held: ml.Replay, rewards: npt.NDArray[np.float64], drawn: Iterator[Any]) -> None:
     """All that a step does but for the rule: groups, hashes, rows, sorted histories, and the step stored."""
-    batch = Batch.of(rewards, prompts, allow_nan=False)
+    batch = Batch.of(rewards, next(drawn), allow_nan=False)
     past = Past.of(held._table, batch, held.step + 1, held.half_life)
     remember(held._table, batch, past, None, held.step)
 

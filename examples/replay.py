@@ -42,7 +42,7 @@ def step(logits: Float, memory: ml.Replay, rng: np.random.Generator) -> None:
 
 
 def measured(logits: Float, memory: ml.Replay) -> list[str]:
-    """Mean success and efficiencies over the prompts, and the largest relative bias, as a table shows them."""
+    """Means over the prompts of success and efficiencies, and the largest relative bias, as shown."""
     rows = []
     for prompt in range(PROMPTS):
 

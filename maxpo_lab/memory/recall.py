@@ -78,10 +78,15 @@ def remember(table: Table, batch: Batch, past: Past, answers: Int | None, step: 
     """Put a step's rewards into the table; the groups of one prompt one after the other."""
     rows = table.add(batch.prompts, past.rows)
     turn = _turns(rows)
-    for number in range(int(turn.max(initial=-1)) + 1):
+    once = not turn.any()
+    for number in range(int(turn.max(initial=0)) + 1):
         for groups, places in batch.buckets:
-            now = turn[groups] == number
-            own, values = rows[groups[now]], batch.flat[places[now]]
+            if once:
+                now, own = slice(None), rows[groups]
+            else:
+                now = turn[groups] == number
+                own = rows[groups[now]]
+            values = batch.flat[places[now]]
             if not len(own):
                 continue
             if answers is not None:
@@ -102,6 +107,9 @@ def _last(y: Float, count: Step) -> Float:
 
 def _turns(rows: Int) -> Int:
     """How often each row was there before, (G,)."""
+    ranked = np.sort(rows)
+    if (ranked[1:] != ranked[:-1]).all():
+        return np.zeros(len(rows), np.intp)
     order = np.argsort(rows, kind="stable")
     ranked = rows[order]
     start = np.ones(len(rows), np.bool_)

@@ -256,7 +256,7 @@ class Replay:
                 n = rows.shape[1]
                 lam[groups] = replay.largest_share(host, w, n=n, k=k)
                 if self.weight == "fair":
-                    found[rows] = replay.replay(host, values, k, y, w, history_sorted=True)
+                    _put(found, rows, replay.replay(host, values, k, y, w, history_sorted=True))
                     continue
                 plain, against = replay.parts(host, values, k, y, w, history_sorted=True)
                 products = learned.inner_products(host, plain, against)
@@ -265,7 +265,7 @@ class Replay:
         taken = np.sort(np.concatenate([each[0] for each in mixed])) if mixed else np.zeros(0, np.intp)
         lam[taken] = self._lambda(taken, along, apart, lam[taken])
         for groups, rows, plain, against in mixed:
-            found[rows] = plain - lam[groups][:, None] * (plain - against)
+            _put(found, rows, plain - lam[groups][:, None] * (plain - against))
         average = self._average
         if self.weight == "ema" and len(taken):
             average = self._learned(taken, along, apart)
@@ -288,7 +288,7 @@ class Replay:
         kept = []
         for groups, rows in batch.buckets:
             n = rows.shape[1]
-            weights = past.w[groups]
+            weights = _all_of(past.w, groups)
             if not self.rule.undefined(n, k, weights, self.keep) and not self.rule.why_not(n, min(k, n)):
                 kept.append((groups, rows))
                 continue
@@ -326,8 +326,21 @@ class Replay:
 
 def _all_of(values: Float, rows: Int) -> Float:
     """``values[rows]``, without a copy where that is all of them in their order."""
-    if rows.size == len(values) and rows.ravel()[0] == 0 and rows.ravel()[-1] == rows.size - 1:
-        every = rows.size == 1 or bool((np.diff(rows.ravel()) == 1).all())
-        if every:
-            return values.reshape(*rows.shape, *values.shape[1:])
+    if _are_all(values, rows):
+        return values.reshape(*rows.shape, *values.shape[1:])
     return values[rows]
+
+
+def _put(values: Float, rows: Int, given: Float) -> None:
+    """``values[rows] = given``, in one piece where that is all of them in their order."""
+    if _are_all(values, rows):
+        values.reshape(rows.shape)[...] = given
+    else:
+        values[rows] = given
+
+
+def _are_all(values: Float, rows: Int) -> bool:
+    flat = rows.reshape(-1)
+    if len(flat) != len(values) or flat[0] != 0 or flat[-1] != len(flat) - 1:
+        return False
+    return bool((flat[1:] > flat[:-1]).all())
