@@ -30,8 +30,8 @@ PUBLIC = {
     "maxpo_lab": """
         BatchEstimator BatchMoments BatchRule Claims Estimator GroupIdError Laws MemoryEstimator MemoryRule
         Moments PassAtK RankLinear Replay RewardLevels Spectrum StandardErrors ValueMoments ValueRule
-        VarianceFloor advantages batch_moments batch_rule exact_moments get_estimator get_value_rule list_estimators
-        list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k
+        VarianceFloor advantages batch_moments batch_rule exact_moments get_estimator get_value_rule
+        list_estimators list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k
         pass_at_k_spectrum path_moments per_group side_by_side value_estimate value_moments variance_floor
     """,
     "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",

@@ -448,3 +448,41 @@ def test_a_step_that_is_refused_is_not_remembered(
         call(memory)
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
     assert all(np.array_equal(before[name], each) for name, each in memory.state_dict().items())
+
+
+class RemembersFirst(Replay):
+    """The mutant that this file is against: a group's own rollouts are in its history."""
+
+    def advantages(self, rewards: Any, prompts: Any, **others: Any) -> Any:
+        super().advantages(rewards, prompts, **others)
+        self.step -= 1
+        return super().advantages(rewards, prompts, **(others | {"remember": False}))
+
+
+class SeesTheFirstCopy(Replay):
+    """Groups of a step one by one: the second of a prompt sees the first."""
+
+    def advantages(self, rewards: Any, prompts: Any, **others: Any) -> Any:
+        rows = [
+            super(SeesTheFirstCopy, self).advantages(rewards[i : i + 1], prompts[i : i + 1], **others)
+            for i in range(len(rewards))
+        ]
+        return np.concatenate(rows)
+
+
+class Forgets(Replay):
+    """Every step begins anew."""
+
+    def advantages(self, rewards: Any, prompts: Any, **others: Any) -> Any:
+        self.load_state_dict(Replay(self.k).state_dict())
+        return super().advantages(rewards, prompts, **others)
+
+
+@pytest.mark.parametrize("mutant", [RemembersFirst, SeesTheFirstCopy, Forgets])
+def test_mutants_are_caught(mutant: type[Replay]) -> None:
+    ours, witness, apart = mutant(2, weight="fair"), Listed(2, weight="fair"), 0.0
+    for rewards, prompts in steps_of(1, prompts=3):
+        found = ours.advantages(rewards, prompts)
+        wanted = np.array(witness.advantages(rewards.tolist(), prompts.tolist()))
+        apart = max(apart, float(np.abs(found - wanted).max()))
+    assert apart > 1e-3
