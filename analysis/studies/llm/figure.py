@@ -16,7 +16,20 @@ from ...measure.statistics import difference_interval, interquartile_mean_interv
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
 from ...run.curves import Curves
-from .design import FLOOR, GRPO, HELD_OUT, OTHERS, REFERENCE, RULES, SEED, SHARED, STARTS, TITLES, TRAINED
+from .design import (
+    FLOOR,
+    GRPO,
+    HELD_OUT,
+    OTHERS,
+    REFERENCE,
+    REPLAY,
+    RULES,
+    SEED,
+    SHARED,
+    STARTS,
+    TITLES,
+    TRAINED,
+)
 
 NOTHING = "-"
 #: All that there are rows of.
@@ -115,6 +128,11 @@ def _text(found: Interval) -> str:
     return f"{float(found.estimate):.3f} [{float(found.low):.3f}, {float(found.high):.3f}]"
 
 
+def _dash(rule: str) -> str:
+    """Rules with a memory are dashed: their colours are near those of others."""
+    return "--" if rule in {REPLAY, FLOOR} else "-"
+
+
 def _name(rule: str) -> str:
     return "grpo (TRL's)" if rule == GRPO else rule
 
@@ -137,13 +155,13 @@ def _overview(rows: pd.DataFrame) -> Figure:
         line[2].set_title("gradient variance, prompt by prompt", fontsize=7.5)
     rules = [rule for rule in ALL if rule in set(rows.rule)]
     figure.legend(
-        [Line2D([], [], color=colour_of(rule), lw=2) for rule in rules]
+        [Line2D([], [], color=colour_of(rule), lw=2, ls=_dash(rule)) for rule in rules]
         + [_dot(at) for at in _CHECKPOINTS if at in set(rows.checkpoint)],
         [_name(rule) for rule in rules] + [at for at in _CHECKPOINTS if at in set(rows.checkpoint)],
         loc="outside upper center",
-        ncols=6,
+        ncols=6 if len(rules) <= len(RULES) else 4,
         columnspacing=1.2,
-        handlelength=1.4,
+        handlelength=1.9,
     )
     return figure
 
@@ -152,7 +170,11 @@ def _curves(axes: Axes, runs: pd.DataFrame, name: str) -> None:
     for rule in (each for each in TRAINED if each in set(runs.rule)):
         scores = runs[runs.rule == rule].pivot_table(index="step", columns="seed", values=name)
         found = interquartile_mean_interval(scores.to_numpy()[:, None, :], seed=SEED)
-        style: dict[str, Any] = {"color": colour_of(rule), "lw": 2.0 if rule == CENTERED else 1.1}
+        style: dict[str, Any] = {
+            "color": colour_of(rule),
+            "lw": 2.0 if rule == CENTERED else 1.1,
+            "ls": _dash(rule),
+        }
         axes.plot(scores.index, found.estimate, **style)
         axes.fill_between(scores.index, found.low, found.high, color=colour_of(rule), alpha=0.13, lw=0)
     if len(runs):
