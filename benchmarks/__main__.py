@@ -56,6 +56,16 @@ rate = 1e9 / (time.perf_counter() - start)
 print(f"Monte Carlo of 8 rules, n = 16, 100 arms: {rate:.3g} rollouts/s, "
       f"peak {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
 """
+#: A memory of a million prompts, in a process of its own.
+_MILLION = """
+from benchmarks.comparisons import filled
+
+filled()
+"""
+_PEAK = """
+import resource
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
 #: CPU seconds that an import takes after NumPy's, in an interpreter of its own.
 _IMPORT = """
 import time
@@ -96,6 +106,8 @@ def main(
         _said(_MANY)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
         console.print(f"100,000,000 sampled rollouts of 2 rules: peak memory {peak:.2f} GB")
+        peak = float(_said(_MILLION + _PEAK))
+        console.print(f"a Replay of 1,000,000 prompts x 64 rewards: peak memory {peak:.2f} GB, imports in it")
         if torch.cuda.is_available():
             console.print(_said(_FULL_CARD).strip())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import array_api_compat
@@ -15,7 +16,10 @@ import maxpo_lab as ml
 from envs import Maze, SparseBandit, from_gymnasium
 from maxpo_lab.estimators import definitions
 from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
+from maxpo_lab.estimators.history.replay import parts
 from maxpo_lab.kernels.engine import rank_linear
+from maxpo_lab.memory.batches import Batch
+from maxpo_lab.memory.recall import Past, remember
 
 from .peers import AUTOGRAD_LOSSES, listed_loo1, log_gamma_maxpo
 from .timing import Call
@@ -140,6 +144,42 @@ def losses() -> Iterator[Comparison]:
             )
 
 
+def filled(prompts: int = 1_000_000) -> ml.Replay:
+    """A memory of so many prompts, of 64 rewards each, as a training loop fills it."""
+    rng, memory = np.random.default_rng(0), ml.Replay(4)
+    for some in np.array_split(rng.permutation(prompts), max(1, prompts // 8192)):
+        memory.advantages((rng.random((len(some), 64)) < 0.2) * 1.0, some)
+    return memory
+
+
+def memory() -> Iterator[Comparison]:
+    """A step of ``Replay`` on 4,096 prompts of a million, other ones in each call."""
+    rng, maxpo, held = np.random.default_rng(0), ml.get_estimator("maxpo"), filled()
+    drawn = cycle([rng.permutation(1_000_000)[:4096] for _ in range(50)])
+    given = array_api_compat.array_namespace(np.empty(0))
+    past, shares = (rng.random((4096, 64)) < 0.2) * 1.0, np.ones((4096, 64))
+    past.sort(axis=-1)
+    for name, rewards in (("0/1", (rng.random((4096, 16)) < 0.2) * 1.0), ("real", rng.random((4096, 16)))):
+        label = f"Replay, 4,096 of 1,000,000 prompts x 16, {name}"
+        step = partial(_step, held, rewards, drawn)
+        yield label, step, "maxpo", _on(maxpo, rewards, 4)
+        both = partial(parts, given, rewards, 4, past, shares, history_sorted=True)
+        yield label, step, "its rule, the history given", both
+        looked_up = partial(_looked_up, held, rewards, drawn)
+        yield f"its look-up and update, {name}", looked_up, "maxpo", _on(maxpo, rewards, 4)
+
+
+def _step(held: ml.Replay, rewards: npt.NDArray[np.float64], drawn: Iterator[Any]) -> None:
+    held.advantages(rewards, next(drawn))
+
+
+def _looked_up(held: ml.Replay, rewards: npt.NDArray[np.float64], drawn: Iterator[Any]) -> None:
+    """All that a step does but for the rule: groups, hashes, rows, sorted histories, and the step stored."""
+    batch = Batch.of(rewards, next(drawn), allow_nan=False)
+    past = Past.of(held._table, batch, held.step + 1, held.half_life)
+    remember(held._table, batch, past, None, held.step)
+
+
 def values() -> Iterator[Comparison]:
     """pass@k over prompts."""
     graded = np.random.default_rng(0).random((1_000_000, 16))
@@ -221,6 +261,7 @@ def card() -> Iterator[Comparison]:
 PARTS: dict[str, Callable[[], Iterator[Comparison]]] = {
     "calls": calls,
     "losses": losses,
+    "memory": memory,
     "values": values,
     "exact": exact,
     "sampling": sampling,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .core.ragged import GroupIdError
     from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
     from .losses import Loss, get_loss, list_losses
+    from .memory.replay import Replay
     from .moments import (
         BatchMoments,
         Moments,
@@ -66,6 +67,7 @@ __all__ = [
     "Moments",
     "PassAtK",
     "RankLinear",
+    "Replay",
     "RewardLevels",
     "Spectrum",
     "StandardErrors",
@@ -115,6 +117,7 @@ _LATER = {
             *("StandardErrors", "path_moments", "side_by_side", "value_moments", "variance_floor"),
         ),
         "core.ragged": ("GroupIdError",),
+        "memory.replay": ("Replay",),
         "policies.levels": ("RewardLevels",),
         "policies.objective": ("max_at_k", "max_at_k_gradient"),
         "rules.calling": ("per_group",),

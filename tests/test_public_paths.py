@@ -29,10 +29,10 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "maxpo_lab": """
         BatchEstimator BatchMoments BatchRule Claims Estimator GroupIdError Laws Loss MemoryEstimator
-        MemoryRule Moments PassAtK RankLinear RewardLevels Spectrum StandardErrors ValueMoments ValueRule
-        VarianceFloor VectorBatchEstimator VectorEstimator VectorLevels VectorRule advantages batch_moments
-        batch_rule exact_moments get_estimator get_loss get_value_rule list_estimators list_losses
-        list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k
+        MemoryRule Moments PassAtK RankLinear Replay RewardLevels Spectrum StandardErrors ValueMoments
+        ValueRule VarianceFloor VectorBatchEstimator VectorEstimator VectorLevels VectorRule advantages
+        batch_moments batch_rule exact_moments get_estimator get_loss get_value_rule list_estimators
+        list_losses list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k
         pass_at_k_spectrum path_moments per_group side_by_side value_estimate value_moments variance_floor
         vector_rule
     """,

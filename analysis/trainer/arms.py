@@ -14,6 +14,9 @@ from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_numpy
 from maxpo_lab.estimators import BatchEstimator
 from maxpo_lab.integrations.schedules import KSteps
+from maxpo_lab.memory.replay import Replay
+
+from .memories import Memories
 
 #: In place of a rule: the exact gradient of J_K, without sampling.
 EXACT: Final = "exact"
@@ -29,8 +32,8 @@ class Arm:
     ----------
     rule
         A name of the catalogue, an estimator, or any callable from rewards (B, n) and k to advantages
-        (B, n), in torch; a rule of batches, whose batch is the groups of a step; ``EXACT`` for the exact
-        gradient.
+        (B, n), in torch; a rule of batches, whose batch is the groups of a step; a ``Replay``, of whose kind
+        every seed has a memory of its own; ``EXACT`` for the exact gradient.
     step_size
         Positive and finite.
     schedule
@@ -42,7 +45,7 @@ class Arm:
         A step size that is not positive and finite.
     """
 
-    rule: str | rules.Rule | rules.OfBatches
+    rule: str | rules.Rule | rules.OfBatches | Replay | Memories
     step_size: float
     schedule: KSteps
 
@@ -55,7 +58,7 @@ class Arm:
 class ArmRules:
     """The rules of several arms, each with its K, on rewards of their own."""
 
-    _by_rule: tuple[tuple[rules.Rule | rules.OfBatches, int, list[int]], ...]
+    _by_rule: tuple[tuple[rules.Rule | rules.OfBatches | Memories, int, list[int]], ...]
 
     @classmethod
     def of(
@@ -84,17 +87,23 @@ class ArmRules:
             by_rule.setdefault((id(rule), ks[i]), []).append(i)
         return cls(tuple((found[places[0]], k, places) for (_, k), places in by_rule.items()))
 
-    def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
+    def __call__(self, rewards: torch.Tensor, prompts: torch.Tensor | None = None) -> torch.Tensor:
         """Advantages of rewards, both (arms, ..., groups, n): arms of one rule and K together.
 
-        No rule sees two arms or two seeds at once but one of groups, whose rows are its own. Raises
+        ``prompts`` (seeds, groups) are for arms that remember these. No rule sees two arms or two seeds at
+        once but one of groups, whose rows are its own, and one with memories, one for each seed. Raises
         ValueError for a rule that gives another shape.
         """
         n = rewards.shape[-1]
         advantages = torch.empty_like(rewards)
         for rule, k, places in self._by_rule:
             given = rewards[places]
-            if isinstance(rule, BatchEstimator):
+            if isinstance(rule, Memories):
+                if prompts is None:
+                    raise ValueError("prompts are missing: an arm with a memory needs each group's")
+                for place in places:
+                    advantages[place] = rule(rewards[place], prompts, k)
+            elif isinstance(rule, BatchEstimator):
                 advantages[places] = rule(given, k)
             elif rules.couples(rule):
                 steps = given.reshape(-1, *rewards.shape[-2:])
@@ -106,15 +115,20 @@ class ArmRules:
 
 
 def _admitted(
-    estimator: str | rules.Rule | rules.OfBatches,
+    estimator: str | rules.Rule | rules.OfBatches | Replay | Memories,
     n: int,
     k: int,
     *,
     values: Float | None,
     groups: int,
     calls: int,
-) -> rules.Rule | rules.OfBatches:
+) -> rules.Rule | rules.OfBatches | Memories:
     """The rule meant, admitted: one of batches of as many prompts as a step has groups."""
+    if isinstance(estimator, Memories):
+        estimator.check(n, k, values)
+        return estimator
+    if isinstance(estimator, Replay):
+        raise TypeError("a Replay remembers from step to step: give its Memories, one for each arm")
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
     if not rules.couples(rule):
         return rules.admit(rule, n, k, values=values, batch=groups * calls, lift=_lifted)

@@ -113,11 +113,13 @@ def inverted(rows: Float, row: Int, uniform: torch.Tensor) -> Int:
 class Episodes:
     """Groups of episodes of every policy.
 
-    ``decisions`` are indices into the policy's table (O A after the end), (T, arms, seeds, groups n);
+    ``prompts`` (seeds, groups) are numbers of the world's; ``decisions`` are indices into the policy's table
+    (O A after the end), (T, arms, seeds, groups n);
     ``policy`` is (arms, seeds, O, A).
     """
 
     rewards: torch.Tensor
+    prompts: torch.Tensor
     decisions: torch.Tensor
     policy: torch.Tensor
 

@@ -79,16 +79,17 @@ class NetworkWorld:
         logs = self._logs(leaf)
         prompts = len(self.level)
 
-        def common(*shape: int) -> torch.Tensor:
-            return uniforms(*shape).expand(arms, seeds, *shape).reshape(arms * seeds, *shape)
+        def common(numbers: torch.Tensor) -> torch.Tensor:
+            return numbers.expand(arms, *numbers.shape).flatten(0, 1)
 
-        prompt = (common(groups) * prompts).long()
+        drawn = (uniforms(groups) * prompts).long()
+        prompt = common(drawn)
         edges = logs.detach().exp().cumsum(dim=-1)
         own = edges.gather(1, prompt[..., None].expand(*prompt.shape, edges.shape[-1]))[..., :-1].contiguous()
-        output = torch.searchsorted(own, common(groups, n), right=True)
+        output = torch.searchsorted(own, common(uniforms(groups, n)), right=True)
         place = prompt[..., None] * edges.shape[-1] + output
         rewards = self.values[self.level.flatten()[place]].reshape(arms, seeds, groups, n)
-        return Outputs(rewards, place.flatten(1), leaf, logs)
+        return Outputs(rewards, drawn, place.flatten(1), leaf, logs)
 
     def _by_reward(self, chance: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
         """Probabilities (policies, prompts, V^T) of theta's outputs added up by reward, as ``masses``."""
@@ -106,9 +107,14 @@ class NetworkWorld:
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """Groups of outputs of every policy: ``place`` (policies, groups n) of prompt and output in ``logs``."""
+    """Groups of outputs of every policy.
+
+    ``prompts`` (seeds, groups) are numbers of the world's, ``place`` (policies, groups n) those of prompt and
+    output in ``logs``.
+    """
 
     rewards: torch.Tensor
+    prompts: torch.Tensor
     place: torch.Tensor
     theta: torch.Tensor
     logs: torch.Tensor

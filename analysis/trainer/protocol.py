@@ -18,6 +18,11 @@ class Rollouts(Protocol):
         """Float64, (arms, seeds, groups, n)."""
         ...
 
+    @property
+    def prompts(self) -> torch.Tensor:
+        """The number of each group's prompt, (seeds, groups): all arms of a seed have the same."""
+        ...
+
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
         """The mean over groups of ``(1/n) sum_i A_i s_i``: (arms, seeds, groups, n) to (arms, seeds, d)."""
         ...

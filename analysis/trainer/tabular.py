@@ -115,13 +115,15 @@ class TabularWorld:
     def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Episodes:
         """Groups of episodes: a number for the prompt of each group, then one per rollout and choice."""
         policy = torch.softmax(theta.reshape(*theta.shape[:2], self.observations, self.actions), dim=-1)
-        node = (uniforms(groups) * self.prompts).long().repeat_interleave(n, dim=1).numpy()
+        prompts = (uniforms(groups) * self.prompts).long()
+        node = prompts.repeat_interleave(n, dim=1).numpy()
         if self.begins is not None:
             node = inverted(self.begins, node, uniforms(groups * n))
         moves = [step.moves for step in self.steps]
         place, decisions = draw(moves, policy, node[None], len(self.best) * len(self.values), uniforms)
         rewards = self.values[torch.from_numpy(place % len(self.values))]
-        return Episodes(rewards.reshape(*rewards.shape[:2], groups, n), torch.from_numpy(decisions), policy)
+        rewards = rewards.reshape(*rewards.shape[:2], groups, n)
+        return Episodes(rewards, prompts, torch.from_numpy(decisions), policy)
 
     def _table(self, theta: torch.Tensor) -> torch.Tensor:
         return theta.reshape(-1, self.observations, self.actions)

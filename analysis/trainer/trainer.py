@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from maxpo_lab.core.arguments import as_group_size, whole_number
 from maxpo_lab.core.arrays import Bool, Float
+from maxpo_lab.memory.replay import Replay
 
 from .arms import EXACT, Arm, ArmRules
+from .memories import Memories
 from .optimisers import Optimiser
 from .protocol import Uniforms, World, objective
 
@@ -138,6 +140,9 @@ class _Ascent:
     """Gradients of all arms, the sampled and the exact ones."""
 
     def __init__(self, world: World, arms: tuple[Arm, ...], n: int, groups: int, uniforms: Uniforms) -> None:
+        arms = tuple(
+            replace(arm, rule=Memories(arm.rule)) if isinstance(arm.rule, Replay) else arm for arm in arms
+        )
         self.world, self.arms, self.n, self.groups, self.uniforms = world, arms, n, groups, uniforms
         self.exact = [i for i, arm in enumerate(arms) if arm.rule == EXACT]
         self.sampled = [i for i, arm in enumerate(arms) if arm.rule != EXACT]
@@ -156,7 +161,8 @@ class _Ascent:
             whole = len(self.sampled) == len(self.arms)
             own = theta if whole else theta[self.sampled]
             with_rollouts = self.world.rollouts(own, self.groups, self.n, self.uniforms)
-            found = with_rollouts.gradient(self._rules[self._ks(step)](with_rollouts.rewards))
+            advantages = self._rules[self._ks(step)](with_rollouts.rewards, with_rollouts.prompts)
+            found = with_rollouts.gradient(advantages)
             if whole:
                 return found
             gradient[self.sampled] = found

@@ -37,9 +37,12 @@ from ..estimators import (
     get_estimator,
     group_estimator,
 )
+from ..estimators.entry import Entry
 from ..estimators.vector import Weighing
+from ..memory.replay import Replay
 from ..training import advantages
 from .schedules import KSteps
+from .trl_memory import Answer, PromptMemory, memory_of
 from .trl_metrics import PassAtKMetrics
 from .trl_tested import TESTED, TRLChangedError, check_methods
 
@@ -84,7 +87,8 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         ``args=None`` does.
     estimator
         A name such as ``"maxpo"`` or ``"grpo:eps=1e-4"``, or an ``Estimator``; of several rewards
-        ``"per-reward:maxpo"``, ``"gdpo"`` or ``"multi-axis-maxk"``; of lengths in tokens ``"opo"``.
+        ``"per-reward:maxpo"``, ``"gdpo"`` or ``"multi-axis-maxk"``; of lengths in tokens ``"opo"``. Or
+        ``"replay"``, or a ``Replay`` with settings of its own, which remember a prompt's earlier rewards.
     k
         The K of max@K; a rule for the mean reward takes it and does not use it. Or a schedule such as
         ``KSteps({0: 8, 100: 1})``, in optimizer steps, or a callable from the ``TrainerState`` to k; asked
@@ -93,6 +97,12 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
     small_groups
         In training, a group that unscored rollouts leave too small for the rule gets 0, or is an error. One
         without any scored rollout gets 0 either way, as in ``advantages``.
+    prompt_column
+        Of a memory: the column of the dataset that says which prompt a row is. By default prompts are known
+        by their text.
+    answer_of
+        Of a memory, on 0/1 rewards: a function from a completion, as reward functions get it, to the answer
+        it gave. Prompts whose right answers agree then get plug-in-floor; see ``Replay.advantages``.
     report_ks, report_threshold, report_bounds, report_prompt
         The k's whose pass@k is logged with its interval, by default none: see ``PassAtKMetrics``.
 
@@ -103,7 +113,10 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
     ValueError
         ``args`` would scale advantages; the rule is undefined at ``num_generations`` and k (said at
         construction, but for a schedule other than ``KSteps``: when it gives that k); an infinite reward, or
-        one outside of the rule's domain.
+        one outside of the rule's domain. An argument of a memory without one; a checkpoint whose memory is
+        damaged or of another kind.
+    FileNotFoundError
+        A checkpoint without a memory, for a trainer with one.
     TRLChangedError
         A method, parameter, setting or attribute that this class needs is not in the installed TRL. Also,
         at every step, where TRL's own advantages are not reward minus group mean of the rewards seen here:
@@ -118,6 +131,13 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
     ``advantages/dead_groups`` (share of groups whose advantages are all 0) and
     ``advantages/undefined_groups`` (share of groups too small for the rule; dead too). TRL averages them from
     one log to the next. Its completions table shows the advantages used.
+
+    *Memory*. A generation is answered from what was remembered before it, and remembered once, whatever the
+    inner epochs, the micro-batches and the processes; evaluations are answered, and not remembered. It is
+    saved in each checkpoint (``maxpo_replay.npz``) and goes on from there with the same bits, on any number
+    of processes. Its metrics are those of ``Replay`` under ``replay/``: ``replay/lambda``,
+    ``replay/history_age`` and ``history_size``, ``replay/known``, ``replay/dead_groups``, ... Replay has
+    advantages on dead groups; TRL drops none, and a subclass must not.
 
     *Loss*. The rules are for the mean convention, ``g = (1/n) sum_i A_i s_i`` with ``s_i`` the score of the
     whole completion. On-policy and with ``beta=0``, TRL ascends along the mean over prompts of
@@ -138,21 +158,23 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         reward_funcs: Any = None,
         args: Any = None,
         *others: Any,
-        estimator: str | Rule = "maxpo",
+        estimator: str | Rule | Replay = "maxpo",
         k: int | KSteps | Callable[[TrainerState], int],
         small_groups: Literal["zero", "raise"] = "zero",
+        prompt_column: str | None = None,
+        answer_of: Answer | None = None,
         **settings: Any,
     ) -> None:
         check_methods(GRPOTrainer, _METHODS)
         if small_groups not in {"zero", "raise"}:
             raise ValueError(f"small_groups={small_groups!r}: must be 'zero' or 'raise'")
-        rule = _rule_of(estimator)
+        if not callable(k):
+            k = as_k(k)
+        memory, rule = _memory_and_rule(type(self), estimator, k, prompt_column, answer_of)
         if args is None:
             name = model if isinstance(model, str) else getattr(model.config, "_name_or_path", "")
             args = GRPOConfig(f"{name.split('/')[-1]}-GRPO", scale_rewards="none")
         _check_settings(args)
-        if not callable(k):
-            k = as_k(k)
         for known in k.starts.values() if isinstance(k, KSteps) else () if callable(k) else (k,):
             _check_defined(rule, args.num_generations, known)
         super().__init__(model, reward_funcs, args, *others, **settings)
@@ -162,6 +184,7 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         if "advantages" not in self._logs:
             raise TRLChangedError("GRPOTrainer._logs has no 'advantages'")
         self.estimator, self.k, self.small_groups = rule, k, small_groups
+        self._memory = memory
         self._gathered: torch.Tensor | None = None
         self._lengths: torch.Tensor | None = None
 
@@ -173,7 +196,24 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         if isinstance(self.estimator, Weighing) and self.estimator.takes_lengths:
             own = torch.tensor([len(ids) for ids in completion_ids_list], device=rewards.device)
             self._lengths = self.accelerator.gather(own).cpu()
+        if self._memory is not None:
+            self._memory.see(inputs, completions)
         return rewards
+
+    @property
+    def memory(self) -> Replay | None:
+        """What is remembered of the prompts; None for a rule without a memory."""
+        return None if self._memory is None else self._memory.replay
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self._memory is not None and self.args.should_save:
+            self._memory.save(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self._memory is not None and checkpoint is not None:
+            self._memory.load(checkpoint)
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         training = bool(self.model.training)  # as TRL tells its mode
@@ -185,11 +225,13 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         rows = self.accelerator.num_processes * len(inputs)
         scored = _Scored.of(self._gathered, self.reward_weights, rows=rows, n=n)
         small = self.small_groups if training else "zero"
-        if isinstance(self.estimator, Weighing):
+        if self._memory is not None:
+            used = self._memory.advantages(scored.rewards, k, small_groups=small, remember=training)
+        elif isinstance(self.estimator, Weighing):
             used = advantages(
                 scored.each,
                 k,
-                estimator=self.estimator,
+                estimator=cast("Rule", self.estimator),
                 nan_policy="omit",
                 small_groups=small,
                 reward_weights=self.reward_weights,
@@ -197,7 +239,11 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
             )
         else:
             used = advantages(
-                scored.rewards, k, estimator=self.estimator, nan_policy="omit", small_groups=small
+                scored.rewards,
+                k,
+                estimator=cast("Estimator", self.estimator),
+                nan_policy="omit",
+                small_groups=small,
             )
         used = used.reshape(-1).to(theirs.dtype)
 
@@ -213,7 +259,8 @@ class MaxPOTrainer(PassAtKMetrics, GRPOTrainer):  # type: ignore[misc]
         table.clear()
         table.extend([*older, *used[newest].tolist()])
         metrics = self._metrics["train" if training else "eval"]
-        for name, value in _summary(used.reshape(-1, n), scored.rewards, self.estimator, k).items():
+        found = _summary(used.reshape(-1, n), scored.rewards, self.estimator, k)
+        for name, value in (found | (self._memory.metrics() if self._memory else {})).items():
             metrics[name].append(value)
         return outputs
 
@@ -288,7 +335,24 @@ class _Scored:
             )
 
 
-def _summary(used: torch.Tensor, rewards: torch.Tensor, rule: Rule, k: int) -> dict[str, float]:
+def _memory_and_rule(
+    trainer: type,
+    estimator: str | Rule | Replay,
+    k: int | KSteps | Callable[[TrainerState], int],
+    prompt_column: str | None,
+    answer_of: Answer | None,
+) -> tuple[PromptMemory | None, Entry]:
+    """The memory that an estimator means, if any, and the rule; ValueError for what one would not use."""
+    replay = memory_of(estimator, k)
+    if replay is not None:
+        return PromptMemory(replay, trainer, column=prompt_column, answer_of=answer_of), replay.rule
+    for name, value in {"prompt_column": prompt_column, "answer_of": answer_of}.items():
+        if value is not None:
+            raise ValueError(f"{name}={value!r} changes nothing without a memory: use estimator='replay'")
+    return None, _rule_of(cast("str | Rule", estimator))
+
+
+def _summary(used: torch.Tensor, rewards: torch.Tensor, rule: Entry, k: int) -> dict[str, float]:
     """The metrics of advantages (G, n) given for rewards (G, n)."""
     sizes = (~rewards.isnan()).sum(dim=1).tolist()
     undefined = {size for size in set(sizes) if size == 0 or rule.why_not(size, k)}
@@ -315,7 +379,7 @@ def _rule_of(estimator: str | Rule) -> Rule:
     return rule
 
 
-def _check_defined(rule: Rule, n: int, k: int, where: str = "") -> None:
+def _check_defined(rule: Entry, n: int, k: int, where: str = "") -> None:
     if reason := rule.why_not(n, k):
         raise ValueError(f"{where}{rule.name} at num_generations={n} and k={k} is undefined: {reason}")
 

@@ -173,7 +173,9 @@ class PassAtKMetrics:
         from accelerate.utils import gather_object  # noqa: PLC0415 - it comes with TRL
 
         n = self._group_size(self._mode)
-        prompts: list[str] = gather_object([self._prompt_of(row) for row in inputs])
+        prompts: list[str] = gather_object(
+            [prompt_id(row, self._report_prompt, "report_prompt") for row in inputs]
+        )
         weights = self.reward_weights  # type: ignore[attr-defined]
         rows, functions = len(prompts), len(weights)
         if tuple(gathered.shape) != (rows, functions) or rows % n:
@@ -199,16 +201,6 @@ class PassAtKMetrics:
             )
         return _Scored(rewards, prompts[::n])
 
-    def _prompt_of(self, row: dict[str, Any]) -> str:
-        """What stands for the prompt of a row of the dataset: 16 characters, equal where prompts are."""
-        if self._report_prompt not in row:
-            raise ValueError(
-                f"report_prompt={self._report_prompt!r}: the dataset has no such column, only "
-                f"{', '.join(sorted(row))}"
-            )
-        text = json.dumps(row[self._report_prompt], sort_keys=True, default=lambda part: type(part).__name__)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
     def _numbers(self, since: list[_Scored]) -> Iterator[tuple[str, float]]:
         """Names, without a prefix, and values of one sample of groups."""
         rewards = np.concatenate([each.rewards for each in since])
@@ -223,6 +215,16 @@ class PassAtKMetrics:
         for k, numbers in found.items():
             for name, value in numbers.items():
                 yield f"pass@k/{k}" + ("" if name == "estimate" else f"/{name}"), value
+
+
+def prompt_id(row: dict[str, Any], column: str, argument: str) -> str:
+    """What stands for the prompt of a row of the dataset: 16 characters, equal where prompts are."""
+    if column not in row:
+        raise ValueError(
+            f"{argument}={column!r}: the dataset has no such column, only {', '.join(sorted(row))}"
+        )
+    text = json.dumps(row[column], sort_keys=True, default=lambda part: type(part).__name__)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _check_unused(**given: Any) -> None:

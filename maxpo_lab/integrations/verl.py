@@ -119,18 +119,12 @@ def advantages_for_verl(
             f"adv_estimator={verl_name(name)} got no index: a rollout is compared with its group, so verl's "
             f"batch must have a uid per row (non_tensor_batch['uid'])"
         )
-    _check_dead_groups(name, config)
-    k, small_groups, nan_policy = (_setting(config, key) for key in _SETTINGS)
-    if k is None:
-        if get_estimator(name).uses_k:
-            raise ValueError(
-                f"adv_estimator={verl_name(name)} needs the K of max@K: add {_piece('k')} to verl's command "
-                f"line"
-            )
-        k = 1
+    check_dead_groups(name, config)
+    k = as_k_of(name, config)
+    small_groups, nan_policy = (setting(config, key) for key in ("small_groups", "nan_policy"))
     if rewards is None:
         rewards = token_level_rewards.detach().sum(dim=-1)
-    rows = _rows_with_a_group_to_train(index, response_mask)
+    rows = rows_to_train(index, response_mask)
     if not rows.size:
         nothing = token_level_rewards.new_zeros(response_mask.shape)
         return nothing, nothing
@@ -162,11 +156,21 @@ def _lengths(name: str, response_mask: torch.Tensor) -> torch.Tensor | None:
     return response_mask.sum(dim=-1) if weighs else None
 
 
-def _check_dead_groups(name: str, config: Any) -> None:
+def as_k_of(name: str, config: Any) -> Any:
+    """The K of verl's algorithm config, 1 for a rule that does without; ValueError where it is missing."""
+    k = setting(config, "k")
+    if k is None and get_estimator(name).uses_k:
+        raise ValueError(
+            f"adv_estimator={verl_name(name)} needs the K of max@K: add {_piece('k')} to verl's command line"
+        )
+    return 1 if k is None else k
+
+
+def check_dead_groups(name: str, config: Any) -> None:
     """Refuse dynamic sampling with a rule that has advantages where it sees none worth keeping."""
     paid = get_estimator(name).dead_groups
-    filtered = _setting(config, "filter_groups")
-    if paid != "none" and filtered is not None and _setting(filtered, "enable"):
+    filtered = setting(config, "filter_groups")
+    if paid != "none" and filtered is not None and setting(filtered, "enable"):
         raise ValueError(
             f"adv_estimator={verl_name(name)} has advantages on dead groups ({paid}), and "
             f"algorithm.filter_groups.enable=True drops these, which changes what is climbed: set it to "
@@ -174,7 +178,7 @@ def _check_dead_groups(name: str, config: Any) -> None:
         )
 
 
-def _rows_with_a_group_to_train(index: Any, response_mask: torch.Tensor) -> Int:
+def rows_to_train(index: Any, response_mask: torch.Tensor) -> Int:
     """Rows whose group has a token in the response mask; verl's padding is a group that has none."""
     groups = by_id(index, len(response_mask))
     written = np.asarray(response_mask.bool().any(dim=-1).cpu())[groups.order]
@@ -182,7 +186,7 @@ def _rows_with_a_group_to_train(index: Any, response_mask: torch.Tensor) -> Int:
     return np.sort(groups.order[np.repeat(trains, groups.sizes)])
 
 
-def _setting(config: Any, key: str) -> Any:
+def setting(config: Any, key: str) -> Any:
     """A setting of verl's algorithm config, None where it is not there."""
     return config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
 
@@ -208,11 +212,16 @@ def register(name: str) -> str:
             f"{name} takes several rewards, which verl hands to the estimator named gdpo alone: call "
             f"in_place_of_gdpo({name!r}) and set algorithm.adv_estimator=gdpo"
         )
+    return register_function(name, advantages_for_verl, __name__)
+
+
+def register_function(name: str, function: Callable[..., Any], module: str) -> str:
+    """Register ``function(name, ...)`` of a module here under a rule's name; raises as ``register``."""
     target = verl_name(name)
     owner = _core_algos.ADV_ESTIMATOR_REGISTRY.get(target)
     if owner is None:
-        _core_algos.register_adv_est(target)(_as_estimator(name))
-    elif getattr(owner, "__module__", None) != __name__:
+        _core_algos.register_adv_est(target)(_as_estimator(name, function, module))
+    elif getattr(owner, "__module__", None) != module:
         raise ValueError(
             f"adv_estimator={target} is already registered with verl, by {_described(owner)}: import one of "
             f"the two alone, or register that one under another name"
@@ -249,7 +258,7 @@ def in_place_of_gdpo(name: str) -> str:
         non_tensor_batch: Any = None,
         **_: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        keys, weights = (_setting(config, f"gdpo_reward_{each}") for each in ("keys", "weights"))
+        keys, weights = (setting(config, f"gdpo_reward_{each}") for each in ("keys", "weights"))
         missing = [key for key in keys or () if key not in (non_tensor_batch or {})]
         if not keys or missing:
             raise ValueError(
@@ -273,14 +282,20 @@ def in_place_of_gdpo(name: str) -> str:
     return "gdpo"
 
 
-def _as_estimator(name: str) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+def _as_estimator(
+    name: str, function: Callable[..., Any], module: str
+) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
     """The function that verl calls, by keywords."""
 
     def estimator(
         token_level_rewards: torch.Tensor, response_mask: torch.Tensor, index: Any = None, config: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        return advantages_for_verl(name, token_level_rewards, response_mask, index=index, config=config)
+        found: tuple[torch.Tensor, torch.Tensor] = function(
+            name, token_level_rewards, response_mask, index=index, config=config
+        )
+        return found
 
+    estimator.__module__ = module
     estimator.__name__ = estimator.__qualname__ = f"estimator[{name}]"
     estimator.__doc__ = f"{name} of maxpo_lab: see advantages_for_verl."
     return estimator

@@ -78,3 +78,47 @@ def test_skyrl_computes_the_catalogues_advantages(ppo_utils: ModuleType) -> None
         expected[group] = ml.advantages(rewards[group].sum(-1), 4)[:, None] * mask[group]
     assert expected.any()
     assert torch.equal(advantages, expected)
+
+
+def test_skyrls_uid_is_the_dataset_index_and_replay_knows_the_prompt_again(ppo_utils: ModuleType) -> None:
+    """The uid as SkyRL's dataset makes it; epochs with other padding; dropped groups are warned of."""
+    import ast
+    import inspect
+    from types import SimpleNamespace
+
+    import torch
+    from skyrl.backends.skyrl_train.training_batch import pad_training_input_batch
+
+    source = Path(inspect.getfile(ppo_utils)).parents[3] / "train" / "dataset" / "dataset.py"
+    made = [
+        ast.unparse(node) for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Assign)
+    ]
+    assert "uid = str(item)" in made, "the uid is no longer the dataset index: see examples/adapters"
+    spec = importlib.util.spec_from_file_location(
+        "adapter_skyrl_replay", ADAPTER.with_name("skyrl_replay.py")
+    )
+    adapter = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(adapter)
+    try:
+        memory = ml.Replay(4)
+        for _ in range(3):
+            batch = pad_training_input_batch(training_batch(), 4)
+            rewards, mask, uids = batch["rewards"], batch["response_mask"], batch.metadata["uids"]
+            advantages, _ = ppo_utils.compute_advantages_and_returns(
+                token_level_rewards=rewards,
+                response_mask=mask * (torch.arange(16) < 12)[:, None],
+                index=np.array(uids),
+                adv_estimator="replay",
+                config=SimpleNamespace(zero_variance_filter=False),
+            )
+            expected = torch.zeros(16, 4)
+            rows = torch.stack([torch.arange(0, 12, 2), torch.arange(1, 12, 2)])
+            found = memory.advantages(rewards.sum(-1)[rows], ["a", "b"])
+            expected[rows] = found[..., None] * mask[rows]
+            torch.testing.assert_close(advantages, expected, rtol=1e-6, atol=1e-7)
+        assert adapter.MEMORY.metrics["prompts"] == 2
+        assert adapter.MEMORY.metrics["known"] == 1
+        with pytest.warns(UserWarning, match=r"zero_variance_filter drops groups"):
+            adapter.replay(rewards, mask, uids, config=SimpleNamespace(zero_variance_filter=True))
+    finally:
+        ppo_utils.AdvantageEstimatorRegistry.unregister("replay")

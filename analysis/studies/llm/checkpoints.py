@@ -9,8 +9,9 @@ import numpy as np
 
 import maxpo_lab as ml
 from maxpo_lab import RewardLevels
+from maxpo_lab.core.arrays import Float
 
-from .design import REFERENCE, RULES, SEED, SHARED, K, N, Training, Variance
+from .design import FLOOR, HISTORY, REFERENCE, REPLAY, RULES, SEED, SHARED, K, N, Training, Variance
 from .rows import Row
 from .start import questions, warm_start
 from .training import train
@@ -65,7 +66,57 @@ def variances(cell: Variance) -> list[Row]:
                 sampled_ratio_error=None if math.isnan(ratio.value) else ratio.standard_error,
             )
         )
+    for rule in (REPLAY, FLOOR):
+        rows += _with_history(cell, rule, chosen.tolist(), levels, reference, floor=floor)
     return rows
+
+
+def _with_history(
+    cell: Variance,
+    rule: str,
+    places: Sequence[int],
+    levels: Sequence[RewardLevels],
+    reference: ml.BatchMoments,
+    *,
+    floor: float,
+) -> Iterator[Row]:
+    """Rows of a rule at a history of each prompt of the policy's own rate, as near as may be; exact alone."""
+    traces = []
+    for place, policy, other in zip(places, levels, reference.prompts, strict=True):
+        y = np.tri(1, HISTORY, round(HISTORY * _success(policy)) - 1)
+
+        def given(rewards: Float, k: int, y: Float = y) -> Float:
+            found: Float = ml.advantages(rewards, k, estimator=rule, history=np.repeat(y, len(rewards), 0))
+            return found
+
+        own = ml.exact_moments(given, policy, n=N, k=K)
+        traces.append(own.trace_covariance)
+        yield Row(
+            kind="prompt",
+            verifier=cell.verifier,
+            rule=rule,
+            k=K,
+            n=N,
+            checkpoint=cell.checkpoint,
+            prompt=place,
+            pass_at_1=_success(policy),
+            trace_covariance=own.trace_covariance,
+            ratio=own.trace_covariance / other.trace_covariance,
+        )
+    within = float(np.mean(traces))
+    yield Row(
+        kind="history",
+        verifier=cell.verifier,
+        rule=rule,
+        k=K,
+        n=N,
+        checkpoint=cell.checkpoint,
+        prompts=cell.prompts,
+        pass_at_1=float(np.mean([_success(each) for each in levels])),
+        trace_covariance=within,
+        ratio=within / reference.within_prompt_trace,
+        efficiency=floor / within,
+    )
 
 
 def _by_prompt(

@@ -1,4 +1,4 @@
-"""What is trained and measured: two verifiers of one task, four rules, and how much of it in a preset."""
+"""What is trained and measured: two verifiers of one task, five rules, and how much of it in a preset."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ ROLLOUTS = 32
 GRPO = "grpo:eps=1e-4,ddof=1"
 REFERENCE = "pkpo-loo1"
 RULES = (GRPO, REFERENCE, "predictive", "maxpo")
+#: Rules with a memory of prompts: measured at a checkpoint with a fair history of ``HISTORY`` rewards. In
+#: training replay gets the completions as answers: where the right ones agree it takes plug-in-floor's part.
+REPLAY, FLOOR, HISTORY = "replay", "plug-in-floor", 64
+TRAINED = (*RULES, REPLAY)
 #: The step size of Adam that all rules are compared at, and those tried besides.
 SHARED, OTHERS = 3e-4, (1e-4, 1e-3)
 #: Steps over which the step size rises from 0: Adam's first ones have nothing to average.
@@ -71,7 +75,7 @@ Cell = Training | Variance
 def cells(preset: Preset) -> list[Cell]:
     """Variances first, which take longest; then all runs at the shared step size, then the others."""
     if preset == "smoke":
-        runs = [Training("chain", rule, SHARED, 0, 4, 2) for rule in (REFERENCE, "maxpo")]
+        runs = [Training("chain", rule, SHARED, 0, 4, 2) for rule in (REFERENCE, "maxpo", REPLAY)]
         return [Variance("chain", "warm start", 1, 40, 0), *runs]
     steps, evaluations, seeds = {"standard": (32, 4, 3), "paper": (160, 10, 5)}[preset]
     prompts, groups = {"standard": (2, 100), "paper": (10, 600)}[preset]
@@ -84,6 +88,6 @@ def cells(preset: Preset) -> list[Cell]:
         Training(verifier, rule, size, seed, steps, evaluations)
         for size, seed in plan
         for verifier in STARTS
-        for rule in RULES
+        for rule in TRAINED
     ]
     return [*measured, *runs]

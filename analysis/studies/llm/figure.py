@@ -16,9 +16,24 @@ from ...measure.statistics import difference_interval, interquartile_mean_interv
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
 from ...run.curves import Curves
-from .design import GRPO, HELD_OUT, OTHERS, REFERENCE, RULES, SEED, SHARED, STARTS, TITLES
+from .design import (
+    FLOOR,
+    GRPO,
+    HELD_OUT,
+    OTHERS,
+    REFERENCE,
+    REPLAY,
+    RULES,
+    SEED,
+    SHARED,
+    STARTS,
+    TITLES,
+    TRAINED,
+)
 
 NOTHING = "-"
+#: All that there are rows of.
+ALL = (*TRAINED, FLOOR)
 #: The rule that the others are compared with.
 CENTERED = "maxpo"
 _QUANTITIES = ("pass_at_1", "pass_at_k", "right_chain")
@@ -43,7 +58,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         rival = rows[(rows.verifier == verifier) & (rows.rule == CENTERED)]
         line: dict[str, Any] = {"verifier": verifier, "rule": rule}
         line |= _ends(_last(own), _last(rival), rule)
-        measured = own[own.kind == "variance"].set_index("checkpoint").to_dict("index")
+        measured = own[own.kind.isin(("variance", "history"))].set_index("checkpoint").to_dict("index")
         for at in (name for name in _CHECKPOINTS if name in set(rows.checkpoint)):
             line |= _moments(measured.get(at), at)
         lines.append(line)
@@ -67,7 +82,7 @@ def curves(rows: pd.DataFrame) -> list[Curves]:
 def _contestants(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Settings and rules there are rows of, in the order of the design."""
     there = set(zip(rows.verifier, rows.rule, strict=True))
-    yield from ((verifier, rule) for verifier in STARTS for rule in RULES if (verifier, rule) in there)
+    yield from ((verifier, rule) for verifier in STARTS for rule in ALL if (verifier, rule) in there)
 
 
 def _last(own: pd.DataFrame) -> pd.DataFrame:
@@ -98,7 +113,8 @@ def _moments(found: dict[Any, Any] | None, at: str) -> dict[str, str]:
     if found is not None:
         off = abs(found["sampled_trace"] - found["total_trace"]) / found["sampled_trace_error"]
         unbiased = not pd.isna(found["efficiency"])
-        shown |= {"signal to noise": f"{found['snr']:.4f}", "sampled, |z|": f"{off:.1f}"}
+        if not pd.isna(off):
+            shown |= {"signal to noise": f"{found['snr']:.4f}", "sampled, |z|": f"{off:.1f}"}
         # Variances of a rule with a direction of its own compare with no other's.
         shown |= (
             {"variance ratio": f"{found['ratio']:.3f}", "efficiency": f"{found['efficiency']:.3f}"}
@@ -110,6 +126,11 @@ def _moments(found: dict[Any, Any] | None, at: str) -> dict[str, str]:
 
 def _text(found: Interval) -> str:
     return f"{float(found.estimate):.3f} [{float(found.low):.3f}, {float(found.high):.3f}]"
+
+
+def _dash(rule: str) -> str:
+    """Rules with a memory are dashed: their colours are near those of others."""
+    return "--" if rule in {REPLAY, FLOOR} else "-"
 
 
 def _name(rule: str) -> str:
@@ -132,24 +153,28 @@ def _overview(rows: pd.DataFrame) -> Figure:
         line[0].set_ylabel(f"mean of {HELD_OUT} held-out prompts", fontsize=7)
         _scatter(line[2], own[own.kind == "prompt"])
         line[2].set_title("gradient variance, prompt by prompt", fontsize=7.5)
-    rules = [rule for rule in RULES if rule in set(rows.rule)]
+    rules = [rule for rule in ALL if rule in set(rows.rule)]
     figure.legend(
-        [Line2D([], [], color=colour_of(rule), lw=2) for rule in rules]
+        [Line2D([], [], color=colour_of(rule), lw=2, ls=_dash(rule)) for rule in rules]
         + [_dot(at) for at in _CHECKPOINTS if at in set(rows.checkpoint)],
         [_name(rule) for rule in rules] + [at for at in _CHECKPOINTS if at in set(rows.checkpoint)],
         loc="outside upper center",
-        ncols=6,
+        ncols=6 if len(rules) <= len(RULES) else 4,
         columnspacing=1.2,
-        handlelength=1.4,
+        handlelength=1.9,
     )
     return figure
 
 
 def _curves(axes: Axes, runs: pd.DataFrame, name: str) -> None:
-    for rule in (each for each in RULES if each in set(runs.rule)):
+    for rule in (each for each in TRAINED if each in set(runs.rule)):
         scores = runs[runs.rule == rule].pivot_table(index="step", columns="seed", values=name)
         found = interquartile_mean_interval(scores.to_numpy()[:, None, :], seed=SEED)
-        style: dict[str, Any] = {"color": colour_of(rule), "lw": 2.0 if rule == CENTERED else 1.1}
+        style: dict[str, Any] = {
+            "color": colour_of(rule),
+            "lw": 2.0 if rule == CENTERED else 1.1,
+            "ls": _dash(rule),
+        }
         axes.plot(scores.index, found.estimate, **style)
         axes.fill_between(scores.index, found.low, found.high, color=colour_of(rule), alpha=0.13, lw=0)
     if len(runs):
@@ -159,7 +184,7 @@ def _curves(axes: Axes, runs: pd.DataFrame, name: str) -> None:
 def _scatter(axes: Axes, prompts: pd.DataFrame) -> None:
     """Ratio of trace covariances by the prompt's pass@1; the rules that are unbiased for max@K alone."""
     for at, (marker, filled) in _CHECKPOINTS.items():
-        for rule in (each for each in RULES if each not in {GRPO, REFERENCE}):
+        for rule in (each for each in ALL if each not in {GRPO, REFERENCE}):
             own = prompts[(prompts.checkpoint == at) & (prompts.rule == rule)]
             fill = colour_of(rule) if filled else "none"
             axes.plot(
@@ -225,7 +250,7 @@ def _search(rows: pd.DataFrame) -> Figure:
     first = rows[(rows.seed == 0) & (rows.step == rows.step.max())]
     sizes = sorted({SHARED, *OTHERS} & set(first.learning_rate))
     for axes, verifier in zip(grid[0], settings, strict=True):
-        for rule in RULES:
+        for rule in (each for each in TRAINED if each in set(first.rule)):
             own = first[(first.verifier == verifier) & (first.rule == rule)].sort_values("learning_rate")
             places = [sizes.index(size) for size in own.learning_rate]
             axes.plot(places, own.pass_at_k, marker="o", color=colour_of(rule), label=_name(rule))

@@ -20,9 +20,10 @@ class Row:
       floor's share of that, for rules without bias. ``total_trace`` is of a group whose prompt is drawn
       among them, which a sample is compared with; the ratio of two rules in it is paired. ``snr`` is the
       squared norm of such a group's mean gradient over its trace.
+    - ``history``: the same of a rule with a memory, given the prompt, at a fair history of each.
     """
 
-    kind: Literal["curve", "sample", "prompt", "variance"]
+    kind: Literal["curve", "sample", "prompt", "variance", "history"]
     verifier: str
     rule: str
     k: int

@@ -13,7 +13,7 @@ import numpy as np
 import maxpo_lab as ml
 from maxpo_lab.core.arrays import Float
 
-from .design import GROUPS, HELD_OUT, ROLLOUTS, WARM_UP, K, N, Training
+from .design import GROUPS, HELD_OUT, REPLAY, ROLLOUTS, WARM_UP, K, N, Training
 from .rows import Row
 from .start import Success, questions, start_success, success_of, warm_start
 
@@ -74,12 +74,17 @@ def train(model: transformers.PreTrainedModel, cell: Training) -> tuple[list[Row
             eval_dataset=datasets.Dataset.from_dict({"prompt": held_out.texts}),
             processing_class=digit_tokenizer(asked.task),
             callbacks=[Evaluate()],
-            estimator=cell.rule,
             k=K,
+            **_estimator(cell.rule),
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
     return rows, trainer
+
+
+def _estimator(rule: str) -> dict[str, Any]:
+    """The trainer's arguments for a rule: replay sees what was written."""
+    return {"estimator": ml.Replay(K), "answer_of": str} if rule == REPLAY else {"estimator": rule}
 
 
 @cache

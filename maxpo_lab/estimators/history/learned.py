@@ -54,7 +54,7 @@ def leave_one_out(xp: Namespace, along: Array, apart: Array, largest: Array) -> 
     """
     others = along.shape[0] - 1
     top, bottom = _others(xp, along), _others(xp, apart)
-    return _clipped(xp, top, (1 + 2 / others) * bottom, largest)
+    return clipped(xp, top, (1 + 2 / others) * bottom, largest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class MovingAverage:
     def lam(self, xp: Namespace, largest: Array) -> Array:
         """Lambda for groups whose caps are ``largest`` (...)."""
         ones = xp.ones_like(largest)
-        return _clipped(xp, self.along * ones, self.apart * ones, largest)
+        return clipped(xp, self.along * ones, self.apart * ones, largest)
 
 
 def _others(xp: Namespace, values: Array) -> Array:
@@ -84,7 +84,7 @@ def _others(xp: Namespace, values: Array) -> Array:
     return before + xp.concat([after, none], axis=0)
 
 
-def _clipped(xp: Namespace, top: Array, bottom: Array, largest: Array) -> Array:
+def clipped(xp: Namespace, top: Array, bottom: Array, largest: Array) -> Array:
     """``top / bottom`` between 0 and largest; 0 where bottom is 0."""
     some = bottom > 0
     ratio = xp.where(some, top, xp.zeros_like(top)) / xp.where(some, bottom, xp.ones_like(bottom))

@@ -410,11 +410,11 @@ def test_diverged_runs_are_counted_and_harm_no_other(name: str, monkeypatch: pyt
     _, world = made(name)
     calls, advantages = 0, ArmRules.__call__
 
-    def breaks(self: ArmRules, rewards: torch.Tensor) -> torch.Tensor:
+    def breaks(self: ArmRules, rewards: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
         """In the fourth step infinite, for the second arm's first seed."""
         nonlocal calls
         calls += 1
-        found = advantages(self, rewards)
+        found = advantages(self, rewards, prompts)
         if calls == 4:
             found[1, 0, 0, 0] = torch.inf
         return found

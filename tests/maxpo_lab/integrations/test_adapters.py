@@ -199,5 +199,5 @@ def test_skyrl_trains_on_without_the_unscored(load: Load, caplog: pytest.LogCapt
 def test_the_table_names_every_adapter() -> None:
     table = (FOLDER / "README.md").read_text()
     files = {path.name for path in FOLDER.glob("*.py")}
-    assert files == {"skyrl.py", "rllm.py", "slime.py"}
+    assert files == {"skyrl.py", "skyrl_replay.py", "rllm.py", "slime.py"}
     assert all(f"[{name}]({name})" in table for name in files)

@@ -1,0 +1,1 @@
+"""What a training loop remembers of its prompts from step to step."""
