@@ -1,0 +1,107 @@
+"""What each outcome adds to an update, and these contributions by reward level and by length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...core.arrays import Float, Int
+
+#: Products of a rollout's own contributions: of which two of its columns, for a positive advantage, a negative
+#: one, and the part without one. An advantage has one sign, so the first two never meet.
+OWN = ((0, 0), (1, 1), (0, 2), (1, 2), (2, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    r"""An update as a sum over rollouts: ``h(T) sum_i (A_i^+ U^+_{o_i} + A_i^- U^-_{o_i} + W_{o_i})``.
+
+    Attributes
+    ----------
+    positive, negative
+        ``U^+`` and ``U^-``, (M, d): what an outcome adds for an advantage of 1, by its sign.
+    constant
+        ``W``, (M, d): what it adds whatever the advantage, a penalty on the divergence; None for nothing.
+    counted
+        Tokens of an outcome that the normaliser counts, (M,); all 0 where it counts none.
+    normaliser
+        ``h`` of T, the tokens counted in the group.
+    """
+
+    positive: Float
+    negative: Float
+    constant: Float | None
+    counted: Int
+    normaliser: Callable[[Int], Float]
+
+
+@dataclass(frozen=True, eq=False)
+class ByLevel:
+    """Contributions of the outcomes of each reward level, split by the tokens that they count.
+
+    Attributes
+    ----------
+    values, probabilities
+        Reward levels that can occur, ascending, and their chances, (L,).
+    spare
+        Tokens counted beyond the least that any outcome counts, ascending, (S,).
+    least
+        That least.
+    shares
+        ``P(spare | level)``, (L, S).
+    sums
+        ``E[U; spare | level]``, (L, 3, S, d): positive, negative, constant; 2 columns where there is no
+        constant.
+    products
+        ``E[<U_a, U_b>; spare | level]`` for each pair of ``OWN``, (L, 5, S), or the first two.
+    """
+
+    values: Float
+    probabilities: Float
+    spare: Int
+    least: int
+    shares: Float
+    sums: Float
+    products: Float
+
+    @property
+    def inner(self) -> Float:
+        """Inner products of all ``sums``, (L a S, L a S)."""
+        flat = self.sums.reshape(-1, self.sums.shape[-1])
+        return np.asarray(flat @ flat.T)
+
+
+def by_level(parts: Contributions, probabilities: Float, rewards: Float) -> ByLevel:
+    """The contributions under a policy that is sampled with these probabilities (M,). Cost O(M d)."""
+    possible = np.flatnonzero(probabilities > 0)
+    weights = probabilities[possible]
+    values, level = np.unique(rewards[possible], return_inverse=True)
+    counted = parts.counted[possible]
+    least = int(counted.min())
+    spare, size = np.unique(counted - least, return_inverse=True)
+    columns = [parts.positive, parts.negative, *([] if parts.constant is None else [parts.constant])]
+    given = np.stack([each[possible] for each in columns], axis=1)
+    mass = np.bincount(level, weights)
+    cell = level * len(spare) + size
+    shape = (len(values), len(spare))
+    share = weights / mass[level]
+    sums = np.zeros((shape[0] * shape[1], *given.shape[1:]))
+    np.add.at(sums, cell, share[:, None, None] * given)
+    pairs = [pair for pair in OWN if max(pair) < len(columns)]
+    products = np.stack(
+        [
+            np.bincount(cell, share * np.einsum("od,od->o", given[:, a], given[:, b]), shape[0] * shape[1])
+            for a, b in pairs
+        ]
+    )
+    return ByLevel(
+        values=values,
+        probabilities=mass / mass.sum(),
+        spare=spare,
+        least=least,
+        shares=np.bincount(cell, share, shape[0] * shape[1]).reshape(shape),
+        sums=sums.reshape(*shape, len(columns), -1).swapaxes(1, 2),
+        products=products.reshape(len(pairs), *shape).swapaxes(0, 1),
+    )
