@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ...core.arrays import Float, Int
-
-#: Products of a rollout's own contributions: of which two of its columns, for a positive advantage, a negative
-#: one, and the part without one. An advantage has one sign, so the first two never meet.
-OWN = ((0, 0), (1, 1), (0, 2), (1, 2), (2, 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +52,7 @@ class ByLevel:
         ``E[U; spare | level]``, (L, 3, S, d): positive, negative, constant; 2 columns where there is no
         constant.
     products
-        ``E[<U_a, U_b>; spare | level]`` for each pair of ``OWN``, (L, 5, S), or the first two.
+        ``E[<U_a, U_b>; spare | level]`` for each of ``pairs``, twice where a and b differ, (L, pairs, S).
     """
 
     values: Float
@@ -67,10 +64,19 @@ class ByLevel:
     products: Float
 
     @property
-    def inner(self) -> Float:
-        """Inner products of all ``sums``, (L a S, L a S)."""
+    def pairs(self) -> list[tuple[int, int]]:
+        """Pairs of columns of ``sums``, each once."""
+        columns = self.sums.shape[1]
+        return [(a, b) for a in range(columns) for b in range(a, columns)]
+
+    @cached_property
+    def reduced(self) -> Float:
+        """``sums`` in an orthonormal basis of their span, where that is smaller: inner products are the same."""
         flat = self.sums.reshape(-1, self.sums.shape[-1])
-        return np.asarray(flat @ flat.T)
+        if flat.shape[0] >= flat.shape[1]:
+            return self.sums
+        return np.asarray(np.linalg.qr(flat.T, mode="r").T.reshape(*self.sums.shape[:-1], -1))
+
 
 
 def by_level(parts: Contributions, probabilities: Float, rewards: Float) -> ByLevel:
@@ -89,19 +95,28 @@ def by_level(parts: Contributions, probabilities: Float, rewards: Float) -> ByLe
     share = weights / mass[level]
     sums = np.zeros((shape[0] * shape[1], *given.shape[1:]))
     np.add.at(sums, cell, share[:, None, None] * given)
-    pairs = [pair for pair in OWN if max(pair) < len(columns)]
-    products = np.stack(
-        [
-            np.bincount(cell, share * np.einsum("od,od->o", given[:, a], given[:, b]), shape[0] * shape[1])
-            for a, b in pairs
-        ]
-    )
+    pairs = [(a, b) for a in range(len(columns)) for b in range(a, len(columns))]
+    inner = (np.einsum("od,od->o", given[:, a], given[:, b]) * (1 if a == b else 2) for a, b in pairs)
+    cells = shape[0] * shape[1]
+    products = np.stack([np.bincount(cell, share * each, cells) for each in inner])
     return ByLevel(
         values=values,
         probabilities=mass / mass.sum(),
         spare=spare,
         least=least,
-        shares=np.bincount(cell, share, shape[0] * shape[1]).reshape(shape),
+        shares=np.bincount(cell, share, cells).reshape(shape),
         sums=sums.reshape(*shape, len(columns), -1).swapaxes(1, 2),
         products=products.reshape(len(pairs), *shape).swapaxes(0, 1),
+    )
+
+
+def along(parts: Contributions, direction: Float) -> Contributions:
+    """The contributions seen along a direction (d,), as vectors of one number."""
+    constant = None if parts.constant is None else (parts.constant @ direction)[:, None]
+    return Contributions(
+        (parts.positive @ direction)[:, None],
+        (parts.negative @ direction)[:, None],
+        constant,
+        parts.counted,
+        parts.normaliser,
     )

@@ -1,15 +1,17 @@
-r"""Moments of an update over the groups that a policy draws: first, second and along a direction.
+r"""What a prompt's groups make of an update, at the points that stand for totals of tokens.
 
-Given the counts c of the reward levels, rollouts of a level are independent draws from it, whatever their
-advantages. With ``T_l^a`` and ``Q_l^a`` the sums of A and A^2 over those of level l with a sign a (for the
-constant part: of 1), and ``hat`` an average over the level weighted by ``x`` to the tokens it counts,
+Rollouts of a reward level are independent draws from it, whatever their advantages. With ``T_l^a`` the sums of
+the advantages of level l with a sign a (for the constant part: of 1), ``own_l^{ab}`` the sums of products of a
+rollout's own, and ``hat`` an average over the level weighted by ``x`` to the tokens that are counted,
 
-.. math:: E[u] &= \sum_j w_j \sum_c P(c) \sum_{l, a} T_l^a \, \hat U_l^a \prod_m \hat z_m^{c_m - [m = l]}, \\
-          E[|u|^2] &= \sum_j w'_j \sum_c P(c) \Big( \sum_{l, a, b} \text{own}_l^{ab} \, \widehat{U^a U^b}_l
+.. math:: N(x) &= \sum_c P(c) \sum_{l, a} T_l^a \, \hat U_l^a \prod_m \hat z_m^{c_m - [m = l]}, \\
+          Q(x) &= \sum_c P(c) \Big( \sum_{l, a, b} \text{own}_l^{ab} \, \widehat{U^a U^b}_l
           \prod_m \hat z_m^{c_m - [m = l]} + \sum_{l a, m b} (T_l^a T_m^b - [l = m] \, \text{own}_l^{ab})
-          \langle \hat U_l^a, \hat U_m^b \rangle \prod_i \hat z_i^{c_i - [i = l] - [i = m]} \Big),
+          \langle \hat U_l^a, \hat U_m^b \rangle \prod_i \hat z_i^{c_i - [i = l] - [i = m]} \Big), \\
+          M(x) &= \sum_c P(c) \prod_m \hat z_m^{c_m},
 
-points and weights as in ``totals``. Without lengths there is one point, and every ``z`` is 1.
+so that ``E[x^T u] = N(x)``, ``E[x^T |u|^2] = Q(x)`` and ``E[x^T] = M(x)``, T the tokens of the group. Without
+lengths there is one point, 1, and every ``z`` is 1.
 """
 
 from __future__ import annotations
@@ -22,112 +24,166 @@ import numpy as np
 from ...core.arrays import Float, Int
 from .. import states
 from ..count_sums import sums_by_level
-from .contributions import OWN, ByLevel
-from .totals import Complex, Points
+from .contributions import ByLevel
+from .totals import Complex
 
 #: Entries (points x groups) held at a time: 16 MiB.
 _ENTRIES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
-    """What a rule and the lengths make of each contribution; the vectors themselves are not needed.
+class Draws:
+    """Some groups, as units that are drawn independently: a rollout, or all copies of one.
 
     Attributes
     ----------
-    mean
-        Of ``ByLevel.sums``, (L, a, S).
-    own
-        Of ``ByLevel.products``, (L, pairs, S).
-    across
-        Of the inner products of two different rollouts' ``sums``, by points, (J, L a, L a); with ``powers``
-        (J, S) of the points and ``at`` (J,), the weights of the points.
+    level
+        Level of each unit, (B, U).
+    chance
+        Of each group, (B,).
+    sums
+        Sums over the copies of a unit of the advantages above 0, below 0, and of 1, (B, U, 3).
+    copies
+        Copies in the first unit; the other units are one rollout each.
+    counted
+        Whether a group's tokens count, (B,): not where it is dropped.
     """
-
-    mean: Float
-    own: Float
-    across: Complex
-    powers: Complex
-    at: Complex
-
-    def second_moment(self, products: Float, inner: Float) -> float:
-        """``E|u|^2`` from the products (L, pairs, S) and the inner products (L a S, L a S) of contributions."""
-        size, spare = self.across.shape[-1], self.powers.shape[1]
-        table = inner.reshape(size, spare, size, spare)
-        seen = np.einsum("js,usvt->juvt", self.powers, table, optimize=True)
-        pairs = np.einsum("juvt,jt->juv", seen, self.powers, optimize=True)
-        total = np.einsum("j,juv,juv->", self.at, self.across, pairs, optimize=True)
-        return float(np.sum(self.own * products) + total.real)
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Some groups: the level of each rollout (B, n), the group's chance (B,), the advantages (B, n)."""
 
     level: Int
     chance: Float
-    advantages: Float
+    sums: Float
+    copies: int
+    counted: Float
 
 
-def weights(groups: Iterable[Group], parts: ByLevel, at: Points) -> Weights:
-    """Weights of all contributions. Cost O(states points L^2)."""
+@dataclass(frozen=True, eq=False)
+class AtPoints:
+    """``N``, ``Q`` and ``M`` of a prompt at points (J,): linear in the groups.
+
+    Attributes
+    ----------
+    first
+        N as weights of the contributions ``ByLevel.sums``, (J, L a S).
+    second
+        Q, for each of the inner products asked for, (J, any).
+    mass
+        M, (J,).
+    """
+
+    first: Complex
+    second: Complex
+    mass: Complex
+
+    def __add__(self, other: AtPoints) -> AtPoints:
+        return AtPoints(self.first + other.first, self.second + other.second, self.mass + other.mass)
+
+    def __truediv__(self, share: float) -> AtPoints:
+        return AtPoints(self.first / share, self.second / share, self.mass / share)
+
+
+def at_points(draws: Iterable[Draws], parts: ByLevel, seen: Iterable[ByLevel], x: Complex) -> AtPoints:
+    """N, Q, M of a prompt at points x (J,): Q of the contributions and of what is ``seen`` of them.
+
+    Cost O(groups points L^2) for each block of draws.
+    """
+    total: AtPoints | None = None
+    views = (parts, *seen)
+    for block in draws:
+        found = _of_block(block, views, x)
+        total = found if total is None else total + found
+    assert total is not None
+    return total
+
+
+def _of_block(block: Draws, views: tuple[ByLevel, ...], x: Complex) -> AtPoints:
+    parts = views[0]
     size, columns = parts.sums.shape[:2]
-    powers = at.x[:, None] ** parts.spare
-    z = powers @ parts.shares.T
-    pairs = parts.products.shape[1]
-    first = np.zeros((len(at.x), size, columns), dtype=complex)
-    own = np.zeros((len(at.x), size, pairs), dtype=complex)
-    across = np.zeros((len(at.x), size, columns, size, columns), dtype=complex)
-    for group in groups:
-        sums, products = _sums(group, size, columns)
-        counts = sums_by_level(group.level, [np.ones(group.level.shape)], size)[0].astype(np.intp)
-        step = max(1, _ENTRIES // len(group.chance))
-        for begin in range(0, len(at.x), step):
-            here = slice(begin, begin + step)
-            _add(first[here], own[here], across[here], z[here], counts, group.chance, sums, products)
-    flat = np.einsum("j,jla,js->las", at.weights[0], first, powers, optimize=True).real
-    single = np.einsum("j,jlp,js->lps", at.weights[1], own, powers, optimize=True).real
-    units = size * columns
-    return Weights(flat, single, across.reshape(-1, units, units), powers, at.weights[1])
+    single = x[:, None] ** parts.spare
+    # The copies of the first unit make levels of their own: they count its tokens as often.
+    level = block.level
+    powers = [single] * size
+    if block.copies > 1:
+        level = np.concatenate([level[:, :1] + size, level[:, 1:]], axis=1)
+        powers += [single**block.copies] * size
+    levels = len(powers)
+    z = np.stack([power @ parts.shares[index % size] for index, power in enumerate(powers)], axis=1)
+    sums, own, counts = _by_level(block, level, levels, columns)
+    z_counted = z
+    first = np.zeros((len(x), levels, columns), dtype=complex)
+    second = np.zeros((len(x), levels, len(parts.pairs)), dtype=complex)
+    across = np.zeros((len(x), levels, columns, levels, columns), dtype=complex)
+    mass = np.zeros(len(x), dtype=complex)
+    step = max(1, _ENTRIES // len(block.chance))
+    for begin in range(0, len(x), step):
+        here = slice(begin, begin + step)
+        _add(first[here], second[here], across[here], z_counted[here], counts, block.chance, sums, own, parts)
+        left = np.where(block.counted, _product(z[here], counts, ()), 1.0)
+        mass[here] += left @ block.chance
+    table = np.stack(powers, axis=1)
+    return AtPoints(
+        _folded(np.einsum("jla,jls->jlas", first, table), size).reshape(len(x), -1),
+        np.stack([_contracted(second, across, table, view) for view in views], axis=1),
+        mass,
+    )
 
 
-def _sums(group: Group, size: int, columns: int) -> tuple[Float, Float]:
-    """``T`` (B, L, a) and the rollouts' own products (B, L, pairs)."""
-    up, down = np.maximum(group.advantages, 0.0), np.minimum(group.advantages, 0.0)
-    ones = np.ones_like(up)
-    of = [up, down, ones][:columns]
-    owned = [of[a] * of[b] * (1 if a == b else 2) for a, b in OWN if max(a, b) < columns]
-    found = sums_by_level(group.level, [*of, *owned], size)
-    return np.stack(found[:columns], axis=-1), np.stack(found[columns:], axis=-1)
+def _folded(weights: Complex, size: int) -> Complex:
+    """Weights of the levels, those of copies added to those of single rollouts."""
+    return weights[:, :size] if weights.shape[1] == size else weights[:, :size] + weights[:, size:]
+
+
+def _contracted(own: Complex, across: Complex, powers: Complex, view: ByLevel) -> Complex:
+    """Q at every point: weights of products and of inner products, contracted with them."""
+    size = len(view.probabilities)
+    index = np.arange(powers.shape[1]) % size
+    alone = np.einsum("jlp,jls,lps->j", own, powers, view.products[index], optimize=True)
+    # <U_l(x), U_m(x)> for all pairs, by the polynomials' values at the point.
+    values = np.einsum("jls,lasd->jlad", powers, view.reduced[index], optimize=True)
+    values = values.reshape(len(powers), -1, values.shape[-1])
+    inner = values @ values.swapaxes(1, 2)
+    units = inner.shape[1]
+    return np.asarray(alone + np.einsum("juv,juv->j", across.reshape(-1, units, units), inner))
+
+
+def _by_level(block: Draws, level: Int, levels: int, columns: int) -> tuple[Float, Float, Int]:
+    """``T`` (B, L, a), own products (B, L, pairs) and how many units (B, L)."""
+    of = [block.sums[..., a] for a in range(columns)]
+    pairs = [(a, b) for a in range(columns) for b in range(a, columns)]
+    own = [of[a] * of[b] for a, b in pairs]
+    found = sums_by_level(level, [*of, *own, np.ones(level.shape)], levels)
+    return (
+        np.stack(found[:columns], axis=-1),
+        np.stack(found[columns:-1], axis=-1),
+        found[-1].astype(np.intp),
+    )
 
 
 def _add(
     first: Complex,
-    own: Complex,
+    second: Complex,
     across: Complex,
     z: Complex,
     counts: Int,
     chance: Float,
     sums: Float,
-    products: Float,
+    own: Float,
+    parts: ByLevel,
 ) -> None:
-    size, columns = sums.shape[1:]
+    levels, columns = sums.shape[1:]
     weighted = chance[:, None, None] * sums
-    pairs = [pair for pair in OWN if max(pair) < columns]
-    for level in range(size):
+    for level in range(levels):
         others = _product(z, counts, (level,))
         first[:, level] += others @ weighted[:, level]
-        own[:, level] += others @ (chance[:, None] * products[:, level])
-        for other in range(level, size):
+        second[:, level] += others @ (chance[:, None] * own[:, level])
+        for other in range(level, levels):
             product = weighted[:, level, :, None] * sums[:, other, None, :]
             if other == level:
-                for index, (a, b) in enumerate(pairs):
-                    mine = chance * products[:, level, index]
-                    product[:, a, b] -= mine if a == b else mine / 2
+                for index, (a, b) in enumerate(parts.pairs):
+                    mine = chance * own[:, level, index]
+                    product[:, a, b] -= mine
                     if a != b:
-                        product[:, b, a] -= mine / 2
-            rest = _product(z, counts, (level, other))
-            found = rest @ product.reshape(len(chance), -1)
+                        product[:, b, a] -= mine
+            found = _product(z, counts, (level, other)) @ product.reshape(len(chance), -1)
             found = found.reshape(-1, columns, columns)
             across[:, level, :, other] += found
             if other != level:
@@ -135,11 +191,11 @@ def _add(
 
 
 def _product(z: Complex, counts: Int, without: tuple[int, ...]) -> Complex:
-    """``prod_m z_m^c_m`` without one rollout of each of these levels, (J, B); 1 where there is none."""
+    """``prod_m z_m^c_m`` without one unit of each of these levels, (J, B); any number where there is none."""
     result = np.ones((len(z), len(counts)), dtype=complex)
     for level in range(z.shape[1]):
-        left = np.maximum(counts[:, level] - without.count(level), 0)
         if (z[:, level] != 1).any():
+            left = np.maximum(counts[:, level] - without.count(level), 0)
             powers = z[:, level, None] ** np.arange(left.max() + 1)
             result *= powers[:, left]
     return result
