@@ -82,12 +82,14 @@ class Outcomes:
         if self.lengths is None:
             return np.full(shape[0], shape[1] if len(shape) == 2 else 1)
         lengths = real("lengths", self.lengths, shape=shape[:1])
-        most = shape[1] if len(shape) == 2 else np.inf
-        bad = (lengths != np.floor(lengths)) | (lengths < 0) | (lengths > most)
+        least, most = (0, shape[1]) if len(shape) == 2 else (1, np.inf)
+        bad = (lengths != np.floor(lengths)) | (lengths < least) | (lengths > most)
         if bad.any():
             where = int(bad.argmax())
-            upto = f" of at most T = {shape[1]}" if len(shape) == 2 else ""
-            raise ValueError(f"lengths[{where}] is {lengths[where]:g}: must be a whole number >= 0{upto}")
+            upto = f" and <= T = {shape[1]}" if len(shape) == 2 else ": a choice has a token"
+            raise ValueError(
+                f"lengths[{where}] is {lengths[where]:g}: must be a whole number >= {least}{upto}"
+            )
         whole = lengths.astype(np.intp)
         whole.setflags(write=False)
         return whole

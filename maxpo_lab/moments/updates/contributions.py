@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from ...core.arrays import Float, Int
 
@@ -77,15 +78,24 @@ class ByLevel:
             return self.sums
         return np.asarray(np.linalg.qr(flat.T, mode="r").T.reshape(*self.sums.shape[:-1], -1))
 
+    def weighted(self, weights: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
+        """Sums of the contributions by weights (..., L a S), (..., d)."""
+        flat = self.sums.reshape(-1, self.sums.shape[-1])
+        return np.asarray(weights.real @ flat + 1j * (weights.imag @ flat))
 
 
-def by_level(parts: Contributions, probabilities: Float, rewards: Float) -> ByLevel:
-    """The contributions under a policy that is sampled with these probabilities (M,). Cost O(M d)."""
+def by_level(
+    parts: Contributions, probabilities: Float, rewards: Float, *, from_least: bool = True
+) -> ByLevel:
+    """The contributions under a policy that is sampled with these probabilities (M,). Cost O(M d).
+
+    ``from_least``: tokens are split by those beyond the least that any outcome counts, else from 0.
+    """
     possible = np.flatnonzero(probabilities > 0)
     weights = probabilities[possible]
     values, level = np.unique(rewards[possible], return_inverse=True)
     counted = parts.counted[possible]
-    least = int(counted.min())
+    least = int(counted.min()) if from_least else 0
     spare, size = np.unique(counted - least, return_inverse=True)
     columns = [parts.positive, parts.negative, *([] if parts.constant is None else [parts.constant])]
     given = np.stack([each[possible] for each in columns], axis=1)

@@ -45,14 +45,17 @@ class Draws:
         Sums over the copies of a unit of the advantages above 0, below 0, and of 1, (B, U, 3).
     copies
         Copies in the first unit; the other units are one rollout each.
+    alive
+        Whether a group's rewards are not all alike, (B,), as 0 and 1.
     counted
-        Whether a group's tokens count, (B,): not where it is dropped.
+        Whether a group's tokens count, (B,), as 0 and 1: not where it is dropped.
     """
 
     level: Int
     chance: Float
     sums: Float
     copies: int
+    alive: Float
     counted: Float
 
 

@@ -1,0 +1,6 @@
+"""The training loop as part of the estimator: exact moments of the update that a loss makes."""
+
+from .exact import update_moments
+from .result import UpdateMoments
+
+__all__ = ["UpdateMoments", "update_moments"]
