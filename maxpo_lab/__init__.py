@@ -26,21 +26,25 @@ if TYPE_CHECKING:
         BatchMoments,
         Moments,
         StandardErrors,
+        UpdateMoments,
         ValueMoments,
         VarianceFloor,
         batch_moments,
         exact_moments,
         path_moments,
         side_by_side,
+        update_moments,
         value_moments,
         variance_floor,
     )
+    from .loop_spectrum import FixedPoint, LoopSpectrum, loop_spectrum
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until
     from .monte_carlo import monte_carlo_moments as monte_carlo_moments
     from .monte_carlo import on_numpy as on_numpy
     from .policies.levels import RewardLevels
+    from .policies.outcomes import Outcomes
     from .policies.objective import max_at_k, max_at_k_gradient
     from .rules.calling import per_group
     from .rules.kinds import BatchRule, MemoryRule, batch_rule, memory_rule
@@ -54,16 +58,20 @@ __all__ = [
     "BatchRule",
     "Claims",
     "Estimator",
+    "FixedPoint",
     "GroupIdError",
     "Laws",
+    "LoopSpectrum",
     "MemoryEstimator",
     "MemoryRule",
     "Moments",
+    "Outcomes",
     "PassAtK",
     "RankLinear",
     "RewardLevels",
     "Spectrum",
     "StandardErrors",
+    "UpdateMoments",
     "ValueMoments",
     "ValueRule",
     "VarianceFloor",
@@ -75,6 +83,7 @@ __all__ = [
     "get_value_rule",
     "list_estimators",
     "list_value_rules",
+    "loop_spectrum",
     "max_at_k",
     "max_at_k_gradient",
     "memory_rule",
@@ -84,6 +93,7 @@ __all__ = [
     "path_moments",
     "per_group",
     "side_by_side",
+    "update_moments",
     "value_estimate",
     "value_moments",
     "variance_floor",
@@ -100,12 +110,15 @@ _LATER = {
         "moments": (
             *("BatchMoments", "Moments", "ValueMoments", "VarianceFloor", "batch_moments", "exact_moments"),
             *("StandardErrors", "path_moments", "side_by_side", "value_moments", "variance_floor"),
+            *("UpdateMoments", "update_moments"),
         ),
         "core.ragged": ("GroupIdError",),
         "policies.levels": ("RewardLevels",),
+        "policies.outcomes": ("Outcomes",),
         "policies.objective": ("max_at_k", "max_at_k_gradient"),
         "rules.calling": ("per_group",),
         "rules.kinds": ("BatchRule", "MemoryRule", "batch_rule", "memory_rule"),
+        "loop_spectrum": ("FixedPoint", "LoopSpectrum", "loop_spectrum"),
         "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
         # These need torch: ``import *`` would ask, so not in ``__all__``.
         "auditing": ("AuditReport", "ValueAuditReport", "audit", "audit_value"),

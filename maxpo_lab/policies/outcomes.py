@@ -42,6 +42,8 @@ class Outcomes:
         Under the policy that a clipped ratio is taken against, pi_old; None: the behaviour policy.
     reference
         Under the policy that a KL penalty is taken against; None: there is none.
+    world
+        Chance of what no policy chooses on the way, a start or a transition, (M,); None: nothing is left to it.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Outcomes:
     behaviour: Float | None = None
     proximal: Float | None = None
     reference: Float | None = None
+    world: Float | None = None
 
     def __post_init__(self) -> None:
         put = partial(object.__setattr__, self)
@@ -76,6 +79,8 @@ class Outcomes:
         for name in _OTHERS:
             if (policy := getattr(self, name)) is not None:
                 put(name, real(name, policy, shape=shape))
+        if self.world is not None:
+            put("world", real("world", self.world, shape=(size,)))
         self._check()
 
     def _lengths(self, shape: tuple[int, ...]) -> Int:
@@ -171,9 +176,8 @@ class Outcomes:
         return RewardLevels.from_outcomes(chances, self.total_scores, self.rewards, covariances=covariances)
 
     def _chances(self, policy: Float) -> Float:
-        if policy.ndim == 1:
-            return policy
-        return np.asarray(np.prod(np.where(self.mask, policy, 1.0), axis=1))
+        own = policy if policy.ndim == 1 else np.prod(np.where(self.mask, policy, 1.0), axis=1)
+        return np.asarray(own if self.world is None else own * self.world)
 
     def _log_ratio(self, above: Float, below: Float) -> Float:
         if above is below:
