@@ -12,7 +12,7 @@ from .exact import MAX_STATES, exact_moments
 from .floor import VarianceFloor, variance_floor
 from .from_sums import DEAD
 from .result import Moments
-from .updates import UpdateMoments, update_moments
+from .updates import UpdateMoments, UpdateStep, update_moments, update_path
 from .values import ValueMoments, value_moments
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Moments",
     "StandardErrors",
     "UpdateMoments",
+    "UpdateStep",
     "ValueMoments",
     "VarianceFloor",
     "batch_moments",
@@ -29,6 +30,7 @@ __all__ = [
     "path_moments",
     "side_by_side",
     "update_moments",
+    "update_path",
     "value_moments",
     "variance_floor",
 ]

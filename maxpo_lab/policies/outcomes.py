@@ -153,6 +153,15 @@ class Outcomes:
         """Scores of whole rollouts, (M, d)."""
         return self.token_scores.sum(axis=1)
 
+    @property
+    def divergence(self) -> float:
+        """KL of the current policy from the one that draws, ``E_drawn log(drawn / current)``, in nats."""
+        if self.behaviour is None:
+            return 0.0
+        drawn, current = self.drawn, self._chances(self.probabilities)
+        there = drawn > 0
+        return float(drawn[there] @ np.log(drawn[there] / current[there]))
+
     def log_ratios(self) -> dict[str, Float]:
         """Log-ratios of tokens by the names that losses use, (M, T) each, 0 off the mask.
 

@@ -11,8 +11,8 @@ import numpy as np
 from ...core.arrays import Float, Int
 from .contributions import ByLevel
 from .draws import DeadGroupPolicy
-from .group_sums import AtPoints, Draws, at_points
-from .totals import Complex, points
+from .group_sums import AtRoots, Draws, at_roots
+from .totals import Complex, Roots
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +29,9 @@ class Prompt:
         """Chance that a group's rewards are not all alike."""
         return float(sum(each.chance @ each.alive for each in self.draws))
 
-    def at(self, x: Complex) -> AtPoints:
-        """Its moments at points (J,)."""
-        return at_points(self.draws, self.parts, (self.seen,), x)
+    def at(self, roots: Roots) -> AtRoots:
+        """Its moments at the roots."""
+        return at_roots(self.draws, self.parts, (self.seen,), roots)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +52,12 @@ def of_independent(
     """The mean over prompts of updates that know nothing of each other."""
     means, seconds = [], []
     for prompt in prompts:
-        least, most = n * prompt.parts.least, n * int(prompt.parts.spare[-1])
-        at = points(prompt.normaliser(np.arange(least, least + most + 1)))
-        here = prompt.at(at.x)
-        means.append(prompt.parts.weighted(at.weights[0] @ here.first).real)
-        seconds.append((at.weights[1] @ here.second).real)
+        parts = prompt.parts
+        h = prompt.normaliser(n * parts.least + parts.unit * np.arange(n * int(parts.spare[-1]) + 1))
+        roots = Roots.beyond(len(h) - 1)
+        here = prompt.at(roots)
+        means.append(here.mean(roots.weights(h), parts, roots))
+        seconds.append((roots.weights(h**2) @ here.second).real)
     kept = _kept(prompts, dead_groups)
     mean, second = np.stack(means), np.stack(seconds)
     if dead_groups == "redraw":
@@ -81,26 +82,27 @@ def of_coupled(
     size = len(prompts)
     least = n * sum(prompt.parts.least for prompt in prompts)
     most = n * (sum if dead_groups != "replace" else _largest)([int(p.parts.spare[-1]) for p in prompts])
-    at = points(prompts[0].normaliser(np.arange(least, least + most + 1)))
+    h = prompts[0].normaliser(np.arange(least, least + most + 1))
+    roots = Roots.beyond(len(h) - 1)
     kept = _kept(prompts, dead_groups)
-    found = [prompt.at(at.x) for prompt in prompts]
-    vectors = [prompt.parts.weighted(each.first) for prompt, each in zip(prompts, found, strict=True)]
+    found = [prompt.at(roots) for prompt in prompts]
+    vectors = [each.vectors(prompt.parts, roots) for prompt, each in zip(prompts, found, strict=True)]
     rows = [(each.mass, vector, each.second) for each, vector in zip(found, vectors, strict=True)]
     if dead_groups == "replace":  # every group is one of a mixture
         rows = [(sum(row[0] for row in rows), sum(row[1] for row in rows), sum(row[2] for row in rows))] * size
         kept = np.full(size, kept.sum())
     rows = [tuple(part / share for part in row) for row, share in zip(rows, kept, strict=True)]
-    none = np.ones(len(at.x), dtype=complex)
+    none = np.ones(len(roots), dtype=complex)
     first: Complex = np.zeros_like(rows[0][1])
-    both, own = np.zeros((len(at.x), 2), dtype=complex), np.zeros((len(at.x), 2), dtype=complex)
+    both, own = np.zeros((len(roots), 2), dtype=complex), np.zeros((len(roots), 2), dtype=complex)
     for mass, vector, second in rows:
         across = np.stack([np.sum(first * vector, axis=1), (first @ direction) * (vector @ direction)], axis=1)
         both = both * mass[:, None] + across
         own = own * mass[:, None] + none[:, None] * second
         first = first * mass[:, None] + none[:, None] * vector
         none = none * mass
-    mean = (at.weights[0] @ first).real
-    return Update(mean, (at.weights[1] @ (own + 2 * both)).real)
+    mean = (roots.weights(h) @ first).real
+    return Update(mean, (roots.weights(h**2) @ (own + 2 * both)).real)
 
 
 def _kept(prompts: Sequence[Prompt], dead_groups: DeadGroupPolicy) -> Float:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ...core.arrays import Float, Int
 
@@ -43,10 +41,11 @@ class ByLevel:
     ----------
     values, probabilities
         Reward levels that can occur, ascending, and their chances, (L,).
+    least, unit
+        The fewest tokens that an outcome counts, and the common divisor of how many more others do; 0 and 1
+        where prompts are to share a count.
     spare
-        Tokens counted beyond the least that any outcome counts, ascending, (S,).
-    least
-        That least.
+        Units that are counted beyond the least, ascending, (S,).
     shares
         ``P(spare | level)``, (L, S).
     sums
@@ -58,8 +57,9 @@ class ByLevel:
 
     values: Float
     probabilities: Float
-    spare: Int
     least: int
+    unit: int
+    spare: Int
     shares: Float
     sums: Float
     products: Float
@@ -70,33 +70,27 @@ class ByLevel:
         columns = self.sums.shape[1]
         return [(a, b) for a in range(columns) for b in range(a, columns)]
 
-    @cached_property
-    def reduced(self) -> Float:
-        """``sums`` in an orthonormal basis of their span, where that is smaller: inner products are the same."""
+    @property
+    def inner(self) -> Float:
+        """Inner products of all ``sums``, (L a S, L a S)."""
         flat = self.sums.reshape(-1, self.sums.shape[-1])
-        if flat.shape[0] >= flat.shape[1]:
-            return self.sums
-        return np.asarray(np.linalg.qr(flat.T, mode="r").T.reshape(*self.sums.shape[:-1], -1))
-
-    def weighted(self, weights: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
-        """Sums of the contributions by weights (..., L a S), (..., d)."""
-        flat = self.sums.reshape(-1, self.sums.shape[-1])
-        return np.asarray(weights.real @ flat + 1j * (weights.imag @ flat))
+        return np.asarray(flat @ flat.T)
 
 
 def by_level(
-    parts: Contributions, probabilities: Float, rewards: Float, *, from_least: bool = True
+    parts: Contributions, probabilities: Float, rewards: Float, *, alone: bool = True
 ) -> ByLevel:
     """The contributions under a policy that is sampled with these probabilities (M,). Cost O(M d).
 
-    ``from_least``: tokens are split by those beyond the least that any outcome counts, else from 0.
+    ``alone``: tokens are counted from the least and in units of their own, not in those of other prompts.
     """
     possible = np.flatnonzero(probabilities > 0)
     weights = probabilities[possible]
     values, level = np.unique(rewards[possible], return_inverse=True)
     counted = parts.counted[possible]
-    least = int(counted.min()) if from_least else 0
-    spare, size = np.unique(counted - least, return_inverse=True)
+    least = int(counted.min()) if alone else 0
+    unit = max(1, int(np.gcd.reduce(counted - least))) if alone else 1
+    spare, size = np.unique((counted - least) // unit, return_inverse=True)
     columns = [parts.positive, parts.negative, *([] if parts.constant is None else [parts.constant])]
     given = np.stack([each[possible] for each in columns], axis=1)
     mass = np.bincount(level, weights)
@@ -112,8 +106,9 @@ def by_level(
     return ByLevel(
         values=values,
         probabilities=mass / mass.sum(),
-        spare=spare,
         least=least,
+        unit=unit,
+        spare=spare,
         shares=np.bincount(cell, share, cells).reshape(shape),
         sums=sums.reshape(*shape, len(columns), -1).swapaxes(1, 2),
         products=products.reshape(len(pairs), *shape).swapaxes(0, 1),

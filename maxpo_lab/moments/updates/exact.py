@@ -105,8 +105,7 @@ def update_moments(
         draws, rule, n=n, k=k, dead_groups=dead_groups, duplicates=float(duplicates), max_states=max_states
     )
     coupled = given.aggregation.kind == "token-mean" and len(policies) > 1
-    from_least = not coupled or dead_groups in ("keep", "redraw")  # else the groups that count are random
-    prompts = [_prompt(given, each, direction, n, drawn, from_least=from_least) for each in policies]
+    prompts = [_prompt(given, each, direction, n, drawn, alone=not coupled) for each in policies]
     found = (of_coupled if coupled else of_independent)(
         prompts, direction, n=n, dead_groups=dead_groups
     )
@@ -137,6 +136,11 @@ def update_moments(
 
 
 def _policies(policy: Outcomes | Sequence[Outcomes], behaviour: Any) -> list[Outcomes]:
+    if not isinstance(policy, Outcomes | Sequence):
+        raise TypeError(
+            f"policy is a {type(policy).__name__}: it must be an Outcomes, or a sequence of them; of a specimen: "
+            f"specimen.outcomes(theta)"
+        )
     given = [policy] if isinstance(policy, Outcomes) else list(policy)
     if not given:
         raise ValueError("policy is empty: pass the Outcomes of one prompt at least")
@@ -167,11 +171,11 @@ def _prompt(
     n: int,
     drawn: Callable[[Float, Float], Iterator[Draws]],
     *,
-    from_least: bool,
+    alone: bool,
 ) -> Prompt:
     made = contributions(loss, policy, n)
     parts, seen = (
-        by_level(each, policy.drawn, policy.rewards, from_least=from_least)
+        by_level(each, policy.drawn, policy.rewards, alone=alone)
         for each in (made, along(made, direction))
     )
     return Prompt(parts, seen, made.normaliser, list(drawn(parts.values, parts.probabilities)))

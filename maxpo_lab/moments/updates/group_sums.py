@@ -16,7 +16,7 @@ lengths there is one point, 1, and every ``z`` is 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from ...core.arrays import Float, Int
 from .. import states
 from ..count_sums import sums_by_level
 from .contributions import ByLevel
-from .totals import Complex
+from .totals import Complex, Roots
 
 #: Entries (points x groups) held at a time: 16 MiB.
 _ENTRIES = 1 << 20
@@ -60,92 +60,107 @@ class Draws:
 
 
 @dataclass(frozen=True, eq=False)
-class AtPoints:
-    """``N``, ``Q`` and ``M`` of a prompt at points (J,): linear in the groups.
+class AtRoots:
+    """``N``, ``Q`` and ``M`` of a prompt at the roots (J,): linear in the groups.
 
     Attributes
     ----------
     first
-        N as weights of the contributions ``ByLevel.sums``, (J, L a S).
+        N as factors of ``hat U``, (J, L, a), by how often a unit's tokens count.
     second
-        Q, for each of the inner products asked for, (J, any).
+        Q, for each of the views asked for, (J, views).
     mass
         M, (J,).
     """
 
-    first: Complex
+    first: Mapping[int, Complex]
     second: Complex
     mass: Complex
 
-    def __add__(self, other: AtPoints) -> AtPoints:
-        return AtPoints(self.first + other.first, self.second + other.second, self.mass + other.mass)
+    def __add__(self, other: AtRoots) -> AtRoots:
+        times = self.first.keys() | other.first.keys()
+        first = {m: self.first.get(m, 0.0) + other.first.get(m, 0.0) for m in sorted(times)}
+        return AtRoots(first, self.second + other.second, self.mass + other.mass)
 
-    def __truediv__(self, share: float) -> AtPoints:
-        return AtPoints(self.first / share, self.second / share, self.mass / share)
+    def mean(self, weights: Complex, parts: ByLevel, roots: Roots) -> Float:
+        """``Re sum_j w_j N(x_j)``, (d,)."""
+        classes = sum(
+            roots.coefficients(weights[:, None, None] * each, m * parts.spare)
+            for m, each in self.first.items()
+        )
+        return np.asarray(np.moveaxis(classes, 0, 2).ravel() @ parts.sums.reshape(-1, parts.sums.shape[-1]))
+
+    def vectors(self, parts: ByLevel, roots: Roots) -> Complex:
+        """``N(x_j)`` itself, (J, d)."""
+        found = np.zeros((len(roots), parts.sums.shape[-1]), dtype=complex)
+        for m, each in self.first.items():
+            values = roots.values(m * parts.spare, np.moveaxis(parts.sums, 2, 0))
+            found += np.einsum("jla,jlad->jd", each, values, optimize=True)
+        return found
 
 
-def at_points(draws: Iterable[Draws], parts: ByLevel, seen: Iterable[ByLevel], x: Complex) -> AtPoints:
-    """N, Q, M of a prompt at points x (J,): Q of the contributions and of what is ``seen`` of them.
+def at_roots(draws: Iterable[Draws], parts: ByLevel, seen: Iterable[ByLevel], roots: Roots) -> AtRoots:
+    """N, Q, M of a prompt at the roots (J,): Q of the contributions and of what is ``seen`` of them.
 
-    Cost O(groups points L^2) for each block of draws.
+    Cost O(groups J L^2) for each block of draws, and O(S^2 L^2 d).
     """
-    total: AtPoints | None = None
+    total: AtRoots | None = None
     views = (parts, *seen)
     for block in draws:
-        found = _of_block(block, views, x)
+        found = _of_block(block, views, roots)
         total = found if total is None else total + found
     assert total is not None
     return total
 
 
-def _of_block(block: Draws, views: tuple[ByLevel, ...], x: Complex) -> AtPoints:
+def _of_block(block: Draws, views: tuple[ByLevel, ...], roots: Roots) -> AtRoots:
     parts = views[0]
     size, columns = parts.sums.shape[:2]
-    single = x[:, None] ** parts.spare
     # The copies of the first unit make levels of their own: they count its tokens as often.
-    level = block.level
-    powers = [single] * size
+    level, times = block.level, np.ones(size, dtype=np.intp)
     if block.copies > 1:
         level = np.concatenate([level[:, :1] + size, level[:, 1:]], axis=1)
-        powers += [single**block.copies] * size
-    levels = len(powers)
-    z = np.stack([power @ parts.shares[index % size] for index, power in enumerate(powers)], axis=1)
+        times = np.concatenate([times, block.copies * times])
+    levels, index = len(times), np.arange(len(times)) % size
+    z = np.stack(
+        [roots.values(m * parts.spare, parts.shares[l]) for m, l in zip(times, index, strict=True)], axis=1
+    )
     sums, own, counts = _by_level(block, level, levels, columns)
-    z_counted = z
-    first = np.zeros((len(x), levels, columns), dtype=complex)
-    second = np.zeros((len(x), levels, len(parts.pairs)), dtype=complex)
-    across = np.zeros((len(x), levels, columns, levels, columns), dtype=complex)
-    mass = np.zeros(len(x), dtype=complex)
+    first = np.zeros((len(roots), levels, columns), dtype=complex)
+    second = np.zeros((len(roots), levels, len(parts.pairs)), dtype=complex)
+    across = np.zeros((len(roots), levels, columns, levels, columns), dtype=complex)
+    mass = np.zeros(len(roots), dtype=complex)
     step = max(1, _ENTRIES // len(block.chance))
-    for begin in range(0, len(x), step):
+    for begin in range(0, len(roots), step):
         here = slice(begin, begin + step)
-        _add(first[here], second[here], across[here], z_counted[here], counts, block.chance, sums, own, parts)
-        left = np.where(block.counted, _product(z[here], counts, ()), 1.0)
+        powers = _powers(z[here], counts)
+        _add(first[here], second[here], across[here], powers, counts, block.chance, sums, own, parts)
+        left = np.where(block.counted, _product(powers, counts, ()), 1.0)
         mass[here] += left @ block.chance
-    table = np.stack(powers, axis=1)
-    return AtPoints(
-        _folded(np.einsum("jla,jls->jlas", first, table), size).reshape(len(x), -1),
-        np.stack([_contracted(second, across, table, view) for view in views], axis=1),
+    return AtRoots(
+        {int(m): first[:, times == m] for m in np.unique(times)},
+        np.stack([_contracted(second, across, times, view, roots) for view in views], axis=1),
         mass,
     )
 
 
-def _folded(weights: Complex, size: int) -> Complex:
-    """Weights of the levels, those of copies added to those of single rollouts."""
-    return weights[:, :size] if weights.shape[1] == size else weights[:, :size] + weights[:, size:]
-
-
-def _contracted(own: Complex, across: Complex, powers: Complex, view: ByLevel) -> Complex:
-    """Q at every point: weights of products and of inner products, contracted with them."""
-    size = len(view.probabilities)
-    index = np.arange(powers.shape[1]) % size
-    alone = np.einsum("jlp,jls,lps->j", own, powers, view.products[index], optimize=True)
-    # <U_l(x), U_m(x)> for all pairs, by the polynomials' values at the point.
-    values = np.einsum("jls,lasd->jlad", powers, view.reduced[index], optimize=True)
-    values = values.reshape(len(powers), -1, values.shape[-1])
-    inner = values @ values.swapaxes(1, 2)
-    units = inner.shape[1]
-    return np.asarray(alone + np.einsum("juv,juv->j", across.reshape(-1, units, units), inner))
+def _contracted(own: Complex, across: Complex, times: Int, view: ByLevel, roots: Roots) -> Complex:
+    """Q at every root: factors of products and of inner products, contracted with them."""
+    size, columns, spare, _ = view.sums.shape
+    index = np.arange(len(times)) % size
+    alone = np.zeros(len(roots), dtype=complex)
+    for level, m in enumerate(times.tolist()):
+        values = roots.values(m * view.spare, view.products[index[level]].T)
+        alone += np.sum(own[:, level] * values, axis=1)
+    inner = view.inner.reshape(size, columns, spare, size, columns, spare)
+    for level, m in enumerate(times.tolist()):
+        for other, q in list(enumerate(times.tolist()))[level:]:
+            exponents = m * view.spare[:, None] + q * view.spare
+            table = inner[index[level], :, :, index[other]].transpose(1, 3, 0, 2)
+            values = roots.values(exponents.ravel(), table.reshape(-1, columns, columns))
+            pairs = np.sum(across[:, level, :, other] * values, axis=(1, 2))
+            alone += pairs if other == level else 2 * pairs
+    return alone
 
 
 def _by_level(block: Draws, level: Int, levels: int, columns: int) -> tuple[Float, Float, Int]:
@@ -165,7 +180,7 @@ def _add(
     first: Complex,
     second: Complex,
     across: Complex,
-    z: Complex,
+    powers: list[Complex | None],
     counts: Int,
     chance: Float,
     sums: Float,
@@ -175,7 +190,7 @@ def _add(
     levels, columns = sums.shape[1:]
     weighted = chance[:, None, None] * sums
     for level in range(levels):
-        others = _product(z, counts, (level,))
+        others = _product(powers, counts, (level,))
         first[:, level] += others @ weighted[:, level]
         second[:, level] += others @ (chance[:, None] * own[:, level])
         for other in range(level, levels):
@@ -186,19 +201,29 @@ def _add(
                     product[:, a, b] -= mine
                     if a != b:
                         product[:, b, a] -= mine
-            found = _product(z, counts, (level, other)) @ product.reshape(len(chance), -1)
+            found = _product(powers, counts, (level, other)) @ product.reshape(len(chance), -1)
             found = found.reshape(-1, columns, columns)
             across[:, level, :, other] += found
             if other != level:
                 across[:, other, :, level] += found.swapaxes(1, 2)
 
 
-def _product(z: Complex, counts: Int, without: tuple[int, ...]) -> Complex:
-    """``prod_m z_m^c_m`` without one unit of each of these levels, (J, B); any number where there is none."""
-    result = np.ones((len(z), len(counts)), dtype=complex)
+def _powers(z: Complex, counts: Int) -> list[Complex | None]:
+    """Powers 0 .. of each level's z, (J, most + 1); None where it is 1 throughout."""
+    most = counts.max(axis=0)
+    found: list[Complex | None] = []
     for level in range(z.shape[1]):
-        if (z[:, level] != 1).any():
-            left = np.maximum(counts[:, level] - without.count(level), 0)
-            powers = z[:, level, None] ** np.arange(left.max() + 1)
-            result *= powers[:, left]
-    return result
+        each = np.broadcast_to(z[:, level, None], (len(z), int(most[level]) + 1)).copy()
+        each[:, 0] = 1.0
+        found.append(np.cumprod(each, axis=1) if (z[:, level] != 1).any() else None)
+    return found
+
+
+def _product(powers: list[Complex | None], counts: Int, without: tuple[int, ...]) -> Complex:
+    """``prod_m z_m^c_m`` without one unit of each of these levels, (J, B); any number where there is none."""
+    result: Complex | None = None
+    for level, table in enumerate(powers):
+        if table is not None:
+            factor = table[:, np.maximum(counts[:, level] - without.count(level), 0)]
+            result = factor if result is None else result * factor
+    return np.ones((1, len(counts)), dtype=complex) if result is None else result

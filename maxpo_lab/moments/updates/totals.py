@@ -7,41 +7,63 @@ The total T of n rollouts is a whole number with the generating function ``prod_
           x_j = e^{2 \pi i j / N}, \quad w_j = \tfrac1N \sum_{t < N} h(t) x_j^{-t},
 
 exact for every h as soon as N exceeds the largest total: no quadrature to choose, ``1/T`` and ``1/T^2`` alike.
-Only lengths beyond the least count, so equal lengths need one point. For real numbers the points come in
-conjugate pairs, and half of them will do.
+Lengths count from the least, in units of their common divisor, so equal lengths need one point. For real numbers
+the points come in conjugate pairs, and half of them will do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import next_fast_len
 
-from ...core.arrays import Float
+from ...core.arrays import Float, Int
 
 Complex = npt.NDArray[np.complex128]
 
 
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Points ``x`` (J,) on the upper half of the unit circle, and weights of each function there, (2, J).
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The N-th roots of unity on the upper half of the circle: J = N // 2 + 1 of them, the first 1."""
 
-    ``Re sum_j w_j F(x_j)`` is the average of ``h`` for the first weights, of ``h^2`` for the second.
-    """
+    size: int
 
-    x: Complex
-    weights: Complex
+    @classmethod
+    def beyond(cls, largest: int) -> Self:
+        """Roots for totals up to this one: of the least order that transforms are quick at."""
+        return cls(next_fast_len(largest + 1, real=True))
 
+    def __len__(self) -> int:
+        return self.size // 2 + 1
 
-def points(normaliser: Float) -> Points:
-    """Points for totals 0 .. N-1 at which ``h`` is ``normaliser`` (N,). Cost O(N log N)."""
-    size = len(normaliser)
-    half = size // 2 + 1
-    x = np.exp(2j * np.pi * np.arange(half) / size)
-    fold = np.full(half, 2.0)
-    fold[0] = 1.0
-    if size % 2 == 0 and size > 1:
-        fold[-1] = 1.0
-    weights = np.stack([np.fft.fft(h)[:half] * (fold / size) for h in (normaliser, normaliser**2)])
-    return Points(x, weights)
+    def values(self, exponents: Int, coefficients: Float) -> Complex:
+        """Polynomials with coefficients (E, ...) of these powers (E,), at the roots, (J, ...).
+
+        Cost O(N log N) each; O(1) where there is one root.
+        """
+        if self.size == 1:
+            return coefficients.sum(axis=0, keepdims=True).astype(complex)
+        rows = coefficients.reshape(len(exponents), -1).T
+        at = exponents % self.size
+        dense = np.stack([np.bincount(at, row, self.size) for row in rows])
+        values = np.conj(np.fft.rfft(dense, axis=1))
+        return np.asarray(values.T.reshape(-1, *coefficients.shape[1:]))
+
+    def coefficients(self, values: Complex, exponents: Int) -> Float:
+        """``Re sum_j values_j x_j^e`` for these e (E,), of values (J, ...): (E, ...)."""
+        if self.size == 1:
+            return np.repeat(values.real, len(exponents), axis=0)
+        rows = values.reshape(len(values), -1).T
+        found = self.size * np.fft.ifft(rows, self.size, axis=1).real[:, exponents % self.size]
+        return np.asarray(found.T.reshape(-1, *values.shape[1:]))
+
+    def weights(self, function: Float) -> Complex:
+        """``w_j`` (J,) with ``E h(T) = Re sum_j w_j E x_j^T``, of ``h`` at every total from 0."""
+        fold = np.full(len(self), 2.0)
+        fold[0] = 1.0
+        if self.size % 2 == 0:
+            fold[-1] = 1.0
+        return np.asarray(np.fft.fft(function, self.size)[: len(self)] * (fold / self.size))
