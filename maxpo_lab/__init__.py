@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .auditing import audit_value as audit_value
     from .core.ragged import GroupIdError
     from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
+    from .loops import FixedPoint, LoopSpectrum, loop_spectrum
     from .moments import (
         BatchMoments,
         Moments,
@@ -39,15 +40,14 @@ if TYPE_CHECKING:
         value_moments,
         variance_floor,
     )
-    from .loop_spectrum import FixedPoint, LoopSpectrum, loop_spectrum
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
     from .monte_carlo import Until as Until
     from .monte_carlo import monte_carlo_moments as monte_carlo_moments
     from .monte_carlo import on_numpy as on_numpy
     from .policies.levels import RewardLevels
-    from .policies.outcomes import Outcomes
     from .policies.objective import max_at_k, max_at_k_gradient
+    from .policies.outcomes import Outcomes
     from .rules.calling import per_group
     from .rules.kinds import BatchRule, MemoryRule, batch_rule, memory_rule
     from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
@@ -122,7 +122,7 @@ _LATER = {
         "policies.objective": ("max_at_k", "max_at_k_gradient"),
         "rules.calling": ("per_group",),
         "rules.kinds": ("BatchRule", "MemoryRule", "batch_rule", "memory_rule"),
-        "loop_spectrum": ("FixedPoint", "LoopSpectrum", "loop_spectrum"),
+        "loops": ("FixedPoint", "LoopSpectrum", "loop_spectrum"),
         "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
         # These need torch: ``import *`` would ask, so not in ``__all__``.
         "auditing": ("AuditReport", "ValueAuditReport", "audit", "audit_value"),

@@ -100,7 +100,7 @@ class ExactSpecimen(Specimen):
         proximal: npt.ArrayLike | None = None,
         reference: npt.ArrayLike | None = None,
     ) -> Outcomes:
-        """Every rollout of the policy with parameters ``theta`` on one prompt, for ``maxpo_lab.update_moments``.
+        """Every rollout of the policy with parameters ``theta`` on one prompt, for ``update_moments``.
 
         The others are parameters of the policies that draw, clip and penalise, see ``maxpo_lab.Outcomes``.
         ValueError where there are too many rollouts to list.

@@ -158,15 +158,17 @@ class SequencePolicy(ExactSpecimen):
                 f"scores of {shape[0]:,} outputs of {shape[1]} tokens and {shape[2]:,} parameters are "
                 f"{numbers:,} numbers, more than {MAX_SCORES:,}: use a smaller network or a shorter task"
             )
-        others = {"behaviour": behaviour, "proximal": proximal, "reference": reference}
+
+        def of(theta: npt.ArrayLike | None) -> Float | None:
+            return None if theta is None else self._token_probabilities(self._point(theta), prompt)
+
         return Outcomes(
             self._token_probabilities(point, prompt),
             self._token_scores(point, prompt),
             self.rewards(prompt),
-            **{
-                name: None if each is None else self._token_probabilities(self._point(each), prompt)
-                for name, each in others.items()
-            },
+            behaviour=of(behaviour),
+            proximal=of(proximal),
+            reference=of(reference),
         )
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
@@ -253,14 +255,17 @@ class SequencePolicy(ExactSpecimen):
         return np.asarray(np.exp(torch.cat(blocks).numpy()))
 
     def _token_scores(self, point: torch.Tensor, prompt: int) -> Float:
-        """Scores of all tokens, (V^T, T, d): one for each prefix and the token after it, shared by outputs."""
+        """Scores of all tokens, (V^T, T, d): one for each prefix and its next token, shared by outputs."""
         size, length = self.task.vocabulary, self.task.length
         outputs = self.outputs()
         found = np.empty((len(outputs), length, len(point)))
         for step in range(length):
-            # Outputs with the same first step + 1 tokens are neighbours: the first of each run stands for all.
+            # Outputs with the same first step + 1 tokens are neighbours: the first of each run stands for
+            # all.
             first = torch.tensor(outputs[:: size ** (length - step - 1)], device=point.device)
-            each = torch.cat([self._scores_at(point, prompt, block, step) for block in first.split(64)])
+            each = torch.cat(
+                [self._scores_at(point, prompt, block, step) for block in torch.split(first, 64)]
+            )
             found[:, step] = np.repeat(each.cpu().numpy(), size ** (length - step - 1), axis=0)
         return found
 
@@ -270,7 +275,10 @@ class SequencePolicy(ExactSpecimen):
         def log_probability(theta: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
             return self.policy.token_log_probabilities(theta, context, output[None])[0, step]
 
-        return torch.func.vmap(torch.func.grad(log_probability), in_dims=(None, 0))(point, outputs)
+        scores: torch.Tensor = torch.func.vmap(torch.func.grad(log_probability), in_dims=(None, 0))(
+            point, outputs
+        )
+        return scores
 
     def _prefixes(self, point: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The first T-1 tokens of all outputs, in blocks."""

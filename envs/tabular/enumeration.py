@@ -16,8 +16,9 @@ MAX_EPISODES = 100_000
 
 @dataclass(frozen=True, eq=False)
 class Episodes:
-    """Episodes (M,): ``decisions`` (M, T), -1 after the end; ``lengths``; ``world``, the chance of all that the
-    policy does not choose; ``rewards``.
+    """Episodes: ``decisions`` (M, T), -1 after the end; ``lengths``, ``rewards`` and ``world`` (M,).
+
+    ``world`` is the chance of all that the policy does not choose.
     """
 
     decisions: Int
@@ -48,7 +49,8 @@ def episodes(unrolled: Unrolled) -> Episodes:
         taken, chance, node = taken[~over], chance[~over], target[~over] - levels
         if total + len(node) > MAX_EPISODES:
             raise ValueError(
-                f"more than {MAX_EPISODES:,} episodes after {taken.shape[1]} of {len(unrolled.layers)} steps: "
+                f"more than {MAX_EPISODES:,} episodes after {taken.shape[1]} of {len(unrolled.layers)} "
+                f"steps: "
                 f"use a shorter horizon or fewer actions"
             )
     length = max(part.shape[1] for part, *_ in done)

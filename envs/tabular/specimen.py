@@ -105,16 +105,20 @@ class TabularSpecimen(ExactSpecimen):
         scores = oracle.decision_scores(policy).toarray()[taken] * there[..., None]
 
         def of(table: Float) -> Float:
-            return np.where(there, table.ravel()[taken], 1.0)
+            return np.asarray(np.where(there, table.ravel()[taken], 1.0))
 
-        others = {"behaviour": behaviour, "proximal": proximal, "reference": reference}
+        def beside(theta: npt.ArrayLike | None) -> Float | None:
+            return None if theta is None else of(self._policy(theta))
+
         return Outcomes(
             of(policy),
             scores,
             found.rewards,
             lengths=found.lengths,
+            behaviour=beside(behaviour),
+            proximal=beside(proximal),
+            reference=beside(reference),
             world=found.world,
-            **{name: None if each is None else of(self._policy(each)) for name, each in others.items()},
         )
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:

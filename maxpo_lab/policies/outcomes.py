@@ -20,10 +20,10 @@ _OTHERS = ("behaviour", "proximal", "reference")
 class Outcomes:
     r"""A policy on one prompt, outcome by outcome: what it draws, at what chance, and which way each pulls.
 
-    An outcome is a rollout: one choice, or a sequence of T tokens at most. Where ``probabilities`` have a token
-    axis they are ``pi(o_t | o_<t)`` and their product is the outcome's chance; ``lengths`` say which tokens
-    there are, and what lies beyond is not read. Without that axis a rollout is one choice, and its length a
-    label that normalisers count.
+    An outcome is a rollout: one choice, or a sequence of T tokens at most. Where ``probabilities`` have a
+    token axis they are ``pi(o_t | o_<t)`` and their product is the outcome's chance; ``lengths`` say which
+    tokens there are, and what lies beyond is not read. Without that axis a rollout is one choice, and its
+    length a label that normalisers count.
 
     Attributes
     ----------
@@ -43,7 +43,8 @@ class Outcomes:
     reference
         Under the policy that a KL penalty is taken against; None: there is none.
     world
-        Chance of what no policy chooses on the way, a start or a transition, (M,); None: nothing is left to it.
+        Chance of what no policy chooses on the way, a start or a transition, (M,); None: nothing is left to
+        it.
 
     Raises
     ------
@@ -68,7 +69,8 @@ class Outcomes:
         given = np.ndim(self.probabilities)
         if given not in (1, 2):
             raise ValueError(
-                f"probabilities have {given} dimensions: expected (M,), one an outcome, or (M, T), one a token"
+                f"probabilities have {given} dimensions: expected (M,), one an outcome, or (M, T), one "
+                f"a token"
             )
         put("probabilities", real("probabilities", self.probabilities, ndim=given, length=size))
         shape = self.probabilities.shape
@@ -111,7 +113,8 @@ class Outcomes:
         size = float(current @ np.linalg.norm(self.total_scores, axis=1))
         if (off := float(np.linalg.norm(total))) > TOLERANCE * max(size, 1.0) * 1e2:
             raise ValueError(
-                f"scores do not average to 0: off by {off:.3g} where they average {size:.3g} in norm; a score, "
+                f"scores do not average to 0: off by {off:.3g} where they average {size:.3g} in norm; "
+                f"a score, "
                 f"the gradient of a log-probability, has mean 0 under its policy"
             )
         drawn = self.drawn > 0
@@ -124,17 +127,22 @@ class Outcomes:
                 where = int(lacking.argmax())
                 raise ValueError(
                     f"{name}[{where}] is 0 where the behaviour policy draws that outcome with chance "
-                    f"{self.drawn[where]:.3g}: the logarithm of a ratio has no value there; leave the outcome "
+                    f"{self.drawn[where]:.3g}: the logarithm of a ratio has no value there; leave the "
+                    f"outcome "
                     f"out of all policies, or give it a positive probability"
                 )
+
+    @property
+    def counts(self) -> Int:
+        """Tokens of each outcome, (M,): ``lengths``, or what stands for None."""
+        return np.asarray(self.lengths, dtype=np.intp)
 
     @property
     def mask(self) -> Bool:
         """Which tokens there are, (M, T); (M, 1) without a token axis."""
         if self.probabilities.ndim == 1:
             return np.ones((len(self.rewards), 1), dtype=bool)
-        assert self.lengths is not None
-        return np.asarray(np.arange(self.probabilities.shape[1]) < self.lengths[:, None])
+        return np.asarray(np.arange(self.probabilities.shape[1]) < self.counts[:, None])
 
     @property
     def drawn(self) -> Float:
@@ -146,12 +154,12 @@ class Outcomes:
         """Scores by token, (M, T, d), 0 beyond a rollout's length; (M, 1, d) without a token axis."""
         if self.scores.ndim == 2:
             return self.scores[:, None]
-        return np.where(self.mask[..., None], self.scores, 0.0)
+        return np.asarray(np.where(self.mask[..., None], self.scores, 0.0))
 
     @property
     def total_scores(self) -> Float:
         """Scores of whole rollouts, (M, d)."""
-        return self.token_scores.sum(axis=1)
+        return np.asarray(self.token_scores.sum(axis=1))
 
     @property
     def divergence(self) -> float:
@@ -207,22 +215,17 @@ class Outcomes:
         proximal: Any = None,
         reference: Any = None,
     ) -> Self:
-        """Outcomes of a softmax policy, its logits (M,) the parameters: the score of outcome a is ``e_a - pi``.
+        """Outcomes of a softmax policy with logits (M,) for parameters: the score of a is ``e_a - pi``.
 
         ``behaviour``, ``proximal`` and ``reference`` are logits (M,) of the other policies. Cost O(M^2).
         """
         rewards = real("rewards", rewards, ndim=1)
+        current = _softmax(real("logits", logits, shape=rewards.shape))
+        given = {"behaviour": behaviour, "proximal": proximal, "reference": reference}
         policies = {
-            name: None if given is None else _softmax(real(name, given, shape=rewards.shape))
-            for name, given in {
-                "logits": logits,
-                "behaviour": behaviour,
-                "proximal": proximal,
-                "reference": reference,
-            }.items()
+            name: None if each is None else _softmax(real(name, each, shape=rewards.shape))
+            for name, each in given.items()
         }
-        current = policies.pop("logits")
-        assert current is not None
         return cls(current, np.eye(len(current)) - current, rewards, lengths=lengths, **policies)
 
 

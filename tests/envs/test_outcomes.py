@@ -25,7 +25,9 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("name", "settings"), CASES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(CASES)]
+)
 def test_outcomes_have_the_levels_of_the_oracle(name: str, settings: dict[str, Any]) -> None:
     specimen: Any = gymnasium.make(name, **settings).unwrapped
     theta = specimen.theta + 0.4 * np.random.default_rng(3).normal(size=specimen.theta.shape)

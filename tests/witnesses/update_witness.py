@@ -124,12 +124,12 @@ def _normalised(pool: list[Drawn]) -> list[Drawn]:
     return [(chance / total, group, place) for chance, group, place in pool]
 
 
-def _update(
-    rule: str, loss: Loss, prompts: Sequence[ml.Outcomes], batch: list[Drawn], k: int
-) -> np.ndarray:
+def _update(rule: str, loss: Loss, prompts: Sequence[ml.Outcomes], batch: list[Drawn], k: int) -> np.ndarray:
     """``(1/N) sum_it w_it s_it`` of one batch."""
     groups = [(prompts[place], group) for _, group, place in batch]
-    advantages = np.stack([ml.advantages(prompt.rewards[group], k, estimator=rule) for prompt, group in groups])
+    advantages = np.stack(
+        [ml.advantages(prompt.rewards[group], k, estimator=rule) for prompt, group in groups]
+    )
     given = {
         name: np.stack([prompt.log_ratios()[name][group] for prompt, group in groups]) for name in loss.needs
     }

@@ -89,14 +89,17 @@ def of_coupled(
     vectors = [each.vectors(prompt.parts, roots) for prompt, each in zip(prompts, found, strict=True)]
     rows = [(each.mass, vector, each.second) for each, vector in zip(found, vectors, strict=True)]
     if dead_groups == "replace":  # every group is one of a mixture
-        rows = [(sum(row[0] for row in rows), sum(row[1] for row in rows), sum(row[2] for row in rows))] * size
+        mass, vector, second = (np.sum([row[part] for row in rows], axis=0) for part in range(3))
+        rows = [(mass, vector, second)] * size
         kept = np.full(size, kept.sum())
     rows = [tuple(part / share for part in row) for row, share in zip(rows, kept, strict=True)]
     none = np.ones(len(roots), dtype=complex)
     first: Complex = np.zeros_like(rows[0][1])
     both, own = np.zeros((len(roots), 2), dtype=complex), np.zeros((len(roots), 2), dtype=complex)
     for mass, vector, second in rows:
-        across = np.stack([np.sum(first * vector, axis=1), (first @ direction) * (vector @ direction)], axis=1)
+        across = np.stack(
+            [np.sum(first * vector, axis=1), (first @ direction) * (vector @ direction)], axis=1
+        )
         both = both * mass[:, None] + across
         own = own * mass[:, None] + none[:, None] * second
         first = first * mass[:, None] + none[:, None] * vector
@@ -113,7 +116,8 @@ def _kept(prompts: Sequence[Prompt], dead_groups: DeadGroupPolicy) -> Float:
     lifeless = kept <= 0
     if lifeless.any() if dead_groups == "redraw" else lifeless.all():
         raise ValueError(
-            f"dead_groups={dead_groups!r}: prompt {int(lifeless.argmax())} has no group of unequal rewards, so "
+            f"dead_groups={dead_groups!r}: prompt {int(lifeless.argmax())} has no group of unequal "
+            f"rewards, so "
             f"none is ever found; use 'keep' or 'drop'"
         )
     return kept

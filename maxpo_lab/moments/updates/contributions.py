@@ -77,9 +77,7 @@ class ByLevel:
         return np.asarray(flat @ flat.T)
 
 
-def by_level(
-    parts: Contributions, probabilities: Float, rewards: Float, *, alone: bool = True
-) -> ByLevel:
+def by_level(parts: Contributions, probabilities: Float, rewards: Float, *, alone: bool = True) -> ByLevel:
     """The contributions under a policy that is sampled with these probabilities (M,). Cost O(M d).
 
     ``alone``: tokens are counted from the least and in units of their own, not in those of other prompts.
@@ -102,14 +100,14 @@ def by_level(
     pairs = [(a, b) for a in range(len(columns)) for b in range(a, len(columns))]
     inner = (np.einsum("od,od->o", given[:, a], given[:, b]) * (1 if a == b else 2) for a, b in pairs)
     cells = shape[0] * shape[1]
-    products = np.stack([np.bincount(cell, share * each, cells) for each in inner])
+    products = np.stack([np.asarray(np.bincount(cell, share * each, cells), np.float64) for each in inner])
     return ByLevel(
         values=values,
         probabilities=mass / mass.sum(),
         least=least,
         unit=unit,
         spare=spare,
-        shares=np.bincount(cell, share, cells).reshape(shape),
+        shares=np.bincount(cell, share, cells).reshape(shape).astype(np.float64),
         sums=sums.reshape(*shape, len(columns), -1).swapaxes(1, 2),
         products=products.reshape(len(pairs), *shape).swapaxes(0, 1),
     )

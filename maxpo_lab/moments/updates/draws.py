@@ -40,7 +40,8 @@ def draws(
     ) + states.number_of_counts(n, size)
     if needed > max_states:
         raise ValueError(
-            f"{needed:,} count states for n={n} and {size} reward levels, more than max_states={max_states:,}: "
+            f"{needed:,} count states for n={n} and {size} reward levels, more than "
+            f"max_states={max_states:,}: "
             f"use a smaller group, merge reward levels, or raise max_states"
         )
     rules.admit(rule, n, k, values=values, batch=max(1, min(needed, states.BLOCK_ENTRIES // n)))
@@ -81,9 +82,7 @@ def _copies(n: int, duplicates: float) -> range:
     return range(1, n + 1) if duplicates else range(1, 2)
 
 
-def _units(
-    n: int, copies: int, probabilities: Float, *, symmetric: bool
-) -> Iterator[tuple[Int, Float]]:
+def _units(n: int, copies: int, probabilities: Float, *, symmetric: bool) -> Iterator[tuple[Int, Float]]:
     """Levels of the independent units of groups, (B, n - copies + 1), the copied one first."""
     if copies == 1:
         blocks = states.count_blocks if symmetric else states.arrangement_blocks

@@ -39,15 +39,15 @@ def update_moments(
     duplicates: float = 0.0,
     max_states: int = MAX_STATES,
 ) -> UpdateMoments:
-    r"""Mean and covariance of the update that a rule and a loss make, exactly, and how far it is from ``grad J``.
+    r"""Mean and covariance of the update that a rule and a loss make, exactly, against ``grad J``.
 
     .. math:: u = \frac1N \sum_i \sum_t w_{it} s_{it}
 
-    over N rollouts, n of each prompt, drawn by the behaviour policy; s are scores of the current policy, w what
-    the loss makes of the rule's advantages: clipped, lagged, weighted by length, penalised. An outcome adds
-    ``A^+ U^+ + A^- U^- + W`` times a function of the tokens in its group or batch, and nothing else of it
-    matters, so groups are enumerated by counts of reward levels whatever the number of outcomes; a mean over the
-    tokens of a group or a batch is exact at roots of unity, for lengths of any kind.
+    over N rollouts, n of each prompt, drawn by the behaviour policy; s are scores of the current policy, w
+    what the loss makes of the rule's advantages: clipped, lagged, weighted by length, penalised. An outcome
+    adds ``A^+ U^+ + A^- U^- + W`` times a function of the tokens in its group or batch, and nothing else of
+    it matters, so groups are enumerated by counts of reward levels whatever the number of outcomes; a mean
+    over the tokens of a group or a batch is exact at roots of unity, for lengths of any kind.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def update_moments(
         The objective whose gradient, at the current policy, the mean is compared with.
     dead_groups
         ``"keep"`` groups of equal rewards; ``"drop"`` them, tokens and all; ``"redraw"`` the prompt until its
-        group lives; ``"replace"`` them by groups of the listed prompts, uniformly, until as many live as there
-        are prompts.
+        group lives; ``"replace"`` them by groups of the listed prompts, uniformly, until as many live as
+        there are prompts.
     duplicates
         Chance that a rollout but the first of its group is a copy of the first.
     max_states
@@ -79,8 +79,8 @@ def update_moments(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; a rule that is undefined at (n, k), or not admitted (see ``exact_moments``); a loss that
-        needs what the policy lacks; no group that lives where dead ones are drawn again.
+        Bad arguments; a rule that is undefined at (n, k), or not admitted (see ``exact_moments``); a loss
+        that needs what the policy lacks; no group that lives where dead ones are drawn again.
 
     Notes
     -----
@@ -106,9 +106,7 @@ def update_moments(
     )
     coupled = given.aggregation.kind == "token-mean" and len(policies) > 1
     prompts = [_prompt(given, each, direction, n, drawn, alone=not coupled) for each in policies]
-    found = (of_coupled if coupled else of_independent)(
-        prompts, direction, n=n, dead_groups=dead_groups
-    )
+    found = (of_coupled if coupled else of_independent)(prompts, direction, n=n, dead_groups=dead_groups)
     if given.aggregation.kind == "token-sum":
         found = found.times(len(policies))
     mean, (second, along_second) = found.mean, found.second
@@ -138,7 +136,8 @@ def update_moments(
 def _policies(policy: Outcomes | Sequence[Outcomes], behaviour: Any) -> list[Outcomes]:
     if not isinstance(policy, Outcomes | Sequence):
         raise TypeError(
-            f"policy is a {type(policy).__name__}: it must be an Outcomes, or a sequence of them; of a specimen: "
+            f"policy is a {type(policy).__name__}: it must be an Outcomes, or a sequence of them; of a "
+            f"specimen: "
             f"specimen.outcomes(theta)"
         )
     given = [policy] if isinstance(policy, Outcomes) else list(policy)
@@ -146,16 +145,21 @@ def _policies(policy: Outcomes | Sequence[Outcomes], behaviour: Any) -> list[Out
         raise ValueError("policy is empty: pass the Outcomes of one prompt at least")
     for each in given:
         if not isinstance(each, Outcomes):
-            raise TypeError(f"policy holds a {type(each).__name__}: it must be an Outcomes, or a sequence of them")
+            raise TypeError(
+                f"policy holds a {type(each).__name__}: it must be an Outcomes, or a sequence of them"
+            )
     parameters = {each.scores.shape[-1] for each in given}
     if len(parameters) > 1:
         raise ValueError(
-            f"policies have {' and '.join(map(str, sorted(parameters)))} parameters: prompts of a batch share them"
+            f"policies have {' and '.join(map(str, sorted(parameters)))} parameters: prompts of a "
+            f"batch share them"
         )
     if behaviour is None:
         return given
     if len(given) > 1:
-        raise ValueError("behaviour with several prompts: give each Outcomes its own, Outcomes(behaviour=...)")
+        raise ValueError(
+            "behaviour with several prompts: give each Outcomes its own, Outcomes(behaviour=...)"
+        )
     return [replace(given[0], behaviour=behaviour)]
 
 
@@ -175,7 +179,6 @@ def _prompt(
 ) -> Prompt:
     made = contributions(loss, policy, n)
     parts, seen = (
-        by_level(each, policy.drawn, policy.rewards, alone=alone)
-        for each in (made, along(made, direction))
+        by_level(each, policy.drawn, policy.rewards, alone=alone) for each in (made, along(made, direction))
     )
     return Prompt(parts, seen, made.normaliser, list(drawn(parts.values, parts.probabilities)))

@@ -1,8 +1,8 @@
 r"""What a prompt's groups make of an update, at the points that stand for totals of tokens.
 
-Rollouts of a reward level are independent draws from it, whatever their advantages. With ``T_l^a`` the sums of
-the advantages of level l with a sign a (for the constant part: of 1), ``own_l^{ab}`` the sums of products of a
-rollout's own, and ``hat`` an average over the level weighted by ``x`` to the tokens that are counted,
+Rollouts of a reward level are independent draws from it, whatever their advantages. With ``T_l^a`` the sums
+of the advantages of level l with a sign a (for the constant part: of 1), ``own_l^{ab}`` the sums of products
+of a rollout's own, and ``hat`` an average over the level weighted by ``x`` to the tokens that are counted,
 
 .. math:: N(x) &= \sum_c P(c) \sum_{l, a} T_l^a \, \hat U_l^a \prod_m \hat z_m^{c_m - [m = l]}, \\
           Q(x) &= \sum_c P(c) \Big( \sum_{l, a, b} \text{own}_l^{ab} \, \widehat{U^a U^b}_l
@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 
 from ...core.arrays import Float, Int
-from .. import states
 from ..count_sums import sums_by_level
 from .contributions import ByLevel
 from .totals import Complex, Roots
@@ -78,15 +79,19 @@ class AtRoots:
     mass: Complex
 
     def __add__(self, other: AtRoots) -> AtRoots:
-        times = self.first.keys() | other.first.keys()
-        first = {m: self.first.get(m, 0.0) + other.first.get(m, 0.0) for m in sorted(times)}
+        first = dict(self.first)
+        for m, each in other.first.items():
+            first[m] = first[m] + each if m in first else each
         return AtRoots(first, self.second + other.second, self.mass + other.mass)
 
     def mean(self, weights: Complex, parts: ByLevel, roots: Roots) -> Float:
         """``Re sum_j w_j N(x_j)``, (d,)."""
-        classes = sum(
-            roots.coefficients(weights[:, None, None] * each, m * parts.spare)
-            for m, each in self.first.items()
+        classes = np.sum(
+            [
+                roots.coefficients(weights[:, None, None] * each, m * parts.spare)
+                for m, each in self.first.items()
+            ],
+            axis=0,
         )
         return np.asarray(np.moveaxis(classes, 0, 2).ravel() @ parts.sums.reshape(-1, parts.sums.shape[-1]))
 
@@ -104,13 +109,9 @@ def at_roots(draws: Iterable[Draws], parts: ByLevel, seen: Iterable[ByLevel], ro
 
     Cost O(groups J L^2) for each block of draws, and O(S^2 L^2 d).
     """
-    total: AtRoots | None = None
     views = (parts, *seen)
-    for block in draws:
-        found = _of_block(block, views, roots)
-        total = found if total is None else total + found
-    assert total is not None
-    return total
+    blocks = (_of_block(block, views, roots) for block in draws)
+    return reduce(add, blocks)
 
 
 def _of_block(block: Draws, views: tuple[ByLevel, ...], roots: Roots) -> AtRoots:
@@ -121,22 +122,14 @@ def _of_block(block: Draws, views: tuple[ByLevel, ...], roots: Roots) -> AtRoots
     if block.copies > 1:
         level = np.concatenate([level[:, :1] + size, level[:, 1:]], axis=1)
         times = np.concatenate([times, block.copies * times])
-    levels, index = len(times), np.arange(len(times)) % size
+    index = np.arange(len(times)) % size
     z = np.stack(
-        [roots.values(m * parts.spare, parts.shares[l]) for m, l in zip(times, index, strict=True)], axis=1
+        [roots.values(m * parts.spare, parts.shares[i]) for m, i in zip(times, index, strict=True)], axis=1
     )
-    sums, own, counts = _by_level(block, level, levels, columns)
-    first = np.zeros((len(roots), levels, columns), dtype=complex)
-    second = np.zeros((len(roots), levels, len(parts.pairs)), dtype=complex)
-    across = np.zeros((len(roots), levels, columns, levels, columns), dtype=complex)
-    mass = np.zeros(len(roots), dtype=complex)
+    states = _states(block, level, len(times), columns)
     step = max(1, _ENTRIES // len(block.chance))
-    for begin in range(0, len(roots), step):
-        here = slice(begin, begin + step)
-        powers = _powers(z[here], counts)
-        _add(first[here], second[here], across[here], powers, counts, block.chance, sums, own, parts)
-        left = np.where(block.counted, _product(powers, counts, ()), 1.0)
-        mass[here] += left @ block.chance
+    found = [_factors(z[begin : begin + step], states, parts.pairs) for begin in range(0, len(roots), step)]
+    first, second, across, mass = (np.concatenate(each) for each in zip(*found, strict=True))
     return AtRoots(
         {int(m): first[:, times == m] for m in np.unique(times)},
         np.stack([_contracted(second, across, times, view, roots) for view in views], axis=1),
@@ -163,49 +156,55 @@ def _contracted(own: Complex, across: Complex, times: Int, view: ByLevel, roots:
     return alone
 
 
-def _by_level(block: Draws, level: Int, levels: int, columns: int) -> tuple[Float, Float, Int]:
-    """``T`` (B, L, a), own products (B, L, pairs) and how many units (B, L)."""
+@dataclass(frozen=True, eq=False)
+class _States:
+    """Groups by level: units (B, L), ``T`` (B, L, a), own products (B, L, pairs); chance and counted (B,)."""
+
+    counts: Int
+    sums: Float
+    own: Float
+    chance: Float
+    counted: Float
+
+
+def _states(block: Draws, level: Int, levels: int, columns: int) -> _States:
     of = [block.sums[..., a] for a in range(columns)]
-    pairs = [(a, b) for a in range(columns) for b in range(a, columns)]
-    own = [of[a] * of[b] for a, b in pairs]
+    own = [of[a] * of[b] for a in range(columns) for b in range(a, columns)]
     found = sums_by_level(level, [*of, *own, np.ones(level.shape)], levels)
-    return (
-        np.stack(found[:columns], axis=-1),
-        np.stack(found[columns:-1], axis=-1),
-        found[-1].astype(np.intp),
+    return _States(
+        counts=found[-1].astype(np.intp),
+        sums=np.stack(found[:columns], axis=-1),
+        own=np.stack(found[columns:-1], axis=-1),
+        chance=block.chance,
+        counted=block.counted,
     )
 
 
-def _add(
-    first: Complex,
-    second: Complex,
-    across: Complex,
-    powers: list[Complex | None],
-    counts: Int,
-    chance: Float,
-    sums: Float,
-    own: Float,
-    parts: ByLevel,
-) -> None:
-    levels, columns = sums.shape[1:]
-    weighted = chance[:, None, None] * sums
+def _factors(z: Complex, states: _States, pairs: list[tuple[int, int]]) -> tuple[Complex, ...]:
+    """Factors of ``hat U`` (J, L, a), of own products (J, L, pairs), of pairs (J, L, a, L, a); and M (J,)."""
+    powers = _powers(z, states.counts)
+    levels, columns = states.sums.shape[1:]
+    weighted = states.chance[:, None, None] * states.sums
+    weighted_own = states.chance[:, None, None] * states.own
+    first = np.zeros((len(z), levels, columns), dtype=complex)
+    second = np.zeros((len(z), levels, len(pairs)), dtype=complex)
+    across = np.zeros((len(z), levels, columns, levels, columns), dtype=complex)
     for level in range(levels):
-        others = _product(powers, counts, (level,))
-        first[:, level] += others @ weighted[:, level]
-        second[:, level] += others @ (chance[:, None] * own[:, level])
+        others = _product(powers, states.counts, (level,))
+        first[:, level] = others @ weighted[:, level]
+        second[:, level] = others @ weighted_own[:, level]
         for other in range(level, levels):
-            product = weighted[:, level, :, None] * sums[:, other, None, :]
-            if other == level:
-                for index, (a, b) in enumerate(parts.pairs):
-                    mine = chance * own[:, level, index]
-                    product[:, a, b] -= mine
-                    if a != b:
-                        product[:, b, a] -= mine
-            found = _product(powers, counts, (level, other)) @ product.reshape(len(chance), -1)
-            found = found.reshape(-1, columns, columns)
-            across[:, level, :, other] += found
-            if other != level:
-                across[:, other, :, level] += found.swapaxes(1, 2)
+            product = weighted[:, level, :, None] * states.sums[:, other, None, :]
+            if other == level:  # two rollouts, not one twice
+                for index, (a, b) in enumerate(pairs):
+                    for c, d in {(a, b), (b, a)}:
+                        product[:, c, d] -= weighted_own[:, level, index]
+            rest = _product(powers, states.counts, (level, other))
+            found = (rest @ product.reshape(len(product), -1)).reshape(-1, columns, columns)
+            across[:, level, :, other] = found
+            across[:, other, :, level] = found.swapaxes(1, 2)
+    whole = np.where(states.counted, _product(powers, states.counts, ()), 1.0)
+    return first, second, across, np.broadcast_to(whole @ states.chance, len(z))
 
 
 def _powers(z: Complex, counts: Int) -> list[Complex | None]:
@@ -215,7 +214,7 @@ def _powers(z: Complex, counts: Int) -> list[Complex | None]:
     for level in range(z.shape[1]):
         each = np.broadcast_to(z[:, level, None], (len(z), int(most[level]) + 1)).copy()
         each[:, 0] = 1.0
-        found.append(np.cumprod(each, axis=1) if (z[:, level] != 1).any() else None)
+        found.append(np.cumprod(each, axis=1, dtype=complex) if (z[:, level] != 1).any() else None)
     return found
 
 

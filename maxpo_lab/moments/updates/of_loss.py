@@ -23,17 +23,19 @@ def contributions(loss: Loss, policy: Outcomes, n: int) -> Contributions:
     TypeError
         The policy has no reference where the loss has a penalty against one.
     ValueError
-        A rollout of no tokens, or a group of none, where the loss divides by how many there are; a loss at the
-        level of rollouts by their length, of a policy that has lengths but no tokens.
+        A rollout of no tokens, or a group of none, where the loss divides by how many there are; a loss at
+        the level of rollouts by their length, of a policy that has lengths but no tokens.
     """
-    lengths = policy.lengths
-    assert lengths is not None
+    lengths = policy.counts
     logs = policy.log_ratios()
     if "reference_log_ratios" in loss.needs and "reference_log_ratios" not in logs:
-        raise TypeError(f"{loss.name} has a KL penalty: the policy needs a reference, Outcomes(reference=...)")
+        raise TypeError(
+            f"{loss.name} has a KL penalty: the policy needs a reference, Outcomes(reference=...)"
+        )
     if loss.ratio.level == "geometric" and policy.probabilities.ndim == 1 and (lengths != 1).any():
         raise ValueError(
-            f"{loss.name} takes a root of a rollout's ratio by its length: give probabilities (M, T), one a token"
+            f"{loss.name} takes a root of a rollout's ratio by its length: give probabilities (M, T), "
+            f"one a token"
         )
     mask, scores = policy.mask, policy.token_scores
     kept = {name: each for name, each in logs.items() if name in loss.needs} or {
@@ -65,7 +67,8 @@ def _normalised(
     drawn = policy.drawn > 0
     if mean.empty == "skip" and (lengths[drawn] == 0).any():
         raise ValueError(
-            f"{loss.name} skips rollouts of no tokens: how many are left is random; give every outcome a token"
+            f"{loss.name} skips rollouts of no tokens: how many are left is random; give every outcome "
+            f"a token"
         )
     if mean.kind in ("token-mean", "group-token-mean"):
         if not lengths[drawn].any():

@@ -16,7 +16,8 @@ from ...policies.outcomes import Outcomes
 from .exact import update_moments
 from .result import UpdateMoments
 
-#: Outcomes at parameters ``theta`` of groups that the policy at ``behaviour`` drew: of a prompt, or of several.
+#: Outcomes at parameters ``theta`` of groups that the policy at ``behaviour`` drew: of a prompt, or of
+#: several.
 OutcomesAt = Callable[[Float, Float], "Outcomes | Sequence[Outcomes]"]
 
 
@@ -47,8 +48,8 @@ def update_path(
     r"""Moments of each of several updates that are made with the same rollouts.
 
     The policy at ``theta`` draws; epoch e is measured at ``theta_e``, and
-    ``theta_(e+1) = theta_e + step_size E[u_e]``: the path of expected updates, which for small steps is the path of
-    the mean. Ratios are taken against the first policy.
+    ``theta_(e+1) = theta_e + step_size E[u_e]``: the path of expected updates, which for small steps is the
+    path of the mean. Ratios are taken against the first policy.
 
     Parameters
     ----------

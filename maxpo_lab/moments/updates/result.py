@@ -11,7 +11,7 @@ from ..against_gradient import straight
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class UpdateMoments:
-    r"""Moments of an update ``u = (1/N) sum_it w_it s_it`` next to the gradient at the policy that is updated.
+    r"""Moments of an update ``u = (1/N) sum_it w_it s_it`` next to the gradient at the current policy.
 
     Attributes
     ----------

@@ -6,9 +6,9 @@ The total T of n rollouts is a whole number with the generating function ``prod_
 .. math:: E[h(T) \prod_i y_i] = \sum_j w_j \prod_i E[y_i x_j^{\ell_i}], \qquad
           x_j = e^{2 \pi i j / N}, \quad w_j = \tfrac1N \sum_{t < N} h(t) x_j^{-t},
 
-exact for every h as soon as N exceeds the largest total: no quadrature to choose, ``1/T`` and ``1/T^2`` alike.
-Lengths count from the least, in units of their common divisor, so equal lengths need one point. For real numbers
-the points come in conjugate pairs, and half of them will do.
+exact for every h as soon as N exceeds the largest total: no quadrature to choose, ``1/T`` and ``1/T^2``
+alike. Lengths count from the least, in units of their common divisor, so equal lengths need one point. For
+real numbers the points come in conjugate pairs, and half of them will do.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Roots:
         Cost O(N log N) each; O(1) where there is one root.
         """
         if self.size == 1:
-            return coefficients.sum(axis=0, keepdims=True).astype(complex)
+            return np.asarray(coefficients.sum(axis=0, keepdims=True), dtype=complex)
         rows = coefficients.reshape(len(exponents), -1).T
         at = exponents % self.size
         dense = np.stack([np.bincount(at, row, self.size) for row in rows])

@@ -37,7 +37,9 @@ def test_every_loss_equals_enumeration_of_all_groups(name: str) -> None:
 
 
 @pytest.mark.parametrize("dead_groups", ["keep", "drop", "redraw", "replace"])
-@pytest.mark.parametrize("name", ["identity", "group-token-mean", "ppo:over=token-mean", "kl:over=token-mean"])
+@pytest.mark.parametrize(
+    "name", ["identity", "group-token-mean", "ppo:over=token-mean", "kl:over=token-mean"]
+)
 def test_prompts_of_a_batch_equal_enumeration_of_all_batches(name: str, dead_groups: Any) -> None:
     prompts = SMALL[:2] if dead_groups == "replace" else SMALL
     found = ml.update_moments("pkpo-loo1", name, prompts, n=2, k=2, dead_groups=dead_groups)
@@ -92,11 +94,9 @@ def test_a_fault_in_the_sums_is_seen(mutant: str, monkeypatch: pytest.MonkeyPatc
     truth = updates("maxpo", get_loss(name), [WORDS], n=3, k=2)
     assert agree(ml.update_moments("maxpo", name, WORDS, n=3, k=2), truth)
     if mutant == "no own products":
-        kept = group_sums._by_level
+        kept = group_sums._states
         monkeypatch.setattr(
-            group_sums,
-            "_by_level",
-            lambda *given: (lambda sums, own, counts: (sums, 0 * own, counts))(*kept(*given)),
+            group_sums, "_states", lambda *given: replace(kept(*given), own=0 * kept(*given).own)
         )
     elif mutant == "tokens of a rollout alone":
         whole = of_loss._normalised
@@ -233,7 +233,10 @@ def test_inner_epochs_follow_the_expected_update() -> None:
         (lambda: ml.update_moments("maxpo", "ppo", WORDS, n=3, k=4), "k=4"),
         (lambda: ml.update_moments("whitened:maxpo", "ppo", WORDS, n=3, k=2), "is a batch rule"),
         (lambda: ml.update_moments("maxpo", "ppo", WORDS, n=3, k=2, duplicates=1.0), "duplicates=1.0"),
-        (lambda: ml.update_moments("maxpo", "ppo", WORDS, n=3, k=2, dead_groups="leave"), "dead_groups='leave'"),
+        (
+            lambda: ml.update_moments("maxpo", "ppo", WORDS, n=3, k=2, dead_groups="leave"),
+            "dead_groups='leave'",
+        ),
         (lambda: ml.update_moments("maxpo", "ppo", WORDS, n=3, k=2, max_states=3), "max_states=3"),
         (
             lambda: ml.update_moments("maxpo", "kl", tree(1, others=("behaviour",)), n=3, k=2),
@@ -258,13 +261,21 @@ def test_inner_epochs_follow_the_expected_update() -> None:
             "no group of unequal rewards",
         ),
         (lambda: ml.Outcomes([0.5, 0.5], [[1.0], [1.0]], [0, 1]), "do not average to 0"),
-        (lambda: ml.Outcomes([0.5, 0.4], [[1.0], [-1.25]], [0, 1]), "probabilities: probabilities sum to 0.9"),
+        (
+            lambda: ml.Outcomes([0.5, 0.4], [[1.0], [-1.25]], [0, 1]),
+            "probabilities: probabilities sum to 0.9",
+        ),
         (
             lambda: ml.Outcomes([1.0, 0.0], [[0.0], [1.0]], [0, 1], behaviour=[0.5, 0.5]),
             "probabilities[1] is 0 where the behaviour policy draws",
         ),
         (lambda: ml.Outcomes([0.5, 0.5], [[1.0], [-1.0]], [0, 1], lengths=[0, 1]), "lengths[0] is 0"),
-        (lambda: ml.update_path("maxpo", "ppo", lambda *_: WORDS, [0.0], n=3, k=2, step_size=1.0, epochs=0), "epochs=0"),
+        (
+            lambda: ml.update_path(
+                "maxpo", "ppo", lambda *_: WORDS, [0.0], n=3, k=2, step_size=1.0, epochs=0
+            ),
+            "epochs=0",
+        ),
     ],
 )
 def test_bad_input_is_named(call: Any, message: str) -> None:

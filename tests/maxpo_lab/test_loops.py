@@ -97,7 +97,9 @@ def test_duplicates_and_verdicts_of_the_theory() -> None:
         assert np.allclose(ratio, expected, rtol=0, atol=6e-3)
 
 
-@pytest.mark.parametrize("settings", [{"duplicates": 0.2}, {"dead_groups": "redraw"}, {"duplicates": 0.3, "dead_groups": "drop"}])
+@pytest.mark.parametrize(
+    "settings", [{"duplicates": 0.2}, {"dead_groups": "redraw"}, {"duplicates": 0.3, "dead_groups": "drop"}]
+)
 def test_it_is_the_mean_of_the_update(settings: dict[str, Any]) -> None:
     arms = ml.Outcomes.from_softmax(np.log([0.1, 0.2, 0.7]), [1.0, 1.0, 0.0])
     found = ml.update_moments("pkpo-loo1", "identity", arms, n=5, k=3, target="mean", **settings)

@@ -38,7 +38,7 @@ DeadGroupPolicy = Literal["keep", "drop", "redraw"]
 
 @dataclass(frozen=True, slots=True)
 class FixedPoint:
-    """A success probability in (0, 1) at which the expected update is 0, and whether training returns to it."""
+    """A success probability in (0, 1) with an expected update of 0, and whether training returns to it."""
 
     success: float
     stable: bool
@@ -161,7 +161,9 @@ def _share(name: str, value: Any) -> Fraction | float:
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}: it must be a number in [0, 1)")
     if not 0 <= value < 1:
         raise ValueError(f"{name}={value!r}: it must be in [0, 1)")
-    return value if isinstance(value, Fraction) else Fraction(value) if value == 0 else float(value)
+    if isinstance(value, Fraction):
+        return value
+    return float(value) if value else Fraction(0)
 
 
 def _with_copies(won: Vector, lost: Vector, delta: Fraction | float) -> Vector:
@@ -169,7 +171,7 @@ def _with_copies(won: Vector, lost: Vector, delta: Fraction | float) -> Vector:
     n = len(won)
     if not delta:
         return won - lost
-    total = 0
+    total = np.zeros(n, dtype=won.dtype)
     for copies in range(1, n + 1):
         chance = comb(n - 1, copies - 1) * delta ** (copies - 1) * (1 - delta) ** (n - copies)
         alone = n - copies
@@ -187,7 +189,7 @@ def _with_copies(won: Vector, lost: Vector, delta: Fraction | float) -> Vector:
 
 def _dead(n: int, delta: Fraction | float) -> Vector:
     """Bernstein coefficients of degree n, by successes, of the chance that all are alike."""
-    total = 0
+    total = np.zeros(n + 1, dtype=object if isinstance(delta, Fraction) else np.float64)
     for copies in range(1, n + 1):
         chance = comb(n - 1, copies - 1) * delta ** (copies - 1) * (1 - delta) ** (n - copies)
         ends = np.array([0 * delta] * (n - copies + 2))
