@@ -24,18 +24,23 @@ if TYPE_CHECKING:
     from .auditing import audit_value as audit_value
     from .core.ragged import GroupIdError
     from .evaluation import PassAtK, ValueRule, get_value_rule, list_value_rules, pass_at_k, value_estimate
+    from .loops import FixedPoint, LoopSpectrum, loop_spectrum
     from .losses import Loss, get_loss, list_losses
     from .memory.replay import Replay
     from .moments import (
         BatchMoments,
         Moments,
         StandardErrors,
+        UpdateMoments,
+        UpdateStep,
         ValueMoments,
         VarianceFloor,
         batch_moments,
         exact_moments,
         path_moments,
         side_by_side,
+        update_moments,
+        update_path,
         value_moments,
         variance_floor,
     )
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from .monte_carlo import on_numpy as on_numpy
     from .policies.levels import RewardLevels
     from .policies.objective import max_at_k, max_at_k_gradient
+    from .policies.outcomes import Outcomes
     from .policies.vector_levels import VectorLevels
     from .rules.calling import per_group
     from .rules.kinds import BatchRule, MemoryRule, VectorRule, batch_rule, memory_rule, vector_rule
@@ -59,18 +65,23 @@ __all__ = [
     "BatchRule",
     "Claims",
     "Estimator",
+    "FixedPoint",
     "GroupIdError",
     "Laws",
+    "LoopSpectrum",
     "Loss",
     "MemoryEstimator",
     "MemoryRule",
     "Moments",
+    "Outcomes",
     "PassAtK",
     "RankLinear",
     "Replay",
     "RewardLevels",
     "Spectrum",
     "StandardErrors",
+    "UpdateMoments",
+    "UpdateStep",
     "ValueMoments",
     "ValueRule",
     "VarianceFloor",
@@ -88,6 +99,7 @@ __all__ = [
     "list_estimators",
     "list_losses",
     "list_value_rules",
+    "loop_spectrum",
     "max_at_k",
     "max_at_k_gradient",
     "memory_rule",
@@ -97,6 +109,8 @@ __all__ = [
     "path_moments",
     "per_group",
     "side_by_side",
+    "update_moments",
+    "update_path",
     "value_estimate",
     "value_moments",
     "variance_floor",
@@ -115,10 +129,12 @@ _LATER = {
         "moments": (
             *("BatchMoments", "Moments", "ValueMoments", "VarianceFloor", "batch_moments", "exact_moments"),
             *("StandardErrors", "path_moments", "side_by_side", "value_moments", "variance_floor"),
+            *("UpdateMoments", "UpdateStep", "update_moments", "update_path"),
         ),
         "core.ragged": ("GroupIdError",),
         "memory.replay": ("Replay",),
         "policies.levels": ("RewardLevels",),
+        "policies.outcomes": ("Outcomes",),
         "policies.objective": ("max_at_k", "max_at_k_gradient"),
         "rules.calling": ("per_group",),
         "policies.vector_levels": ("VectorLevels",),
@@ -126,6 +142,7 @@ _LATER = {
             *("BatchRule", "MemoryRule", "VectorRule"),
             *("batch_rule", "memory_rule", "vector_rule"),
         ),
+        "loops": ("FixedPoint", "LoopSpectrum", "loop_spectrum"),
         "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
         # These need torch: ``import *`` would ask, so not in ``__all__``.
         "auditing": ("AuditReport", "ValueAuditReport", "audit", "audit_value"),

@@ -52,7 +52,7 @@ class Spectrum:
         Evaluated as the average of the increments over the other rollouts, which is stable for any n,
         not as ``sum_k lambda_k k (1-p)^(k-1)``.
         """
-        return _bernstein(self.increments, success)
+        return bernstein(self.increments, success)
 
     def surrogate(self, success: npt.ArrayLike) -> Float:
         """The objective climbed, ``sum_k lambda_k pass@k``: the integral of f from 0 to p."""
@@ -60,7 +60,7 @@ class Spectrum:
         # A Bernstein polynomial integrates to partial sums of its coefficients, one degree higher;
         # they run over successes among the others, the increments over failures.
         partial = np.concatenate([[0.0], np.cumsum(failures[::-1])]) / len(failures)
-        return _bernstein(partial[::-1], success)
+        return bernstein(partial[::-1], success)
 
 
 def pass_at_k_spectrum(estimator: str | rules.Rule, *, n: int, k: int) -> Spectrum:
@@ -99,12 +99,8 @@ def pass_at_k_spectrum(estimator: str | rules.Rule, *, n: int, k: int) -> Spectr
     """
     n = as_group_size(n)
     k = as_k(k)
-    rule = rules.admit(estimator, n, k, values=np.array([0.0, 1.0]), batch=n + 1)
-    steps = _exact_increments(rule, n, k) if n <= EXACT_UP_TO else None
-    size = 0.0
-    if steps is None:
-        steps, size = _measured_increments(rule, n, k)
-    return _from_increments(steps, size)
+    won, lost, size = advantages_by_failures(estimator, n, k)
+    return from_increments(won - lost, size)
 
 
 def objective_spectrum(objective: str | Objective, *, n: int, k: int) -> Spectrum:
@@ -115,10 +111,11 @@ def objective_spectrum(objective: str | Objective, *, n: int, k: int) -> Spectru
     """
     n = as_group_size(n)
     k = as_k(k, n=n if looks_at_k(objective) else None)
-    return _from_increments(increments(as_objective(objective, n, k), n, exact=True), 0.0)
+    return from_increments(increments(as_objective(objective, n, k), n, exact=True), 0.0)
 
 
-def _from_increments(steps: Vector, size: float) -> Spectrum:
+def from_increments(steps: Vector, size: float) -> Spectrum:
+    """The spectrum of these increments (n,), floats from advantages as large as ``size`` or Fractions."""
     n = len(steps)
     weights, differences = [], steps.copy()
     for order in range(1, n + 1):
@@ -128,16 +125,32 @@ def _from_increments(steps: Vector, size: float) -> Spectrum:
     return Spectrum(np.array(weights, dtype=steps.dtype), steps, 4 * EPS * size * np.array(growth))
 
 
-def _exact_increments(rule: rules.Rule, n: int, k: int) -> Vector | None:
+def advantages_by_failures(estimator: str | rules.Rule, n: int, k: int) -> tuple[Vector, Vector, float]:
+    """Advantages of a success, and of a failure in its place, where m of the n-1 others fail, (n,) each.
+
+    In exact rationals where the rule has them, see ``pass_at_k_spectrum``, and then the third is 0; else from
+    its output, ties averaged, and the third is the largest ``|A|``. Raises as ``pass_at_k_spectrum``.
+    """
+    rule = rules.admit(estimator, n, k, values=np.array([0.0, 1.0]), batch=n + 1)
+    exact = _exact_advantages(rule, n, k) if n <= EXACT_UP_TO else None
+    return (*exact, 0.0) if exact else _measured_advantages(rule, n, k)
+
+
+def _exact_advantages(rule: rules.Rule, n: int, k: int) -> tuple[Vector, Vector] | None:
     if isinstance(rule, Mixture):
-        found = [_exact_increments(term, n, k) for _, term in rule.terms]
+        found = [_exact_advantages(term, n, k) for _, term in rule.terms]
         parts = [part for part in found if part is not None]
         if len(parts) < len(found):
             return None
-        return np.asarray(sum(weight * part for (weight, _), part in zip(rule.terms, parts, strict=True)))
+        weights = [weight for weight, _ in rule.terms]
+        won, lost = (
+            np.asarray(sum(weight * part[side] for weight, part in zip(weights, parts, strict=True)))
+            for side in range(2)
+        )
+        return won, lost
     if isinstance(rule, AtOwnK):
-        return _exact_increments(rule.rule, n, rule.own_k)
-    if isinstance(rule, Estimator) and (known := rule.exact_increments(n, k)) is not None:
+        return _exact_advantages(rule.rule, n, rule.own_k)
+    if isinstance(rule, Estimator) and (known := rule.exact_advantages(n, k)) is not None:
         return known
     name = rule.name if isinstance(rule, Estimator) else None
     if name not in definitions.RATIONAL:
@@ -147,11 +160,10 @@ def _exact_increments(rule: rules.Rule, n: int, k: int) -> Vector | None:
         others = [0] * failures + [1] * (n - 1 - failures)
         success.append(definitions.BY_NAME[name]([*others, 1], k)[-1])
         failure.append(definitions.BY_NAME[name]([*others, 0], k)[-1])
-    return np.asarray(np.array(success, dtype=object) - np.array(failure, dtype=object))
+    return np.array(success, dtype=object), np.array(failure, dtype=object)
 
 
-def _measured_increments(rule: rules.Rule, n: int, k: int) -> tuple[Float, float]:
-    """Increments from the rule's output, ties averaged, and the size of what was subtracted."""
+def _measured_advantages(rule: rules.Rule, n: int, k: int) -> tuple[Float, Float, float]:
     level = np.tri(n + 1, n, -1, dtype=np.intp)[:, ::-1]  # row c: c successes, at the end
     rewards = level.astype(np.float64)
     observed = rules.equivariance(rule, rewards, level, k)
@@ -163,30 +175,31 @@ def _measured_increments(rule: rules.Rule, n: int, k: int) -> tuple[Float, float
                 f"different advantages, ties aside): its spectrum is an average over all orders of a group, "
                 f"2^{n} of them, taken up to n={ORDERED_UP_TO}"
             )
-        return _increments_over_orders(rule, n, k)
+        return _over_orders(rule, n, k)
     advantages = rules.evaluate(rule, rewards, k)
     count = np.arange(n + 1)
     success = np.sum(advantages * level, axis=1)[1:] / count[1:]
     failure = np.sum(advantages * (1 - level), axis=1)[:-1] / (n - count[:-1])
-    return (success - failure)[::-1], float(np.abs(advantages).max())
+    return success[::-1], failure[::-1], float(np.abs(advantages).max())
 
 
-def _increments_over_orders(rule: rules.Rule, n: int, k: int) -> tuple[Float, float]:
-    """Increments averaged over all places of a rollout and of the others' failures, and the size as above."""
+def _over_orders(rule: rules.Rule, n: int, k: int) -> tuple[Float, Float, float]:
+    """The same, averaged over all places of a rollout and of the others' failures."""
     rows = np.arange(2**n)
     success = (rows[:, None] >> np.arange(n)) & 1
     blocks = np.array_split(success.astype(np.float64), 1 + len(rows) // (n + 1))
     advantages = np.concatenate([rules.evaluate(rule, block, k) for block in blocks])
-    totals = np.zeros(n)
+    won, lost = np.zeros(n), np.zeros(n)
     for place in range(n):
         failed = rows[success[:, place] == 0]
-        gained = advantages[failed | (1 << place), place] - advantages[failed, place]
-        totals += np.bincount(n - 1 - success[failed].sum(axis=1), gained, minlength=n)
+        others = n - 1 - success[failed].sum(axis=1)
+        won += np.bincount(others, advantages[failed | (1 << place), place], minlength=n)
+        lost += np.bincount(others, advantages[failed, place], minlength=n)
     ways = np.array([n * comb(n - 1, others) for others in range(n)])
-    return totals / ways, float(np.abs(advantages).max())
+    return won / ways, lost / ways, float(np.abs(advantages).max())
 
 
-def _bernstein(by_failures: Vector, success: npt.ArrayLike) -> Float:
+def bernstein(by_failures: Vector, success: npt.ArrayLike) -> Float:
     """Average of coefficients (n,), indexed by failures, over Bin(n-1, 1-p), by de Casteljau's rule."""
     p = np.asarray(success, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():

@@ -28,12 +28,13 @@ ROOT = Path(__file__).parents[1]
 #: Names by module: where the module has an ``__all__``, it is this.
 PUBLIC = {
     "maxpo_lab": """
-        BatchEstimator BatchMoments BatchRule Claims Estimator GroupIdError Laws Loss MemoryEstimator
-        MemoryRule Moments PassAtK RankLinear Replay RewardLevels Spectrum StandardErrors ValueMoments
-        ValueRule VarianceFloor VectorBatchEstimator VectorEstimator VectorLevels VectorRule advantages
-        batch_moments batch_rule exact_moments get_estimator get_loss get_value_rule list_estimators
-        list_losses list_value_rules max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k
-        pass_at_k_spectrum path_moments per_group side_by_side value_estimate value_moments variance_floor
+        BatchEstimator BatchMoments BatchRule Claims Estimator FixedPoint GroupIdError Laws LoopSpectrum Loss
+        MemoryEstimator MemoryRule Moments Outcomes PassAtK RankLinear Replay RewardLevels Spectrum
+        StandardErrors UpdateMoments UpdateStep ValueMoments ValueRule VarianceFloor VectorBatchEstimator
+        VectorEstimator VectorLevels VectorRule advantages batch_moments batch_rule exact_moments
+        get_estimator get_loss get_value_rule list_estimators list_losses list_value_rules loop_spectrum
+        max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k pass_at_k_spectrum path_moments
+        per_group side_by_side update_moments update_path value_estimate value_moments variance_floor
         vector_rule
     """,
     "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",
@@ -50,8 +51,9 @@ PUBLIC = {
         Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards
     """,
     "maxpo_lab.moments": """
-        DEAD MAX_STATES BatchMoments Moments StandardErrors ValueMoments VarianceFloor batch_moments
-        exact_moments path_moments side_by_side value_moments variance_floor
+        DEAD MAX_STATES BatchMoments Moments StandardErrors UpdateMoments UpdateStep ValueMoments
+        VarianceFloor batch_moments exact_moments path_moments side_by_side update_moments update_path
+        value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
         QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment

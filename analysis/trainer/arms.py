@@ -14,6 +14,7 @@ from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_numpy
 from maxpo_lab.estimators import BatchEstimator
 from maxpo_lab.integrations.schedules import KSteps
+from maxpo_lab.losses import Loss, get_loss
 from maxpo_lab.memory.replay import Replay
 
 from .memories import Memories
@@ -38,18 +39,24 @@ class Arm:
         Positive and finite.
     schedule
         K by phases; ``KSteps({0: k})`` for one K.
+    loss
+        What turns advantages into an update: a name of ``maxpo_lab.list_losses()``, or a ``Loss``. A KL
+        penalty is taken against the start.
 
     Raises
     ------
     ValueError
-        A step size that is not positive and finite.
+        A step size that is not positive and finite; an unknown loss.
     """
 
     rule: str | rules.Rule | rules.OfBatches | Replay | Memories
     step_size: float
     schedule: KSteps
+    loss: str | Loss = "identity"
 
     def __post_init__(self) -> None:
+        if isinstance(self.loss, str):
+            get_loss(self.loss)  # raises for an unknown one
         if not 0 < self.step_size < float("inf"):
             raise ValueError(f"step_size={self.step_size}: must be positive and finite, e.g. step_size=1.0")
 

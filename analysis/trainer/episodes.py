@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,12 +125,48 @@ class Episodes:
 
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
         """Advantages are added up at the decisions of their episodes, less their expectation there."""
-        arms, seeds, observations, actions = self.policy.shape
-        d = observations * actions
         weights = advantages.flatten(2) / advantages[0, 0].numel()
-        sums = advantages.new_zeros(arms, seeds, d + 1)
-        for decision in self.decisions:
-            sums.scatter_add_(2, decision, weights)
-        made = sums[..., :d].reshape(self.policy.shape)
-        gradient = made - made.sum(dim=-1, keepdim=True) * self.policy
-        return gradient.reshape(arms, seeds, d)
+        return scores_of(self.policy, ((decision, weights) for decision in self.decisions))
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """Which decisions there are, (arms, seeds, groups, n, T)."""
+        over = self.policy.shape[-2] * self.policy.shape[-1]
+        return self._by_group(self.decisions < over)
+
+    def tokens(self, theta: torch.Tensor) -> EpisodesAt:
+        """The same decisions under logits theta (arms, seeds, d)."""
+        logs = torch.log_softmax(theta.reshape(self.policy.shape), dim=-1).flatten(2)
+        padded = torch.nn.functional.pad(logs, (0, 1))  # 0 at the decisions of ends
+        each = torch.stack([padded.gather(2, decision) for decision in self.decisions])
+        return EpisodesAt(self._by_group(each), self.decisions, logs.exp().reshape(self.policy.shape))
+
+    def _by_group(self, each: torch.Tensor) -> torch.Tensor:
+        """(T, arms, seeds, groups n) as (arms, seeds, groups, n, T)."""
+        return each.movedim(0, -1).reshape(*self.rewards.shape, len(each))
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodesAt:
+    """Decisions (T, arms, seeds, groups n) under policies (arms, seeds, O, A), and their ``logs``."""
+
+    logs: torch.Tensor
+    decisions: torch.Tensor
+    policy: torch.Tensor
+
+    def gradient(self, weights: torch.Tensor) -> torch.Tensor:
+        """Weights are added up at their decisions, less their expectation there."""
+        each = weights.flatten(2, 3).movedim(-1, 0)
+        return scores_of(self.policy, zip(self.decisions, each, strict=True))
+
+
+def scores_of(policy: torch.Tensor, weighted: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """Weighted sums of the scores of decisions, step by step (arms, seeds, rollouts): (arms, seeds, d)."""
+    arms, seeds, observations, actions = policy.shape
+    d = observations * actions
+    sums = policy.new_zeros(arms, seeds, d + 1)
+    for decision, weights in weighted:
+        sums.scatter_add_(2, decision, weights)
+    made = sums[..., :d].reshape(policy.shape)
+    gradient = made - made.sum(dim=-1, keepdim=True) * policy
+    return gradient.reshape(arms, seeds, d)

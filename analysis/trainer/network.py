@@ -89,7 +89,23 @@ class NetworkWorld:
         output = torch.searchsorted(own, common(uniforms(groups, n)), right=True)
         place = prompt[..., None] * edges.shape[-1] + output
         rewards = self.values[self.level.flatten()[place]].reshape(arms, seeds, groups, n)
-        return Outputs(rewards, drawn, place.flatten(1), leaf, logs)
+        return Outputs(rewards, drawn, place.flatten(1), leaf, logs, self)
+
+    def token_logs(self, theta: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of the tokens of all outputs, (policies, prompts V^T, T)."""
+        contexts, prefixes = self.contexts, self.prefixes
+        size = self.policy.vocabulary
+        outputs = torch.cat(
+            [
+                prefixes.repeat_interleave(size, dim=0),
+                torch.arange(size).repeat(len(prefixes))[:, None],
+            ],
+            dim=1,
+        )
+        read = contexts.repeat_interleave(size, dim=0)
+        each = torch.func.vmap(lambda one: self.policy.token_log_probabilities(one, read, outputs))
+        logs: torch.Tensor = each(theta.reshape(-1, theta.shape[-1]))
+        return logs
 
     def _by_reward(self, chance: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
         """Probabilities (policies, prompts, V^T) of theta's outputs added up by reward, as ``masses``."""
@@ -118,9 +134,38 @@ class Outputs:
     place: torch.Tensor
     theta: torch.Tensor
     logs: torch.Tensor
+    world: NetworkWorld
 
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
         """One backward pass, from the advantages added up by prompt and output. Once per batch."""
         weights = advantages.reshape(len(self.place), -1) / advantages[0, 0].numel()
         pull = torch.zeros_like(self.logs).flatten(1).scatter_add_(1, self.place, weights)
         return torch.autograd.grad(self.logs, self.theta, pull.reshape(self.logs.shape))[0]
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """All tokens of an output are there, (arms, seeds, groups, n, T)."""
+        return torch.ones(*self.rewards.shape, self.world.policy.length, dtype=torch.bool)
+
+    def tokens(self, theta: torch.Tensor) -> OutputsAt:
+        """The same outputs under parameters theta (arms, seeds, d). Cost: a pass over all outputs each."""
+        leaf = theta.detach().requires_grad_()
+        table = self.world.token_logs(leaf)
+        rows = self.place[..., None].expand(*self.place.shape, table.shape[-1])
+        logs = table.detach().gather(1, rows).reshape(*self.rewards.shape, -1)
+        return OutputsAt(logs, rows, leaf, table)
+
+
+@dataclass(frozen=True, eq=False)
+class OutputsAt:
+    """Outputs under a stack of networks: ``rows`` (policies, groups n, T) of the ``table`` of all tokens."""
+
+    logs: torch.Tensor
+    rows: torch.Tensor
+    theta: torch.Tensor
+    table: torch.Tensor
+
+    def gradient(self, weights: torch.Tensor) -> torch.Tensor:
+        """One backward pass, from the weights added up by output and token. Once per batch."""
+        pull = torch.zeros_like(self.table).scatter_add_(1, self.rows, weights.reshape(self.rows.shape))
+        return torch.autograd.grad(self.table, self.theta, pull)[0]

@@ -11,7 +11,7 @@ import torch
 
 
 class Rollouts(Protocol):
-    """Groups of rollouts of every policy of a stack."""
+    """Groups of rollouts of every policy of a stack, and the mean of their scores under it."""
 
     @property
     def rewards(self) -> torch.Tensor:
@@ -25,6 +25,28 @@ class Rollouts(Protocol):
 
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
         """The mean over groups of ``(1/n) sum_i A_i s_i``: (arms, seeds, groups, n) to (arms, seeds, d)."""
+        ...
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """Which tokens there are, (arms, seeds, groups, n, T)."""
+        ...
+
+    def tokens(self, theta: torch.Tensor) -> TokensAt:
+        """The same rollouts under policies (arms, seeds, d), whichever drew them."""
+        ...
+
+
+class TokensAt(Protocol):
+    """The tokens of rollouts under a stack of policies."""
+
+    @property
+    def logs(self) -> torch.Tensor:
+        """Log-probabilities, (arms, seeds, groups, n, T), 0 beyond the end."""
+        ...
+
+    def gradient(self, weights: torch.Tensor) -> torch.Tensor:
+        """``sum w_it grad log pi(o_it)`` over rollouts: weights shaped as ``logs`` to (arms, seeds, d)."""
         ...
 
 

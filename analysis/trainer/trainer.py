@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from maxpo_lab.core.arguments import as_group_size, whole_number
 from maxpo_lab.core.arrays import Bool, Float
-from maxpo_lab.memory.replay import Replay
 
-from .arms import EXACT, Arm, ArmRules
-from .memories import Memories
+from .arms import Arm
+from .ascent import Ascent, Batches
 from .optimisers import Optimiser
 from .protocol import Uniforms, World, objective
 
@@ -70,13 +69,16 @@ def train(
     evaluate_k: int,
     points: Sequence[int],
     keep: Collection[int] = (),
+    epochs: int = 1,
+    lag: int = 0,
 ) -> Trace:
     """Train every arm with every seed, all from ``world.start``.
 
-    A step walks ``step_size`` times the optimiser's direction of the mean over ``groups`` groups of
-    ``g = (1/n) sum_i A_i s_i``. Arms share the uniform numbers that a seed's rollouts are drawn with, by
-    inversion: as long as two arms have the same policy they see the same rollouts. ``EXACT`` arms follow the
-    gradient of J_K and draw nothing, so one seed tells all of them.
+    A step walks ``step_size`` times the optimiser's direction of the update of the arm's loss over ``groups``
+    groups of n: of the mean of ``g = (1/n) sum_i A_i s_i`` where the loss is the identity. Arms share the
+    uniform numbers that a seed's rollouts are drawn with, by inversion: as long as two arms have the same
+    policy they see the same rollouts. ``EXACT`` arms follow the gradient of J_K and draw nothing, so one seed
+    tells all of them.
 
     Parameters
     ----------
@@ -95,6 +97,11 @@ def train(
         ``steps``, so that areas are of the whole run.
     keep
         Those of the points at which the parameters are kept.
+    epochs
+        Steps that are made with the same rollouts.
+    lag
+        How many steps before a batch's first one the policy was that draws it: the ratios of a loss are taken
+        against that policy. The identity ignores them and is biased where there are any.
 
     Returns
     -------
@@ -103,17 +110,21 @@ def train(
     Raises
     ------
     ValueError
-        No arms, no seeds or two equal ones; points out of order or range, or ``keep`` not among them; a rule
-        that is not defined at n and its K, or on the world's rewards, with the reason; one that is random,
-        remembers earlier calls, or couples groups, and with them seeds and arms.
+        No arms, no seeds or two equal ones; ``epochs`` below 1 or ``lag`` below 0; points out of order or
+        range, or ``keep`` not among them; a rule that is not defined at n and its K, or on the world's
+        rewards, with the reason; one that is random, remembers earlier calls, or couples groups, and with
+        them seeds and arms.
     """
     n = as_group_size(n)
     _check_sizes(arms, seeds, steps, groups)
+    for name, value, least in (("epochs", epochs, 1), ("lag", lag, 0)):
+        if whole_number(value, name) < least:
+            raise ValueError(f"{name}={value}: at least {least} is needed")
     points = _checked_points(points, steps, keep)
     theta = world.start.expand(len(arms), len(seeds), -1).clone()
     step_size = torch.tensor([arm.step_size for arm in arms], dtype=torch.float64)[:, None, None]
     uniforms, direction = Uniforms(seeds), optimiser.begin()
-    ascent = _Ascent(world, tuple(arms), n, groups, uniforms)
+    ascent = Ascent(world, tuple(arms), uniforms, n=n, groups=groups, batches=Batches(epochs, lag))
     found: list[tuple[torch.Tensor, ...]] = []
     kept: dict[int, Float] = {}
     for step in range(steps + 1):
@@ -134,49 +145,6 @@ def train(
         diversity=diversities,
         theta=kept,
     )
-
-
-class _Ascent:
-    """Gradients of all arms, the sampled and the exact ones."""
-
-    def __init__(self, world: World, arms: tuple[Arm, ...], n: int, groups: int, uniforms: Uniforms) -> None:
-        arms = tuple(
-            replace(arm, rule=Memories(arm.rule)) if isinstance(arm.rule, Replay) else arm for arm in arms
-        )
-        self.world, self.arms, self.n, self.groups, self.uniforms = world, arms, n, groups, uniforms
-        self.exact = [i for i, arm in enumerate(arms) if arm.rule == EXACT]
-        self.sampled = [i for i, arm in enumerate(arms) if arm.rule != EXACT]
-        # The rules of all phases, before the first step: one is refused before anything is trained.
-        starts = {first for arm in arms for first in arm.schedule.starts}
-        values, size = world.values.numpy(), uniforms.seeds
-        self._rules = {
-            ks: ArmRules.of([arms[i] for i in self.sampled], ks, n, values=values, groups=groups, seeds=size)
-            for ks in {self._ks(step) for step in starts}
-        }
-
-    def gradient(self, theta: torch.Tensor, step: int) -> torch.Tensor:
-        """One gradient per policy, (arms, seeds, d)."""
-        gradient = torch.empty_like(theta)
-        if self.sampled:
-            whole = len(self.sampled) == len(self.arms)
-            own = theta if whole else theta[self.sampled]
-            with_rollouts = self.world.rollouts(own, self.groups, self.n, self.uniforms)
-            advantages = self._rules[self._ks(step)](with_rollouts.rewards, with_rollouts.prompts)
-            found = with_rollouts.gradient(advantages)
-            if whole:
-                return found
-            gradient[self.sampled] = found
-        ks = [self.arms[i].schedule(step) for i in self.exact]
-        for k in sorted(set(ks)):
-            places = [i for i, own in zip(self.exact, ks, strict=True) if own == k]
-            leaf = theta[places].requires_grad_()
-            value = objective(self.world.values, self.world.masses(leaf), k).sum()
-            gradient[places] = torch.autograd.grad(value, leaf)[0]
-        return gradient
-
-    def _ks(self, step: int) -> tuple[int, ...]:
-        """K of every sampled arm."""
-        return tuple(self.arms[i].schedule(step) for i in self.sampled)
 
 
 def _evaluated(world: World, theta: torch.Tensor, k: int) -> tuple[torch.Tensor, ...]:

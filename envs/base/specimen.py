@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import maxpo_lab as ml
-from maxpo_lab import RewardLevels
+from maxpo_lab import Outcomes, RewardLevels
 from maxpo_lab.core.arguments import whole_number
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_real
@@ -88,6 +88,22 @@ class ExactSpecimen(Specimen):
         """The exact oracle: reward levels of the policy with parameters ``theta`` on one prompt.
 
         ``prompt`` may be left out where there is one. ``covariances`` as in ``RewardLevels.from_outcomes``.
+        """
+
+    @abstractmethod
+    def outcomes(
+        self,
+        theta: npt.ArrayLike,
+        prompt: int | None = None,
+        *,
+        behaviour: npt.ArrayLike | None = None,
+        proximal: npt.ArrayLike | None = None,
+        reference: npt.ArrayLike | None = None,
+    ) -> Outcomes:
+        """Every rollout of the policy with parameters ``theta`` on one prompt, for ``update_moments``.
+
+        The others are parameters of the policies that draw, clip and penalise, see ``maxpo_lab.Outcomes``.
+        ValueError where there are too many rollouts to list.
         """
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:

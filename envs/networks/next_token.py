@@ -65,6 +65,13 @@ class NextToken:
         steps = self._steps(theta, contexts, tokens[:, :-1])
         return steps.gather(2, tokens[..., None]).sum(dim=(1, 2))
 
+    def token_log_probabilities(
+        self, theta: torch.Tensor, contexts: torch.Tensor, tokens: torch.Tensor
+    ) -> torch.Tensor:
+        """``log pi(o_t | prompt, o_<t)``: contexts (B, C) and tokens (B, T) to (B, T)."""
+        steps = self._steps(theta, contexts, tokens[:, :-1])
+        return steps.gather(2, tokens[..., None]).squeeze(2)
+
     def continuations(
         self, theta: torch.Tensor, contexts: torch.Tensor, prefixes: torch.Tensor
     ) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 import maxpo_lab as ml
-from maxpo_lab import RewardLevels
+from maxpo_lab import Outcomes, RewardLevels
 from maxpo_lab.core.arguments import as_k, whole_number
 from maxpo_lab.core.arrays import Float, Int64
 from maxpo_lab.policies.checks import CovarianceForm
@@ -24,6 +24,8 @@ from .sequence_task import SequenceTask, read_first, verified
 
 #: Outputs of a prompt that are enumerated at most, unless told otherwise.
 MAX_OUTPUTS = 100_000
+#: Numbers in the scores of all tokens, at most: 1 GiB of float64.
+MAX_SCORES = 1 << 27
 #: Numbers in the full covariances of all levels, at most: 256 MiB of float64.
 MAX_COVARIANCES = 1 << 25
 
@@ -135,6 +137,40 @@ class SequencePolicy(ExactSpecimen):
         full = [_covariance(*one) for one in zip(scores, shares, levels.mean_scores, strict=True)]
         return dataclasses.replace(levels, score_covariances=np.stack(full))
 
+    def outcomes(
+        self,
+        theta: npt.ArrayLike,
+        prompt: int | None = None,
+        *,
+        behaviour: npt.ArrayLike | None = None,
+        proximal: npt.ArrayLike | None = None,
+        reference: npt.ArrayLike | None = None,
+    ) -> Outcomes:
+        """Every output, token by token.
+
+        Cost O(V^T T d), in time and in memory: ValueError beyond 2^27 numbers, 1 GiB.
+        """
+        point, prompt = self._point(theta), self._one_prompt(prompt)
+        outputs = self.outputs()
+        shape = (*outputs.shape, len(point))
+        if (numbers := int(np.prod(shape))) > MAX_SCORES:
+            raise ValueError(
+                f"scores of {shape[0]:,} outputs of {shape[1]} tokens and {shape[2]:,} parameters are "
+                f"{numbers:,} numbers, more than {MAX_SCORES:,}: use a smaller network or a shorter task"
+            )
+
+        def of(theta: npt.ArrayLike | None) -> Float | None:
+            return None if theta is None else self._token_probabilities(self._point(theta), prompt)
+
+        return Outcomes(
+            self._token_probabilities(point, prompt),
+            self._token_scores(point, prompt),
+            self.rewards(prompt),
+            behaviour=of(behaviour),
+            proximal=of(proximal),
+            reference=of(reference),
+        )
+
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
         """``J_K``, averaged over the prompts. Cost: one forward pass over V^(T-1) prefixes per prompt."""
         values = []
@@ -207,6 +243,42 @@ class SequencePolicy(ExactSpecimen):
         """Scores of outputs (N, T), as groups of one."""
         tokens = torch.tensor(outputs[:, None], device=point.device)
         return self.policy.scores(point, self._context(prompt, len(outputs))[:, None], tokens)
+
+    def _token_probabilities(self, point: torch.Tensor, prompt: int) -> Float:
+        """``pi(o_t | o_<t)`` of all outputs, (V^T, T)."""
+        outputs = torch.tensor(self.outputs(), device=point.device)
+        with torch.no_grad():
+            blocks = [
+                self.policy.token_log_probabilities(point, self._context(prompt, len(block)), block).cpu()
+                for block in torch.split(outputs, self.policy.rows(point))
+            ]
+        return np.asarray(np.exp(torch.cat(blocks).numpy()))
+
+    def _token_scores(self, point: torch.Tensor, prompt: int) -> Float:
+        """Scores of all tokens, (V^T, T, d): one for each prefix and its next token, shared by outputs."""
+        size, length = self.task.vocabulary, self.task.length
+        outputs = self.outputs()
+        found = np.empty((len(outputs), length, len(point)))
+        for step in range(length):
+            # Outputs with the same first step + 1 tokens are neighbours: the first of each run stands for
+            # all.
+            first = torch.tensor(outputs[:: size ** (length - step - 1)], device=point.device)
+            each = torch.cat(
+                [self._scores_at(point, prompt, block, step) for block in torch.split(first, 64)]
+            )
+            found[:, step] = np.repeat(each.cpu().numpy(), size ** (length - step - 1), axis=0)
+        return found
+
+    def _scores_at(self, point: torch.Tensor, prompt: int, outputs: torch.Tensor, step: int) -> torch.Tensor:
+        context = self._context(prompt, 1)
+
+        def log_probability(theta: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+            return self.policy.token_log_probabilities(theta, context, output[None])[0, step]
+
+        scores: torch.Tensor = torch.func.vmap(torch.func.grad(log_probability), in_dims=(None, 0))(
+            point, outputs
+        )
+        return scores
 
     def _prefixes(self, point: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The first T-1 tokens of all outputs, in blocks."""

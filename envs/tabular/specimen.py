@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from maxpo_lab import RewardLevels
+from maxpo_lab import Outcomes, RewardLevels
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.policies.checks import CovarianceForm
 
 from ..base.specimen import ExactSpecimen
 from . import oracle
+from .enumeration import episodes
 from .mdp import TabularMDP
 from .unrolling import Unrolled, unroll
 
@@ -76,6 +77,48 @@ class TabularSpecimen(ExactSpecimen):
             raise ValueError(f'covariances={covariances!r}: must be "projected", "full" or None')
         return RewardLevels.from_sums(
             unrolled.returns, mass, scores, norms, second_moments=full, projected=projected
+        )
+
+    def outcomes(
+        self,
+        theta: npt.ArrayLike,
+        prompt: int | None = None,
+        *,
+        behaviour: npt.ArrayLike | None = None,
+        proximal: npt.ArrayLike | None = None,
+        reference: npt.ArrayLike | None = None,
+    ) -> Outcomes:
+        """Every episode, a token a decision; the score of one is 1 at its logit less the policy at its state.
+
+        Cost O(M T d) for M episodes of T steps. ValueError beyond 100,000 episodes, or 2^27 numbers in their
+        scores.
+        """
+        policy = self._policy(theta)
+        found = episodes(self._unrolled(self._one_prompt(prompt)))
+        shape = (*found.decisions.shape, policy.size)
+        if (numbers := int(np.prod(shape))) > oracle.MAX_NUMBERS // 2:
+            raise ValueError(
+                f"scores of {shape[0]:,} episodes of {shape[1]} steps and {shape[2]} logits are {numbers:,} "
+                f"numbers, more than {oracle.MAX_NUMBERS // 2:,}: use a shorter horizon or a smaller world"
+            )
+        taken, there = np.maximum(found.decisions, 0), found.decisions >= 0
+        scores = oracle.decision_scores(policy).toarray()[taken] * there[..., None]
+
+        def of(table: Float) -> Float:
+            return np.asarray(np.where(there, table.ravel()[taken], 1.0))
+
+        def beside(theta: npt.ArrayLike | None) -> Float | None:
+            return None if theta is None else of(self._policy(theta))
+
+        return Outcomes(
+            of(policy),
+            scores,
+            found.rewards,
+            lengths=found.lengths,
+            behaviour=beside(behaviour),
+            proximal=beside(proximal),
+            reference=beside(reference),
+            world=found.world,
         )
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:

@@ -48,8 +48,8 @@ class Estimator(Entry):
         array (..., n), what the call gives, to the bit. Anything else where the rewards are not valid.
         """
 
-    def exact_increments(self, n: int, k: int) -> Vector | None:
-        """What a success gets over a failure in its place, (n,), by failures among the others, in rationals.
+    def exact_advantages(self, n: int, k: int) -> tuple[Vector, Vector] | None:
+        """What a success gets, and a failure in its place, (n,), by failures among the others, in rationals.
 
         None where the rule has no tables that say so. (n, k) is where it is defined; see ``Spectrum``.
         """
@@ -108,10 +108,10 @@ class RankLinear(Estimator):
             raise ValueError(reason)
         return self.table(n, k, exact)
 
-    def exact_increments(self, n: int, k: int) -> Vector | None:
+    def exact_advantages(self, n: int, k: int) -> tuple[Vector, Vector] | None:
         made = self.coefficients(n, k, exact=True)
         start = np.array([Fraction(made.offset)], dtype=object)
-        return np.asarray(np.concatenate([start, made.above]) - np.concatenate([made.below, 0 * start]))
+        return np.concatenate([start, made.above]), np.concatenate([made.below, 0 * start])
 
     def _undefined(self, n: int, k: int) -> str | None:
         return super()._undefined(n, k) or self.undefined(n, k)

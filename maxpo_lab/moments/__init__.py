@@ -3,7 +3,8 @@
 ``exact`` is the front door. ``by_states`` (with ``count_sums``) and ``closed_form`` take a rule's sums in two
 ways, ``from_sums`` makes the ``result`` of either, ``against_gradient`` compares a mean with the exact
 gradient. ``batches`` are of several prompts, ``floor`` (with ``least_variance``) is the least
-variance that there can be. ``values`` is of estimates of J_K.
+variance that there can be. ``updates`` are what a training loop's loss makes of a rule. ``values`` is of
+estimates of J_K.
 """
 
 from .batches import BatchMoments, StandardErrors, batch_moments, path_moments, side_by_side
@@ -11,6 +12,7 @@ from .exact import MAX_STATES, exact_moments
 from .floor import VarianceFloor, variance_floor
 from .from_sums import DEAD
 from .result import Moments
+from .updates import UpdateMoments, UpdateStep, update_moments, update_path
 from .values import ValueMoments, value_moments
 
 __all__ = [
@@ -19,12 +21,16 @@ __all__ = [
     "BatchMoments",
     "Moments",
     "StandardErrors",
+    "UpdateMoments",
+    "UpdateStep",
     "ValueMoments",
     "VarianceFloor",
     "batch_moments",
     "exact_moments",
     "path_moments",
     "side_by_side",
+    "update_moments",
+    "update_path",
     "value_moments",
     "variance_floor",
 ]

@@ -26,7 +26,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
 from math import comb
 
 import numpy as np
@@ -62,10 +61,10 @@ class BySuccesses(Estimator):
         of_success, of_failure = (look_up(each, places, n, 1, xp) for each in (self.success, self.failure))
         return xp.astype(xp.where(values == 1, of_success, of_failure), rewards.dtype)
 
-    def exact_increments(self, n: int, k: int) -> Vector | None:
+    def exact_advantages(self, n: int, k: int) -> tuple[Vector, Vector] | None:
         sides = [self.weights(n, self.order, failures) for failures in range(n + 1)]
-        steps = [success - failure for (success, _), (_, failure) in pairwise(sides)]
-        return np.array(steps, dtype=object)
+        won, lost = ([side[i] for side in part] for i, part in enumerate((sides[:-1], sides[1:])))
+        return np.array(won, dtype=object), np.array(lost, dtype=object)
 
     def _undefined(self, n: int, k: int) -> str | None:
         if (reason := super()._undefined(n, k)) or self.order <= n:

@@ -1,0 +1,184 @@
+"""Exact moments of the update that a training loop makes, against the exact gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, get_args
+
+import numpy as np
+
+from ... import rules
+from ...core.arguments import as_group_size, as_k, check_choice, real_number
+from ...core.arrays import Float
+from ...losses import Loss, get_loss
+from ...objectives import Objective, as_objective, looks_at_k
+from ...policies.objective import gradient_coefficients
+from ...policies.outcomes import Outcomes
+from ..against_gradient import ROUNDING, against_gradient
+from ..exact import MAX_STATES
+from .batch import Prompt, of_coupled, of_independent
+from .contributions import along, by_level
+from .draws import DeadGroupPolicy, draws
+from .group_sums import Draws
+from .of_loss import contributions
+from .result import UpdateMoments
+
+
+def update_moments(
+    estimator: str | rules.Rule,
+    loss: str | Loss,
+    policy: Outcomes | Sequence[Outcomes],
+    *,
+    n: int,
+    k: int,
+    behaviour: Any = None,
+    target: str | Objective = "max@k",
+    dead_groups: DeadGroupPolicy = "keep",
+    duplicates: float = 0.0,
+    max_states: int = MAX_STATES,
+) -> UpdateMoments:
+    r"""Mean and covariance of the update that a rule and a loss make, exactly, against ``grad J``.
+
+    .. math:: u = \frac1N \sum_i \sum_t w_{it} s_{it}
+
+    over N rollouts, n of each prompt, drawn by the behaviour policy; s are scores of the current policy, w
+    what the loss makes of the rule's advantages: clipped, lagged, weighted by length, penalised. An outcome
+    adds ``A^+ U^+ + A^- U^- + W`` times a function of the tokens in its group or batch, and nothing else of
+    it matters, so groups are enumerated by counts of reward levels whatever the number of outcomes; a mean
+    over the tokens of a group or a batch is exact at roots of unity, for lengths of any kind.
+
+    Parameters
+    ----------
+    estimator
+        A rule of a group: a name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)``.
+    loss
+        A name such as ``"trl:dapo"`` (see ``list_losses``), or a ``Loss``.
+    policy
+        The outcomes of a prompt, or of each prompt of a batch.
+    n, k
+        Group size and K.
+    behaviour
+        Probabilities of the policy that draws, in place of the outcomes' own; for one prompt.
+    target
+        The objective whose gradient, at the current policy, the mean is compared with.
+    dead_groups
+        ``"keep"`` groups of equal rewards; ``"drop"`` them, tokens and all; ``"redraw"`` the prompt until its
+        group lives; ``"replace"`` them by groups of the listed prompts, uniformly, until as many live as
+        there are prompts.
+    duplicates
+        Chance that a rollout but the first of its group is a copy of the first.
+    max_states
+        Refuse beyond this many groups.
+
+    Returns
+    -------
+    UpdateMoments
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; a rule that is undefined at (n, k), or not admitted (see ``exact_moments``); a loss
+        that needs what the policy lacks; no group that lives where dead ones are drawn again.
+
+    Notes
+    -----
+    Cost O(states J L^2 + J L S d) a prompt, with J points: 1, or tokens in a group or batch at most, less the
+    least, plus 1. Source: derived here, by enumeration of all groups.
+    """
+    n = as_group_size(n)
+    k = as_k(k, n=rules.k_at_most(estimator, n) if looks_at_k(target) else None)
+    check_choice("dead_groups", dead_groups, get_args(DeadGroupPolicy))
+    if not 0 <= real_number(duplicates, "duplicates") < 1:
+        raise ValueError(f"duplicates={duplicates!r}: must be in [0, 1)")
+    given = get_loss(loss) if isinstance(loss, str) else loss
+    if not isinstance(given, Loss):
+        raise TypeError(f"loss={loss!r} is a {type(loss).__name__}: pass a name or a Loss")
+    policies = _policies(policy, behaviour)
+    objective = as_objective(target, n, k, argument="target")
+    rule = rules.resolve(estimator, n, k)
+    gradient = np.mean([_gradient(each, objective) for each in policies], axis=0)
+    size = float(np.linalg.norm(gradient))
+    direction = gradient / size if size else np.full(len(gradient), np.nan)
+    drawn = partial(
+        draws, rule, n=n, k=k, dead_groups=dead_groups, duplicates=float(duplicates), max_states=max_states
+    )
+    coupled = given.aggregation.kind == "token-mean" and len(policies) > 1
+    prompts = [_prompt(given, each, direction, n, drawn, alone=not coupled) for each in policies]
+    found = (of_coupled if coupled else of_independent)(prompts, direction, n=n, dead_groups=dead_groups)
+    if given.aggregation.kind == "token-sum":
+        found = found.times(len(policies))
+    mean, (second, along_second) = found.mean, found.second
+    rms = float(np.sqrt(second))
+    rounding = ROUNDING * max(rms, size)
+    against = against_gradient(mean, gradient, rounding=rounding, vanishing=ROUNDING * rms)
+    return UpdateMoments(
+        n=n,
+        k=k,
+        prompts=len(policies),
+        rule=rules.describe(estimator),
+        loss=given.name,
+        objective=objective,
+        mean=mean,
+        gradient=gradient,
+        bias=against.bias,
+        relative_bias=against.relative(against.bias),
+        bias_resolution=against.resolution,
+        scale=against.scale,
+        direction_error=against.angle,
+        trace_covariance=max(0.0, second - float(mean @ mean)),
+        along_gradient_variance=max(0.0, along_second - float(mean @ direction) ** 2) if size else np.nan,
+        alive=float(np.mean([prompt.alive for prompt in prompts])),
+    )
+
+
+def _policies(policy: Outcomes | Sequence[Outcomes], behaviour: Any) -> list[Outcomes]:
+    if not isinstance(policy, Outcomes | Sequence):
+        raise TypeError(
+            f"policy is a {type(policy).__name__}: it must be an Outcomes, or a sequence of them; of a "
+            f"specimen: "
+            f"specimen.outcomes(theta)"
+        )
+    given = [policy] if isinstance(policy, Outcomes) else list(policy)
+    if not given:
+        raise ValueError("policy is empty: pass the Outcomes of one prompt at least")
+    for each in given:
+        if not isinstance(each, Outcomes):
+            raise TypeError(
+                f"policy holds a {type(each).__name__}: it must be an Outcomes, or a sequence of them"
+            )
+    parameters = {each.scores.shape[-1] for each in given}
+    if len(parameters) > 1:
+        raise ValueError(
+            f"policies have {' and '.join(map(str, sorted(parameters)))} parameters: prompts of a "
+            f"batch share them"
+        )
+    if behaviour is None:
+        return given
+    if len(given) > 1:
+        raise ValueError(
+            "behaviour with several prompts: give each Outcomes its own, Outcomes(behaviour=...)"
+        )
+    return [replace(given[0], behaviour=behaviour)]
+
+
+def _gradient(policy: Outcomes, objective: Objective) -> Float:
+    levels = policy.levels(covariances=None)
+    return np.asarray(gradient_coefficients(levels, objective) @ levels.mean_scores)
+
+
+def _prompt(
+    loss: Loss,
+    policy: Outcomes,
+    direction: Float,
+    n: int,
+    drawn: Callable[[Float, Float], Iterator[Draws]],
+    *,
+    alone: bool,
+) -> Prompt:
+    made = contributions(loss, policy, n)
+    parts, seen = (
+        by_level(each, policy.drawn, policy.rewards, alone=alone) for each in (made, along(made, direction))
+    )
+    return Prompt(parts, seen, made.normaliser, list(drawn(parts.values, parts.probabilities)))

@@ -1,0 +1,91 @@
+"""What a loss makes of the outcomes of a policy: their contributions to an update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import array_api_compat
+import numpy as np
+
+from ...core.arrays import Bool, Float, Int
+from ...losses import Loss
+from ...policies.outcomes import Outcomes
+from .contributions import Contributions
+
+_NUMPY = array_api_compat.array_namespace(np.empty(0))
+
+
+def contributions(loss: Loss, policy: Outcomes, n: int) -> Contributions:
+    """``U^+``, ``U^-`` and ``W`` of every outcome, and the normaliser of a group of n. Cost O(M T d).
+
+    Raises
+    ------
+    TypeError
+        The policy has no reference where the loss has a penalty against one.
+    ValueError
+        A rollout of no tokens, or a group of none, where the loss divides by how many there are; a loss at
+        the level of rollouts by their length, of a policy that has lengths but no tokens.
+    """
+    lengths = policy.counts
+    logs = policy.log_ratios()
+    if "reference_log_ratios" in loss.needs and "reference_log_ratios" not in logs:
+        raise TypeError(
+            f"{loss.name} has a KL penalty: the policy needs a reference, Outcomes(reference=...)"
+        )
+    if loss.ratio.level == "geometric" and policy.probabilities.ndim == 1 and (lengths != 1).any():
+        raise ValueError(
+            f"{loss.name} takes a root of a rollout's ratio by its length: give probabilities (M, T), "
+            f"one a token"
+        )
+    mask, scores = policy.mask, policy.token_scores
+    kept = {name: each for name, each in logs.items() if name in loss.needs} or {
+        "log_ratios": logs["log_ratios"]
+    }
+    factors, normaliser, counted = _normalised(loss, policy, lengths, n)
+    positive, negative = (
+        factors[:, None] * _total(each, mask, scores) for each in loss.coefficients(_NUMPY, kept, mask)
+    )
+    constant = None
+    if loss.penalty is not None:
+        slopes = loss.penalty.slopes(_NUMPY, dict(logs), mask, loss.ratio.level)
+        constant = -factors[:, None] * _total(slopes, mask, scores)
+    return Contributions(positive, negative, constant, counted, normaliser)
+
+
+def _total(weights: Float, mask: Bool, scores: Float) -> Float:
+    """Weighted sums of the scores of tokens, (M, d)."""
+    return np.asarray(np.einsum("ot,otd->od", np.where(mask, weights, 0.0), scores, optimize=True))
+
+
+def _normalised(
+    loss: Loss, policy: Outcomes, lengths: Int, n: int
+) -> tuple[Float, Callable[[Int], Float], Int]:
+    """Each outcome's own factor (M,), the normaliser of a group by its tokens, and which tokens it counts."""
+    mean = loss.aggregation
+    none = np.zeros(len(lengths), dtype=np.intp)
+    drawn = policy.drawn > 0
+    if mean.empty == "skip" and (lengths[drawn] == 0).any():
+        raise ValueError(
+            f"{loss.name} skips rollouts of no tokens: how many are left is random; give every outcome "
+            f"a token"
+        )
+    if mean.kind in ("token-mean", "group-token-mean"):
+        if not lengths[drawn].any():
+            raise ValueError(f"{loss.name} divides by the tokens of a group: no outcome has one")
+        return np.ones(len(lengths)), _one_over, np.where(drawn, lengths, 0)
+    if mean.kind == "token-sum":
+        return np.ones(len(lengths)), _constant(1.0), none
+    width = policy.mask.shape[1] if policy.probabilities.ndim == 2 else int(lengths.max())
+    given = np.where(drawn, lengths, max(1, width)).astype(np.float64)
+    return mean.factors(_NUMPY, given, width=width), _constant(1.0 / n), none
+
+
+def _one_over(tokens: Int) -> Float:
+    return 1.0 / np.maximum(tokens, 1)
+
+
+def _constant(value: float) -> Callable[[Int], Float]:
+    def normaliser(tokens: Int) -> Float:
+        return np.full(len(tokens), value)
+
+    return normaliser
