@@ -14,7 +14,7 @@ import torch
 
 import maxpo_lab as ml
 from envs import Maze, SparseBandit, from_gymnasium
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.estimators.families.maxpo import maxpo_quadratic
 from maxpo_lab.estimators.history.replay import parts
 from maxpo_lab.kernels.engine import rank_linear

@@ -12,7 +12,8 @@ from . import rules
 from .core.arguments import as_group_size, as_k
 from .core.arrays import EPS, Float
 from .core.coefficients import Vector
-from .estimators import Estimator, definitions
+from .estimators import Estimator
+from .estimators.definitions import groups as definitions
 from .estimators.families.sums.mixture import AtOwnK, Mixture
 from .objectives import Objective, as_objective, increments, looks_at_k
 

@@ -202,7 +202,7 @@ def _reduced(rule: Entry) -> str | tuple[Any, ...]:
 
 def of_its_name(rule: Entry) -> bool:
     """Whether a rule is the one that the catalogue has, or has made, under its name."""
-    return _in_catalogue(rule.name) and _CATALOGUE[rule.name] is rule
+    return _in_catalogue(rule.name) and get_estimator(rule.name) is rule
 
 
 def _in_catalogue(name: str) -> bool:

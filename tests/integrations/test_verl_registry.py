@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.estimators.definitions import BY_NAME
+from maxpo_lab.estimators.definitions.groups import BY_NAME
 
 pytestmark = pytest.mark.integration
 core_algos = pytest.importorskip(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 
 P = Fraction(3, 10)
 

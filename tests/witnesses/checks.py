@@ -17,7 +17,7 @@ import numpy as np
 from brute_force import Policy, moments, objective, random_policy
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 
 Rule = Callable[[Any, int], Any]
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from statistics import mean, variance
 from typing import Any
 
-from ..definitions import grpo, maxpo
+from ..definitions.groups import grpo, maxpo
 from ..rationals import Signal, root
 
 Rows = Sequence[Sequence[Any]]

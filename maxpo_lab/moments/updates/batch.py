@@ -30,8 +30,14 @@ class Prompt:
         return float(sum(each.chance @ each.alive for each in self.draws))
 
     def at(self, roots: Roots) -> AtRoots:
-        """Its moments at the roots."""
-        return at_roots(self.draws, self.parts, (self.seen,), roots)
+        """Its moments at the roots; kept, as prompts of a batch may be alike."""
+        if roots not in self._kept:
+            self._kept[roots] = at_roots(self.draws, self.parts, (self.seen,), roots)
+        return self._kept[roots]
+
+    @cached_property
+    def _kept(self) -> dict[Roots, AtRoots]:
+        return {}
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
@@ -11,17 +11,16 @@ import numpy as np
 
 from ... import rules
 from ...core.arguments import as_group_size, as_k, check_choice, real_number
-from ...core.arrays import Float
+from ...core.arrays import Float, Int
 from ...losses import Loss, get_loss
 from ...objectives import Objective, as_objective, looks_at_k
 from ...policies.objective import gradient_coefficients
 from ...policies.outcomes import Outcomes
 from ..against_gradient import ROUNDING, against_gradient
 from ..exact import MAX_STATES
-from .batch import Prompt, of_coupled, of_independent
-from .contributions import along, by_level
+from .batch import Prompt, Update, of_coupled, of_independent
+from .contributions import ByLevel, along, by_level
 from .draws import DeadGroupPolicy, draws
-from .group_sums import Draws
 from .of_loss import contributions
 from .result import UpdateMoments
 
@@ -87,8 +86,42 @@ def update_moments(
     Cost O(states J L^2 + J L S d) a prompt, with J points: 1, or tokens in a group or batch at most, less the
     least, plus 1. Source: derived here, by enumeration of all groups.
     """
+    (found,) = updates_of(
+        [estimator],
+        loss,
+        policy,
+        n=n,
+        k=k,
+        behaviour=behaviour,
+        target=target,
+        dead_groups=dead_groups,
+        duplicates=duplicates,
+        max_states=max_states,
+    )
+    return found
+
+
+def updates_of(
+    estimators: Sequence[str | rules.Rule],
+    loss: str | Loss,
+    policy: Outcomes | Sequence[Outcomes],
+    *,
+    n: int,
+    k: int,
+    behaviour: Any = None,
+    target: str | Objective = "max@k",
+    dead_groups: DeadGroupPolicy = "keep",
+    duplicates: float = 0.0,
+    max_states: int = MAX_STATES,
+) -> tuple[UpdateMoments, ...]:
+    """Moments of the updates of several rules: what a loss makes of the outcomes is taken once for all.
+
+    To the bit as ``update_moments`` of each, and raises as it does.
+    """
     n = as_group_size(n)
-    k = as_k(k, n=rules.k_at_most(estimator, n) if looks_at_k(target) else None)
+    k = as_k(k)
+    for estimator in estimators if looks_at_k(target) else ():
+        as_k(k, n=rules.k_at_most(estimator, n))
     check_choice("dead_groups", dead_groups, get_args(DeadGroupPolicy))
     if not 0 <= real_number(duplicates, "duplicates") < 1:
         raise ValueError(f"duplicates={duplicates!r}: must be in [0, 1)")
@@ -97,40 +130,58 @@ def update_moments(
         raise TypeError(f"loss={loss!r} is a {type(loss).__name__}: pass a name or a Loss")
     policies = _policies(policy, behaviour)
     objective = as_objective(target, n, k, argument="target")
-    rule = rules.resolve(estimator, n, k)
-    gradient = np.mean([_gradient(each, objective) for each in policies], axis=0)
+    resolved = [rules.resolve(estimator, n, k) for estimator in estimators]
+    distinct = {id(each): each for each in policies}
+    gradients = {place: _gradient(each, objective) for place, each in distinct.items()}
+    gradient = np.mean([gradients[id(each)] for each in policies], axis=0)
     size = float(np.linalg.norm(gradient))
     direction = gradient / size if size else np.full(len(gradient), np.nan)
-    drawn = partial(
-        draws, rule, n=n, k=k, dead_groups=dead_groups, duplicates=float(duplicates), max_states=max_states
-    )
     coupled = given.aggregation.kind == "token-mean" and len(policies) > 1
-    prompts = [_prompt(given, each, direction, n, drawn, alone=not coupled) for each in policies]
-    found = (of_coupled if coupled else of_independent)(prompts, direction, n=n, dead_groups=dead_groups)
-    if given.aggregation.kind == "token-sum":
-        found = found.times(len(policies))
-    mean, (second, along_second) = found.mean, found.second
-    rms = float(np.sqrt(second))
-    rounding = ROUNDING * max(rms, size)
-    against = against_gradient(mean, gradient, rounding=rounding, vanishing=ROUNDING * rms)
-    return UpdateMoments(
-        n=n,
-        k=k,
-        prompts=len(policies),
-        rule=rules.describe(estimator),
-        loss=given.name,
-        objective=objective,
-        mean=mean,
-        gradient=gradient,
-        bias=against.bias,
-        relative_bias=against.relative(against.bias),
-        bias_resolution=against.resolution,
-        scale=against.scale,
-        direction_error=against.angle,
-        trace_covariance=max(0.0, second - float(mean @ mean)),
-        along_gradient_variance=max(0.0, along_second - float(mean @ direction) ** 2) if size else np.nan,
-        alive=float(np.mean([prompt.alive for prompt in prompts])),
+    split = {place: _split(given, each, direction, n, alone=not coupled) for place, each in distinct.items()}
+    drawn = partial(
+        draws, n=n, k=k, dead_groups=dead_groups, duplicates=float(duplicates), max_states=max_states
     )
+    results = []
+    for estimator, rule in zip(estimators, resolved, strict=True):
+        made = {
+            place: Prompt(*parts, list(drawn(rule, parts[0].values, parts[0].probabilities)))
+            for place, parts in split.items()
+        }
+        prompts = [made[id(each)] for each in policies]
+        update = (of_coupled if coupled else of_independent)(prompts, direction, n=n, dead_groups=dead_groups)
+        if given.aggregation.kind == "token-sum":
+            update = update.times(len(policies))
+        results.append(
+            UpdateMoments(
+                n=n,
+                k=k,
+                prompts=len(policies),
+                rule=rules.describe(estimator),
+                loss=given.name,
+                objective=objective,
+                gradient=gradient,
+                alive=float(np.mean([prompt.alive for prompt in prompts])),
+                **_against(update, gradient, direction),
+            )
+        )
+    return tuple(results)
+
+
+def _against(update: Update, gradient: Float, direction: Float) -> dict[str, Any]:
+    """What is said of an update next to the gradient, and of its spread."""
+    mean, (second, along_second) = update.mean, update.second.tolist()
+    rms, size = float(np.sqrt(second)), float(np.linalg.norm(gradient))
+    against = against_gradient(mean, gradient, rounding=ROUNDING * max(rms, size), vanishing=ROUNDING * rms)
+    return {
+        "mean": mean,
+        "bias": against.bias,
+        "relative_bias": against.relative(against.bias),
+        "bias_resolution": against.resolution,
+        "scale": against.scale,
+        "direction_error": against.angle,
+        "trace_covariance": max(0.0, second - float(mean @ mean)),
+        "along_gradient_variance": max(0.0, along_second - float(mean @ direction) ** 2) if size else np.nan,
+    }
 
 
 def _policies(policy: Outcomes | Sequence[Outcomes], behaviour: Any) -> list[Outcomes]:
@@ -168,17 +219,12 @@ def _gradient(policy: Outcomes, objective: Objective) -> Float:
     return np.asarray(gradient_coefficients(levels, objective) @ levels.mean_scores)
 
 
-def _prompt(
-    loss: Loss,
-    policy: Outcomes,
-    direction: Float,
-    n: int,
-    drawn: Callable[[Float, Float], Iterator[Draws]],
-    *,
-    alone: bool,
-) -> Prompt:
+def _split(
+    loss: Loss, policy: Outcomes, direction: Float, n: int, *, alone: bool
+) -> tuple[ByLevel, ByLevel, Callable[[Int], Float]]:
+    """Contributions by level, the same along the direction, and the normaliser."""
     made = contributions(loss, policy, n)
     parts, seen = (
         by_level(each, policy.drawn, policy.rewards, alone=alone) for each in (made, along(made, direction))
     )
-    return Prompt(parts, seen, made.normaliser, list(drawn(parts.values, parts.probabilities)))
+    return parts, seen, made.normaliser

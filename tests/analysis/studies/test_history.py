@@ -19,8 +19,8 @@ from analysis.studies.history import batches, curves, path, remembering
 from analysis.studies.history.figure import draw, table
 from analysis.studies.history.quadratic import Quadratic
 from analysis.studies.history.rows import MANY, ONE, RATES, Cell, Row
-from maxpo_lab.estimators import history_definitions as definitions
-from maxpo_lab.estimators import memory_definitions
+from maxpo_lab.estimators.definitions import histories as definitions
+from maxpo_lab.estimators.definitions import memories as memory_definitions
 from maxpo_lab.estimators.history.replay import replay
 
 

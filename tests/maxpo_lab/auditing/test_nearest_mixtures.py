@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import sum_definitions
+from maxpo_lab.estimators.definitions import sums as sum_definitions
 
 
 def own_mixture(rewards: Any, k: int) -> np.ndarray:

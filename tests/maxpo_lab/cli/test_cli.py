@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import maxpo_lab as ml
 from analysis.__main__ import app as studies
 from maxpo_lab.cli import app
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.estimators.registry import parameters
 
 

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import BatchEstimator, batch_definitions, definitions
+from maxpo_lab.estimators import BatchEstimator
+from maxpo_lab.estimators.definitions import batches as batch_definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.estimators.references import bibtex
 
 NAMES = ml.list_estimators("batch")

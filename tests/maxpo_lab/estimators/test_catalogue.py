@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import maxpo_lab as ml
 from analysis.studies.frameworks.defects import EASYR1_ISSUE_585
-from maxpo_lab.estimators import Laws, RankLinear, definitions
+from maxpo_lab.estimators import Laws, RankLinear
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.estimators.registry import parameters
 
 NAMES = ml.list_estimators()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.estimators.families.chebyshev import increments, largest_bias, power_series
 
 RULE = ml.get_estimator("chebyshev")

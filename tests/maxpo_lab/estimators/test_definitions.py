@@ -8,7 +8,7 @@ from math import comb
 
 import pytest
 
-from maxpo_lab.estimators import definitions as d
+from maxpo_lab.estimators.definitions import groups as d
 
 F = Fraction
 GROUPS = [(0, 1, 3), (2, 2, -1, 5), (F(1, 3), 0, 0, 7, 2), (1, 0, 0, 1, 0, 1)]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.estimators.families.maxpo import maxpo, maxpo_quadratic
 
 NAMES = (*RANK_LINEAR, "grpo")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import history_definitions as definitions
+from maxpo_lab.estimators.definitions import histories as definitions
 
 RNG = np.random.default_rng(19)
 DEFINED: dict[str, Callable[..., Any]] = {

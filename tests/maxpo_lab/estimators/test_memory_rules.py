@@ -13,8 +13,10 @@ import pytest
 import torch
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import MemoryEstimator, history_definitions, memory_definitions
-from maxpo_lab.estimators.memory_definitions import Rule, along
+from maxpo_lab.estimators import MemoryEstimator
+from maxpo_lab.estimators.definitions import histories as history_definitions
+from maxpo_lab.estimators.definitions import memories as memory_definitions
+from maxpo_lab.estimators.definitions.memories import Rule, along
 
 #: Definitions, by the name of the rule; those at options that the catalogue does not list, too.
 DEFINED: dict[str, Rule] = memory_definitions.BY_NAME | {

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 import maxpo_lab as ml
 from maxpo_lab import theory
 from maxpo_lab.core import weighted_sums
-from maxpo_lab.estimators import Laws, definitions, sum_definitions
+from maxpo_lab.estimators import Laws
+from maxpo_lab.estimators.definitions import groups as definitions
+from maxpo_lab.estimators.definitions import sums as sum_definitions
 from maxpo_lab.estimators.families.sums.mixture import AtOwnK, Mixture
 from maxpo_lab.kernels import engine
 from maxpo_lab.objectives import as_objective, at_own_k, looks_at_k

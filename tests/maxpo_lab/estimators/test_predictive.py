@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 
 import maxpo_lab as ml
 from maxpo_lab import theory
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 
 RULE = ml.get_estimator("predictive")
 #: n, K, and the success rate below which it has less variance than MaxPO; 100 of 1000 arms are correct.

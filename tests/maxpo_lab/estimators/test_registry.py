@@ -15,7 +15,8 @@ import pytest
 from checks import OBJECTIVE_SIZE, OF_A_MAXIMUM, check_claims_by_coefficients
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import definitions, references
+from maxpo_lab.estimators import references
+from maxpo_lab.estimators.definitions import groups as definitions
 
 NAMES = ml.list_estimators()
 ITEM_2 = (

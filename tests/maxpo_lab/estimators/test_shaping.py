@@ -13,7 +13,7 @@ from plain_rules import MUTANTS, PLAIN, OfGroup, batched, greatest_variance, nam
 import maxpo_lab as ml
 from maxpo_lab import rules, theory
 from maxpo_lab.auditing.audit_rule import decide
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 
 RNG = np.random.default_rng(15)
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.estimators.of_vectors import definitions as truth
 from maxpo_lab.estimators.references import bibtex
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import maxpo_lab as ml
-from maxpo_lab.estimators.definitions import BY_NAME
+from maxpo_lab.estimators.definitions.groups import BY_NAME
 
 torch = pytest.importorskip("torch")
 

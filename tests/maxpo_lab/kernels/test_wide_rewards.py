@@ -13,7 +13,7 @@ from backends import Backend
 from checks import EPS, has_offset, valid_k
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.kernels.engine import rank_linear
 
 OFFSET = [name for name in ml.list_estimators() if has_offset(name)]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import maxpo_lab as ml
-from maxpo_lab.estimators import history_definitions as exact
+from maxpo_lab.estimators.definitions import histories as exact
 from maxpo_lab.memory import answers as of_answers
 from maxpo_lab.memory.replay import Replay
 

@@ -13,7 +13,7 @@ import pytest
 
 import maxpo_lab as ml
 from envs.bandits.categorical_sampling import CategoricalSampler
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.estimators.of_vectors import definitions as truth
 from maxpo_lab.rules import by_number
 

@@ -17,7 +17,7 @@ from scipy.stats import mstats
 
 import maxpo_lab as ml
 from maxpo_lab import theory
-from maxpo_lab.estimators import definitions
+from maxpo_lab.estimators.definitions import groups as definitions
 from maxpo_lab.objectives import as_objective, looks_at_k
 from maxpo_lab.objectives.l_statistics import PRESETS, weights_of
 

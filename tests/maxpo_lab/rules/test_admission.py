@@ -308,7 +308,7 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/core/ragged.py": "on behalf of advantages",
     "maxpo_lab/rules/batch_calls.py": "of what admit_batch admits",
     "analysis/measure/success_tables.py": "of the laboratory's own rules",
-    "maxpo_lab/estimators/batch_definitions.py": "the definitions of the catalogue",
+    "maxpo_lab/estimators/definitions/batches.py": "the definitions of the catalogue",
     "maxpo_lab/estimators/of_vectors/definitions.py": "the definitions of the catalogue",
     "maxpo_lab/rules/vectors.py": "on behalf of advantages",
     "maxpo_lab/rules/numbered.py": "a lift: what comes out is admitted where it is used",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from backends import Backend
 
-from maxpo_lab.estimators import history_definitions as definitions
+from maxpo_lab.estimators.definitions import histories as definitions
 from maxpo_lab.estimators.history import on_host, portable, tables
 from maxpo_lab.estimators.history.centered import centered_replay
 from maxpo_lab.estimators.history.plug_in_floor import plug_in_floor

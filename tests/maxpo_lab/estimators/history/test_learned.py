@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from backends import Backend
 
-from maxpo_lab.estimators import history_definitions as definitions
+from maxpo_lab.estimators.definitions import histories as definitions
 from maxpo_lab.estimators.history.learned import MovingAverage, inner_products, leave_one_out, sums
 from maxpo_lab.estimators.history.replay import largest_share, parts, replay
 

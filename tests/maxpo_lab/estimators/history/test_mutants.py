@@ -11,8 +11,8 @@ import array_api_compat
 import numpy as np
 import pytest
 
-from maxpo_lab.estimators import definitions as plain
-from maxpo_lab.estimators import history_definitions as definitions
+from maxpo_lab.estimators.definitions import groups as plain
+from maxpo_lab.estimators.definitions import histories as definitions
 from maxpo_lab.estimators.history import tables
 from maxpo_lab.estimators.history.evaluation import with_history
 from maxpo_lab.estimators.history.learned import _others, leave_one_out

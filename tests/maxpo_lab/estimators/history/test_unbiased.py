@@ -14,8 +14,8 @@ import pytest
 
 import maxpo_lab as ml
 from analysis.measure.specimens import SUBJECTS, levels
-from maxpo_lab.estimators import definitions as plain
-from maxpo_lab.estimators import history_definitions as definitions
+from maxpo_lab.estimators.definitions import groups as plain
+from maxpo_lab.estimators.definitions import histories as definitions
 from maxpo_lab.estimators.history.centered import centered_replay
 from maxpo_lab.estimators.history.plug_in_floor import plug_in_floor
 from maxpo_lab.estimators.history.replay import replay

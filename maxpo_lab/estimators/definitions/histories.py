@@ -13,7 +13,7 @@ from math import comb
 from statistics import mean
 from typing import Any
 
-from . import definitions
+from . import groups as definitions
 
 Numbers = Sequence[Any]
 Exact = list[Fraction]

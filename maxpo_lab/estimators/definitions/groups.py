@@ -13,13 +13,13 @@ from itertools import combinations
 from math import comb
 from statistics import mean
 
-from ..objectives import PREFIX, as_objective
-from . import sum_definitions
-from .families import FAMILIES
-from .families.sums.l_statistic import LISTED
-from .rationals import Group, Signal, deviation, exponential, root
-from .rationals import exact as _exact
-from .rationals import without as _without
+from ...objectives import PREFIX, as_objective
+from ..families import FAMILIES
+from ..families.sums.l_statistic import LISTED
+from ..rationals import Group, Signal, deviation, exponential, root
+from ..rationals import exact as _exact
+from ..rationals import without as _without
+from . import sums
 
 
 def _mean_max(group: Iterable[Fraction], k: int) -> Fraction:
@@ -339,7 +339,7 @@ BY_NAME: dict[str, Signal] = {
     "torchrl-grpo": torchrl_grpo,
     "rloo-standardised": rloo_standardised,
     "ei-group-mean": ei_group_mean,
-    **sum_definitions.BY_NAME,
+    **sums.BY_NAME,
     **{name: signal for family in FAMILIES for name, signal in getattr(family, "DEFINITIONS", {}).items()},
 }
 #: Rules whose definition is a rational function of the rewards: no root, no exponential, no epsilon.

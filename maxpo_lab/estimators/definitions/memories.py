@@ -13,8 +13,8 @@ from fractions import Fraction
 from statistics import mean, pvariance, variance
 from typing import Any
 
-from .definitions import grpo
-from .rationals import Group, root
+from ..rationals import Group, root
+from .groups import grpo
 
 #: Prompts of a step, and the rewards of each.
 Step = tuple[Sequence[Any], Sequence[Group]]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from statistics import mean, pvariance, variance
 
-from .definitions import batch_mean, grpo, maxpo, reinforce, rloo
-from .rationals import Group, Signal, root
+from ..rationals import Group, Signal, root
+from .groups import batch_mean, grpo, maxpo, reinforce, rloo
 
 Batch = Sequence[Group]
 BatchSignal = Callable[[Batch, int], list[list[Fraction]]]

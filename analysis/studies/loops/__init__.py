@@ -1,0 +1,15 @@
+"""What does a training loop make of a rule that is unbiased on paper?"""
+
+from ...run.study import Study
+from .figure import draw, table
+from .study import cells, measure
+
+STUDY = Study(
+    name="loops",
+    question="What does a training loop make of a rule that is unbiased on paper?",
+    seed=None,
+    cells=cells,
+    measure=measure,
+    table=table,
+    draw=draw,
+)

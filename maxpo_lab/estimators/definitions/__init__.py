@@ -1,0 +1,1 @@
+"""What rules are, by enumeration in rationals, sharing no line with them."""
