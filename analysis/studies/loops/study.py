@@ -22,7 +22,7 @@ from .words import RIGHT, words
 N, K = 8, 4
 SUCCESS = (0.05, 0.2)
 #: Losses of the part on lag; identity takes old rollouts for new ones.
-LAGGED = ("identity", "importance", "ppo", "ppo:high=0.28", "dual-clip", "cispo:over=sequence-sum", "gspo")
+LAGGED = ("ppo", "importance", "identity", "ppo:high=0.28", "dual-clip", "cispo:over=sequence-sum", "gspo")
 #: Losses of the part on lengths; the mean over a batch is of 8 prompts.
 AGGREGATED = ("sequence-mean", "group-token-mean", "token-mean")
 PROMPTS = 8
@@ -58,11 +58,11 @@ class Cell:
 class Row:
     """One rule in one loop.
 
-    ``part``: "lag" (x: KL(old || new), in nats), "clip" (x: the clip range, at the KL of ``setting``), "length"
-    (x: the longest word), "weight" (x: the success rate; ``scale`` is the prompt's weight over that of pass@K),
-    "batch" (prompts of log-uniform difficulty with such weights) or "default" (x: the KL; ``loss`` by name).
-    ``angle`` in radians and ``scale`` are of the expected update against grad J at the new policy, ``noise`` is
-    ``tr Cov / |scale grad J|^2``; NaN where it is not defined.
+    ``part``: "lag" (x: KL(old || new), in nats), "clip" (x: the clip range, at the KL of ``setting``),
+    "length" (x: the longest word), "weight" (x: the success rate; ``scale`` is the prompt's weight over that
+    of pass@K), "batch" (prompts of log-uniform difficulty with such weights) or "default" (x: the KL;
+    ``loss`` by name). ``angle`` in radians and ``scale`` are of the expected update against grad J at the new
+    policy, ``noise`` is ``tr Cov / |scale grad J|^2``; NaN where it is not defined.
     """
 
     part: str
@@ -80,6 +80,7 @@ class Row:
 
 def cells(preset: Preset) -> Sequence[Cell]:
     """All parts; fewer points of each in the smaller presets."""
+    some = 1 if preset == "smoke" else None
     few = {"smoke": 2, "standard": 5, "paper": 11}[preset]
     success = SUCCESS if preset == "paper" else SUCCESS[-1:]
     lags = tuple(float(f"{x:.3g}") for x in np.geomspace(1e-4, 0.1, few))
@@ -88,11 +89,16 @@ def cells(preset: Preset) -> Sequence[Cell]:
     grid = tuple(float(f"{x:.3g}") for x in np.geomspace(1e-3, 0.9, 6 * few))
     frameworks = [name for name in list_losses() if ":" in name]
     return [
-        *(Cell("lag", "", loss, p, lags) for loss in LAGGED for p in success),
-        *(Cell("clip", f"KL {kl:g}", "ppo", p, clips) for kl in (0.003, 0.01, 0.03) for p in success),
-        *(Cell("length", shape, loss, p, longest) for shape in RIGHT for loss in AGGREGATED for p in success),
+        *(Cell("lag", "", loss, p, lags) for loss in LAGGED[:some] for p in success),
+        *(Cell("clip", f"KL {kl:g}", "ppo", p, clips) for kl in (0.01, 0.003, 0.03)[:some] for p in success),
+        *(
+            Cell("length", shape, loss, p, longest)
+            for shape in list(RIGHT)[:some]
+            for loss in AGGREGATED
+            for p in success
+        ),
         *(Cell("weight", loop, "", nan, grid) for loop in LOOPS),
-        *(Cell("default", SHAPE, loss, SUCCESS[-1], (0.0, LAG)) for loss in frameworks),
+        *(Cell("default", SHAPE, loss, SUCCESS[-1], (0.0, LAG)) for loss in frameworks[:: 4 if some else 1]),
     ]
 
 
