@@ -67,8 +67,8 @@ def _turned(rows: pd.DataFrame) -> Figure:
         axes.set_xlabel("KL(old || new), nats")
     for axes in (grid[0][1], grid[1][1]):
         axes.set_xlabel("clip range")
-    grid[0][0].set_title(f"PPO's clip, 0.2  (p = {success:g})")
-    grid[0][1].set_title("PPO's clip at KL 0.01")
+    grid[0][0].set_title(f"PPO's clip of 0.2, by lag  (p = {success:g})")
+    grid[0][1].set_title("at KL 0.01, by clip range")
     _losses(grid[0][2], at[(at.part == "lag") & (at.rule == "maxpo")])
     _lengths(grid[1][2], at[(at.part == "length") & (at.rule == "maxpo")])
     handles, labels = grid[0][0].get_legend_handles_labels()
@@ -88,7 +88,7 @@ def _losses(axes: Axes, rows: pd.DataFrame) -> None:
         axes.plot(curve.x, curve.angle, "o-", ms=2.5, color=colour, label=loss)
     axes.set_xscale("log")
     axes.set_xlabel("KL(old || new), nats")
-    axes.set_title("maxpo under other losses: angle, rad")
+    axes.set_title("maxpo, other losses: rad")
     axes.legend(fontsize=5.5)
 
 
@@ -99,7 +99,7 @@ def _lengths(axes: Axes, rows: pd.DataFrame) -> None:
             axes.plot(curve.x, np.maximum(curve.angle, 1e-4), dashes, marker="o", ms=2.5, color=colour)
     axes.set_yscale("log")
     axes.set_xlabel("longest word, tokens")
-    axes.set_title("maxpo, means over tokens: angle, rad")
+    axes.set_title("maxpo, means over tokens: rad")
     for loss, colour in zip(rows.loss.unique(), _PALETTE, strict=False):
         axes.plot([], [], color=colour, label=f"{loss}{', 8 prompts' if loss == 'token-mean' else ''}")
     for shape, dashes in zip(SHAPES.values(), ("-", "--", ":"), strict=True):
@@ -118,12 +118,12 @@ def _weighed(rows: pd.DataFrame) -> Figure:
         axes.axhline(1.0, color="0.6", lw=0.6, zorder=0)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_ylim(0.1, 100)
+        axes.set_ylim(0.3, 30)
         axes.set_title(name)
     for axes in grid[1]:
         axes.set_xlabel("success probability p")
     for axes in grid[:, 0]:
-        axes.set_ylabel("weight over pass@K's")
+        axes.set_ylabel("weight over its own\nwithout the loop")
     for axes in grid.ravel()[len(names) :]:
         axes.set_visible(False)
     handles, labels = grid[0][0].get_legend_handles_labels()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from .words import RIGHT, words
 
 N, K = 8, 4
 SUCCESS = (0.05, 0.2)
+HARDEST, EASIEST = 1e-3, 0.9
 #: Losses of the part on lag; identity takes old rollouts for new ones.
 LAGGED = ("ppo", "importance", "identity", "ppo:high=0.28", "dual-clip", "cispo:over=sequence-sum", "gspo")
 #: Losses of the part on lengths; the mean over a batch is of 8 prompts.
@@ -59,10 +59,10 @@ class Row:
     """One rule in one loop.
 
     ``part``: "lag" (x: KL(old || new), in nats), "clip" (x: the clip range, at the KL of ``setting``),
-    "length" (x: the longest word), "weight" (x: the success rate; ``scale`` is the prompt's weight over that
-    of pass@K), "batch" (prompts of log-uniform difficulty with such weights) or "default" (x: the KL;
-    ``loss`` by name). ``angle`` in radians and ``scale`` are of the expected update against grad J at the new
-    policy, ``noise`` is ``tr Cov / |scale grad J|^2``; NaN where it is not defined.
+    "length" (x: the longest word), "weight" (x: the success rate; ``scale`` is the prompt's weight over the
+    rule's own without the loop), "batch" (prompts of log-uniform difficulty with such weights) or "default"
+    (x: the KL; ``loss`` by name). ``angle`` in radians and ``scale`` are of the expected update against
+    grad J at the new policy, ``noise`` is ``tr Cov / |scale grad J|^2``; NaN where it is not defined.
     """
 
     part: str
@@ -86,7 +86,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     lags = tuple(float(f"{x:.3g}") for x in np.geomspace(1e-4, 0.1, few))
     clips = tuple(float(f"{x:.3g}") for x in np.linspace(0.05, 0.5, few))
     longest = tuple(float(x) for x in range(3, {"smoke": 4, "standard": 6, "paper": 8}[preset]))
-    grid = tuple(float(f"{x:.3g}") for x in np.geomspace(1e-3, 0.9, 6 * few))
+    grid = tuple(float(f"{x:.3g}") for x in np.geomspace(HARDEST, EASIEST, 6 * few))
     frameworks = [name for name in list_losses() if ":" in name]
     return [
         *(Cell("lag", "", loss, p, lags) for loss in LAGGED[:some] for p in success),
@@ -162,24 +162,26 @@ def _second_moment(found: ml.UpdateMoments, prompts: int) -> float:
 
 
 def _weights(cell: Cell) -> list[Row]:
-    """Weights of prompts over those of pass@K, and the angle that they give a batch."""
+    """Weights of prompts over those without the loop, and the angle by which they turn a batch."""
     rows = []
+    loop = LOOPS[cell.setting]
     for rule in RULES:
-        given: dict[str, Any] = {"n": cell.n, "k": cell.k, "loop": LOOPS[cell.setting]}
-        for p, weight in zip(cell.xs, weights(rule, cell.xs, **given), strict=True):
-            scale = weight / (cell.k * (1 - p) ** (cell.k - 1))
+        found, plain = (weights(rule, cell.xs, n=cell.n, k=cell.k, loop=each) for each in (loop, {}))
+        for p, scale in zip(cell.xs, (found / plain).tolist(), strict=True):
             rows.append(Row("weight", cell.setting, rule, "", cell.n, cell.k, p, p, 0.0, scale, nan))
-        angle, scale = _of_batch(rule, cell)
-        rows.append(Row("batch", cell.setting, rule, "", cell.n, cell.k, nan, nan, angle, scale, nan))
+        turned = _of_batch(rule, loop, n=cell.n, k=cell.k)
+        rows.append(Row("batch", cell.setting, rule, "", cell.n, cell.k, nan, nan, *turned, nan))
     return rows
 
 
-def _of_batch(rule: str, cell: Cell) -> tuple[float, float]:
-    """Angle and scale of the mean over prompts with parameters of their own, log-uniform in difficulty."""
+def _of_batch(rule: str, loop: Loop, *, n: int, k: int) -> tuple[float, float]:
+    """Angle and scale of a batch against that without the loop.
+
+    The mean over prompts with parameters of their own, log-uniform in difficulty.
+    """
     at, share = np.polynomial.legendre.leggauss(32)
-    p = 1e-3 * (0.9 / 1e-3) ** ((1 + at) / 2)
-    found = weights(rule, tuple(p.tolist()), n=cell.n, k=cell.k, loop=LOOPS[cell.setting])
-    goal = cell.k * (1 - p) ** (cell.k - 1)
+    p = HARDEST * (EASIEST / HARDEST) ** ((1 + at) / 2)
+    found, goal = (weights(rule, p.tolist(), n=n, k=k, loop=each) for each in (loop, {}))
     square: Float = share * (p * (1 - p)) ** 2  # |grad p|^2 of a softmax with equal arms, up to a factor
     ideal = float(square @ goal**2)
     scale = float(square @ (found * goal)) / ideal

@@ -18,8 +18,8 @@ END, TOKENS = 0, 3
 Lengths = str
 RIGHT: dict[Lengths, Callable[[Float], Float]] = {
     "right as long as wrong": lambda length: np.full(len(length), 0.25),
-    "right short": lambda length: np.where(length <= np.median(length), 0.45, 0.05),
-    "right long": lambda length: np.where(length > np.median(length), 0.45, 0.05),
+    "right short": lambda length: np.where(length <= (length.max() + 1) / 2, 0.5, 0.05),
+    "right long": lambda length: np.where(length > (length.max() + 1) / 2, 0.5, 0.05),
 }
 
 
