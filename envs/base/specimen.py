@@ -90,7 +90,6 @@ class ExactSpecimen(Specimen):
         ``prompt`` may be left out where there is one. ``covariances`` as in ``RewardLevels.from_outcomes``.
         """
 
-    @abstractmethod
     def outcomes(
         self,
         theta: npt.ArrayLike,
@@ -103,8 +102,11 @@ class ExactSpecimen(Specimen):
         """Every rollout of the policy with parameters ``theta`` on one prompt, for ``update_moments``.
 
         The others are parameters of the policies that draw, clip and penalise, see ``maxpo_lab.Outcomes``.
-        ValueError where there are too many rollouts to list.
+        ValueError where there are too many rollouts to list, NotImplementedError where a specimen lists none.
         """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not list its rollouts: give it outcomes(theta)"
+        )
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
         """``J_K``, the expected maximum of K rewards, averaged over the prompts."""

@@ -95,13 +95,16 @@ class Registry(Generic[T]):
 
     def _split(self, name: str) -> tuple[str, str, str]:
         """Family, colon and text. A name may have a colon of its own: ``trl:dapo``, ``trl:dapo:beta=0.1``."""
-        before, colon, text = name.rpartition(":")
-        if before in self._families or before in self._things:
-            return before, colon, text
-        family, colon, text = name.partition(":")
-        if any(":" in each for each in self._things) and family not in self._families:
-            return (name if "=" not in text else before), "", ""
-        return family, colon, text
+        for known in (self._families, self._things):
+            before, colon, text = name.rpartition(":")
+            while colon:
+                if before in known:
+                    return before, colon, name[len(before) + 1 :]
+                before, colon, _ = before.rpartition(":")
+        before, _, text = name.rpartition(":")
+        if any(":" in each for each in self._things):
+            return (before if "=" in text else name), "", ""
+        return name.partition(":")
 
     def _member(self, name: str, family: str, text: str) -> T:
         make, given = self._families[family], self.parameters(name)

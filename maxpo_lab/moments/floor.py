@@ -12,6 +12,7 @@ from ..core.arguments import as_group_size, as_k
 from ..core.arrays import Float, Int
 from ..core.coefficients import subset_share
 from ..objectives import (
+    PER_REWARD,
     Objective,
     VectorObjective,
     as_objective,
@@ -144,8 +145,10 @@ def variance_floor(
         weights = real("reward_weights", reward_weights or (1.0,) * rewards.shape[1], shape=rewards.shape[1:])
         objective = as_vector_objective(target, n, k, weights=tuple(weights.tolist()), table=rewards)
         levels = levels.by_number
-    elif reward_weights is not None:
-        raise ValueError(f"reward_weights={reward_weights}: of several rewards, VectorLevels")
+    elif reward_weights is not None or str(target).startswith(PER_REWARD):
+        raise ValueError(
+            f"target={target!r}, reward_weights={reward_weights}: of several rewards, VectorLevels"
+        )
     else:
         objective = as_objective(target, n, k, argument="target")
     if not isinstance(levels, RewardLevels):

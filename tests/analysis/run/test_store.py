@@ -231,12 +231,12 @@ ON_SPECIMENS = {
         ("maxpo_lab/core/coefficients.py", {*list_studies()}),
         ("maxpo_lab/estimators/families/maxrl.py", {*list_studies()}),
         ("maxpo_lab/moments/exact.py", {*list_studies()} - {"spectrum", "beyond-n"}),
-        ("maxpo_lab/spectrum.py", {"field-claims", "spectrum", "frameworks"}),
+        ("maxpo_lab/spectrum.py", {"field-claims", "loops", "spectrum", "frameworks"}),
         ("maxpo_lab/auditing/decide/pairs.py", {"frameworks"}),
         ("maxpo_lab/integrations/trl.py", {"llm"}),
         (
             "envs/bandits/sparse_bandit.py",
-            {*list_studies()} - {"field-claims", "spectrum", "frameworks", "llm"},
+            {*list_studies()} - {"field-claims", "spectrum", "frameworks", "llm", "several-rewards"},
         ),
         ("envs/tabular/toy_text.py", ON_SPECIMENS),
         ("envs/language_models/causal_lm.py", {"frameworks", "llm"}),
@@ -327,7 +327,7 @@ def test_a_name_that_moves_is_another_source(copy: Path) -> None:
     ("package", "studies"),
     [
         ("numpy", {*list_studies()}),
-        ("gymnasium", {*list_studies()} - {"field-claims", "spectrum"}),
+        ("gymnasium", {*list_studies()} - {"field-claims", "several-rewards", "spectrum"}),
         ("torch", {*list_studies()}),  # a rule is an operator of it where it compiles
         ("trl", {"frameworks", "llm"}),
         ("accelerate", {"frameworks", "llm"}),  # imported by TRL alone

@@ -303,5 +303,6 @@ def test_rewards_of_plus_and_minus_1_are_refused(name: str) -> None:
 
 def test_all_rules_of_a_success_rate_are_of_binary_or_unit_rewards() -> None:
     kin = {"maxrl", "maxrl-keep-failures", "maxrl-pkpo", "passk-training", "w-reinforce"}
+    kin |= {"maclaurin:2", "maclaurin-baseline:2", "cross-fitted-maclaurin:2", "oversample-subset-vr:2"}
     assert kin == {n for n in ml.list_estimators() if ml.get_estimator(n).domain == "binary"}
     assert ml.get_estimator("rloo-reweighted").domain == "unit"

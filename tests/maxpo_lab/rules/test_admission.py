@@ -15,6 +15,8 @@ import pytest
 import maxpo_lab as ml
 from maxpo_lab import rules, theory
 from maxpo_lab.moments.exact import moments_under
+from maxpo_lab.moments.updates import updates_of
+from maxpo_lab.moments.updates.draws import draws
 from maxpo_lab.rules.errors import (
     BadShapeError,
     CoupledRowsError,
@@ -24,6 +26,7 @@ from maxpo_lab.rules.errors import (
     StatefulRuleError,
 )
 from maxpo_lab.rules.samples import sample_groups
+from maxpo_lab.spectrum import advantages_by_failures
 
 torch = pytest.importorskip("torch")
 
@@ -251,6 +254,36 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     ),
     "maxpo_lab.moments.values.value_moments": lambda rule: ml.value_moments(valued(rule), LEVELS, n=N, k=K),
     "maxpo_lab.spectrum.pass_at_k_spectrum": lambda rule: ml.pass_at_k_spectrum(rule, n=N, k=K),
+    "maxpo_lab.spectrum.advantages_by_failures": lambda rule: advantages_by_failures(rule, N, K),
+    "maxpo_lab.loops.loop_spectrum": lambda rule: ml.loop_spectrum(rule, n=N, k=K),
+    "maxpo_lab.moments.updates.exact.update_moments": lambda rule: ml.update_moments(
+        rule, "ppo", BANDIT.outcomes(BANDIT.theta), n=N, k=K
+    ),
+    "maxpo_lab.moments.updates.exact.updates_of": lambda rule: updates_of(
+        ["maxpo", rule], "ppo", BANDIT.outcomes(BANDIT.theta), n=N, k=K
+    ),
+    "maxpo_lab.moments.updates.path.update_path": lambda rule: ml.update_path(
+        rule,
+        "ppo",
+        lambda theta, old: BANDIT.outcomes(theta, behaviour=old),
+        BANDIT.theta,
+        n=N,
+        k=K,
+        step_size=0.1,
+        epochs=2,
+    ),
+    "maxpo_lab.moments.updates.draws.draws": lambda rule: list(
+        draws(
+            rule,
+            LEVELS.values,
+            LEVELS.probabilities,
+            n=N,
+            k=K,
+            dead_groups="keep",
+            duplicates=0.0,
+            max_states=1000,
+        )
+    ),
     "maxpo_lab.monte_carlo.sampled.monte_carlo_moments": sampled,
     "maxpo_lab.monte_carlo.experiments.experiment": lambda rule: experiment(
         {"mine": "maxpo", rules.describe(rule): rule},
@@ -293,6 +326,7 @@ NO_CONSUMERS = {
     "maxpo_lab.moments.by_states.over_states": "exact_moments' own, and admits",
     "maxpo_lab.rules.behaviour.equivariance": "of a rule that was admitted",
     "maxpo_lab.rules.numbered.by_number": "a lift: what comes out is admitted where it is used",
+    "maxpo_lab.estimators.definitions.memories.along": "the definitions of the catalogue",
 }
 
 
@@ -309,6 +343,7 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/rules/batch_calls.py": "of what admit_batch admits",
     "analysis/measure/success_tables.py": "of the laboratory's own rules",
     "maxpo_lab/estimators/definitions/batches.py": "the definitions of the catalogue",
+    "maxpo_lab/estimators/definitions/memories.py": "the definitions of the catalogue",
     "maxpo_lab/estimators/of_vectors/definitions.py": "the definitions of the catalogue",
     "maxpo_lab/rules/vectors.py": "on behalf of advantages",
     "maxpo_lab/rules/numbered.py": "a lift: what comes out is admitted where it is used",
@@ -320,7 +355,7 @@ CALL_WHAT_IS_THEIRS = {
 def test_every_consumer_refuses(
     consumer: str, make: Callable[[], Rule], name: str, error: type[Exception]
 ) -> None:
-    if consumer.endswith("spectrum") and name in ON_GRADED_REWARDS:
+    if consumer.endswith(("spectrum", "by_failures")) and name in ON_GRADED_REWARDS:
         CONSUMERS[consumer](make())
         return
     with pytest.raises(error, match=name) as raised:
