@@ -85,7 +85,7 @@ COMMANDS = {
 }
 TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
-    batches beyond-n decomposition efficiency field-claims frameworks history learning llm monte-carlo
+    batches beyond-n decomposition efficiency field-claims frameworks history learning llm loops monte-carlo
     phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
 """
 RESULTS = "rows.parquet manifest.json table.csv table.md table.tex figure.png figure.pdf"

@@ -104,7 +104,7 @@ def _lengths(axes: Axes, rows: pd.DataFrame) -> None:
         axes.plot([], [], color=colour, label=f"{loss}{', 8 prompts' if loss == 'token-mean' else ''}")
     for shape, dashes in zip(SHAPES.values(), ("-", "--", ":"), strict=True):
         axes.plot([], [], dashes, color="0.3", label=shape)
-    axes.legend(fontsize=5.5, ncols=2, loc="center", bbox_to_anchor=(0.5, 0.6), columnspacing=1)
+    axes.legend(fontsize=5.5, ncols=2, loc="center", bbox_to_anchor=(0.5, 0.27), columnspacing=1)
 
 
 def _weighed(rows: pd.DataFrame) -> Figure:
