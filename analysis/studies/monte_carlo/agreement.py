@@ -158,9 +158,12 @@ def _mean(mean: Float, truth: Moments, covariance: Float, groups: int) -> dict[s
 def z_score(value: float, error: float, exact: float, *, positive: bool = False, zero: float = 0.0) -> float:
     """Standard errors between a sampled and an exact value, in the logarithm where both are ``positive``.
 
-    0 where both are 0, to ``zero``; infinite where they differ without a standard error, or one is NaN.
+    0 where both are 0, to ``zero``, or the same constant, to rounding, as the sum of the advantages of a rule
+    with one in every group; infinite where they differ without a standard error, or one is NaN.
     """
     if abs(value) <= zero and abs(exact) <= zero:
+        return 0.0
+    if max(error, abs(value - exact)) <= ZERO * abs(exact):
         return 0.0
     if not error > 0 or math.isnan(value) or math.isnan(exact):
         return math.inf

@@ -189,6 +189,8 @@ def test_z_scores_follow_the_scale_of_the_interval() -> None:
     assert z_score(3.0, 0.5, 2.0) == 2
     assert z_score(2.0, 0.5, 1.0, positive=True) == pytest.approx(4 * math.log(2))
     assert z_score(1e-16, 0.0, 3e-17, zero=1e-12) == 0
+    assert z_score(0.8 + 2e-16, 9e-19, 0.8) == 0  # a constant, but for rounding
+    assert z_score(0.8 + 2e-11, 9e-19, 0.8) > 1e6
     assert z_score(1.0, 0.0, 2.0) == math.inf
     assert z_score(math.nan, 1.0, 2.0, zero=1e-12) == math.inf
 
