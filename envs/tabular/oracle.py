@@ -43,8 +43,8 @@ def first_moments(unrolled: Unrolled, policy: Float) -> tuple[Float, Float, Floa
     norm = np.sum(rows**2, axis=1)
     mass, scores, norms = np.zeros(levels), np.zeros((levels, d)), np.zeros(levels)
     u, w = np.zeros((len(unrolled.start), d)), np.zeros(len(unrolled.start))
-    for layer, chance, m, flow in _forward(unrolled, policy):
-        own = u.reshape(-1, *policy.shape)[np.arange(len(m)), layer.observation]
+    for layer, chance, _, flow in _forward(unrolled, policy):
+        own = _own(u, layer.observation, policy.shape)
         along = np.sum(rows[layer.decision] * own[layer.source], axis=1)
         grown = chance * (w[layer.source] + 2.0 * along) + flow * norm[layer.decision]
         u = _carry(layer, chance) @ u + _made(layer, flow, d) @ score
@@ -54,6 +54,51 @@ def first_moments(unrolled: Unrolled, policy: Float) -> tuple[Float, Float, Floa
         norms += w[:levels]
         u, w = u[levels:], w[levels:]
     return mass, scores, norms
+
+
+def weighted_moments(
+    unrolled: Unrolled, drawing: Float, scores_of: Float, weights: Float, direction: Float | None = None
+) -> tuple[Float, Float, Float]:
+    """Sums of weighted scores by level and by the step T at which an episode ends.
+
+    Episodes are drawn under action probabilities ``drawing`` (O, A), scores are those of ``scores_of`` (O, A)
+    and ``weights`` (a, O A) multiply them decision by decision: ``U_a = sum_t weights[a, o_t a_t] e_t``.
+    Returned are chances (L, T), ``E[U_a; l, T]`` (L, T, a, d) and ``E[<U_a, U_b>; l, T]`` (L, T, pairs) for
+    a <= b; along a direction (d,) the U are numbers, (L, T, a, 1).
+    """
+    levels, d, columns = len(unrolled.returns), scores_of.size, range(len(weights))
+    pairs = [(a, b) for a in columns for b in columns if a <= b]
+    steps, r = len(unrolled.layers), d if direction is None else 1
+    if (numbers := levels * steps * len(weights) * r) > MAX_NUMBERS:
+        raise ValueError(
+            f"sums of {levels} reward levels, {steps} steps and {r} logits are {numbers:,} numbers, above "
+            f"{MAX_NUMBERS:,}: use a shorter horizon or a smaller world"
+        )
+    features: Any = decision_scores(scores_of)
+    rows = score_rows(scores_of)
+    if direction is not None:
+        features = rows = (features @ direction)[:, None]
+    norm = np.sum(rows**2, axis=1)
+    mass, sums = np.zeros((levels, steps)), np.zeros((levels, steps, len(weights), r))
+    products = np.zeros((levels, steps, len(pairs)))
+    u = [np.zeros((len(unrolled.start), r)) for _ in columns]
+    w = [np.zeros(len(unrolled.start)) for _ in pairs]
+    for step, (layer, chance, _, flow) in enumerate(_forward(unrolled, drawing)):
+        phi, carry = weights[:, layer.decision], _carry(layer, chance)
+        along = []
+        for each in u:
+            at = each if direction is not None else _own(each, layer.observation, scores_of.shape)
+            along.append(np.sum(rows[layer.decision] * at[layer.source], axis=1))
+        for index, (a, b) in enumerate(pairs):
+            grown = chance * (w[index][layer.source] + phi[b] * along[a] + phi[a] * along[b])
+            grown += flow * phi[a] * phi[b] * norm[layer.decision]
+            arrived = _sums(layer.target, grown, layer.targets)
+            products[:, step, index], w[index] = arrived[:levels], arrived[levels:]
+        for a in columns:
+            reached = carry @ u[a] + _made(layer, flow * phi[a], d) @ features
+            sums[:, step, a], u[a] = reached[:levels], reached[levels:]
+        mass[:, step] = _sums(layer.target, flow, layer.targets)[:levels]
+    return mass, sums, products
 
 
 def mean_scores(mass: Float, scores: Float) -> Float:
@@ -195,6 +240,11 @@ def _of_others(array: Float) -> Float:
     before[:, 1:] = np.cumsum(array[:, :-1], axis=1)
     after[:, :-1] = np.cumsum(array[:, :0:-1], axis=1)[:, ::-1]
     return before + after
+
+
+def _own(u: Float, observation: Int, shape: tuple[int, ...]) -> Float:
+    """Running scores (N, O A) in the logits of each node's own observation, (N, A)."""
+    return np.asarray(u.reshape(-1, *shape)[np.arange(len(u)), observation])
 
 
 def _carry(layer: Layer, weight: Float) -> sparse.csr_array:

@@ -14,6 +14,7 @@ from maxpo_lab.policies.checks import CovarianceForm
 
 from ..base.specimen import ExactSpecimen
 from . import oracle
+from .decisions import TabularDecisions
 from .enumeration import episodes
 from .mdp import TabularMDP
 from .unrolling import Unrolled, unroll
@@ -119,6 +120,33 @@ class TabularSpecimen(ExactSpecimen):
             proximal=beside(proximal),
             reference=beside(reference),
             world=found.world,
+        )
+
+    def decisions(
+        self,
+        theta: npt.ArrayLike,
+        prompt: int | None = None,
+        *,
+        behaviour: npt.ArrayLike | None = None,
+        proximal: npt.ArrayLike | None = None,
+        reference: npt.ArrayLike | None = None,
+    ) -> TabularDecisions:
+        """The policy decision by decision, for ``update_moments`` where episodes cannot be listed.
+
+        Logits as in ``outcomes``, and the same moments for losses at the level of tokens; O(edges A) a
+        loss, however many episodes there are. ValueError where a policy gives a decision that is drawn the
+        probability 0.
+        """
+
+        def table(theta: npt.ArrayLike | None) -> Float | None:
+            return None if theta is None else self._policy(theta)
+
+        return TabularDecisions(
+            self._unrolled(self._one_prompt(prompt)),
+            self._policy(theta),
+            behaviour=table(behaviour),
+            proximal=table(proximal),
+            reference=table(reference),
         )
 
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:

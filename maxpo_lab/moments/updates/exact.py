@@ -20,15 +20,19 @@ from ..against_gradient import ROUNDING, against_gradient
 from ..exact import MAX_STATES
 from .batch import Prompt, Update, of_coupled, of_independent
 from .contributions import ByLevel, along, by_level
+from .decisions import Decisions, split
 from .draws import DeadGroupPolicy, draws
 from .of_loss import contributions
 from .result import UpdateMoments
+
+#: What is known of a prompt's policy: rollout by rollout, or decision by decision.
+Policy = Outcomes | Decisions
 
 
 def update_moments(
     estimator: str | rules.Rule,
     loss: str | Loss,
-    policy: Outcomes | Sequence[Outcomes],
+    policy: Policy | Sequence[Policy],
     *,
     n: int,
     k: int,
@@ -55,7 +59,9 @@ def update_moments(
     loss
         A name such as ``"trl:dapo"`` (see ``list_losses``), or a ``Loss``.
     policy
-        The outcomes of a prompt, or of each prompt of a batch.
+        The outcomes of a prompt, or of each prompt of a batch. Where rollouts cannot be listed, what tells
+        the policy decision by decision instead, ``specimen.decisions(theta)`` of a tabular specimen: the same
+        moments, of losses at the level of tokens.
     n, k
         Group size and K.
     behaviour
@@ -104,7 +110,7 @@ def update_moments(
 def updates_of(
     estimators: Sequence[str | rules.Rule],
     loss: str | Loss,
-    policy: Outcomes | Sequence[Outcomes],
+    policy: Policy | Sequence[Policy],
     *,
     n: int,
     k: int,
@@ -184,22 +190,22 @@ def _against(update: Update, gradient: Float, direction: Float) -> dict[str, Any
     }
 
 
-def _policies(policy: Outcomes | Sequence[Outcomes], behaviour: Any) -> list[Outcomes]:
-    if not isinstance(policy, Outcomes | Sequence):
+def _policies(policy: Policy | Sequence[Policy], behaviour: Any) -> list[Policy]:
+    if not isinstance(policy, Policy | Sequence):
         raise TypeError(
             f"policy is a {type(policy).__name__}: it must be an Outcomes, or a sequence of them; of a "
             f"specimen: "
             f"specimen.outcomes(theta)"
         )
-    given = [policy] if isinstance(policy, Outcomes) else list(policy)
+    given = [policy] if isinstance(policy, Policy) else list(policy)
     if not given:
         raise ValueError("policy is empty: pass the Outcomes of one prompt at least")
     for each in given:
-        if not isinstance(each, Outcomes):
+        if not isinstance(each, Policy):
             raise TypeError(
                 f"policy holds a {type(each).__name__}: it must be an Outcomes, or a sequence of them"
             )
-    parameters = {each.scores.shape[-1] for each in given}
+    parameters = {_parameters(each) for each in given}
     if len(parameters) > 1:
         raise ValueError(
             f"policies have {' and '.join(map(str, sorted(parameters)))} parameters: prompts of a "
@@ -211,18 +217,29 @@ def _policies(policy: Outcomes | Sequence[Outcomes], behaviour: Any) -> list[Out
         raise ValueError(
             "behaviour with several prompts: give each Outcomes its own, Outcomes(behaviour=...)"
         )
+    if not isinstance(given[0], Outcomes):
+        raise TypeError(
+            "behaviour goes with Outcomes: give a policy by decisions its own, "
+            "specimen.decisions(theta, behaviour=...)"
+        )
     return [replace(given[0], behaviour=behaviour)]
 
 
-def _gradient(policy: Outcomes, objective: Objective) -> Float:
+def _parameters(policy: Policy) -> int:
+    return int(policy.scores.shape[-1]) if isinstance(policy, Outcomes) else policy.parameters
+
+
+def _gradient(policy: Policy, objective: Objective) -> Float:
     levels = policy.levels(covariances=None)
     return np.asarray(gradient_coefficients(levels, objective) @ levels.mean_scores)
 
 
 def _split(
-    loss: Loss, policy: Outcomes, direction: Float, n: int, *, alone: bool
+    loss: Loss, policy: Policy, direction: Float, n: int, *, alone: bool
 ) -> tuple[ByLevel, ByLevel, Callable[[Int], Float]]:
     """Contributions by level, the same along the direction, and the normaliser."""
+    if not isinstance(policy, Outcomes):
+        return split(loss, policy, direction, n, alone=alone)
     made = contributions(loss, policy, n)
     parts, seen = (
         by_level(each, policy.drawn, policy.rewards, alone=alone) for each in (made, along(made, direction))

@@ -41,7 +41,8 @@ def contributions(loss: Loss, policy: Outcomes, n: int) -> Contributions:
     kept = {name: each for name, each in logs.items() if name in loss.needs} or {
         "log_ratios": logs["log_ratios"]
     }
-    factors, normaliser, counted = _normalised(loss, policy, lengths, n)
+    width = policy.mask.shape[1] if policy.probabilities.ndim == 2 else int(lengths.max())
+    factors, normaliser, counted = normalised(loss, policy.drawn, lengths, width, n)
     positive, negative = (
         factors[:, None] * _total(each, mask, scores) for each in loss.coefficients(_NUMPY, kept, mask)
     )
@@ -57,13 +58,13 @@ def _total(weights: Float, mask: Bool, scores: Float) -> Float:
     return np.asarray(np.einsum("ot,otd->od", np.where(mask, weights, 0.0), scores, optimize=True))
 
 
-def _normalised(
-    loss: Loss, policy: Outcomes, lengths: Int, n: int
+def normalised(
+    loss: Loss, chances: Float, lengths: Int, width: int, n: int
 ) -> tuple[Float, Callable[[Int], Float], Int]:
-    """Each outcome's own factor (M,), the normaliser of a group by its tokens, and which tokens it counts."""
+    """Factors (M,) of outcomes by chance and length, a group's normaliser by its tokens, those it counts."""
     mean = loss.aggregation
     none = np.zeros(len(lengths), dtype=np.intp)
-    drawn = policy.drawn > 0
+    drawn = chances > 0
     if mean.empty == "skip" and (lengths[drawn] == 0).any():
         raise ValueError(
             f"{loss.name} skips rollouts of no tokens: how many are left is random; give every outcome "
@@ -75,7 +76,6 @@ def _normalised(
         return np.ones(len(lengths)), _one_over, np.where(drawn, lengths, 0)
     if mean.kind == "token-sum":
         return np.ones(len(lengths)), _constant(1.0), none
-    width = policy.mask.shape[1] if policy.probabilities.ndim == 2 else int(lengths.max())
     given = np.where(drawn, lengths, max(1, width)).astype(np.float64)
     return mean.factors(_NUMPY, given, width=width), _constant(1.0 / n), none
 

@@ -99,12 +99,12 @@ def test_a_fault_in_the_sums_is_seen(mutant: str, monkeypatch: pytest.MonkeyPatc
             group_sums, "_states", lambda *given: replace(kept(*given), own=0 * kept(*given).own)
         )
     elif mutant == "tokens of a rollout alone":
-        whole = of_loss._normalised
+        whole = of_loss.normalised
 
-        def alone(loss: Loss, policy: ml.Outcomes, lengths: Any, n: int) -> Any:
-            return whole(replace(loss, aggregation=Aggregation(kind="sequence-mean")), policy, lengths, n)
+        def alone(loss: Loss, *given: Any) -> Any:
+            return whole(replace(loss, aggregation=Aggregation(kind="sequence-mean")), *given)
 
-        monkeypatch.setattr(of_loss, "_normalised", alone)
+        monkeypatch.setattr(of_loss, "normalised", alone)
     else:
         own = Loss.coefficients
         monkeypatch.setattr(Loss, "coefficients", lambda *given: (own(*given)[0],) * 2)
