@@ -18,7 +18,7 @@ LAYOUT = "####\n#1S#\n#.G#\n####"
 
 
 #: Losses whose coefficients are of whole rollouts.
-WHOLE = {"gspo", "verl:gspo", "verl:geo_mean", "trl:vespo"}
+WHOLE = {"off-policy", "trl:rloo", "verl:reinforce", "gspo", "verl:gspo", "verl:geo_mean", "trl:vespo"}
 
 
 def maze(horizon: int) -> Any:
