@@ -12,13 +12,12 @@ from ... import rules
 from ...core.arguments import finite_number, whole_number
 from ...core.arrays import Float
 from ...losses import Loss
-from ...policies.outcomes import Outcomes
-from .exact import update_moments
+from .exact import Policy, update_moments
 from .result import UpdateMoments
 
 #: Outcomes at parameters ``theta`` of groups that the policy at ``behaviour`` drew: of a prompt, or of
 #: several.
-OutcomesAt = Callable[[Float, Float], "Outcomes | Sequence[Outcomes]"]
+OutcomesAt = Callable[[Float, Float], "Policy | Sequence[Policy]"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,7 @@ def update_path(
     here, steps = start, []
     for _ in range(epochs):
         found = outcomes(here, start)
-        prompts = [found] if isinstance(found, Outcomes) else list(found)
+        prompts = [found] if isinstance(found, Policy) else list(found)
         moments = update_moments(estimator, loss, prompts, n=n, k=k, **settings)
         divergence = float(np.mean([each.divergence for each in prompts]))
         steps.append(UpdateStep(here, divergence, moments))

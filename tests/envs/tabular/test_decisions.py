@@ -90,3 +90,18 @@ def test_what_does_not_go_with_decisions_is_refused() -> None:
         ml.update_moments("maxpo", "ppo", WORLD.decisions(WORLD.theta), n=3, k=2, behaviour=[1.0])
     with pytest.raises(TypeError, match="needs a reference"):
         ml.update_moments("maxpo", "kl", WORLD.decisions(WORLD.theta), n=3, k=2)
+
+
+def test_a_path_of_inner_epochs_takes_decisions() -> None:
+    """To rounding the path of the listed episodes."""
+    lock: Any = gymnasium.make("maxpo/CombinationLock-v0", length=3, choices=2).unwrapped
+    settings: dict[str, Any] = {"n": 3, "k": 2, "step_size": 0.5, "epochs": 3}
+    paths = [
+        ml.update_path(
+            "maxpo", "ppo", lambda theta, old, of=of: of(theta, behaviour=old), lock.theta, **settings
+        )
+        for of in (lock.outcomes, lock.decisions)
+    ]
+    for one, other in zip(*paths, strict=True):
+        assert np.allclose(one.theta, other.theta, rtol=0, atol=1e-12)
+        assert one.divergence == pytest.approx(other.divergence, abs=1e-12)
