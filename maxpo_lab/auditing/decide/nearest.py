@@ -22,6 +22,8 @@ _SUMS = (
     *("cross-fitted-maclaurin", "oversample-subset-vr"),
 )
 _LARGEST_SUM = 8
+#: Named after all others: PODS that keeps the whole group is GRPO with its epsilon.
+_LATE = ("pods",)
 #: Decimal logarithms between which an epsilon is looked for, and digits to which it is told.
 _FITTED, _DIGITS = (-12.0, 0.0), (1, 2, 3, 6)
 
@@ -66,7 +68,8 @@ def nearest(rule: rules.Rule, groups: Float, k: int, *, prefer: tuple[str, ...] 
     if (np.abs(ours) <= rules.tolerance(rule, groups, ours, k, FLOAT64)).all():
         return None
     made = rules.precision_of(rule)
-    names = tuple(dict.fromkeys([*prefer, *list_estimators(), *_shipped(), *_sums(n)]))
+    early = [name for name in list_estimators() if name not in _LATE]
+    names = tuple(dict.fromkeys([*prefer, *early, *_shipped(), *_sums(n), *_LATE]))
     found = _compared(ours, groups, names, k, made)
     if not any(each.exact for each in found):
         using = tuple(name for name in names if group_estimator(name).uses_k)

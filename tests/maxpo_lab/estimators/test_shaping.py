@@ -74,6 +74,15 @@ def test_the_audit_names_members_of_families(name: str) -> None:
     assert (ml.get_estimator(near.name).name, near.scale, near.exact) == (name, 1, True)
 
 
+def test_pods_that_keeps_the_whole_group_is_named_as_the_grpo_that_it_is() -> None:
+    def standardised(rewards: Any, k: int) -> Any:
+        return ml.advantages(rewards, k, estimator="grpo:eps=1e-4")
+
+    near = ml.audit(standardised, n=4, k=2).nearest
+    assert near is not None
+    assert (near.name, near.scale, near.alike) == ("grpo:eps=0.0001", 1, ("pods",))
+
+
 def test_a_fitted_parameter_is_told_where_it_explains_everything() -> None:
     def bent(rewards: Any) -> Any:
         return ml.advantages(rewards, 1, estimator="rs-grpo:beta=8") + 1e-3 * (rewards == 0)
