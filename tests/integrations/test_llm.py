@@ -35,7 +35,7 @@ def smoke() -> pd.DataFrame:
 
 
 def test_the_study_writes_its_results(smoke: pd.DataFrame, tmp_path: Path) -> None:
-    assert set(smoke.kind) == {"curve", "sample", "prompt", "variance"}
+    assert set(smoke.kind) == {"curve", "history", "sample", "prompt", "variance"}
     report.write(STUDY, smoke, {"seed": STUDY.seed}, tmp_path)
     for name in ("figure", "variance", "learning_rate"):
         assert 0 < (tmp_path / STUDY.name / f"{name}.png").stat().st_size < 300_000
