@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -62,9 +61,13 @@ from benchmarks.comparisons import filled
 
 filled()
 """
+#: Gigabytes, of a program or of its largest worker. Its own ``ru_maxrss`` would be at least the peak of the
+#: process that started it, from which Linux hands it on.
 _PEAK = """
 import resource
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+own = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+largest = max(int(own.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+print(largest * 1024 / 1e9)
 """
 #: CPU seconds that an import takes after NumPy's, in an interpreter of its own.
 _IMPORT = """
@@ -103,8 +106,7 @@ def main(
     if memory and not parts:
         seconds = statistics.median(float(_said(_IMPORT)) for _ in range(7))
         console.print(f"import maxpo_lab after NumPy: {seconds:.3f} s of CPU")
-        _said(_MANY)
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        peak = float(_said(_MANY + _PEAK))
         console.print(f"100,000,000 sampled rollouts of 2 rules: peak memory {peak:.2f} GB")
         peak = float(_said(_MILLION + _PEAK))
         console.print(f"a Replay of 1,000,000 prompts x 64 rewards: peak memory {peak:.2f} GB, imports in it")
