@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..core.arrays import Float, Int
+from .ranks import Ranks, Rewards, blocks, width_of
 from .tables import FromRank, FromZero, Stack
-
-Rewards = npt.NDArray[Any]
 
 #: Rewards in a block: enough to outweigh the calls, few enough for the cache with what is made of them.
 BLOCK = 32768
@@ -46,15 +45,13 @@ def rank_linear(rewards: Rewards, stacks: Sequence[Stack]) -> Rewards:
     result = np.empty((rules, groups, n), rewards.dtype)
     if not groups:
         return result.reshape(rules, *rewards.shape)
-    width = min(groups, max(BLOCK // n, COLUMNS if n <= _BY_ROWS else 1))
-    space = kept = _space(width, n, rewards.dtype)
-    for start in range(0, groups, width):
-        block = rows[start : start + width]
-        if len(block) != width:
-            space = _Space.of(len(block), n, rewards.dtype)
-        _block(block, stacks, result[:, start : start + width], space)
+    most = max(BLOCK // n, COLUMNS if n <= _BY_ROWS else 1)
+    width = width_of(groups, most, by_rows=n <= _BY_ROWS)
+    space = _space(width, n, rewards.dtype)
+    for block in blocks(groups, width):
+        _block(rows[block], stacks, result[:, block], space)
     if width * n <= _KEPT:
-        _LOCAL.space = kept
+        _LOCAL.space = space
     return result.reshape(rules, *rewards.shape)
 
 
@@ -64,7 +61,7 @@ def _space(groups: int, n: int, dtype: np.dtype[Any]) -> _Space:
     They are its own until it gives them back.
     """
     kept: _Space | None = _LOCAL.__dict__.pop("space", None)
-    if kept is not None and (kept.sorted.dtype, kept.sorted.shape) == (dtype, (groups, n)):
+    if kept is not None and (kept.ranks.ranked.dtype, kept.ranks.keys.shape) == (dtype, (groups, n)):
         return kept
     return _Space.of(groups, n, dtype)
 
@@ -97,34 +94,22 @@ def _total_alone(gaps: Float, below: Float) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class _Space:
-    """Arrays of a block, made once.
-
-    A group is sorted, gathered and written as it lies, a row, next to which its members are. Sums run by rank
-    and group, (n, groups), whichever axis is nearer in memory: where a rank is a row, what is added up is
-    turned there and back.
+    """Arrays of a block, made once: sums run by rank and group, (n, groups), and lie in memory as ranks do.
 
     Attributes
     ----------
-    first
-        Where each group begins, to be added to places in it.
-    sorted, ranked
-        Rewards in ascending order, (groups, n), and by rank, (n, groups).
-    gaps, steps, terms
-        (n-1, groups), (n, groups) and (n, groups).
-    by_rows
-        Whether a rank is a row.
+    ranks
+        The rewards, sorted.
+    steps, terms
+        (n, groups).
     forward, downward, backward
         Neighbours among the rows of steps, up and down, and of terms, down, to be added in turn; empty where
         a cumulative sum does it, in the same order.
     """
 
-    first: Int
-    sorted: Rewards
-    ranked: Rewards
-    gaps: Float
+    ranks: Ranks
     steps: Float
     terms: Float
-    by_rows: bool
     forward: list[tuple[Float, Float]]
     downward: list[tuple[Float, Float]]
     backward: list[tuple[Float, Float]]
@@ -133,35 +118,31 @@ class _Space:
     def of(cls, groups: int, n: int, dtype: np.dtype[Any]) -> _Space:
         """For blocks of this many groups."""
         by_rows = n <= _BY_ROWS
-        shape = (n, groups) if by_rows else (groups, n)
-        gaps, steps, terms = (np.empty(shape) for _ in "gst")
-        if not by_rows:
-            gaps, steps, terms = gaps.T, steps.T, terms.T
+        ranks = Ranks.of(groups, n, dtype, by_rows=by_rows)
+        steps, terms = (np.empty((n, groups)) if by_rows else np.empty((groups, n)).T for _ in "st")
         forward, downward, backward = (
             list(pairwise(rows)) if by_rows and groups >= _WIDE else []
             for rows in (steps, steps[::-1], terms[::-1])
         )
-        first = np.arange(0, groups * n, n)[:, None]
-        rows = np.empty((groups, n), dtype)
-        ranked = np.empty(shape, dtype) if by_rows else rows.T
-        return cls(first, rows, ranked, gaps[1:], steps, terms, by_rows, forward, downward, backward)
+        return cls(ranks, steps, terms, forward, downward, backward)
+
+    @cached_property
+    def turned(self) -> tuple[Int, Int]:
+        """Where each rank lies in memory, and room for the inverse of the places."""
+        places = self.ranks.places
+        return np.arange(places.size).reshape(places.shape), np.empty(places.size, np.int64)
 
 
 def _block(rewards: Rewards, stacks: Sequence[Stack], result: Rewards, space: _Space) -> None:
-    places = rewards.argsort(axis=-1)
-    np.add(places, space.first, out=places)
-    rewards.ravel().take(places, out=space.sorted, mode="clip")
-    ranked = space.ranked
-    if space.by_rows:
-        ranked[...] = space.sorted.T
-    np.subtract(ranked[1:], ranked[:-1], out=space.gaps, dtype=np.float64)
+    space.ranks.sort(rewards)
+    ranked = space.ranks.ranked
     halves = None
     if any(isinstance(stack, FromZero) for stack in stacks) and ranked[0].min() < 0:
         halves = (
             np.maximum(ranked, 0.0, dtype=np.float64),
             np.minimum(ranked, 0.0, dtype=np.float64),
         )
-    write = _Writer.to(result, places, space)
+    write = _Writer.to(result, space)
     for stack in stacks:
         for row, place in enumerate(stack.places):
             if isinstance(stack, FromRank):
@@ -174,10 +155,10 @@ def _block(rewards: Rewards, stacks: Sequence[Stack], result: Rewards, space: _S
 
 
 def _from_rank(space: _Space, stack: FromRank, row: int) -> None:
-    gaps, steps, start, origin = space.gaps, space.steps, stack.start, stack.origin[row]
+    gaps, steps, start, origin = space.ranks.gaps, space.steps, stack.start, stack.origin[row]
     if not stack.debits:
         steps[start] = 0.0
-    elif not space.by_rows:
+    elif not space.ranks.by_rows:
         np.add.reduce(np.multiply(gaps, origin[:, None], out=space.terms[1:]), axis=0, out=steps[start])
     elif gaps.shape[1] > 1:
         np.einsum("mb,m->b", gaps, origin, out=steps[start])
@@ -196,7 +177,7 @@ def _from_zero(space: _Space, ranked: Rewards, stack: FromZero, row: int) -> Non
     steps, terms, (credited, debited, shared) = space.steps, space.terms, stack.sides[row]
     if debited:
         terms[-1] = 0.0
-        np.multiply(space.gaps, stack.down[row, :-1, None], out=terms[:-1])
+        np.multiply(space.ranks.gaps, stack.down[row, :-1, None], out=terms[:-1])
         _accumulate(terms[::-1], space.backward)
     if not credited:
         np.multiply(ranked, stack.own[row], out=steps, dtype=np.float64)
@@ -205,7 +186,7 @@ def _from_zero(space: _Space, ranked: Rewards, stack: FromZero, row: int) -> Non
         return
     up = stack.up[row]
     np.multiply(ranked[0], up[0], out=steps[0], dtype=np.float64)
-    np.multiply(space.gaps, up[1:, None], out=steps[1:])
+    np.multiply(space.ranks.gaps, up[1:, None], out=steps[1:])
     _accumulate(steps, space.forward)
     if debited:
         steps += terms
@@ -243,30 +224,28 @@ class _Writer:
     """Undoes the sort: what stands at a rank goes to the place that the reward had."""
 
     result: Rewards
-    places: Int
     space: _Space
     inverse: Int | None
 
     @classmethod
-    def to(cls, result: Rewards, places: Int, space: _Space) -> _Writer:
+    def to(cls, result: Rewards, space: _Space) -> _Writer:
         """Of several rules each is read by the inverse permutation, which is made once."""
         if len(result) == 1:
-            return cls(result, places, space, None)
-        inverse, at = np.empty(places.size, np.intp), np.arange(places.size)
-        inverse[places] = at.reshape(space.steps.shape).T if space.by_rows else at.reshape(places.shape)
-        return cls(result, places, space, inverse.reshape(result.shape[1:]))
+            return cls(result, space, None)
+        at, inverse = space.turned
+        inverse[space.ranks.places] = at
+        return cls(result, space, inverse.reshape(result.shape[1:]))
 
     def __call__(self, rule: int) -> None:
-        out, steps, by_rows = self.result[rule], self.space.steps, self.space.by_rows
+        out, ranks = self.result[rule], self.space.ranks
+        steps = self.space.steps if ranks.by_rows else self.space.steps.T
         if self.inverse is None:
-            by_group = steps.T
-            if by_rows:
-                by_group = self.space.sorted  # which nobody needs any more
-                by_group[...] = steps.T
-            out.reshape(-1)[self.places] = by_group
-            return
-        in_memory = (steps if by_rows else steps.T).reshape(-1)
-        if out.dtype == steps.dtype:
-            in_memory.take(self.inverse, out=out, mode="clip")
+            if out.dtype != steps.dtype:
+                narrow = ranks.ranked if ranks.by_rows else ranks.ranked.T  # which nobody needs any more
+                np.copyto(narrow, steps, casting="same_kind")
+                steps = narrow
+            out.reshape(-1)[ranks.places] = steps
+        elif out.dtype == steps.dtype:
+            steps.reshape(-1).take(self.inverse, out=out, mode="clip")
         else:
-            out[...] = in_memory.take(self.inverse, mode="clip")
+            out[...] = steps.reshape(-1).take(self.inverse, mode="clip")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.arrays import Bool, Float, Int
+from ...kernels.ranks import Ranks, blocks, width_of
 from .argument import all_are_one
 from .tables import Tables
 
@@ -37,14 +38,11 @@ def evaluate(
     result = np.empty((len(tables), groups, n), rewards.dtype)
     if not result.size:
         return result
-    width = max(2, min(groups, BLOCK // max(n, size)))
+    width = width_of(groups, max(2, BLOCK // max(n, size)), by_rows=True)
     first = min(table.first for table in tables)
-    space = _Space.of(width, n, size, first, y.dtype)
-    for start in range(0, groups, width):
-        block = slice(start, start + width)
+    space = _Space.of(max(2, width), n, size, first, y.dtype)
+    for block in blocks(groups, width):
         here, past, weights = _two(rewards[block]), _two(y[block]), _two(w[block])
-        if len(here) != space.groups:
-            space = _Space.of(len(here), n, size, first, y.dtype)
         if not history_sorted:
             order = past.argsort(axis=-1)
             past, weights = (np.take_along_axis(each, order, axis=-1) for each in (past, weights))
@@ -54,7 +52,7 @@ def evaluate(
             part = _two(share[block]) if isinstance(share, np.ndarray) else share
             _advantages(space, table, _share(weight, part, table), weight, beyond)
             made = np.empty(here.shape, rewards.dtype) if alone else result[row, block]
-            made.reshape(-1)[space.places] = space.steps
+            made.reshape(-1)[space.ranks.places] = space.steps
             if alone:
                 result[row, block] = made[:1]
     return result
@@ -71,14 +69,12 @@ class _Space:
 
     Attributes
     ----------
-    places
-        Where each rank came from, in the block.
-    ranked, reached
-        Sorted rewards, and those at which the history counts.
+    ranks, reached
+        Rewards, sorted, and those at which the history counts.
     missed, below
         Sum of ``w (R_(r) - y)^+`` over the history there, and what is subtracted for it.
-    gaps, under
-        Differences of ranked and missed.
+    under
+        Differences of missed.
     steps, terms
         To compute in; steps are the advantages in the end.
     count, moved, passed, found, place
@@ -90,13 +86,10 @@ class _Space:
         Pairs of rows of steps, of sums, and of upto.
     """
 
-    groups: int
-    places: Int
-    ranked: Float
+    ranks: Ranks
     reached: Float
     missed: Float
     below: Float
-    gaps: Float
     under: Float
     steps: Float
     terms: Float
@@ -112,21 +105,18 @@ class _Space:
     @classmethod
     def of(cls, groups: int, n: int, size: int, first: int, dtype: np.dtype[Any]) -> _Space:
         """For blocks of this many groups, whose history counts from a rank on."""
-        ranked, steps, terms = (np.empty((n, groups)) for _ in range(3))
-        places, gaps = np.empty((n, groups), np.intp), np.empty((n - 1, groups))
+        ranks = Ranks.of(groups, n, np.dtype(np.float64), by_rows=True)
+        steps, terms = (np.empty((n, groups)) for _ in range(2))
         missed, below = (np.empty((n - first, groups)) for _ in range(2))
         under, place = np.empty((n - 1 - first, groups)), np.empty((n - first, groups), np.intp)
         count, moved = (np.empty((n - first, groups), np.min_scalar_type(size)) for _ in range(2))
         sums, upto = (np.empty((size + 1, groups)) for _ in range(2))
         sums[0] = upto[0] = 0.0
         return cls(
-            groups=groups,
-            places=places,
-            ranked=ranked,
-            reached=ranked[first:],
+            ranks=ranks,
+            reached=ranks.ranked[first:],
             missed=missed,
             below=below,
-            gaps=gaps,
             under=under,
             steps=steps,
             terms=terms,
@@ -143,17 +133,15 @@ class _Space:
 
 def _against(space: _Space, rewards: Values, y: Values, w: Values) -> tuple[Float, Float]:
     """All that depends on the rewards alone; W and the sum of ``w (y - R_(n))^+``, (groups,) each."""
-    groups, n = rewards.shape
-    np.add(rewards.argsort(axis=-1).T, np.arange(0, groups * n, n), out=space.places)
-    space.ranked[...] = rewards.reshape(-1).take(space.places)
-    np.subtract(space.ranked[1:], space.ranked[:-1], out=space.gaps)
+    groups, lowest = len(rewards), space.ranks.ranked[0]
+    space.ranks.sort(rewards)
     _at_or_below(space, y)
     place, sums, missed, below = space.place, space.sums, space.missed, space.below
-    rise = np.subtract(space.reached, space.ranked[0], out=space.steps[-len(missed) :])
+    rise = np.subtract(space.reached, lowest, out=space.steps[-len(missed) :])
     np.multiply(space.count, groups, out=place, dtype=np.intp)
     np.add(place, np.arange(groups), out=place)
     _turn(y, sums[1:])
-    np.subtract(sums[1:], space.ranked[0], out=sums[1:])
+    np.subtract(sums[1:], lowest, out=sums[1:])
     if all_are_one(w):  # the same bits, in less time
         np.multiply(space.count, rise, out=below)
         weight = np.full(groups, float(y.shape[1]))
@@ -205,7 +193,7 @@ def _share(weight: Float, share: Values | float | None, table: Tables) -> Float:
 
 def _advantages(space: _Space, table: Tables, share: Float, weight: Float, beyond: Float) -> None:
     """Advantages at the ranks, into ``space.steps``; under and beyond are W times what ``Tables`` means."""
-    gaps, under, steps, terms = space.gaps, space.under, space.steps, space.terms[1:]
+    gaps, under, steps, terms = space.ranks.gaps, space.under, space.steps, space.terms[1:]
     (o, p, q), (a, b, c) = table.origin, table.slope
     per_weight = share / np.where(weight > 0, weight, 1.0)
     first = len(gaps) - len(under)
@@ -213,7 +201,7 @@ def _advantages(space: _Space, table: Tables, share: Float, weight: Float, beyon
     reached = np.einsum("mb,m->b", under, q[first:]) + table.short * space.missed[0] - table.reach * beyond
     np.add(lowest, per_weight * reached, out=steps[0])
     if table.own:
-        steps[0] += (1 - share) * space.ranked[0]
+        steps[0] += (1 - share) * space.ranks.ranked[0]
     rows = steps[1:]
     np.multiply(gaps, b[:, None], out=terms)
     np.multiply(terms, share, out=terms)
