@@ -272,7 +272,9 @@ def _comoments(rows: torch.Tensor) -> Comoments:
     """Means and co-moments of the columns (C, groups), in two passes; the columns are centered in place."""
     mean = rows.mean(dim=1, keepdim=True)
     rows -= mean
-    return Comoments(rows.shape[1], _numpy(mean[:, 0]), _numpy(rows @ rows.T))
+    host = rows.device.type == "cpu"  # where NumPy computes half of what is symmetric
+    products = rows.numpy() @ rows.numpy().T if host else _numpy(rows @ rows.T)
+    return Comoments(rows.shape[1], _numpy(mean[:, 0]), products)
 
 
 def _numpy(tensor: torch.Tensor) -> Float:
