@@ -33,18 +33,20 @@ QUIET = Console(quiet=True)
 
 #: Studies that take their time at the smoke preset too.
 SLOW = (
+    "batches",
+    "beyond-n",
     "efficiency",
     "field-claims",
     "frameworks",
     "history",
     "learning",
     "llm",
+    "loops",
     "monte-carlo",
     "phase-diagram",
-    "unbiasedness",
-    "batches",
     "prompts",
-    "beyond-n",
+    "several-rewards",
+    "unbiasedness",
     "variance",
 )
 PARAMETERS = [

@@ -158,6 +158,7 @@ def check_standard_error(z: np.ndarray) -> None:
     assert abs(inside - 0.95) <= bound(1) * np.sqrt(0.05 * 0.95 / len(z))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_standard_errors_are_honest(quantity: str) -> None:
     check_standard_error(deviations(quantity, 1000, 300))
@@ -198,6 +199,7 @@ def test_the_p_value_of_an_unbiased_rule_is_uniform() -> None:
         assert abs(np.mean(p < level) - level) <= bound(2) * np.sqrt(level * (1 - level) / len(p))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("quantity", ["scale", "trace_covariance"])
 def test_errors_fall_with_the_root_of_the_groups(quantity: str) -> None:
     sizes, seeds = np.array([128, 512, 2048, 8192]), 40
@@ -227,6 +229,7 @@ def check_unbiased(ratios: np.ndarray) -> None:
     assert abs(ratios.mean() - 1) <= bound(1) * ratios.std(ddof=1) / np.sqrt(len(ratios))
 
 
+@pytest.mark.integration
 def test_variances_are_unbiased_in_small_samples_too() -> None:
     check_unbiased(small_samples())
 
@@ -236,6 +239,7 @@ def test_a_variance_without_bessels_correction_is_caught() -> None:
         check_unbiased(small_samples() * 3 / 4)
 
 
+@pytest.mark.integration
 def test_squares_of_the_covariance_are_unbiased() -> None:
     specimen = bandit(True)
     levels = specimen.levels(specimen.theta, covariances="full")
