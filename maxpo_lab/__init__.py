@@ -54,7 +54,16 @@ if TYPE_CHECKING:
     from .policies.outcomes import Outcomes
     from .policies.vector_levels import VectorLevels
     from .rules.calling import per_group
-    from .rules.kinds import BatchRule, MemoryRule, VectorRule, batch_rule, memory_rule, vector_rule
+    from .rules.kinds import (
+        BatchRule,
+        MemoryRule,
+        RatioRule,
+        VectorRule,
+        batch_rule,
+        memory_rule,
+        ratio_rule,
+        vector_rule,
+    )
     from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 
     __version__: str
@@ -76,6 +85,7 @@ __all__ = [
     "Outcomes",
     "PassAtK",
     "RankLinear",
+    "RatioRule",
     "Replay",
     "RewardLevels",
     "Spectrum",
@@ -108,6 +118,7 @@ __all__ = [
     "pass_at_k_spectrum",
     "path_moments",
     "per_group",
+    "ratio_rule",
     "side_by_side",
     "update_moments",
     "update_path",
@@ -139,8 +150,8 @@ _LATER = {
         "rules.calling": ("per_group",),
         "policies.vector_levels": ("VectorLevels",),
         "rules.kinds": (
-            *("BatchRule", "MemoryRule", "VectorRule"),
-            *("batch_rule", "memory_rule", "vector_rule"),
+            *("BatchRule", "MemoryRule", "RatioRule", "VectorRule"),
+            *("batch_rule", "memory_rule", "ratio_rule", "vector_rule"),
         ),
         "loops": ("FixedPoint", "LoopSpectrum", "loop_spectrum"),
         "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
