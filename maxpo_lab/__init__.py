@@ -46,8 +46,11 @@ if TYPE_CHECKING:
     )
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
+    from .monte_carlo import SampledUpdates as SampledUpdates
     from .monte_carlo import Until as Until
+    from .monte_carlo import UpdateEstimates as UpdateEstimates
     from .monte_carlo import monte_carlo_moments as monte_carlo_moments
+    from .monte_carlo import monte_carlo_updates as monte_carlo_updates
     from .monte_carlo import on_numpy as on_numpy
     from .policies.levels import RewardLevels
     from .policies.objective import max_at_k, max_at_k_gradient
@@ -157,7 +160,10 @@ _LATER = {
         "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
         # These need torch: ``import *`` would ask, so not in ``__all__``.
         "auditing": ("AuditReport", "ValueAuditReport", "audit", "audit_value"),
-        "monte_carlo": ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy"),
+        "monte_carlo": (
+            *("Estimate", "SampledMoments", "SampledUpdates", "Until", "UpdateEstimates"),
+            *("monte_carlo_moments", "monte_carlo_updates", "on_numpy"),
+        ),
     }.items()
     for name in names
 }

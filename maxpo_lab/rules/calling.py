@@ -82,7 +82,7 @@ def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors | RatioRu
     if couples(rule):
         raise CoupledRowsError(
             f"{describe(rule)} is a batch rule: what a group gets depends on the others, so a group has no "
-            f"advantages of its own; use batch_moments, or audit, which take it"
+            f"advantages of its own; use batch_moments, monte_carlo_updates or audit, which take it"
         )
     if has_memory(rule):
         raise StatefulRuleError(

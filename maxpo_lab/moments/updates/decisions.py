@@ -61,7 +61,7 @@ def weights_of(loss: Loss, policy: Decisions) -> Float:
     if loss.ratio.level != "token" or not _token_by_token(loss):
         raise ValueError(
             f"{loss.name} looks at the ratio of a whole rollout, which decisions alone do not tell: pass "
-            f"Outcomes, or a loss at the level of tokens"
+            f"Outcomes, or a loss at the level of tokens, or sample with monte_carlo_updates"
         )
     logs = {name: each[:, None] for name, each in policy.log_ratios().items()}
     if "reference_log_ratios" in loss.needs and "reference_log_ratios" not in logs:

@@ -75,8 +75,8 @@ def normalised(
     drawn = chances > 0
     if mean.empty == "skip" and (lengths[drawn] == 0).any():
         raise ValueError(
-            f"{loss.name} skips rollouts of no tokens: how many are left is random; give every outcome "
-            f"a token"
+            f"{loss.name} skips rollouts of no tokens: how many are left is random; give every "
+            f"outcome a token, or sample with monte_carlo_updates"
         )
     if mean.kind in ("token-mean", "group-token-mean"):
         if not lengths[drawn].any():
