@@ -320,7 +320,7 @@ class Exponential:
         return np.exp(-drawn)
 
     def tokens(self, drawn: np.ndarray) -> Any:
-        from maxpo_lab.policies.rollouts import RolloutTokens
+        from maxpo_lab.samplers import RolloutTokens
 
         logs = np.log(self.rate / self.old) - (self.rate - self.old) * drawn
         one = np.ones(len(drawn), dtype=np.intp)
