@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
@@ -131,12 +132,12 @@ def _weighed(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-#: What to make of old rollouts: a rule under a loss, how it is called, and its line.
+#: What to make of old rollouts: a rule under a loss, how it is called, and its line; two lie on each other.
 _OLD = {
-    ("off-policy max@k", "off-policy"): ("off-policy max@k", "-", "#0072b2"),
-    ("maxpo", "off-policy"): ("maxpo, one ratio a rollout", "-", "#e69f00"),
-    ("maxpo", "identity"): ("maxpo, no ratio", "--", "#e69f00"),
-    ("maxpo", "ppo"): ("maxpo, PPO's clip", ":", "#e69f00"),
+    ("maxpo", "off-policy"): ("maxpo, one ratio a rollout", "-", "#e69f00", 3.0),
+    ("maxpo", "identity"): ("maxpo, no ratio", "--", "#e69f00", 1.3),
+    ("maxpo", "ppo"): ("maxpo, PPO's clip", ":", "#e69f00", 1.3),
+    ("off-policy max@k", "off-policy"): ("off-policy max@k", "-", "#0072b2", 1.3),
 }
 
 
@@ -144,10 +145,10 @@ def _of_old_rollouts(rows: pd.DataFrame) -> Figure:
     chosen = rows[rows.part == "off-policy"]
     chosen = chosen[chosen.success == chosen.success.max()]
     figure, (angle, scale, noise) = subplots(1, 3, figsize=(PAGE, 2.5))
-    for (rule, loss), (label, dashes, colour) in _OLD.items():
+    for (rule, loss), (label, dashes, colour, width) in _OLD.items():
         curve = chosen[(chosen.rule == rule) & (chosen.loss == loss)]
         for axes, what in ((angle, curve.angle), (scale, curve.scale), (noise, curve.noise)):
-            axes.plot(curve.x, what, dashes, marker="o", ms=2.5, color=colour, label=label)
+            axes.plot(curve.x, what, dashes, marker="o", ms=2.5, lw=width, color=colour, label=label)
     for axes, title in (
         (angle, "angle to grad J, rad"),
         (scale, "scale"),
@@ -157,6 +158,9 @@ def _of_old_rollouts(rows: pd.DataFrame) -> Figure:
         axes.set_xlabel("KL(old || new), nats")
         axes.set_title(title)
     noise.set_yscale("log")
+    noise.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    noise.yaxis.set_major_formatter("{x:g}")
+    noise.yaxis.set_minor_locator(NullLocator())
     scale.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     handles, labels = angle.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=6.5, handlelength=3)

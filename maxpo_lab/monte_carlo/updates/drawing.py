@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from ...core.arrays import Bool, Float, Int
 from ...moments.updates.draws import DeadGroupPolicy
-from ...policies.rollouts import RolloutPolicy
+from ...policies.rollouts import RolloutPolicy, RolloutTokens
 
 #: Groups of a prompt after which none that lives is ever expected.
 HOPELESS = 1 << 20
@@ -27,6 +28,17 @@ class Part:
     place: Int
     drawn: npt.NDArray[Any]
     rewards: Float
+
+    @cached_property
+    def tokens(self) -> RolloutTokens:
+        """Tokens of its rollouts, asked for once."""
+        found = self.policy.tokens(self.drawn)
+        if lacking := sorted({"log_ratios", "behaviour_log_ratios"} - set(found.log_ratios)):
+            raise TypeError(
+                f"{type(self.policy).__name__}.tokens gave no {lacking[0]}: every policy has them, zeros "
+                f"where two policies are one"
+            )
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +63,13 @@ class Batches:
     kept: Bool
     live: Float
     seen: Float
+
+    def rollout_log_ratios(self) -> Float:
+        """``log pi - log pi_drawn`` of all rollouts, (U P, n)."""
+        found = np.zeros(self.rewards.shape)
+        for part in self.parts:
+            found[part.place] = part.tokens.rollout_log_ratios.reshape(part.rewards.shape)
+        return found
 
 
 def draw_batches(

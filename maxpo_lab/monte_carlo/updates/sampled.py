@@ -26,7 +26,7 @@ from ..experiments import flat_gradient
 from ..sampled import finish
 from .admission import AnyRule, admitted
 from .result import SampledUpdates
-from .shards import Loop, measure, rollout_log_ratios
+from .shards import Loop, measure
 
 #: Batches that rules are tried on.
 _FIRST = 32
@@ -86,8 +86,8 @@ def monte_carlo_updates(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; a rule that is undefined at (n, k) or not admitted; a loss that needs what a policy
-        lacks; no group that lives where dead ones are drawn again.
+        Bad arguments; a policy that breaks its contract; a rule that is undefined at (n, k) or not admitted;
+        a loss that needs what a policy lacks; no group that lives where dead ones are drawn again.
 
     Notes
     -----
@@ -130,7 +130,7 @@ def monte_carlo_updates(
         k,
         prompts=len(policies),
         rewards=first.rewards,
-        log_ratios=rollout_log_ratios(first),
+        log_ratios=first.rollout_log_ratios(),
     )
     return _sampled(loop, tuple(asked), rules, count, objective)
 

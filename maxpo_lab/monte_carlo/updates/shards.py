@@ -74,7 +74,7 @@ def measure(
     batches = loop.batches(shard, size)
     prompts, d = len(loop.policies), loop.policies[0].parameters
     weigh = Weighing(loop.loss, loop.n, prompts).of(batches)
-    logs = rollout_log_ratios(batches)
+    logs = batches.rollout_log_ratios()
     updates, sums, squares = np.empty((len(rules), size, d)), *np.empty((2, len(rules), size))
     for place, rule in enumerate(rules):
         advantages = rule(batches.rewards, logs)
@@ -120,11 +120,3 @@ def measure(
         sum_max=np.abs(sums).max(axis=1),
     )
     return Measured(total, np.sum(off**2, axis=1), batches.live, batches.seen)
-
-
-def rollout_log_ratios(batches: Batches) -> Float:
-    """``log pi - log pi_drawn`` of all rollouts, (U P, n)."""
-    found = np.zeros(batches.rewards.shape)
-    for part in batches.parts:
-        found[part.place] = part.policy.tokens(part.drawn).rollout_log_ratios.reshape(part.rewards.shape)
-    return found

@@ -34,15 +34,15 @@ class Weighing:
         ValueError
             Lengths that the loss refuses; see ``Loss.weights``.
         """
-        tokens = [part.policy.tokens(part.drawn) for part in batches.parts]
-        for each in tokens:
-            self._check(each)
-        factors = self._factors(batches, tokens) * batches.kept[:, None]
+        for part in batches.parts:
+            self._check(part.tokens)
+        factors = self._factors(batches) * batches.kept[:, None]
         alone = replace(self.loss, aggregation=Aggregation())
 
         def updates(advantages: Float) -> Float:
             total = np.zeros((len(batches.kept) // self.prompts, batches.parts[0].policy.parameters))
-            for part, each in zip(batches.parts, tokens, strict=True):
+            for part in batches.parts:
+                each = part.tokens
                 shape = (len(part.place), self.n, each.mask.shape[1])
                 weights = alone.weights(
                     advantages[part.place],
@@ -50,7 +50,12 @@ class Weighing:
                     **{name: each.log_ratios[name].reshape(shape) for name in self.loss.needs},
                 )
                 weights = (weights * factors[part.place][..., None]).reshape(-1, shape[-1])
-                sums = part.policy.weighted_scores(part.drawn, weights, self.n)
+                sums = np.asarray(part.policy.weighted_scores(part.drawn, weights, self.n))
+                if sums.shape != (expected := (len(part.place), total.shape[1])):
+                    raise ValueError(
+                        f"{type(part.policy).__name__}.weighted_scores gave shape {sums.shape}: expected "
+                        f"{expected}, a sum of every group and d parameters"
+                    )
                 np.add.at(total, part.place // self.prompts, sums)
             return total / (self.n * self.prompts)
 
@@ -67,18 +72,18 @@ class Weighing:
                 f"(M, T), one a token"
             )
 
-    def _factors(self, batches: Batches, tokens: list[RolloutTokens]) -> Float:
+    def _factors(self, batches: Batches) -> Float:
         """What multiplies the weights of each rollout, (U P, n), so that the update is a mean over them."""
         mean = self.loss.aggregation
         factors, lengths = np.zeros((2, len(batches.kept), self.n))
-        for part, each in zip(batches.parts, tokens, strict=True):
-            own = each.lengths.reshape(-1, self.n).astype(np.float64)
+        for part in batches.parts:
+            own = part.tokens.lengths.reshape(-1, self.n).astype(np.float64)
             lengths[part.place] = own
             kept = batches.kept[part.place]
             if kept.any() and not self._couples:
-                factors[part.place[kept]] = mean.factors(_NUMPY, own[kept], width=each.width)
+                factors[part.place[kept]] = mean.factors(_NUMPY, own[kept], width=part.tokens.width)
         if self._couples:
-            self._batch_by_batch(factors, lengths, batches, max(each.width for each in tokens))
+            self._batch_by_batch(factors, lengths, batches, max(part.tokens.width for part in batches.parts))
         return factors
 
     @property

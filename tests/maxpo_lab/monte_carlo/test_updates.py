@@ -352,6 +352,27 @@ def test_a_policy_of_ones_own_with_continuous_rewards() -> None:
     assert without["maxpo"].scale is None
 
 
+@pytest.mark.parametrize(
+    ("method", "answer", "message"),
+    [
+        ("rewards", lambda _, drawn: drawn[:-1], "Exponential.rewards gave shape"),
+        ("rewards", lambda _, drawn: drawn * np.nan, "one finite number"),
+        ("weighted_scores", lambda _, drawn, weights, each: weights, "weighted_scores gave shape"),
+        (
+            "tokens",
+            lambda self, drawn, own=Exponential.tokens: replace(own(self, drawn), log_ratios={}),
+            "Exponential.tokens gave no behaviour_log_ratios",
+        ),
+    ],
+)
+def test_a_policy_that_breaks_its_contract_is_named(
+    method: str, answer: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Exponential, method, answer)
+    with pytest.raises((TypeError, ValueError), match=message):
+        ml.monte_carlo_updates("maxpo", "off-policy", Exponential(1.4, 1.0), n=4, k=2, updates=64, seed=0)
+
+
 # What is refused ----------------------------------------------------------------------------------------
 
 
