@@ -157,7 +157,8 @@ class SequencePolicy(ExactSpecimen):
         if (numbers := int(np.prod(shape))) > MAX_SCORES:
             raise ValueError(
                 f"scores of {shape[0]:,} outputs of {shape[1]} tokens and {shape[2]:,} parameters are "
-                f"{numbers:,} numbers, more than {MAX_SCORES:,}: use a smaller network or a shorter task"
+                f"{numbers:,} numbers, more than {MAX_SCORES:,}: use a smaller network or a shorter task, or "
+                f"sample rollouts(theta) with monte_carlo_updates"
             )
 
         def of(theta: npt.ArrayLike | None) -> Float | None:

@@ -51,7 +51,7 @@ def episodes(unrolled: Unrolled) -> Episodes:
             raise ValueError(
                 f"more than {MAX_EPISODES:,} episodes after {taken.shape[1]} of {len(unrolled.layers)} "
                 f"steps: "
-                f"use a shorter horizon or fewer actions"
+                f"use a shorter horizon or fewer actions, or decisions(theta), which lists none"
             )
     length = max(part.shape[1] for part, *_ in done)
     decisions = np.concatenate(

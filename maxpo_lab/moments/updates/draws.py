@@ -57,8 +57,8 @@ def draws(
         raise ValueError(
             f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get different "
             f"advantages, ties aside), so it must be evaluated on all {size}^{n} = {size**n:,} arrangements, "
-            f"of rollouts without duplicates and at most max_states={max_states:,}: use a smaller group, or "
-            f"another rule"
+            f"of rollouts without duplicates and at most max_states={max_states:,}: use a smaller group or "
+            f"another rule, or sample with monte_carlo_updates"
         )
     for copies in _copies(n, duplicates):
         chance = comb(n - 1, copies - 1) * duplicates ** (copies - 1) * (1 - duplicates) ** (n - copies)

@@ -87,7 +87,8 @@ def update_moments(
     ------
     TypeError, ValueError
         Bad arguments; a rule that is undefined at (n, k), or not admitted (see ``exact_moments``); a loss
-        that needs what the policy lacks; no group that lives where dead ones are drawn again.
+        that needs what the policy lacks; no group that lives where dead ones are drawn again. Where only
+        sampling is left the message says so: ``monte_carlo_updates`` takes the same arguments.
 
     Notes
     -----

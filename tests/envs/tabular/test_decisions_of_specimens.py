@@ -32,7 +32,7 @@ SMALL: dict[str, Callable[[], Any]] = {
     "lock of two codes": lambda: made("CombinationLock", length=3, choices=2, codes=2),
     "chain": lambda: made("ChainSum", base=2, digits=2, credit=0.3),
     "chain checked": lambda: made("ChainSum", base=2, digits=2, verifier="chain"),
-    "maze that slips": lambda: made("Maze", layout="###\n#S#\n#G#\n###", slip=0.2, horizon=2),
+    "maze": lambda: made("Maze", layout="###\n#S#\n#G#\n###", horizon=2),
     "lake": lambda: from_gymnasium("FrozenLake-v1", horizon=2, desc=["SF", "HG"], is_slippery=False),
 }
 #: Beyond that, against the listed rollouts.
@@ -40,6 +40,7 @@ LARGER: dict[str, Callable[[], Any]] = {
     "lock": lambda: made("CombinationLock", length=4, choices=4, codes=3, credit="prefix"),
     "chain": lambda: made("ChainSum", base=3, digits=3, prompts=2, credit=0.25),
     "maze": lambda: made("Maze", size=3, loops=1, horizon=5),
+    "maze that slips": lambda: made("Maze", layout="###\n#S#\n#G#\n###", slip=0.2, horizon=3),
     "lake": lambda: from_gymnasium("FrozenLake-v1", horizon=3, desc=["SF", "FG"]),
 }
 
@@ -73,7 +74,7 @@ def test_decisions_equal_all_groups(name: str) -> None:
     for prompt in range(world.prompts):
         listed = world.outcomes(theta, prompt, **policies)
         decided = world.decisions(theta, prompt, **policies)
-        for loss in LOSSES if len(listed.rewards) < 30 else LOSSES[2:3]:
+        for loss in LOSSES:
             found = ml.update_moments("pkpo-loo1", loss, decided, n=2, k=2)
             truth = updates("pkpo-loo1", get_loss(loss), [listed], n=2, k=2)
             assert np.allclose(found.mean, truth.mean, rtol=0, atol=ROUNDING), loss
