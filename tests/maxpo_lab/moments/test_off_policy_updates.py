@@ -126,6 +126,25 @@ def test_a_users_rule_of_ratios() -> None:
     assert one.rule == "mine"
 
 
+def test_inner_epochs_stay_on_the_gradient() -> None:
+    """Every epoch's expected update is grad J where it is made, from rollouts of the first policy."""
+    path = ml.update_path(
+        OFF_POLICY,
+        "off-policy",
+        lambda theta, old: ml.Outcomes.from_softmax(theta, RIGHT, behaviour=old),
+        LOGITS,
+        n=4,
+        k=2,
+        step_size=0.5,
+        epochs=3,
+    )
+    theta = LOGITS
+    for step in path:
+        assert np.allclose(step.theta, theta, rtol=0, atol=ROUNDING)
+        theta = theta + 0.5 * ml.max_at_k_gradient(ml.RewardLevels.from_softmax(theta, RIGHT), 2)
+    assert path[-1].divergence > 0.001
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
