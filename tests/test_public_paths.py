@@ -29,13 +29,13 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "maxpo_lab": """
         BatchEstimator BatchMoments BatchRule Claims Estimator FixedPoint GroupIdError Laws LoopSpectrum Loss
-        MemoryEstimator MemoryRule Moments Outcomes PassAtK RankLinear Replay RewardLevels Spectrum
+        MemoryEstimator MemoryRule Moments Outcomes PassAtK RankLinear RatioRule Replay RewardLevels Spectrum
         StandardErrors UpdateMoments UpdateStep ValueMoments ValueRule VarianceFloor VectorBatchEstimator
         VectorEstimator VectorLevels VectorRule advantages batch_moments batch_rule exact_moments
         get_estimator get_loss get_value_rule list_estimators list_losses list_value_rules loop_spectrum
         max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k pass_at_k_spectrum path_moments
-        per_group side_by_side update_moments update_path value_estimate value_moments variance_floor
-        vector_rule
+        per_group ratio_rule side_by_side update_moments update_path value_estimate value_moments
+        variance_floor vector_rule
     """,
     "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",
     "maxpo_lab.estimators": """
@@ -56,10 +56,11 @@ PUBLIC = {
         value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
-        QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment
-        finish measure_shard merge monte_carlo_moments on_numpy shard_sizes
+        QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments SampledUpdates ShardTree Until
+        UpdateEstimates experiment finish measure_shard merge monte_carlo_moments monte_carlo_updates on_numpy
+        shard_sizes
     """,
-    "maxpo_lab.samplers": "Sampler Scores",
+    "maxpo_lab.samplers": "RolloutPolicy RolloutTokens Sampler Scores",
     "maxpo_lab.spectrum": "Spectrum objective_spectrum pass_at_k_spectrum",
     "maxpo_lab.testing": "assert_centered assert_equivariant assert_matches assert_unbiased",
     "maxpo_lab.theory": """
@@ -76,7 +77,8 @@ PUBLIC = {
 }
 #: Names of ``maxpo_lab`` that are imported when they are asked for.
 LATER = """
-    AuditReport Estimate SampledMoments Until ValueAuditReport audit audit_value monte_carlo_moments on_numpy
+    AuditReport Estimate SampledMoments SampledUpdates Until UpdateEstimates ValueAuditReport audit
+    audit_value monte_carlo_moments monte_carlo_updates on_numpy
 """
 GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
 COMMANDS = {
