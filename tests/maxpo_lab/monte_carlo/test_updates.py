@@ -209,6 +209,7 @@ def test_a_fault_is_seen(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
 # Standard errors ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["group-token-mean", "ppo"])
 def test_intervals_cover(name: str) -> None:
     """Of 400 samples 95% of the intervals hold the truth, give or take 4 standard deviations of 0.011."""
@@ -230,6 +231,7 @@ def test_intervals_cover(name: str) -> None:
             assert count / runs == pytest.approx(0.95, abs=0.044), quantity
 
 
+@pytest.mark.integration
 def test_the_p_value_is_uniform_without_bias() -> None:
     policy = replace(BANDIT, behaviour=None, lengths=None)
     values = [
