@@ -141,7 +141,8 @@ def in_a_large_batch(rule: rules.Rule, groups: Float, k: int) -> Misbehaviour | 
         return None
     return Misbehaviour(
         "coupled rows",
-        f"{rules.describe(rule)} gives the group {groups[wrong[0]].tolist()} other advantages in a batch of {_MANY}",
+        f"{rules.describe(rule)} gives the group {groups[wrong[0]].tolist()} other advantages in a batch of "
+        f"{_MANY}",
     )
 
 

@@ -117,7 +117,7 @@ def over_sizes(
     """Measure a rule at all sizes, and at one more. Raises the errors of ``batch_moments``.
 
     ``prompts``: others than those of one right answer in ten, in the order of ``SUCCESS``, of rows by number:
-    a sum of numbers is nothing there, and batches beyond ``_LARGEST_OF_ROWS`` are measured by quadrature alone.
+    a sum of numbers is nothing there, and batches beyond ``_LARGEST_OF_ROWS`` are measured by quadrature.
     """
     of_rows = bool(prompts)
     if not prompts:

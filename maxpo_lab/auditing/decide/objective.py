@@ -64,7 +64,7 @@ def among(
     What agrees only because rounding hides a bias of one in a hundred is left open, unless the type itself is
     as coarse as that.
     """
-    found, made = _agreeing(pairs, spectrum, k, target, others, rewards)
+    found, made = _agreeing(pairs, spectrum, k, (target, others), rewards)
     made = made or pairs.precision
     unit = pairs.unit(target)
     hidden = float(pairs.allowed(made, unit).max()) / max(unit, float(np.abs(pairs.earned).max()))
@@ -82,9 +82,14 @@ def among(
 
 
 def _agreeing(
-    pairs: Steps[Aim], spectrum: Spectrum | None, k: int, target: Aim, others: Iterable[Aim], rewards: str
+    pairs: Steps[Aim],
+    spectrum: Spectrum | None,
+    k: int,
+    aims: tuple[Aim, Iterable[Aim]],
+    rewards: str,
 ) -> tuple[Ascent, Precision | None]:
-    """What is climbed, and the type to whose rounding that is so."""
+    """What is climbed, the target or one of the others, and the type to whose rounding that is so."""
+    target, others = aims
     n = pairs.n
     spectrum = None if pairs.precision.narrow else spectrum  # alternating sums, which its rounding drowns
     weights = None if spectrum is None else tuple(_resolved(spectrum, pairs.precision).tolist())

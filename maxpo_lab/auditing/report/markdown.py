@@ -65,10 +65,10 @@ def _of_vectors(vectors: Vectors) -> list[str]:
     if vectors.policies is not None:
         parts += [
             "## Under reference policies",
-            "Softmax policies whose rewards have the success rate p each: independent of each other; or of a "
-            "specialist for each reward and a generalist at 0.6 of all, each with its share of p. Bias, scale "
-            "and angle are against the target, further angles against the mean, max@K of the sum and max@K of "
-            "each reward.",
+            "Softmax policies whose rewards have the success rate p each: independent of each other; or of "
+            "a specialist for each reward and a generalist at 0.6 of all, each with its share of p. Bias, "
+            "scale and angle are against the target, further angles against the mean, max@K of the sum and "
+            "max@K of each reward.",
             table(ROW_POLICY_COLUMNS, row_policy_rows(vectors.policies)),
         ]
     if vectors.coupling is not None:

@@ -61,7 +61,7 @@ class RowRule:
         return rules.evaluate(self.guard, np.asarray(rows, dtype=np.float64), k, rules.ADVANTAGES_OF_ROWS)
 
     def of_scalars(self, rewards: Any, k: int) -> Any:
-        """The rule where all rewards of a rollout are alike, those of rewards (B, n), as the rule gives it."""
+        """What the rule gives, as it is, where all rewards of a rollout are those of rewards (B, n)."""
         return self.guard(self.rows(np.repeat(np.asarray(rewards)[..., None], self.rewards, axis=-1)), k)
 
     def rows(self, rewards: Float) -> Float:

@@ -22,7 +22,10 @@ from .steps import steps_on, wrongly_paid
 
 
 def verdict(rule: RowRule, claim: str, setting: RowSetting, climbed: Ascent | None) -> Verdict:
-    """Whether a rule keeps a claim, why, and how large rewards may be. ``climbed`` decides on ``unbiased``."""
+    """Whether a rule keeps a claim, why, and how large rewards may be.
+
+    ``climbed`` decides on ``unbiased``; other claims do without.
+    """
     fault: Callable[[RowSetting], str | None]
     tried = f"all {len(groups_of(setting.n, len(setting.table))):,} groups tried"
     if claim == "unbiased" and climbed is not None:
@@ -82,7 +85,7 @@ def _smallest_bias(rule: RowRule, setting: RowSetting) -> str | None:
 
 
 def _smallest(setting: RowSetting, fault: Callable[[RowSetting], str | None]) -> str | None:
-    """What ``fault`` says of the smallest groups that it finds a fault with; None where it finds none at n."""
+    """What ``fault`` says of the smallest groups that have it; None where it finds none at n."""
     at_n = fault(setting)
     if at_n is None:
         return None

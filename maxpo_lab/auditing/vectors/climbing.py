@@ -17,7 +17,7 @@ _DIGITS, _NEAR = 6, 0.01
 
 
 def climbs(steps: RowSteps, setting: RowSetting) -> Ascent:
-    """The target; or another objective by name at the stated weights, at equal ones, at any of each reward."""
+    """The target; or another objective, at the stated, at equal or swapped weights, or at fitted ones."""
     return among(
         steps,
         None,

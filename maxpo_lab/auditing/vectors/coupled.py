@@ -15,6 +15,7 @@ from ..batches.coupling import Effect
 from ..decide.claims import EQUALS, Verdict, plain
 from ..decide.nearest import positive_factor
 from ..decide.verdicts import followed
+from ..worker import HungError, RaisedError
 from .calls import ByNumbers, RowRule
 from .nearest import called
 from .rows import RowSetting, plain_rows
@@ -124,7 +125,7 @@ def _nothing(_: RowSetting) -> None:
 
 def small_setting(setting: RowSetting, size: int) -> RowSetting:
     """The setting with as few rows as batches of this size allow: in pairs small groups keep theirs."""
-    return setting if size == 2 and setting.n <= 3 else replace(setting, rewards="binary")
+    return setting if size == 2 and setting.n <= 2 else replace(setting, rewards="binary")
 
 
 def _steps(rule: RowRule, setting: RowSetting, size: int) -> Iterator[tuple[Float, RowSteps]]:
@@ -164,7 +165,7 @@ def _smallest(rule: RowRule, setting: RowSetting, size: int) -> str | None:
             for others, steps in _steps(rule, smaller, size):
                 if wrong := wrongly_paid(steps, smaller, 1.0):
                     return _beside(others, size, wrong)
-        except (ValueError, TypeError):  # a size that the rule refuses
+        except (RaisedError, HungError, ValueError, TypeError):  # a size that the rule refuses
             continue
     return None
 

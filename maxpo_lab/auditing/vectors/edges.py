@@ -14,7 +14,7 @@ from .calls import RowRule
 
 @dataclass(frozen=True, slots=True)
 class RowCase:
-    """A group of rows at an edge and what the rule makes of it: ``advantages``, or ``refusal``, its message."""
+    """A group at an edge and what the rule makes of it: ``advantages``, or ``refusal``, its message."""
 
     label: str
     n: int

@@ -91,17 +91,15 @@ def laws_of(rule: RowRule, groups: Float, k: int) -> Laws:
     )
 
 
-def _changed(rule: RowRule, groups: Float, place: int | list[int], factor: float, shift: float) -> Float:
+def _changed(groups: Float, place: int | list[int], factor: float, shift: float) -> Float:
     moved = groups.copy()
     moved[..., place] = factor * moved[..., place] + shift
     return moved
 
 
-def _same(
-    rule: RowRule, groups: Float, given: Float, k: int, moved: Float, factor: float = 1.0
-) -> bool | None:
-    """Whether the moved rows get ``factor`` times what the groups get; None where the rule refuses."""
-    other = answer(rule, moved, k)
+def _same(rule: RowRule, seen: tuple[Float, Float], k: int, moved: Float, factor: float = 1.0) -> bool | None:
+    """Whether moved rows get ``factor`` times what groups were seen to get; None where the rule refuses."""
+    (groups, given), other = seen, answer(rule, moved, k)
     if other is None:
         return None
     # Rounding of the rewards themselves, as large again as they were.
@@ -111,7 +109,7 @@ def _same(
     return bool((np.abs(other - factor * given) <= allowed * condition).all())
 
 
-def _invariant(rule: RowRule, groups: Float, given: Float, k: int, moved: Float) -> bool | None:
+def _invariant(rule: RowRule, given: Float, k: int, moved: Float) -> bool | None:
     other = answer(rule, moved, k)
     if other is None:
         return None
@@ -120,22 +118,22 @@ def _invariant(rule: RowRule, groups: Float, given: Float, k: int, moved: Float)
 
 
 def _of_reward(rule: RowRule, groups: Float, given: Float, k: int, place: int) -> OfReward:
-    flats = [_changed(rule, groups, place, 0.0, height) for height in FLATS]
+    flats = [_changed(groups, place, 0.0, height) for height in FLATS]
     first = answer(rule, flats[0], k)
-    heights = [None] if first is None else [_same(rule, flats[0], first, k, flat) for flat in flats[1:]]
+    heights = [None] if first is None else [_same(rule, (flats[0], first), k, flat) for flat in flats[1:]]
     return OfReward(
-        shift=_same(rule, groups, given, k, _changed(rule, groups, place, 1.0, SHIFT)),
-        scale=_invariant(rule, groups, given, k, _changed(rule, groups, place, FACTOR, 0.0)),
+        shift=_same(rule, (groups, given), k, _changed(groups, place, 1.0, SHIFT)),
+        scale=_invariant(rule, given, k, _changed(groups, place, FACTOR, 0.0)),
         flat=None if None in heights else all(heights),
     )
 
 
 def _scale(rule: RowRule, groups: Float, given: Float, k: int) -> ScaleLaw | None:
-    scaled = _changed(rule, groups, [*range(rule.rewards)], FACTOR, 0.0)
-    linear = _same(rule, groups, given, k, scaled, FACTOR)
+    scaled = _changed(groups, [*range(rule.rewards)], FACTOR, 0.0)
+    linear = _same(rule, (groups, given), k, scaled, FACTOR)
     if linear is None:
         return None
-    return "linear" if linear else "invariant" if _invariant(rule, groups, given, k, scaled) else "none"
+    return "linear" if linear else "invariant" if _invariant(rule, given, k, scaled) else "none"
 
 
 def _exchangeable(rule: RowRule, groups: Float, given: Float, k: int) -> bool | None:
@@ -143,7 +141,7 @@ def _exchangeable(rule: RowRule, groups: Float, given: Float, k: int) -> bool | 
     for one, other in combinations(range(rule.rewards), 2):
         order = np.arange(groups.shape[-1])
         order[[one, other]] = order[[other, one]]
-        found.append(_same(rule, groups, given, k, groups[..., order]))
+        found.append(_same(rule, (groups, given), k, groups[..., order]))
     return None if None in found else all(found)
 
 

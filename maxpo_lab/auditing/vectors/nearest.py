@@ -97,12 +97,9 @@ def _by_the_rule_in_it(rule: RowRule, compare: Comparison, order: Order, n: int,
         break
     if near is None:
         return
-    family = "per-reward" if order.sees == "each" else "summed"
-    for name in (near.name, *near.alike):
-        try:
-            yield from compare.with_names([f"{family}:{name}"], order.weights, k=near.k)
-        except ValueError:  # a rule that no other is made of
-            continue
+    families = {"sum": ("summed",), "each": ("per-reward",)}.get(order.sees, ("summed", "per-reward"))
+    names = [f"{family}:{name}" for family in families for name in (near.name, *near.alike)]
+    yield from compare.with_names(names, order.weights, k=near.k)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...core.arrays import Float
+from ...core.precision import as_numpy
 from ..worker import HungError, RaisedError
 from .calls import RowRule
 from .rows import RowSetting, free_groups, some_groups
@@ -27,7 +28,7 @@ _DIGITS = 12
 #: How near a weight is fitted, and the largest denominator of one that is a simple fraction.
 _FITTED, _DENOMINATOR = 1e-6, 64
 #: Ratios of two weights at which a fit begins.
-_RATIOS = np.concatenate([-np.geomspace(1 / 32, 32, 41), [0.0], np.geomspace(1 / 32, 32, 41)])
+_RATIOS = np.concatenate([-np.geomspace(32, 1 / 32, 41), [0.0], np.geomspace(1 / 32, 32, 41)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,9 @@ def order_of(rule: RowRule, groups: list[Float], k: int) -> Order:
 
 
 def of_one_reward(rule: RowRule, order: Order) -> Callable[[Any, int], Any]:
-    """The rule of one reward that is in a rule of several, by what it gives where others are 0 or all alike.
+    """The rule of one reward that is in a rule of the sum, or in one of each, whose weights do not sum to 0.
 
-    Of a rule of the sum it is that rule; of one of each, the sum of the weights times it.
+    It is seen where the other rewards are 0, or where all are alike and the weights add up.
     """
     weights = np.array(order.weights if order.weights is not None else rule.weights)
     place = int(np.abs(weights).argmax())
@@ -92,7 +93,10 @@ def of_one_reward(rule: RowRule, order: Order) -> Callable[[Any, int], Any]:
         rows[..., place] = np.asarray(rewards) / weights[place]
         return rule.guard(rule.rows(rows), k)
 
-    one = summed if order.sees in ("sum", "both") else rule.of_scalars
+    def of_each(rewards: Any, k: int) -> Any:
+        return as_numpy(rule.of_scalars(rewards, k)) / weights.sum()
+
+    one = summed if order.sees in ("sum", "both") else of_each
 
     def called(rewards: Any, k: int) -> Any:
         return one(np.asarray(rewards, dtype=np.float64), k)
