@@ -8,11 +8,13 @@ from itertools import product
 import numpy as np
 
 from ... import rules
-from ...core.arrays import EPS
-from ...moments import Moments, exact_moments, variance_floor
-from ...moments.against_gradient import straight
+from ...core.arrays import EPS, Float
+from ...moments import Moments, variance_floor
+from ...moments.against_gradient import angle, straight
+from ...moments.exact import moments_under
 from ...moments.states import number_of_counts
-from ...objectives import PER_REWARD
+from ...objectives import PER_REWARD, as_vector_objective
+from ...policies.objective import gradient_coefficients
 from ...policies.vector_levels import VectorLevels
 from ..decide.policies import SUCCESS
 from .rows import RowSetting
@@ -20,6 +22,8 @@ from .rows import RowSetting
 #: The answers of a policy: every reward by itself; or specialists of one reward each, a generalist that is
 #: fair at all of them, and one that is good for nothing.
 KINDS = ("independent", "specialists")
+#: Objectives to which an angle is told, whatever the target.
+_OTHERS = ("mean", "max@k", f"{PER_REWARD}max@k")
 #: What a generalist gets of each reward.
 GENERALIST = 0.6
 #: Groups of a policy that is measured, and unknowns of a floor that is asked for, at most.
@@ -80,33 +84,45 @@ def under_rows(rule: rules.OfVectors, setting: RowSetting, eps: float) -> tuple[
     """The rule under easy, medium and hard policies of each kind that it takes."""
     d, n, k = len(setting.reward_weights), setting.n, setting.k
     kinds = ("exclusive",) if setting.exclusive else KINDS if setting.rewards == "graded" else KINDS[:1]
-    found = []
-    for answers, success in product(kinds, SUCCESS.values()):
-        levels = reference_rows(success, answers, d, lengths=setting.lengths)
-        if number_of_counts(n, len(levels.rewards)) > _STATES:
+    found: list[UnderRows] = []
+    for answers in kinds:
+        policies = [reference_rows(rate, answers, d, lengths=setting.lengths) for rate in SUCCESS.values()]
+        if number_of_counts(n, len(policies[0].rewards)) > _STATES:
             continue
-        own = exact_moments(rule, levels, n=n, k=k, target=setting.target)
-        angles = [
-            exact_moments(rule, levels, n=n, k=k, target=target).direction_error
-            for target in ("mean", "max@k", f"{PER_REWARD}max@k")
-        ]
-        resolution = own.bias_resolution * eps / EPS
-        found.append(
-            UnderRows(
-                answers=answers,
-                success=success,
-                relative_bias=own.relative_bias,
-                scale=own.scale,
-                direction_error=own.direction_error,
-                resolution=resolution,
-                to_mean=angles[0],
-                to_sum=angles[1],
-                to_each=angles[2],
-                efficiency=_efficiency(own, levels, setting, resolution),
-                dead_groups=own.dead_group_probability,
+        numbered = rules.by_number(rule, policies, n=n, k=k, target=setting.target)
+        each = moments_under(numbered.policies, numbered.rule, n=n, k=k, target=numbered.target)
+        for success, levels, own in zip(SUCCESS.values(), policies, each, strict=True):
+            resolution = own.bias_resolution * eps / EPS
+            mean, of_sum, of_each = (_angle_to(own.mean, levels, target, setting) for target in _OTHERS)
+            found.append(
+                UnderRows(
+                    answers=answers,
+                    success=success,
+                    relative_bias=own.relative_bias,
+                    scale=own.scale,
+                    direction_error=own.direction_error,
+                    resolution=resolution,
+                    to_mean=mean,
+                    to_sum=of_sum,
+                    to_each=of_each,
+                    efficiency=_efficiency(own, levels, setting, resolution),
+                    dead_groups=own.dead_group_probability,
+                )
             )
-        )
     return tuple(found)
+
+
+def _angle_to(mean: Float, levels: VectorLevels, target: str, setting: RowSetting) -> float:
+    """The angle of a mean gradient to that of another objective; NaN where either is 0."""
+    objective = as_vector_objective(
+        target, setting.n, setting.k, weights=setting.reward_weights, table=levels.rewards
+    )
+    gradient = gradient_coefficients(levels.by_number, objective) @ levels.mean_scores
+    length = float(np.linalg.norm(gradient))
+    if not length or not mean.any():
+        return float("nan")
+    along = float(mean @ gradient) / length
+    return angle(float(np.linalg.norm(mean - along * gradient / length)), along)
 
 
 def _efficiency(own: Moments, levels: VectorLevels, setting: RowSetting, resolution: float) -> float | None:

@@ -72,10 +72,8 @@ def order_of(rule: RowRule, groups: list[Float], k: int) -> Order:
     weights: tuple[float, ...] | None = rule.weights
     of_sum = all(look.of_sum(rows, rule.weights) for rows in groups)
     if not of_sum:
-        weights = look.ratios_of_sum(groups[-1])
+        weights = (look.ratios_of_each if each else look.ratios_of_sum)(groups[-1])
         of_sum = weights is not None and all(look.of_sum(rows, weights) for rows in groups)
-    if each and not of_sum:
-        weights = look.ratios_of_each(groups[-1])
     sees: Sees = "both" if of_sum and each else "sum" if of_sum else "each" if each else "neither"
     return Order(sees, None if sees == "neither" else weights)
 
