@@ -43,9 +43,9 @@ def nearest_row_batch_rule(
         if any(each.exact for each in found):
             break
         first = [_whitened(own, scale=scale, mean=mean) for own, scale, mean in _whitened_of(n, k)]
-        rough = sorted(compare.with_names([*names, *first], weights), key=lambda each: each.distance)
+        rough = list(compare.with_names([*names, *first], weights))
         found += rough
-        found += compare.with_names(_with_epsilons(each.name for each in rough[:_KEPT]), weights)
+        found += compare.with_names(_with_epsilons(_inner(rough)), weights)
     return best_of(found)
 
 
@@ -63,26 +63,35 @@ def _compared(rule: RowRule, setting: RowSetting) -> Iterator[Float]:
 
 
 def _whitened_of(n: int, k: int) -> Iterator[tuple[str, str, int]]:
-    """Rules of several rewards that are whitened, and how: GRPO with the epsilons of others too."""
+    """Rules of several rewards that are whitened, and how: GRPO with the epsilons of others too.
+
+    Those of a rule of one reward first: of equals they say most.
+    """
+    listed = list_estimators("vector")
     inner = [
-        *list_estimators("vector"),
+        *(name for name in listed if ":" in name),
         *("per-reward:nemo-grpo", "per-reward:rloo", "summed:rloo"),
         *(f"{family}:grpo:eps={eps:g}" for family in ("per-reward", "summed") for eps in _EPSILONS[1:]),
         *(f"per-reward:grpo:eps={eps:g},ddof=0" for eps in _EPSILONS[1:]),
+        *(name for name in listed if ":" not in name),
     ]
     usable = [name for name in inner if not get_estimator(name).why_not(n, k)]
     yield from product(usable, _SCALES, _MEANS)
 
 
-def _with_epsilons(names: Iterable[str]) -> Iterator[str]:
-    """The same rules, scaled and centered in the same way, with every epsilon inside or outside the root."""
-    for name in names:
-        named = get_estimator(name)
-        if not isinstance(named, VectorBatchEstimator):
-            continue
-        for scale, mean, eps, add in product(_SCALES, _MEANS, _EPSILONS, _EPSILONS):
-            if not (eps and add):
-                yield _whitened(named.own.name, scale=scale, mean=mean, eps=eps, add=add)
+def _inner(rough: Iterable[Nearest]) -> list[str]:
+    """The rules that are whitened in the nearest, to two digits of the distance; of equals the first."""
+    order = sorted(rough, key=lambda each: float(f"{each.distance:.1e}"))
+    rules = (get_estimator(each.name) for each in order)
+    own = (rule.own.name for rule in rules if isinstance(rule, VectorBatchEstimator))
+    return [*dict.fromkeys(own)][:_KEPT]
+
+
+def _with_epsilons(inner: Iterable[str]) -> Iterator[str]:
+    """These rules, scaled and centered in every way, with every epsilon inside or outside the root."""
+    for own, scale, mean, eps, add in product(inner, _SCALES, _MEANS, _EPSILONS, _EPSILONS):
+        if not (eps and add):
+            yield _whitened(own, scale=scale, mean=mean, eps=eps, add=add)
 
 
 def _whitened(own: str, **options: str | float) -> str:
