@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import rules
 from ..estimators import VectorBatchEstimator, get_estimator
+from ..moments.states import number_of_counts
 from ..rules.numbered import by_number
 from .batches.sizes import over_sizes
 from .decide.claims import EQUALS, Verdict
@@ -32,6 +33,9 @@ from .vectors.steps import steps_on
 from .vectors.structure import order_of, probes
 from .vectors.subject import Subject, some_batches, some_numbers, subject_of
 from .vectors.whitened import nearest_row_batch_rule
+
+#: Groups of a prompt of the batches that are measured, at most.
+_STATES = 1_000
 
 
 def of_vectors(rule: Any) -> rules.OfVectors | None:
@@ -107,13 +111,10 @@ def _of_groups(subject: Subject, rule: RowRule) -> AuditReport:
 
 def _of_batches(subject: Subject, rule: RowRule) -> AuditReport:
     setting = subject.setting
+    many = number_of_counts(setting.n, 2**rule.rewards) > _STATES
+    answers = "exclusive" if setting.exclusive or many else "independent"
     policies = [
-        reference_rows(
-            success,
-            "exclusive" if setting.exclusive else "independent",
-            rule.rewards,
-            lengths=setting.lengths,
-        )
+        reference_rows(success, answers, rule.rewards, lengths=setting.lengths)
         for success in SUCCESS.values()
     ]
     numbered = by_number(
@@ -138,7 +139,7 @@ def _of_batches(subject: Subject, rule: RowRule) -> AuditReport:
         laws=None,
         policies=None,
         edges=None,
-        coupling=RowCoupling(met_rows(rule, setting), over, balance_of(rule, setting)),
+        coupling=RowCoupling(met_rows(rule, setting), over, answers, balance_of(rule, setting)),
     )
     near = nearest_row_batch_rule(rule, setting, prefer=_preferred(subject))
     verdicts = _verdicts(subject, rule)

@@ -74,8 +74,9 @@ def _of_vectors(vectors: Vectors) -> list[str]:
     if vectors.coupling is not None:
         parts += [
             "## Batches of P prompts",
-            "A batch is P prompts, each hard, medium or easy (p = 0.02, 0.2, 0.7, of every reward, "
-            "independent) with the same chance. A weight is what the rule multiplies a prompt's gradient by.",
+            "A batch is P prompts, each hard, medium or easy (p = 0.02, 0.2, 0.7) with the same chance, "
+            f"whose 0/1 rewards are {vectors.coupling.answers}. A weight is what the rule multiplies a "
+            "prompt's gradient by.",
             table(BATCH_COLUMNS, batch_rows(vectors.coupling.over_sizes)),
         ]
     if vectors.edges is not None:

@@ -52,6 +52,14 @@ class RowRule:
         return self.guard.precision
 
     @property
+    def own(self) -> rules.OfVectors:
+        """The rule itself."""
+        taken = self.guard.rule
+        if not isinstance(taken, Taken):
+            raise TypeError(f"the guard of {self.name} holds no rule of rows")
+        return taken.rule
+
+    @property
     def rewards(self) -> int:
         """d, how many there are."""
         return len(self.weights)

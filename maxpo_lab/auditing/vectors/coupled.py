@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ... import rules
 from ...core.arrays import Float
 from ...estimators import VectorBatchEstimator, get_estimator
+from ...estimators.of_vectors.numbers import of_batches_of_numbers
 from ..batches.claims import Balance
 from ..batches.companies import besides, drawn
 from ..batches.coupling import Effect
@@ -131,7 +133,10 @@ def small_setting(setting: RowSetting, size: int) -> RowSetting:
 def _steps(rule: RowRule, setting: RowSetting, size: int) -> Iterator[tuple[Float, RowSteps]]:
     """The steps beside each company: the rows of the others (P-1, n, c), and what is paid there."""
     here = small_setting(setting, size)
-    by_number = ByNumbers(rule, here.table)
+    by_number: rules.Rule = ByNumbers(rule, here.table)
+    if isinstance(rule.own, VectorBatchEstimator):  # which takes many batches at a time
+        rows = here.table if rule.lengths else here.table[:, : rule.rewards]
+        by_number = of_batches_of_numbers(rule.own, rows)
     for beside in besides(by_number, np.arange(float(len(here.table))), n=here.n, size=size):
         yield here.table[beside.others.astype(int)], steps_on(beside, here)
 
@@ -177,6 +182,8 @@ def _beside(others: Float, size: int, wrong: str | None) -> str:
 
 def of_row_batches(rule: RowRule, batches: Float, k: int) -> Float:
     """Advantages (B, P, n) of batches of rows (B, P, n, c), each by itself."""
+    if isinstance(rule.own, VectorBatchEstimator):
+        return rule(batches, k)
     return np.stack([rule(batch, k) for batch in batches])
 
 

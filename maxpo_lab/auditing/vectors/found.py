@@ -22,14 +22,17 @@ class RowCoupling:
     met
         Two batches in which a group gets another answer; None where it does in none of those tried.
     over_sizes
-        Bias, scale, direction and weights at P = 2, 4, 8, ..., and the rule at large P, of rewards that are
-        independent of each other.
+        Bias, scale, direction and weights at P = 2, 4, 8, ..., and the rule at large P.
+    answers
+        What rollouts of these prompts have, see ``reference_rows``: ``"independent"`` rewards; where these
+        make too many groups, or the rule refuses two at a time, ``"exclusive"`` ones.
     balance
         See ``Balance``.
     """
 
     met: MetRows | None
     over_sizes: OverSizes
+    answers: str
     balance: Balance
 
 

@@ -67,6 +67,8 @@ def answer(rule: RowRule, rows: Float, k: int) -> Float | None:
 
 def order_of(rule: RowRule, groups: list[Float], k: int) -> Order:
     """What the rule sees on some groups, at the weights that were said, or at others that fit."""
+    if rule.rewards == 1:  # which is the sum, and each
+        return Order("sum", rule.weights)
     look = _Look(rule, k)
     each = all(map(look.each, groups))
     weights: tuple[float, ...] | None = rule.weights
@@ -74,6 +76,8 @@ def order_of(rule: RowRule, groups: list[Float], k: int) -> Order:
     if not of_sum:
         weights = (look.ratios_of_each if each else look.ratios_of_sum)(groups[-1])
         of_sum = weights is not None and all(look.of_sum(rows, weights) for rows in groups)
+    if of_sum and each and weights is not None and sum(map(bool, weights)) == 1:
+        return Order("sum", weights)  # of one reward, which need not be linear
     sees: Sees = "both" if of_sum and each else "sum" if of_sum else "each" if each else "neither"
     return Order(sees, None if sees == "neither" else weights)
 

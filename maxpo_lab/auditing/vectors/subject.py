@@ -161,7 +161,7 @@ def _settled(
 
 def _seen(called: RowRule, setting: RowSetting) -> tuple[bool, rules.Behaviour | Misbehaviour]:
     """Whether the groups of a rule meet, and how it behaves."""
-    by_number, rule = ByNumbers(called, setting.table), called.guard.rule.rule  # type: ignore[attr-defined]
+    by_number, rule = ByNumbers(called, setting.table), called.own
     if isinstance(rule, VectorBatchEstimator):
         return True, _behaviour_in_batches(by_number, setting)
     numbers = some_numbers(setting)

@@ -144,3 +144,30 @@ def test_a_normalisation_in_the_other_order_is_no_match(f: Rule, name: str) -> N
             continue
         with pytest.raises(AssertionError, match=r"gets \[.*\]; .* gives \["):
             assert_matches(rule, spec, n=3, k=2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "sees"),
+    [((1.0,), "sum"), ((0.0, 1.0), "sum"), ((1.0, -1.0), "each"), ((2.0, 0.5, 1.0), "each")],
+)
+def test_any_weights_of_any_number_of_rewards(weights: tuple[float, ...], sees: str) -> None:
+    """A rule of one reward alone, whatever it is called, is one of the sum: it need not be linear."""
+    rule = ml.get_estimator("per-reward:maxpo").weighted(weights)
+
+    def nameless(rewards: Any, k: int) -> Any:
+        return rule(rewards, k)
+
+    report = audited(nameless, weights)
+    assert report.passed
+    assert report.vectors is not None
+    assert (report.vectors.sees, report.vectors.sees_weights) == (sees, weights)
+    assert report.nearest is not None
+    assert report.nearest.exact
+    assert "per-reward:maxpo" in (report.nearest.name, *report.nearest.alike)
+
+
+def test_a_rule_at_a_k_of_its_own_is_named_with_it() -> None:
+    """Code that has its K written into it."""
+    near = audited(lambda rewards, _: multi_axis(rewards, 3), n=4, k=2).nearest
+    assert near is not None
+    assert (near.name, near.k, near.scale, near.exact) == ("multi-axis-maxk", 3, 1.0, True)
