@@ -35,11 +35,12 @@ from .kinds import (
     vector_rule,
 )
 from .numbered import ByNumber, by_number
-from .outputs import ADVANTAGES, VALUES, Output
+from .outputs import ADVANTAGES, ADVANTAGES_OF_ROWS, VALUES, Output
 from .rounding import finest, precision_of, tolerance
 
 __all__ = [
     "ADVANTAGES",
+    "ADVANTAGES_OF_ROWS",
     "VALUES",
     "BadShapeError",
     "BatchCalls",

@@ -145,7 +145,7 @@ def evaluate(rule: Rule, rewards: Float, k: int, output: Output = ADVANTAGES) ->
     if result.shape != output.shape_for(rewards.shape):
         raise BadShapeError(
             f"{name} returned shape {result.shape} for rewards of shape {rewards.shape}: a {output.rule} "
-            f"maps (B, n) to {output.shape}; lift one for a single group with maxpo_lab.per_group"
+            f"maps {output.takes} to {output.shape}; lift one for a single group with maxpo_lab.per_group"
         )
     if result.dtype.kind not in "biuf":
         raise NotRealError(f"{name} returned dtype {result.dtype}: {output.name} must be real numbers")
