@@ -1,0 +1,20 @@
+"""AgileRL, from its package."""
+
+from __future__ import annotations
+
+from ..framework import Framework, ShippedRule
+
+FRAMEWORK = Framework(
+    name="AgileRL",
+    package=None,
+    version="2.58.0",
+    environment=None,
+    reached="read",
+    rules=(ShippedRule(name="GRPO", equals="grpo:eps=1e-8"),),
+    hook="none: a subclass with _calculate_advantage(rewards, eps)",
+    loss="ppo:over=sequence-mean",
+    loss_says="PPO's clip at 0.2, mean of the means of rollouts",
+    identity="position",
+    lasting=False,
+    metric_at_k="none",
+)
