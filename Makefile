@@ -70,7 +70,7 @@ test: setup
 IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_losses.py \
            tests/integrations/test_verl_memory.py tests/integrations/test_verl_registry.py \
            tests/integrations/test_verl_several_rewards.py tests/integrations/test_verl_validation.py \
-           tests/integrations/test_adapters_real.py
+           tests/integrations/test_adapter_skyrl.py
 # Triton interprets its kernels, or compiles them: whichever it was first imported for.
 IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
 test-integrations: setup docs $(VENV)/.extras $(IN_OWN)

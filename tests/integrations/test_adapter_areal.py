@@ -1,4 +1,4 @@
-"""AReaL's own grouped workflow and its actor's advantages, with the catalogue in the workflow around a group."""
+"""AReaL's own grouped workflow and its actor's advantages, with the catalogue in the workflow between."""
 
 from __future__ import annotations
 
@@ -44,7 +44,14 @@ def areal() -> Iterator[ModuleType]:
     load("areal", "areal.utils.stats_tracker", bare=BARE, absent=ABSENT)
     load("areal", "areal.utils.data", bare=BARE, absent=(*ABSENT, "areal.api", "areal.infra"))
     workflow_api = sys.modules["areal.api.workflow_api"]
-    names = ("InferenceEngine", "LocalInfServerInfo", "ModelRequest", "ModelResponse", "ParamSpec", "WeightUpdateMeta")
+    names = (
+        "InferenceEngine",
+        "LocalInfServerInfo",
+        "ModelRequest",
+        "ModelResponse",
+        "ParamSpec",
+        "WeightUpdateMeta",
+    )
     for name in (*names, "WorkflowLike"):
         setattr(sys.modules["areal.api"], name, object)
     sys.modules["areal.api"].RolloutWorkflow = workflow_api.RolloutWorkflow
@@ -202,7 +209,9 @@ def test_several_rewards(areal: ModuleType) -> None:
     rewards = np.array([[1.0, 0.25], [0.0, 0.5], [0.0, np.nan], [1.0, 0.0]])
     settings = {"rewards_key": "each", "reward_weights": [1.0, 0.5]}
     found = run(areal.RuleWorkflow(Rollouts(rewards), 4, estimator="per-reward:maxpo", k=2, **settings))
-    due = ml.advantages(rewards[None], 2, estimator="per-reward:maxpo", nan_policy="omit", reward_weights=[1, 0.5])
+    due = ml.advantages(
+        rewards[None], 2, estimator="per-reward:maxpo", nan_policy="omit", reward_weights=[1, 0.5]
+    )
     np.testing.assert_allclose(found["rewards"], due[0], rtol=2e-7)
     with pytest.raises(ValueError, match="pass rewards_key=, one of d columns"):
         areal.RuleWorkflow(Rollouts([]), 4, estimator="per-reward:maxpo", k=2)
@@ -211,18 +220,33 @@ def test_several_rewards(areal: ModuleType) -> None:
 def test_a_prompt_is_known_again_by_a_column(areal: ModuleType) -> None:
     rng = np.random.default_rng(1)
     rewards = rng.integers(0, 2, (6, 4)).astype(float)
-    workflow = areal.RuleWorkflow(Rollouts(rewards.reshape(-1)), 4, estimator="replay", k=2, prompt_key="query_id")
+    workflow = areal.RuleWorkflow(
+        Rollouts(rewards.reshape(-1)), 4, estimator="replay", k=2, prompt_key="query_id"
+    )
     memory = ml.Replay(2)
     for step in range(6):
         found = run(workflow, {"query_id": f"q{step % 2}"})
         due = memory.advantages(rewards[step : step + 1], [f"q{step % 2}"])[0]
         np.testing.assert_allclose(found["rewards"], due, rtol=2e-7, atol=1e-37)
     assert workflow.rule.metrics["replay/known"] == 1
-    with pytest.raises(ValueError, match="prompt_key='query_id' is no column of the dataset, which has other"):
-        workflow.group.workflow.rewards = iter([1.0] * 4)
+    workflow.group.workflow.rewards = iter([1.0] * 4)
+    with pytest.raises(ValueError, match="is no column of the dataset, which has other"):
         run(workflow, {"other": 1})
     with pytest.raises(ValueError, match="remembers prompts, and no prompt_key says"):
         areal.RuleWorkflow(Rollouts([]), 4, estimator="replay", k=2)
+
+
+def test_the_inner_workflow_by_its_path(areal: ModuleType) -> None:
+    """As a configuration names it, which AReaL sends to the processes of its rollouts."""
+    module = ModuleType("my_workflow")
+    module.Rollouts = Rollouts
+    settings = {"workflow_kwargs": {"rewards": [1.0, 0.0, 0.0, 0.0]}, "estimator": "maxpo", "k": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "my_workflow", module)
+        found = run(areal.RuleWorkflow("my_workflow.Rollouts", 4, **settings))
+    np.testing.assert_allclose(found["rewards"], ml.advantages([1.0, 0, 0, 0], 2), rtol=2e-7)
+    with pytest.raises(ValueError, match="workflow_kwargs with a workflow that is made already"):
+        areal.RuleWorkflow(Rollouts([]), 4, **settings)
 
 
 def test_all_rejected_and_agents(areal: ModuleType) -> None:
@@ -240,7 +264,13 @@ def test_all_rejected_and_agents(areal: ModuleType) -> None:
 def test_by_rewards_through_areals_own_normalisation(areal: ModuleType) -> None:
     """MaxPO's advantages as rewards, less the mean of their group: unchanged; another rule's are refused."""
     kind = sys.modules["areal.utils.data"].Normalization
-    config = {"mean_level": "group", "std_level": None, "mean_leave1out": False, "std_unbiased": True, "eps": 1e-5}
+    config = {
+        "mean_level": "group",
+        "std_level": None,
+        "mean_leave1out": False,
+        "std_unbiased": True,
+        "eps": 1e-5,
+    }
     norm = kind(SimpleNamespace(**config, group_size=4))
     import torch
 

@@ -47,16 +47,22 @@ def installed(*arguments: Any, **settings: Any) -> Any:
 def maker(module: ModuleType, n: int, *, estimator: str = "dr_grpo", kl: float = 0.0, **algo: Any) -> Any:
     """The maker as the trainer makes it, at the settings of its command line."""
     advantage = SimpleNamespace(estimator=estimator, gamma=1.0, lambd=1.0, no_std_norm=False)
-    penalties = dict.fromkeys(("overlong_buffer_len", "overlong_penalty_factor", "stop_properly_penalty_coef"))
+    penalties = dict.fromkeys(
+        ("overlong_buffer_len", "overlong_penalty_factor", "stop_properly_penalty_coef")
+    )
     args = SimpleNamespace(
         algo=SimpleNamespace(advantage=advantage, **algo),
         rollout=SimpleNamespace(n_samples_per_prompt=n, max_new_tokens=8),
         reward=SimpleNamespace(clip_range=(-10.0, 10.0), **penalties),
     )
-    return getattr(module, NAME)(None, None, None, None, SimpleNamespace(value=kl), SimpleNamespace(args=args), None)
+    return getattr(module, NAME)(
+        None, None, None, None, SimpleNamespace(value=kl), SimpleNamespace(args=args), None
+    )
 
 
-def experiences(rewards: Any, *, size: int = 3, shuffled: bool = False, prompts: Any = None, **info: Any) -> list[Any]:
+def experiences(
+    rewards: Any, *, size: int = 3, shuffled: bool = False, prompts: Any = None, **info: Any
+) -> list[Any]:
     """Micro-batches of ``size`` samples, of responses of 1 to 3 tokens; shuffled as by length."""
     import torch
     from openrlhf.trainer.ppo_utils.experience import Experience
@@ -77,7 +83,9 @@ def experiences(rewards: Any, *, size: int = 3, shuffled: bool = False, prompts:
                 kl=torch.zeros(len(part), 3),
                 action_mask=mask,
                 response_length=lengths,
-                info={name: torch.tensor([float(value[row]) for row in part]) for name, value in info.items()},
+                info={
+                    name: torch.tensor([float(value[row]) for row in part]) for name, value in info.items()
+                },
             )
         )
     return made
@@ -116,7 +124,9 @@ def test_there_is_no_clip(module: ModuleType) -> None:
     rewards = [4.0] + [0.0] * 7
     due = ml.advantages(rewards, 4)
     assert due.max() > 15
-    np.testing.assert_allclose(by_row(maker(module, 8).compute_advantages_and_returns(experiences(rewards))), due, rtol=2e-7)
+    np.testing.assert_allclose(
+        by_row(maker(module, 8).compute_advantages_and_returns(experiences(rewards))), due, rtol=2e-7
+    )
 
 
 def test_its_own_dr_grpo_hands_advantages_through_up_to_its_clip(module: ModuleType) -> None:
@@ -154,7 +164,9 @@ def test_length_penalties_come_before(module: ModuleType) -> None:
     made.strategy.args.reward.overlong_buffer_len = 7.0
     made.strategy.args.reward.overlong_penalty_factor = 1.0
     (found,) = made.compute_advantages_and_returns(experiences([1.0, 1.0], size=2))
-    np.testing.assert_allclose(by_row([found]), ml.advantages([1.0, 1 - 1 / 7], 1, estimator="rloo"), rtol=1e-5)
+    np.testing.assert_allclose(
+        by_row([found]), ml.advantages([1.0, 1 - 1 / 7], 1, estimator="rloo"), rtol=1e-5
+    )
 
 
 def test_several_rewards(module: ModuleType) -> None:
@@ -226,5 +238,7 @@ def test_the_setup_hook_installs_in_another_process(module: ModuleType) -> None:
 
 def test_another_openrlhf_is_refused(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "compute_reward", lambda r, kl, mask: r)
-    with pytest.raises(FrameworkChangedError, match=r"OpenRLHF 0.11.2: .*compute_reward takes \(r, kl, mask\), not"):
+    with pytest.raises(
+        FrameworkChangedError, match=r"OpenRLHF 0.11.2: .*compute_reward takes \(r, kl, mask\), not"
+    ):
         installed("maxpo", 2)

@@ -111,7 +111,9 @@ def test_several_rewards() -> None:
     made = transform(4, estimator="per-reward:maxpo", k=2, reward_weights=[1.0, 0.5])
     rewards = np.array([[1.0, 0.25], [0.0, 0.5], [0.0, np.nan], [1.0, 0.0]])
     found = [made.inv(trajectory(0, row)) for row in rewards][-1]
-    due = ml.advantages(rewards[None], 2, estimator="per-reward:maxpo", nan_policy="omit", reward_weights=[1, 0.5])
+    due = ml.advantages(
+        rewards[None], 2, estimator="per-reward:maxpo", nan_policy="omit", reward_weights=[1, 0.5]
+    )
     np.testing.assert_allclose(found["advantage"][:, 0].reshape(4, 2)[:, 0], due[0], rtol=2e-7)
 
 
@@ -133,9 +135,7 @@ def test_a_prompt_is_known_again_by_its_key(prompts: list[Any]) -> None:
                 each["query"] = lazy_stack([NonTensorData(prompt)] * 2)
         found = [made.inv(each) for each in given][-1]
         due = memory.advantages(rewards[None], [str([prompt]) if isinstance(prompt, int) else prompt])[0]
-        np.testing.assert_allclose(
-            found["advantage"][:, 0].reshape(4, 2)[:, 0], due, rtol=2e-7, atol=1e-37
-        )
+        np.testing.assert_allclose(found["advantage"][:, 0].reshape(4, 2)[:, 0], due, rtol=2e-7, atol=1e-37)
     assert made.rule.metrics["replay/known"] == 1
     with pytest.raises(ValueError, match="each would have a memory of its own"):
         made.share_memory_()
@@ -162,7 +162,7 @@ def test_groups_outside_of_the_bounds_are_dropped() -> None:
 def test_another_torchrl_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
-    import torchrl.objectives.llm as llm
+    from torchrl.objectives import llm
 
     from maxpo_lab.integrations.adapters import torchrl
 

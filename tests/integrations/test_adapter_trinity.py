@@ -15,7 +15,9 @@ from maxpo_lab.integrations.frameworks.loading import load
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(find_spec("trinity") is None, reason="Trinity-RFT is not here: make test-integrations"),
+    pytest.mark.skipif(
+        find_spec("trinity") is None, reason="Trinity-RFT is not here: make test-integrations"
+    ),
     pytest.mark.filterwarnings("ignore:::(?!maxpo_lab|tests)"),
 ]
 PATH = "maxpo_lab.integrations.adapters.trinity.RuleAdvantage"
@@ -76,7 +78,9 @@ def test_tokens_that_are_not_the_policys_get_0(trinity: ModuleType) -> None:
 
 def test_a_group_alone(trinity: ModuleType) -> None:
     rule = of_path(trinity, k=2)
-    found, metrics = rule.calculate_group_advantage("0/7", [experience(7, float(row == 0)) for row in range(4)])
+    found, metrics = rule.calculate_group_advantage(
+        "0/7", [experience(7, float(row == 0)) for row in range(4)]
+    )
     due = ml.advantages([1.0, 0, 0, 0], 2)
     np.testing.assert_allclose([float(each.advantages[0]) for each in found], due, rtol=2e-7)
     assert metrics["maxpo/advantages/dead_groups"] == 0
@@ -114,9 +118,7 @@ def test_a_prompt_is_known_again_by_its_task_set_and_row(trinity: ModuleType, tm
     memory = ml.Replay(2)
     rng = np.random.default_rng(1)
     for step in range(4):
-        if step == 2:  # resumed, in another process
-            rule = of_path(trinity, estimator="replay", k=2, memory_folder=str(tmp_path))
-        elif step == 0:
+        if step in {0, 2}:  # resumed, in another process
             rule = of_path(trinity, estimator="replay", k=2, memory_folder=str(tmp_path))
         rewards = rng.integers(0, 2, (3, 6)).astype(float)
         rows = [5 * step % 3 + 10, 11, 12]

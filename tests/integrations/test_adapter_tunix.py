@@ -136,7 +136,9 @@ def test_names_that_tunix_has_are_refused(registry: Any) -> None:
 
 def test_another_tunix_is_refused(registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "register_advantage_estimator", lambda label: None)
-    with pytest.raises(FrameworkChangedError, match=r"tunix 0.1.7: .*takes \(label\), not \(name\); this adapter"):
+    with pytest.raises(
+        FrameworkChangedError, match=r"tunix 0.1.7: .*takes \(label\), not \(name\); this adapter"
+    ):
         registered("maxpo", 2)
     monkeypatch.delattr(registry, "register_advantage_estimator")
     with pytest.raises(FrameworkChangedError, match="has no register_advantage_estimator"):

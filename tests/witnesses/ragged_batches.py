@@ -1,4 +1,4 @@
-"""Batches as training loops have them: groups of many sizes, rollouts without a score, and what is due on them."""
+"""Batches as training loops have them: groups of many sizes, rollouts without a score; what is due."""
 
 from __future__ import annotations
 

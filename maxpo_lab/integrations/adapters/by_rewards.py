@@ -1,11 +1,11 @@
-r"""Advantages handed over as rewards: the way into a framework that has no hook and only subtracts a group's mean.
+r"""Advantages handed over as rewards, where a framework has no hook and only subtracts a group's mean.
 
-The advantages of a centered rule sum to 0 in each group, so a framework that subtracts the mean of what it takes
-for rewards hands them through unchanged. That is so of "Dr. GRPO" everywhere (OpenRLHF ``dr_grpo``, oat and tunix
-``drgrpo``, tinker-cookbook), of ms-swift and TRL with ``scale_rewards="none"``, and of AReaL without
-``reward_norm`` and ``adv_norm``; ``rloo`` multiplies them by n/(n-1). A framework that divides by a standard
-deviation does not, nor one that clips: OpenRLHF clips rewards at 10, AReaL at 20, and MaxPO reaches K times the
-range of the rewards. What it logs as rewards are then advantages.
+The advantages of a centered rule sum to 0 in each group, so a framework that subtracts the mean of what it
+takes for rewards hands them through unchanged. That is so of "Dr. GRPO" everywhere (OpenRLHF ``dr_grpo``, oat
+and tunix ``drgrpo``, tinker-cookbook), of ms-swift and TRL with ``scale_rewards="none"``, and of AReaL
+without ``reward_norm`` and ``adv_norm``; ``rloo`` multiplies them by n/(n-1). A framework that divides by a
+standard deviation does not, nor one that clips: OpenRLHF clips rewards at 10, AReaL at 20, and MaxPO reaches
+K times the range of the rewards. What it logs as rewards are then advantages.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def as_rewards(rule: TrainingRule, rewards: Any, ids: Any, *, clip: float | None
     Raises
     ------
     ValueError
-        One would be clipped; or a group's do not sum to 0, as those of a rule that is not centered: the mean that
-        the framework subtracts would change them.
+        One would be clipped; or a group's do not sum to 0, as those of a rule that is not centered: the mean
+        that the framework subtracts would change them.
     """
     found = rule(rewards, ids, **named)
     refuse_uncentered(rule, found, ids)
@@ -64,6 +64,6 @@ def refuse_uncentered(rule: TrainingRule, advantages: Float, ids: Any) -> None:
         size = max(map(abs, group))
         if abs(sum(group)) > _ROUNDING * len(group) * size:
             raise ValueError(
-                f"{rule.rule.name}: the advantages of group {name!r} sum to {sum(group):.4g}, so a framework that "
-                f"subtracts their mean would change them: use a rule that is centered, e.g. maxpo"
+                f"{rule.rule.name}: the advantages of group {name!r} sum to {sum(group):.4g}, so a framework "
+                f"that subtracts their mean would change them: use a rule that is centered, e.g. maxpo"
             )

@@ -19,27 +19,6 @@ class MissingFrameworkError(ImportError):
     """The framework of an adapter is not installed, or something that its hook imports is not."""
 
 
-def module_of(framework: str, name: str, install: str) -> Any:
-    """A module of a framework.
-
-    Raises
-    ------
-    MissingFrameworkError
-        The framework is not here, or a package that the module needs; the message says how to get it.
-    FrameworkChangedError
-        The framework is here, the module is not.
-    """
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        missing, top = error.name or "", name.partition(".")[0]
-        if missing == top or missing.partition(".")[0] != top:
-            raise MissingFrameworkError(
-                f"{name} of {framework} needs {missing or error}: {install}", name=missing
-            ) from error
-        raise FrameworkChangedError(f"{framework}: there is no module {missing}") from error
-
-
 class Tested:
     """A framework at the version that an adapter was tested with; its checks name what differs.
 
@@ -50,11 +29,14 @@ class Tested:
     at
         The version, or the commit of its sources.
     package
-        Its distribution, where it is in the package index.
+        Its distribution.
+    install
+        How to get it; from the package index unless told.
     """
 
-    def __init__(self, framework: str, at: str, package: str | None = None) -> None:
+    def __init__(self, framework: str, at: str, package: str, install: str | None = None) -> None:
         self.framework, self.at, self.package = framework, at, package
+        self.install = install or f"pip install {package}"
 
     def __repr__(self) -> str:
         return f"{self.framework} {self.at}"
@@ -63,7 +45,7 @@ class Tested:
     def installed(self) -> str:
         """The version that is here, or that it says none."""
         try:
-            return version(self.package) if self.package else "of unknown version"
+            return version(self.package)
         except PackageNotFoundError:
             return "of unknown version"
 
@@ -72,6 +54,28 @@ class Tested:
         return FrameworkChangedError(
             f"{self.framework} {self.installed}: {difference}; this adapter is tested with {self}"
         )
+
+    def module(self, name: str) -> Any:
+        """A module of the framework.
+
+        Raises
+        ------
+        MissingFrameworkError
+            The framework is not here, or a package that the module needs; the message says how to get it.
+        FrameworkChangedError
+            The framework is here, the module is not.
+        """
+        top = name.partition(".")[0]
+        try:
+            import_module(top)
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            missing = error.name or str(error)
+            if missing == top or missing.partition(".")[0] != top:
+                raise MissingFrameworkError(
+                    f"{name} of {self.framework} needs {missing}: {self.install}", name=missing
+                ) from error
+            raise self.error(f"there is no module {missing}") from error
 
     def has(self, owner: Any, name: str) -> Any:
         """``owner.name``; FrameworkChangedError where it is not there."""
@@ -105,7 +109,9 @@ class Tested:
             wanted = ", ".join(keywords)
         if not fits:
             shown = "; ".join(ast.unparse(call) for call in calls) or "not at all"
-            raise self.error(f"{_named(owner)}.{name} calls {called} with other arguments ({shown}), not {wanted}")
+            raise self.error(
+                f"{_named(owner)}.{name} calls {called} with other arguments ({shown}), not {wanted}"
+            )
 
 
 def _calls(function: Callable[..., Any], called: str) -> list[ast.Call]:

@@ -9,16 +9,16 @@ A file of your own is the plugin, and the settings leave the scale to the rule::
     ms_swift.install("maxpo", k=4)
 
 ms-swift has no hook, but one function of rewards that all its trainers call (Transformers, Megatron, Ray):
-``compute_advantages``, and ``compute_advantages_dynamic`` where a prompt has any number of rollouts; ``install``
-replaces both. It takes None of all reward functions for a reward of 0; here such a rollout is left out of its
-group and gets 0. Rules of several rewards get each function's, with ``--reward_weights``. With
-``--kl_in_reward`` the penalty is in the reward, as there. Any ``--scale_rewards`` but ``none``, or another
-``--advantage_estimator`` than ``grpo``, is refused: it would change nothing.
+``compute_advantages``, and ``compute_advantages_dynamic`` where a prompt has any number of rollouts;
+``install`` replaces both. It takes None of all reward functions for a reward of 0; here such a rollout is
+left out of its group and gets 0. Rules of several rewards get each function's, with ``--reward_weights``.
+With ``--kl_in_reward`` the penalty is in the reward, as there. Any ``--scale_rewards`` but ``none``, or
+another ``--advantage_estimator`` than ``grpo``, is refused: it would change nothing.
 
-The trainer on Transformers also logs the metrics of ``TrainingRule``, and gives ``"replay"`` its prompts: a column
-of the dataset (``prompt_column``) or, of one turn, the text before the response. Its own ``prompt_id`` is counted
-anew at every generation. ``memory_folder`` keeps the memory. The other two trainers tell no prompts, so a memory
-is refused there.
+The trainer on Transformers also logs the metrics of ``TrainingRule``, and gives ``"replay"`` its prompts: a
+column of the dataset (``prompt_column``) or, of one turn, the text before the response. Its own ``prompt_id``
+is counted anew at every generation. ``memory_folder`` keeps the memory. The other two trainers tell no
+prompts, so a memory is refused there.
 
 Hook: modelscope/ms-swift, swift/rl_core/advantage.py, and ``GRPOTrainer._compute_advantages`` of
 swift/rlhf_trainers/grpo_trainer.py. Tested with ms-swift 4.6.0.
@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from .changed import Tested, module_of
+from .changed import Tested
 from .training_rule import Rule, SmallGroups, TrainingRule
 
 TESTED = Tested("ms-swift", "4.6.0", "ms-swift")
@@ -89,7 +89,12 @@ class Installed:
         return self._answered(rewards_per_func, reward_weights, ids, (rows, back), given)
 
     def _answered(
-        self, each: Any, weights: Any, ids: Any, picked: tuple[list[int], list[int]] | None, given: dict[str, Any]
+        self,
+        each: Any,
+        weights: Any,
+        ids: Any,
+        picked: tuple[list[int], list[int]] | None,
+        given: dict[str, Any],
     ) -> tuple[Any, Any]:
         _check_settings(given)
         rewards = (each * weights.unsqueeze(0)).nansum(dim=1)
@@ -102,8 +107,8 @@ class Installed:
                 )
         if self.rule.memory is not None and self._prompts is None:
             raise ValueError(
-                f"estimator={self.rule.rule.name!r} remembers prompts, and this trainer of ms-swift tells none: "
-                f"only the one on Transformers does; use a rule without a memory, e.g. maxpo"
+                f"estimator={self.rule.rule.name!r} remembers prompts, and this trainer of ms-swift tells "
+                f"none: only the one on Transformers does; use a rule without a memory, e.g. maxpo"
             )
         rows = list(range(len(each))) if picked is None else picked[0]
         values = each if self.rule.several else rewards.masked_fill(each.isnan().all(dim=1), float("nan"))
@@ -150,8 +155,8 @@ class Installed:
         before = [each for each in sample.messages if each["role"] != "assistant"]
         if sample.messages[:-1] != before:
             raise ValueError(
-                "a dialogue of several turns has no one text before the response: pass prompt_column=, a column of "
-                "the dataset that says which prompt a row is"
+                "a dialogue of several turns has no one text before the response: pass prompt_column=, a "
+                "column of the dataset that says which prompt a row is"
             )
         return json.dumps(before, sort_keys=True)
 
@@ -166,18 +171,21 @@ def install(
 ) -> Installed:
     """Put a rule in the place of ms-swift's advantage functions, in every module that has them, now or later.
 
-    ``prompt_column`` is of a memory; the rest as ``TrainingRule`` takes it. Installing again replaces the rule.
+    ``prompt_column`` is of a memory; the rest as ``TrainingRule`` takes it. Installing again replaces the
+    rule.
 
     Raises
     ------
     FrameworkChangedError
         ms-swift has other functions, or its trainer calls them otherwise.
     """
-    source = module_of("ms-swift", "swift.rl_core.advantage", "pip install ms-swift")
-    trainer = module_of("ms-swift", _TRAINER, "pip install ms-swift").GRPOTrainer
+    source = TESTED.module("swift.rl_core.advantage")
+    trainer = TESTED.module(_TRAINER).GRPOTrainer
     rule = TrainingRule(estimator, k, small_groups=small_groups, memory_folder=memory_folder)
     if prompt_column is not None and rule.memory is None:
-        raise ValueError(f"prompt_column={prompt_column!r} changes nothing without a memory: use estimator='replay'")
+        raise ValueError(
+            f"prompt_column={prompt_column!r} changes nothing without a memory: use estimator='replay'"
+        )
     made = Installed(rule, prompt_column)
     theirs = {}
     for name, parameters in {"compute_advantages": _PLAIN, "compute_advantages_dynamic": _DYNAMIC}.items():
@@ -186,8 +194,12 @@ def install(
         TESTED.takes(type("rl_core", (), {name: staticmethod(theirs[name])}), name, *parameters)
     method = TESTED.takes(trainer, "_compute_advantages", "self", "samples", "rewards_per_func")
     original = getattr(method, "replaced", method)
-    TESTED.calls(type("GRPOTrainer", (), {"_compute_advantages": original}), "_compute_advantages",
-                 "compute_advantages", _PLAIN)
+    TESTED.calls(
+        type("GRPOTrainer", (), {"_compute_advantages": original}),
+        "_compute_advantages",
+        "compute_advantages",
+        _PLAIN,
+    )
     for name, function in theirs.items():
         _replace(name, function, getattr(made, name))
     trainer._compute_advantages = _marked(made.around(original), original)
@@ -214,5 +226,6 @@ def _check_settings(given: dict[str, Any]) -> None:
         default = "group" if name == "scale_rewards" else "grpo"
         if (value := given.get(name, default)) != only:
             raise ValueError(
-                f"{name}={value!r}: the rule defines its own scale, so this would change nothing; set --{name} {only}"
+                f"{name}={value!r}: the rule defines its own scale, so this would change nothing; set "
+                f"--{name} {only}"
             )

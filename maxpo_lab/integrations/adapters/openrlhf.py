@@ -1,8 +1,8 @@
 r"""The catalogue in OpenRLHF: an experience maker that computes the advantages of a rule.
 
-OpenRLHF has no hook; its trainer makes a ``RemoteExperienceMaker``, which ``install`` replaces by one that takes
-the rewards as they are after length penalties and gives the advantages of a rule. The trainer is an actor of Ray,
-so it must be done in Ray's workers, by a setup hook; a script of your own starts the training::
+OpenRLHF has no hook; its trainer makes a ``RemoteExperienceMaker``, which ``install`` replaces by one that
+takes the rewards as they are after length penalties and gives the advantages of a rule. The trainer is an
+actor of Ray, so it must be done in Ray's workers, by a setup hook; a script of your own starts the training::
 
     # train.py: python train.py --algo.advantage.estimator dr_grpo --rollout.n_samples_per_prompt 16 ...
     import ray, runpy
@@ -11,15 +11,16 @@ so it must be done in Ray's workers, by a setup hook; a script of your own start
     ray.init(runtime_env={"worker_process_setup_hook": openrlhf.setup_hook("maxpo", k=4)})
     runpy.run_module("openrlhf.cli.train_ppo_ray", run_name="__main__")
 
-Leave ``--algo.advantage.estimator`` at ``dr_grpo``: any other is refused, as it would change nothing, or whiten.
-Advantages are not clipped: OpenRLHF's ``--reward.clip_range`` (10) acts on what its own estimators give, and MaxPO
-reaches K times the range of the rewards. A KL penalty in the reward is added to each token, as there.
+Leave ``--algo.advantage.estimator`` at ``dr_grpo``: any other is refused, as it would change nothing, or
+whiten. Advantages are not clipped: OpenRLHF's ``--reward.clip_range`` (10) acts on what its own estimators
+give, and MaxPO reaches K times the range of the rewards. A KL penalty in the reward is added to each token,
+as there.
 
-Groups are ``n_samples_per_prompt`` samples that follow each other. One with a reward of NaN is left out of its
-group and gets 0. ``reward_keys`` names numbers that the reward function returns in ``extra_logs``, for a rule of
-several rewards. ``"replay"`` knows a prompt by its text, which samples carry; ``memory_folder`` keeps the memory.
-``--algo.dynamic_filtering_enable`` drops groups by their scores, so a rule with advantages on dead groups is
-refused there. The metrics of ``TrainingRule`` are logged as ``maxpo/...``.
+Groups are ``n_samples_per_prompt`` samples that follow each other. One with a reward of NaN is left out of
+its group and gets 0. ``reward_keys`` names numbers that the reward function returns in ``extra_logs``, for a
+rule of several rewards. ``"replay"`` knows a prompt by its text, which samples carry; ``memory_folder`` keeps
+the memory. ``--algo.dynamic_filtering_enable`` drops groups by their scores, so a rule with advantages on
+dead groups is refused there. The metrics of ``TrainingRule`` are logged as ``maxpo/...``.
 
 Hook: OpenRLHF/OpenRLHF, openrlhf/trainer/ppo_utils/experience_maker.py,
 ``RemoteExperienceMaker.compute_advantages_and_returns``. Tested with openrlhf 0.11.2; the method was run, the
@@ -36,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from .changed import Tested, module_of
+from .changed import Tested
 from .training_rule import Rule, SmallGroups, TrainingRule
 
 TESTED = Tested("OpenRLHF", "0.11.2", "openrlhf")
@@ -60,7 +61,7 @@ def install(
     FrameworkChangedError
         OpenRLHF has another experience maker.
     """
-    module = module_of("OpenRLHF", _MODULE, "pip install openrlhf")
+    module = TESTED.module(_MODULE)
     theirs = TESTED.has(module, _MAKER)
     theirs = getattr(theirs, "replaced", theirs)
     TESTED.takes(theirs, "compute_advantages_and_returns", "self", "experiences")
@@ -78,8 +79,8 @@ def install(
     )
     if reward_keys and not rule.several:
         raise ValueError(
-            f"reward_keys={list(reward_keys)} with {rule.rule.name}, which takes one reward; leave them out, or use "
-            f"per-reward:{rule.rule.name}"
+            f"reward_keys={list(reward_keys)} with {rule.rule.name}, which takes one reward; leave them out, "
+            f"or use per-reward:{rule.rule.name}"
         )
     ours = type(
         _MAKER,
@@ -111,10 +112,13 @@ class _RuleMaker:
     rule: TrainingRule
     reward_keys: tuple[str, ...]
     module: Any
+    strategy: Any
+    kl_ctl: Any
+    get_cumulative_returns: Callable[..., Any]
 
     def compute_advantages_and_returns(self, experiences: list[Any]) -> list[Any]:
         """Advantages and returns of each token, from the rewards of all samples."""
-        args: Any = self.strategy.args  # type: ignore[attr-defined]
+        args = self.strategy.args
         self._check(args)
         torch = sys.modules["torch"]
         with torch.no_grad():
@@ -126,9 +130,9 @@ class _RuleMaker:
             for each, advantages in zip(experiences, found, strict=True):
                 given = each.rewards.new_tensor(advantages)
                 tokens = self.module.compute_reward(
-                    given, self.kl_ctl.value, each.kl, action_mask=each.action_mask, reward_clip_range=None  # type: ignore[attr-defined]
+                    given, self.kl_ctl.value, each.kl, action_mask=each.action_mask, reward_clip_range=None
                 )
-                each.returns = self.get_cumulative_returns(tokens, each.action_mask, 1.0)  # type: ignore[attr-defined]
+                each.returns = self.get_cumulative_returns(tokens, each.action_mask, 1.0)
                 each.advantages = each.returns.clone()
                 each.info["return"] = tokens.sum(dim=-1)
                 for name, value in self.rule.metrics.items():
@@ -147,9 +151,13 @@ class _RuleMaker:
             missing = [key for key in self.reward_keys if any(key not in each.info for each in experiences)]
             if missing:
                 raise ValueError(
-                    f"reward_keys={list(self.reward_keys)}: the reward function returned no {missing[0]!r} in extra_logs"
+                    f"reward_keys={list(self.reward_keys)}: the reward function returned no {missing[0]!r} "
+                    f"in extra_logs"
                 )
-            columns = [torch.cat([each.info[key].double().reshape(-1) for each in experiences]) for key in self.reward_keys]
+            columns = [
+                torch.cat([each.info[key].double().reshape(-1) for each in experiences])
+                for key in self.reward_keys
+            ]
             rewards = torch.stack(columns, dim=-1)
         else:
             rewards = torch.cat([each.rewards.double() for each in experiences])
@@ -164,11 +172,11 @@ class _RuleMaker:
         given = args.algo.advantage.estimator
         if given != "dr_grpo":
             raise ValueError(
-                f"--algo.advantage.estimator {given}: {self.rule.rule.name} takes its place, so this would change "
-                f"nothing; set it to dr_grpo"
+                f"--algo.advantage.estimator {given}: {self.rule.rule.name} takes its place, so this would "
+                f"change nothing; set it to dr_grpo"
             )
         if self.rule.rule.dead_groups != "none" and getattr(args.algo, "dynamic_filtering_enable", False):
             raise ValueError(
-                f"--algo.dynamic_filtering_enable drops groups that {self.rule.rule.name} has advantages on; leave it "
-                f"out, or use a rule that is 0 there, e.g. maxpo"
+                f"--algo.dynamic_filtering_enable drops groups that {self.rule.rule.name} has advantages on; "
+                f"leave it out, or use a rule that is 0 there, e.g. maxpo"
             )

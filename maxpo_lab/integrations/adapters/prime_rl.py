@@ -1,8 +1,8 @@
 r"""The catalogue in prime-rl: an algorithm in the place of its GRPO.
 
-prime-rl has no hook for user code: an algorithm is a named class of its own, and its configuration is a closed
-union. ``install`` puts a class that computes the advantages of a rule in the place of ``grpo``, in the process of
-the orchestrator, which a script of your own starts in place of the command ``orchestrator``::
+prime-rl has no hook for user code: an algorithm is a named class of its own, and its configuration is a
+closed union. ``install`` puts a class that computes the advantages of a rule in the place of ``grpo``, in the
+process of the orchestrator, which a script of your own starts in place of the command ``orchestrator``::
 
     # orchestrate.py: python orchestrate.py @ orch.toml   with   algo.type = "grpo"
     from maxpo_lab.integrations.adapters import prime_rl
@@ -13,18 +13,19 @@ the orchestrator, which a script of your own starts in place of the command ``or
     main()
 
 The traces of a group that can be trained on are the rollouts, as in prime-rl: those that failed are not among
-them, so a group may be smaller. One with a reward of NaN or None is left out too and gets 0. A
+them, so a group may be smaller. One all of whose rewards are None or NaN is left out too and gets 0. A
 ``length_penalty``, which is of GRPO's rewards, is refused.
 
-``"replay"`` knows a prompt by the index of the task in its environment, which lasts; each group is a step of the
-memory, which ``memory_folder`` keeps. ``reward_keys`` reads several rewards from ``Trace.rewards``.
+``"replay"`` knows a prompt by its environment and the index of its task, which last; each group is a step of
+the memory, which ``memory_folder`` keeps. ``reward_keys`` reads several rewards from ``Trace.rewards``.
 ``filter_zero_advantages`` and the curriculum's gates see the advantages of the rule. The metrics of
 ``TrainingRule`` are ``rule.metrics``, and a warning is logged where rewards were wanting.
 
-prime-rl is not on PyPI. Hook: PrimeIntellect-ai/prime-rl, src/prime_rl/orchestrator/algo: ``ALGORITHM_CLASSES``,
-``Algorithm.score_group(episodes)``, ``iter_trainable_traces``, ``routing.assign_advantages``. Tested against the
-sources at commit 559b447 (2026-08-21, 0.8.1.dev67). Versions before that, which scored rollouts or took custom
-advantage functions from the configuration, are refused by name.
+prime-rl is not on PyPI. Hook: PrimeIntellect-ai/prime-rl, src/prime_rl/orchestrator/algo:
+``ALGORITHM_CLASSES``, ``Algorithm.score_group(episodes)``, ``iter_trainable_traces``,
+``routing.assign_advantages``. Tested against the sources at commit 559b447 (2026-08-21, 0.8.1.dev67).
+Versions before that, which scored rollouts or took custom advantage functions from the configuration, are
+refused by name.
 """
 
 from __future__ import annotations
@@ -34,11 +35,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .changed import Tested, module_of
+from .changed import Tested
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested("prime-rl", "at commit 559b447 of 2026-08-21 (0.8.1.dev67)", "prime-rl")
-_INSTALL = "install it from https://github.com/PrimeIntellect-ai/prime-rl"
+TESTED = Tested(
+    "prime-rl",
+    "at commit 559b447 of 2026-08-21 (0.8.1.dev67)",
+    "prime-rl",
+    "install it from https://github.com/PrimeIntellect-ai/prime-rl",
+)
 
 
 def install(
@@ -57,10 +62,9 @@ def install(
     FrameworkChangedError
         prime-rl's algorithms are made or called otherwise; the message says what differs.
     """
-    module_of("prime-rl", "prime_rl", _INSTALL)
-    algo = module_of("prime-rl", "prime_rl.orchestrator.algo", _INSTALL)
-    base = module_of("prime-rl", "prime_rl.orchestrator.algo.base", _INSTALL)
-    routing = module_of("prime-rl", "prime_rl.orchestrator.algo.routing", _INSTALL)
+    algo = TESTED.module("prime_rl.orchestrator.algo")
+    base = TESTED.module("prime_rl.orchestrator.algo.base")
+    routing = TESTED.module("prime_rl.orchestrator.algo.routing")
     classes = TESTED.has(algo, "ALGORITHM_CLASSES")
     theirs = TESTED.has(base, "Algorithm")
     TESTED.takes(theirs, "score_group", "self", "episodes")
@@ -78,7 +82,9 @@ def install(
         one_reward=one,
     )
     if reward_keys and not rule.several:
-        raise ValueError(f"reward_keys={list(reward_keys)} with {rule.rule.name}, which takes one reward; leave them out")
+        raise ValueError(
+            f"reward_keys={list(reward_keys)} with {rule.rule.name}, which takes one reward; leave them out"
+        )
     keys = tuple(reward_keys)
 
     class RuleAlgorithm(theirs):  # type: ignore[misc, valid-type]
@@ -87,17 +93,18 @@ def install(
         def __init__(self, config: Any, policy_pool: Any) -> None:
             if getattr(config, "length_penalty", None) is not None:
                 raise ValueError(
-                    f"algo.length_penalty shapes the rewards of GRPO, which {rule.rule.name} takes the place of: leave "
-                    f"it out, or put the penalty into the reward"
+                    f"algo.length_penalty shapes the rewards of GRPO, which {rule.rule.name} takes the place "
+                    f"of: leave it out, or put the penalty into the reward"
                 )
             super().__init__(config, policy_pool)
             self.rule = rule
 
         async def score_group(self, episodes: list[Any]) -> None:
-            traces = [trace for _, trace in base.iter_trainable_traces(episodes)]
-            if not traces:
+            pairs = list(base.iter_trainable_traces(episodes))
+            if not pairs:
                 return
-            prompts = None if rule.memory is None else [_prompt_of(each) for each in traces]
+            traces = [trace for _, trace in pairs]
+            prompts = None if rule.memory is None else [_prompt_of(*each) for each in pairs]
             lengths = [max(1, int(getattr(each, "num_output_tokens", 1))) for each in traces]
             values = [_rewards(each, keys) for each in traces]
             found = rule(values, [0] * len(traces), prompts=prompts, lengths=lengths)
@@ -111,17 +118,22 @@ def install(
 
 
 def _rewards(trace: Any, keys: tuple[str, ...]) -> Any:
+    """The sum of a trace's rewards, or those of some names; NaN where there is none."""
+    each = {name: math.nan if given is None else float(given.value) for name, given in trace.rewards.items()}
     if not keys:
-        return math.nan if trace.reward is None else float(trace.reward)
-    missing = [key for key in keys if key not in trace.rewards]
+        return math.nan if all(map(math.isnan, each.values())) else float(trace.reward)
+    missing = [key for key in keys if key not in each]
     if missing:
-        raise ValueError(f"reward_keys: a trace has no rewards[{missing[0]!r}], only {', '.join(trace.rewards)}")
-    return [trace.rewards[key] for key in keys]
+        raise ValueError(f"reward_keys: a trace has no rewards[{missing[0]!r}], only {', '.join(each)}")
+    return [each[key] for key in keys]
 
 
-def _prompt_of(trace: Any) -> str:
-    """The index of the task, as prime-rl logs it."""
+def _prompt_of(episode: Any, trace: Any) -> str:
+    """The environment and the index of the task in it."""
     index = getattr(getattr(getattr(trace, "task", None), "data", None), "idx", None)
-    if index is None:
-        raise TESTED.error("a trace has no task.data.idx, by which a prompt is known again")
-    return str(index)
+    environment = getattr(getattr(episode, "env", None), "id", None)
+    if index is None or environment is None:
+        raise TESTED.error(
+            "a trace has no task.data.idx, or its episode no env.id, by which prompts are known"
+        )
+    return f"{environment}/{index}"

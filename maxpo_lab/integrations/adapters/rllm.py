@@ -8,18 +8,20 @@ r"""The catalogue in rLLM: functions in its registry of advantage estimators.
     AgentTrainer(..., traj_group_adv_estimator_map={"solver": "maxpo"})
 
 The map names the estimator of each role of a workflow and keeps the name as it is;
-``rllm.algorithm.adv_estimator`` passes through an enumeration, which turns every name that it does not know into
-``"other"``. The groups of a role are answered together, each of any size. A trajectory whose reward is NaN is
-left out of its group and gets 0 (rLLM itself refuses None), and so do the members of a group that is too small.
+``rllm.algorithm.adv_estimator`` passes through an enumeration, which turns every name that it does not know
+into ``"other"``. The groups of a role are answered together, each of any size. A trajectory whose reward is
+NaN is left out of its group and gets 0 (rLLM itself refuses None), and so do the members of a group that is
+too small.
 
 ``"replay"`` knows a prompt by ``TrajectoryGroup.task_id``, and ``reward_keys`` reads several rewards from the
 ``metadata`` of a trajectory. An estimator cannot add to rLLM's metrics, whose
-``advantage/<role>/fraction_zero`` has these rollouts in it: those of ``TrainingRule`` are ``rule.metrics``, and a
-warning is logged where rewards were wanting.
+``advantage/<role>/fraction_zero`` has these rollouts in it: those of ``TrainingRule`` are ``rule.metrics``,
+and a warning is logged where rewards were wanting.
 
-rLLM is not on PyPI. Hook: rllm-org/rllm, rllm/trainer/algorithms/advantage.py, ``register_rllm_adv_estimator``
-and ``collect_reward_and_advantage_from_trajectory_groups``; earlier versions, which have it in
-rllm/experimental/common, are refused by name. Tested against the sources at commit 9beb6e0 (2026-08-15).
+rLLM is not on PyPI. Hook: rllm-org/rllm, rllm/trainer/algorithms/advantage.py,
+``register_rllm_adv_estimator`` and ``collect_reward_and_advantage_from_trajectory_groups``; earlier versions,
+which have it in rllm/experimental/common, are refused by name. Tested against the sources at commit 9beb6e0
+(2026-08-15).
 """
 
 from __future__ import annotations
@@ -31,11 +33,12 @@ from typing import Any
 import numpy as np
 
 from ...core.arrays import Float
-from .changed import Tested, module_of
+from .changed import Tested
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested("rLLM", "at commit 9beb6e0 of 2026-08-15", "rllm")
-_INSTALL = "install it from https://github.com/rllm-org/rllm"
+TESTED = Tested(
+    "rLLM", "at commit 9beb6e0 of 2026-08-15", "rllm", "install it from https://github.com/rllm-org/rllm"
+)
 _COLLECTS = "collect_reward_and_advantage_from_trajectory_groups"
 
 
@@ -46,7 +49,7 @@ class Estimator:
         self.rule, self.reward_keys = rule, reward_keys
 
     def __call__(
-        self, rewards: Sequence[Any], algorithm_config: Any = None, traj_groups: Sequence[Any] = (), **_: Any
+        self, rewards: Sequence[Any], traj_groups: Sequence[Any] = (), **_: Any
     ) -> tuple[list[Float], list[Float]]:
         """Advantages, an array (n,) for each group."""
         sizes = [len(each) for each in rewards]
@@ -67,7 +70,9 @@ class Estimator:
         given = trajectory.metadata or {}
         missing = [key for key in self.reward_keys if key not in given]
         if missing:
-            raise ValueError(f"reward_keys: a trajectory has no metadata[{missing[0]!r}], only {', '.join(given)}")
+            raise ValueError(
+                f"reward_keys: a trajectory has no metadata[{missing[0]!r}], only {', '.join(given)}"
+            )
         return [given[key] for key in self.reward_keys]
 
 
@@ -90,14 +95,17 @@ def register(
     FrameworkChangedError
         The registry is elsewhere, or rLLM calls estimators otherwise.
     """
-    module_of("rLLM", "rllm", _INSTALL)
-    module = module_of("rLLM", "rllm.trainer.algorithms.advantage", _INSTALL)
+    module = TESTED.module("rllm.trainer.algorithms.advantage")
     TESTED.takes(module, "register_rllm_adv_estimator", "name")
     TESTED.calls(module, _COLLECTS, "advantage_fn", ("rewards", "algorithm_config", "traj_groups"))
-    types = module_of("rLLM", "rllm.types", _INSTALL)
+    types = TESTED.module("rllm.types")
     TESTED.has(TESTED.has(types, "TrajectoryGroup"), "task_id")
     registry = TESTED.has(module, "RLLM_ADV_ESTIMATOR_REGISTRY")
-    one = None if reward_keys else "no reward_keys say which: pass reward_keys=[...], names in a trajectory's metadata"
+    one = (
+        None
+        if reward_keys
+        else "no reward_keys say which: pass reward_keys=[...], names in a trajectory's metadata"
+    )
     rule = TrainingRule(
         estimator,
         k,
@@ -107,7 +115,9 @@ def register(
         one_reward=one,
     )
     if reward_keys and not rule.several:
-        raise ValueError(f"reward_keys={list(reward_keys)} with {rule.rule.name}, which takes one reward; leave them out")
+        raise ValueError(
+            f"reward_keys={list(reward_keys)} with {rule.rule.name}, which takes one reward; leave them out"
+        )
     name = rule.rule.name if name is None else name
     if name in registry:
         raise ValueError(

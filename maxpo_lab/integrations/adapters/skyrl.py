@@ -2,7 +2,7 @@ r"""The catalogue in SkyRL: functions in its registry of advantage estimators.
 
 A script of your own registers a rule and then starts SkyRL, which brings what is registered to its actors::
 
-    # train.py: python train.py trainer.algorithm.advantage_estimator=maxpo generator.n_samples_per_prompt=16 ...
+    # train.py: python train.py trainer.algorithm.advantage_estimator=maxpo generator.n_samples_per_prompt=16
     from maxpo_lab.integrations.adapters import skyrl
 
     if __name__ == "__main__":
@@ -15,8 +15,9 @@ A reward is the sum of a row's tokens, and rows of one uid are a group, of any s
 NaN is left out of its group and gets 0, and so do the members of a group that is too small. SkyRL fills up a
 batch with copies of its first row under uids ``pad0``, ``pad1``, ...: they get 0 and are no rollouts.
 
-``"replay"`` remembers prompts by their uid, which is the index in the dataset and lasts; ``memory_folder`` keeps the memory. It has advantages on
-groups that fail together: a ``zero_variance_filter`` or a ``dynamic_sampling`` that drops them is refused.
+``"replay"`` remembers prompts by their uid, which is the index in the dataset and lasts; ``memory_folder``
+keeps the memory. It has advantages on groups that fail together: a ``zero_variance_filter`` or a
+``dynamic_sampling`` that drops them is refused.
 
 ``with_metrics`` makes a trainer that logs those of ``TrainingRule``, for an experiment class of your own::
 
@@ -29,7 +30,8 @@ divides by the tokens of a batch; ``loss_reduction=sequence_mean`` by those of a
 docs/explain/conventions.md.
 
 Hook: NovaSky-AI/SkyRL, skyrl/backends/skyrl_train/utils/ppo_utils.py, ``AdvantageEstimatorRegistry.register``
-and ``compute_advantages_and_returns``. Tested with skyrl 0.3.0; 0.4.0 (Python 3.12) calls it alike.
+and ``compute_advantages_and_returns``. Tested with skyrl 0.3.0; 0.4.0, for
+Python 3.12, calls it with the same keywords (read).
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from typing import Any
 
 import numpy as np
 
-from .changed import Tested, module_of
+from .changed import Tested
 from .training_rule import Rule, SmallGroups, TrainingRule
 
 TESTED = Tested("SkyRL", "0.3.0", "skyrl")
@@ -61,8 +63,8 @@ class Estimator:
         """Each row's advantage on the tokens of its mask, in the rewards' type, on their device."""
         if self.rule.rule.dead_groups != "none" and (dropped := _filters(config)):
             raise ValueError(
-                f"trainer.algorithm.{dropped} drops groups that {self.rule.rule.name} has advantages on, which "
-                f"changes what is climbed: switch it off, or use a rule that is 0 there, e.g. maxpo"
+                f"trainer.algorithm.{dropped} drops groups that {self.rule.rule.name} has advantages on, "
+                f"which changes what is climbed: switch it off, or use a rule that is 0 there, e.g. maxpo"
             )
         rewards = token_level_rewards.detach().sum(dim=-1)
         ids = [str(uid) for uid in index]
@@ -92,21 +94,19 @@ def register(
     FrameworkChangedError
         SkyRL's registry is not there, or it calls estimators otherwise.
     """
-    utils = module_of("SkyRL", "skyrl.backends.skyrl_train.utils.ppo_utils", "pip install skyrl")
+    utils = TESTED.module("skyrl.backends.skyrl_train.utils.ppo_utils")
     registry = TESTED.has(utils, "AdvantageEstimatorRegistry")
     TESTED.takes(registry, "register", "name", "func")
     TESTED.calls(utils, "compute_advantages_and_returns", "estimator_func", _KEYWORDS)
     one = "SkyRL hands over one reward of each token"
-    rule = TrainingRule(
-        estimator, k, small_groups=small_groups, one_reward=one, memory_folder=memory_folder
-    )
+    rule = TrainingRule(estimator, k, small_groups=small_groups, one_reward=one, memory_folder=memory_folder)
     made = Estimator(rule)
     registry.register(made.rule.rule.name if name is None else name, made)
     return made
 
 
 def with_metrics(trainer: type) -> type:
-    """A trainer of SkyRL that logs the metrics of its rule, as ``maxpo/...``, where the rule is one of ours."""
+    """A trainer of SkyRL that logs the metrics of its rule, as ``maxpo/...``, where that is one of ours."""
     TESTED.takes(trainer, "compute_advantages_and_returns", "self", "data")
     return type(trainer.__name__, (_WithMetrics, trainer), {"__module__": trainer.__module__})
 
@@ -116,7 +116,7 @@ class _WithMetrics:
 
     def compute_advantages_and_returns(self, data: Any) -> Any:
         found = super().compute_advantages_and_returns(data)  # type: ignore[misc]
-        utils = module_of("SkyRL", "skyrl.backends.skyrl_train.utils.ppo_utils", "pip install skyrl")
+        utils = TESTED.module("skyrl.backends.skyrl_train.utils.ppo_utils")
         name = self.cfg.trainer.algorithm.advantage_estimator  # type: ignore[attr-defined]
         made = utils.AdvantageEstimatorRegistry.get(name)
         if isinstance(made, Estimator):

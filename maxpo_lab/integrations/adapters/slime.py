@@ -11,15 +11,17 @@ where ``maxpo.yaml`` says ``maxpo_k: 4``, and what else there is; slime sets wha
 - ``maxpo_estimator: maxpo``: the rule;
 - ``maxpo_reward_keys: [correct, format]``: of a rule of several rewards, keys of the reward of a sample;
   ``maxpo_reward_weights`` weighs them;
-- ``maxpo_memory_folder: path``: of ``replay``, which knows a prompt by ``Sample.prompt``, where its memory is kept.
+- ``maxpo_memory_folder: path``: of ``replay``, which knows a prompt by ``Sample.prompt``: where its memory is
+  kept.
 
 The function stands in for slime's normalisation by group, so ``--disable-rewards-normalization`` and
-``--disable-grpo-std-normalization`` change nothing. ``--advantage-estimator grpo`` spreads each number over its
-response as it is; leave ``--normalize-advantages`` out, which would whiten them over the batch.
+``--disable-grpo-std-normalization`` change nothing. ``--advantage-estimator grpo`` spreads each number over
+its response as it is; leave ``--normalize-advantages`` out, which would whiten them over the batch.
 
-Samples of one ``group_index`` are a group, of any size (slime itself takes a batch whose groups differ in size
-for one group). One whose reward is None or NaN is left out of its group and gets 0, and so do the members of a
-group that is too small. ``log_rollouts`` adds the metrics of ``TrainingRule`` to slime's, as ``rollout/maxpo/...``.
+Samples of one ``group_index`` are a group, of any size (slime itself takes a batch whose groups differ in
+size for one group). One whose reward is None or NaN is left out of its group and gets 0, and so do the
+members of a group that is too small. ``log_rollouts`` adds the metrics of ``TrainingRule`` to slime's, as
+``rollout/maxpo/...``.
 
 slime is not on PyPI. Hooks: THUDM/slime, slime/ray/rollout.py, ``RolloutManager._post_process_rewards``, and
 slime/observability/rollout_metrics.py, ``log_rollout_data``. Tested against the sources at commit 624b824
@@ -33,10 +35,14 @@ import logging
 import math
 from typing import Any
 
+import numpy as np
+
 from .changed import Tested
 from .training_rule import TrainingRule
 
-TESTED = Tested("slime", "at commit 624b824 of 2026-08-21", "slime")
+TESTED = Tested(
+    "slime", "at commit 624b824 of 2026-08-21", "slime", "install it from https://github.com/THUDM/slime"
+)
 #: The rule of this process, with what it was made from.
 _MADE: dict[tuple[Any, ...], TrainingRule] = {}
 
@@ -60,11 +66,11 @@ def rule_of(args: Any) -> TrainingRule:
     settings = (k, estimator, keys, None if weights is None else tuple(weights), folder)
     if settings not in _MADE:
         one = None if keys else "no maxpo_reward_keys say which: add them to the file of --custom-config-path"
-        rule = TrainingRule(
-            estimator, k, reward_weights=weights, memory_folder=folder, one_reward=one
-        )
+        rule = TrainingRule(estimator, k, reward_weights=weights, memory_folder=folder, one_reward=one)
         if keys and not rule.several:
-            raise ValueError(f"maxpo_reward_keys={list(keys)} with {estimator}, which takes one reward; leave them out")
+            raise ValueError(
+                f"maxpo_reward_keys={list(keys)} with {estimator}, which takes one reward; leave them out"
+            )
         _MADE[settings] = rule
     return _MADE[settings]
 
@@ -88,7 +94,7 @@ def post_process_rewards(args: Any, samples: list[Any]) -> tuple[list[float], li
 
 
 def log_rollouts(
-    rollout_id: int, args: Any, samples: list[Any], extra_metrics: dict[str, Any] | None, _: float
+    rollout_id: int, args: Any, _samples: list[Any], extra_metrics: dict[str, Any] | None, _time: float
 ) -> bool:
     """Add the metrics of the latest batch to slime's, which logs as ever."""
     metrics = {f"rollout/maxpo/{name}": value for name, value in rule_of(args).metrics.items()}
@@ -102,7 +108,7 @@ def log_rollouts(
 def _reward(args: Any, sample: Any) -> float:
     """A sample's reward, NaN where it was not scored (``get_reward_value`` would look into None)."""
     if getattr(args, "maxpo_reward_keys", None) and not args.reward_key:
-        return float(sum(v for v in _several(sample, tuple(args.maxpo_reward_keys)) if v == v))
+        return float(np.nansum(_several(sample, tuple(args.maxpo_reward_keys))))
     reward = None if sample.reward is None else sample.get_reward_value(args)
     return math.nan if reward is None else float(reward)
 

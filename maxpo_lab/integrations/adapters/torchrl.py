@@ -9,14 +9,15 @@ r"""The catalogue in TorchRL: its ``MCAdvantage``, on any rule.
     for data in collector:
         buffer.extend(data)  # whole trajectories; the group of a prompt is written once it has 16
 
-As in TorchRL, trajectories of one prompt are held back until there are ``grpo_size``, and each one's advantage
-is on all of its steps; the return of a trajectory is the sum of its rewards (``trajectory_return``). TorchRL
-itself divides by ``max(std, 1e-6)``, and without ``trajectory_return`` it compares steps, not trajectories.
+As in TorchRL, trajectories of one prompt are held back until there are ``grpo_size``, and each one's
+advantage is on all of its steps; the return of a trajectory is the sum of its rewards
+(``trajectory_return``). TorchRL itself divides by ``max(std, 1e-6)``, and without ``trajectory_return`` it
+compares steps, not trajectories.
 
 A trajectory with a reward of NaN is left out of its group and gets 0. ``flush`` writes the groups that are
-still short, for a buffer that is to be trained on as it is. Rewards with a last axis of several are those of a
-rule of several rewards. ``"replay"`` knows a prompt by its key, text or a tensor, which lasts, and its memory is
-in ``state_dict``.
+still short, for a buffer that is to be trained on as it is. Rewards with a last axis of several are those of
+a rule of several rewards. ``"replay"`` knows a prompt by its key, text or a tensor, which lasts, and its
+memory is in ``state_dict``.
 
 TorchRL's ``candidate_group_size`` picks a group out of more by its returns, which biases every rule: it is
 refused. So is ``keep_return_bounds``, which drops groups, with a rule that has advantages on dead ones.
@@ -30,11 +31,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from .changed import Tested, module_of
+from .changed import Tested
 from .training_rule import Rule, SmallGroups, TrainingRule
 
 TESTED = Tested("TorchRL", "0.14.1", "torchrl")
-_llm = module_of("TorchRL", "torchrl.objectives.llm", "pip install torchrl")
+_llm = TESTED.module("torchrl.objectives.llm")
 _Base: Any = TESTED.has(_llm, "MCAdvantage")
 TESTED.takes(_Base, "_trajectory_advantage", "self", "trajs")
 TESTED.calls(_Base, "_inv_call_single", "_trajectory_advantage", 1)
@@ -73,12 +74,14 @@ class RuleAdvantage(_Base):  # type: ignore[misc]
     ) -> None:
         rule = TrainingRule(estimator, k, small_groups=small_groups, reward_weights=reward_weights)
         if rule.memory is None and (reason := rule.rule.why_not(grpo_size, rule.k)):
-            raise ValueError(f"{rule.rule.name} at grpo_size={grpo_size} and k={rule.k} is undefined: {reason}")
+            raise ValueError(
+                f"{rule.rule.name} at grpo_size={grpo_size} and k={rule.k} is undefined: {reason}"
+            )
         for name in ("candidate_group_size", "candidate_selection_min_size", "candidate_selector"):
             if settings.get(name) is not None:
                 raise ValueError(
-                    f"{name}={settings[name]!r} picks trajectories by their returns, which no rule allows for; "
-                    f"leave it out"
+                    f"{name}={settings[name]!r} picks trajectories by their returns, which no rule allows "
+                    f"for; leave it out"
                 )
         if settings.get("keep_return_bounds") is not None and rule.rule.dead_groups != "none":
             raise ValueError(
@@ -101,7 +104,7 @@ class RuleAdvantage(_Base):  # type: ignore[misc]
         found = self.rule(values, [prompt] * len(trajs))
         self.selected_trajectories += len(trajs)
         for each, given, advantage in zip(trajs, rewards, found.tolist(), strict=True):
-            shape = given.shape[:-1] + (1,) if self.rule.several else given.shape
+            shape = (*given.shape[:-1], 1) if self.rule.several else given.shape
             each.set(self.advantage_key, given.new_full(shape, advantage))
         return self._cat_tensordicts(trajs, -1)
 
@@ -129,8 +132,9 @@ class RuleAdvantage(_Base):  # type: ignore[misc]
         """As TorchRL's; a memory of prompts is of one process, so it is refused there."""
         if self.rule.memory is not None:
             raise ValueError(
-                f"estimator={self.rule.rule.name!r} in a buffer that several processes write to: each would have "
-                f"a memory of its own; write from one process, or use a rule without a memory, e.g. maxpo"
+                f"estimator={self.rule.rule.name!r} in a buffer that several processes write to: each would "
+                f"have a memory of its own; write from one process, or use a rule without a memory, e.g. "
+                f"maxpo"
             )
         return super().share_memory_()
 
@@ -139,7 +143,11 @@ class RuleAdvantage(_Base):  # type: ignore[misc]
         import torch  # noqa: PLC0415 - it is there with TorchRL
 
         memory = self.rule.memory
-        return {} if memory is None else {key: torch.as_tensor(value) for key, value in memory.state_dict().items()}
+        return (
+            {}
+            if memory is None
+            else {key: torch.as_tensor(value) for key, value in memory.state_dict().items()}
+        )
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
         """From ``load_state_dict``. ValueError: a state without a memory, for a rule that has one."""

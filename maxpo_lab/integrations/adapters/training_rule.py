@@ -95,8 +95,8 @@ class TrainingRule:
         if memory_folder is not None:
             if self.memory is None:
                 raise ValueError(
-                    f"memory_folder={str(memory_folder)!r} with estimator {self.rule.name!r}, which remembers "
-                    f"nothing; leave it out, or use replay"
+                    f"memory_folder={str(memory_folder)!r} with estimator {self.rule.name!r}, which "
+                    f"remembers nothing; leave it out, or use replay"
                 )
             if (Path(memory_folder) / replay_files.NAME).exists():
                 replay_files.load(self.memory, memory_folder)
@@ -178,10 +178,12 @@ class TrainingRule:
         number = np.empty(len(values), np.intp)
         number[named.order] = np.repeat(np.arange(len(named.names)), named.sizes)
         first = groups.order[np.cumsum(groups.sizes) - groups.sizes]
-        other = number[groups.order] != np.repeat(number[first], groups.sizes)
+        other = np.asarray(number[groups.order] != np.repeat(number[first], groups.sizes))
         if other.any():
             row = int(groups.order[other][0])
-            raise ValueError(f"prompts[{row}]={list(prompts)[row]!r}: its group {ids[row]!r} has another prompt")
+            raise ValueError(
+                f"prompts[{row}]={list(prompts)[row]!r}: its group {ids[row]!r} has another prompt"
+            )
         place = np.arange(groups.sizes.max()) < groups.sizes[:, None]
         dense = np.full(place.shape, np.nan)
         dense[place] = values[groups.order]
@@ -203,12 +205,14 @@ class TrainingRule:
     def _measured(self, values: Float, ids: list[Any], found: Float) -> dict[str, float]:
         measured = {"k": float(self.k)}
         if len(found):
-            missing = np.isnan(values.reshape(len(values), -1)).all(axis=1)
+            missing = np.asarray(np.isnan(values.reshape(len(values), -1)).all(axis=1))
             groups = by_id(ids, len(values))
             starts = np.cumsum(groups.sizes) - groups.sizes
             scored = np.add.reduceat(~missing[groups.order], starts, dtype=np.intp)
             largest = np.maximum.reduceat(np.abs(found)[groups.order], starts)
-            small = {size for size in np.unique(scored).tolist() if not size or self.rule.why_not(size, self.k)}
+            small = {
+                size for size in np.unique(scored).tolist() if not size or self.rule.why_not(size, self.k)
+            }
             measured |= {
                 "advantages/mean": float(found.mean()),
                 "advantages/rms": float(np.sqrt(np.square(found).mean())),

@@ -10,19 +10,19 @@ In the YAML file of a run, with nothing else to import::
       loss_agg_mode: seq-mean-token-sum
 
 Experiences of one task (``eid.batch`` and ``eid.task``) are a group, of any size; each is one rollout, as in
-Trinity's own grpo, also where a run has several steps. One whose reward is None or NaN is left out of its group
-and gets 0, and so do the members of a group that is too small. The metrics of ``TrainingRule`` are logged as
-``experience_pipeline/maxpo/...``.
+Trinity's own grpo, also where a run has several steps. One whose reward is None or NaN is left out of its
+group and gets 0, and so do the members of a group that is too small. The metrics of ``TrainingRule`` are
+logged as ``experience_pipeline/maxpo/...``.
 
 *Several rewards.* ``reward_keys: [accuracy, format_score]`` reads them from the ``metrics`` of an experience,
 where Trinity's workflows put what a reward function returns by name; ``reward_weights`` weighs them.
 
-*A memory.* ``estimator: replay`` knows a prompt by ``info["task_index"]``, the task set and the row in it, which
-lasts over epochs; an experience without one is an error. ``memory_folder`` is where the memory is kept, after
-every step, and taken up from. It is unbiased whatever it holds, so it may be ahead of a checkpoint.
+*A memory.* ``estimator: replay`` knows a prompt by ``info["task_index"]``, the task set and the row in it,
+which lasts over epochs; an experience without one is an error. ``memory_folder`` is where the memory is kept,
+after every step, and taken up from. It is unbiased whatever it holds, so it may be ahead of a checkpoint.
 
-Hook: agentscope-ai/Trinity-RFT, trinity/algorithm/advantage_fn, ``ADVANTAGE_FN`` and ``GroupAdvantage``. Tested
-with trinity-rft 0.6.0.
+Hook: agentscope-ai/Trinity-RFT, trinity/algorithm/advantage_fn, ``ADVANTAGE_FN`` and ``GroupAdvantage``.
+Tested with trinity-rft 0.6.0.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .changed import Tested, module_of
+from .changed import Tested
 from .training_rule import SmallGroups, TrainingRule
 
 TESTED = Tested("Trinity-RFT", "0.6.0", "trinity-rft")
-_advantage_fn = module_of("Trinity-RFT", "trinity.algorithm.advantage_fn", "pip install trinity-rft")
+_advantage_fn = TESTED.module("trinity.algorithm.advantage_fn")
 _Base: Any = TESTED.has(_advantage_fn, "GroupAdvantage")
 TESTED.takes(_Base, "process", "self", "exps")
 TESTED.takes(_Base, "default_args")
@@ -54,6 +54,7 @@ class RuleAdvantage(_Base):  # type: ignore[misc]
     def __init__(
         self,
         estimator: str = "maxpo",
+        *,
         k: int | None = None,
         small_groups: SmallGroups = "zero",
         reward_keys: Sequence[str] | None = None,
@@ -71,8 +72,8 @@ class RuleAdvantage(_Base):  # type: ignore[misc]
         )
         if reward_keys and not self.rule.several:
             raise ValueError(
-                f"reward_keys={list(reward_keys)} with {estimator}, which takes one reward; leave them out, or use "
-                f"per-reward:{estimator}"
+                f"reward_keys={list(reward_keys)} with {estimator}, which takes one reward; leave them out, "
+                f"or use per-reward:{estimator}"
             )
         self.reward_keys = tuple(reward_keys or ())
 
@@ -118,8 +119,8 @@ def _prompt_of(experience: Any) -> str:
     place = experience.info.get("task_index") or {}
     if "index" not in place:
         raise ValueError(
-            f"experience {experience.eid.uid} has no info['task_index'] with an index, so its prompt is not known "
-            f"again in the next epoch: read tasks from a file or a Hugging Face dataset, or use a rule without a "
-            f"memory, e.g. maxpo"
+            f"experience {experience.eid.uid} has no info['task_index'] with an index, so its prompt is not "
+            f"known again in the next epoch: read tasks from a file or a Hugging Face dataset, or use a rule "
+            f"without a memory, e.g. maxpo"
         )
     return f"{place.get('taskset_id', 0)}/{place['index']}"

@@ -17,9 +17,9 @@ each function said, and the prompts; so rules of several rewards work (``reward_
 unscored rollouts are left out and get 0, and ``"replay"`` knows a prompt by its text. With tunix's manager a
 rule of one reward works on what that hands over, and the others are refused.
 
-Groups are ``num_generations`` rows that follow each other. tunix replaces an estimator of one name by another;
-here a name that is taken is refused. Its default loss, ``sequence-mean-token-mean``, divides by the tokens of a
-response: see docs/explain/conventions.md.
+Groups are ``num_generations`` rows that follow each other. tunix replaces an estimator of one name by
+another; here a name that is taken is refused. Its default loss, ``sequence-mean-token-mean``, divides by the
+tokens of a response: see docs/explain/conventions.md.
 
 Hook: google/tunix, tunix/rl/function_registry.py, ``register_advantage_estimator`` and
 ``register_reward_manager``; called in tunix/rl/grpo/grpo_learner.py. Tested with google-tunix 0.1.7.
@@ -36,11 +36,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.arrays import Float
-from .changed import Tested, module_of
+from .changed import Tested
 from .training_rule import Rule, SmallGroups, TrainingRule
 
 TESTED = Tested("tunix", "0.1.7", "google-tunix")
-_INSTALL = "pip install google-tunix"
 
 
 class Scores(np.ndarray[Any, np.dtype[np.float64]]):
@@ -88,8 +87,8 @@ class Registered:
         each = getattr(rewards, "each", None)
         if each is None and (self.rule.several or self.rule.memory is not None):
             raise ValueError(
-                f"{self.rule.rule.name} needs what tunix's reward manager leaves out, each function's reward and "
-                f"the prompts: set GRPOConfig(reward_manager={self.name!r})"
+                f"{self.rule.rule.name} needs what tunix's reward manager leaves out, each function's reward "
+                f"and the prompts: set GRPOConfig(reward_manager={self.name!r})"
             )
         values = np.asarray(rewards, dtype=np.float64)
         if each is not None and not self.rule.several:
@@ -125,8 +124,8 @@ def register(
     FrameworkChangedError
         tunix's registry is not there, or its learner calls estimators otherwise.
     """
-    registry = module_of("tunix", "tunix.rl.function_registry", _INSTALL)
-    managers = module_of("tunix", "tunix.rl.reward_manager", _INSTALL)
+    registry = TESTED.module("tunix.rl.function_registry")
+    managers = TESTED.module("tunix.rl.reward_manager")
     TESTED.takes(registry, "register_advantage_estimator", "name")
     TESTED.takes(registry, "register_reward_manager", "name")
     base = TESTED.has(managers, "SequenceRewardManager")
@@ -148,9 +147,9 @@ def register(
 
 
 def _manager(base: Any) -> type:
-    """tunix's reward manager of sequences, whose sums say what they are sums of."""
+    """Tunix's reward manager of sequences, whose sums say what they are sums of."""
 
-    class ScoringManager(base):  # type: ignore[misc, valid-type]
+    class ScoringManager(base):  # type: ignore[misc]
         def _prepare_log_metrics(self, prompts: Any, completions: Any, rewards: Any) -> Any:
             self._each = np.array(rewards, dtype=np.float64)
             return super()._prepare_log_metrics(prompts, completions, rewards)
