@@ -40,10 +40,10 @@ from importlib import import_module
 from typing import Any
 
 from .by_rewards import refuse_clipped
-from .changed import Tested
+from .changed import Release
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested("AReaL", "1.0.4", "areal")
+TESTED = Release("AReaL", "1.0.4", "areal")
 _Base: Any = TESTED.has(TESTED.module("areal.api.workflow_api"), "RolloutWorkflow")
 TESTED.takes(_Base, "arun_episode", "self", "engine", "data")
 

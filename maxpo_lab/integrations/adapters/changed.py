@@ -19,7 +19,7 @@ class MissingFrameworkError(ImportError):
     """The framework of an adapter is not installed, or something that its hook imports is not."""
 
 
-class Tested:
+class Release:
     """A framework at the version that an adapter was tested with; its checks name what differs.
 
     Parameters

@@ -36,10 +36,10 @@ from typing import Any
 
 import numpy as np
 
-from .changed import Tested
+from .changed import Release
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested("ms-swift", "4.6.0", "ms-swift")
+TESTED = Release("ms-swift", "4.6.0", "ms-swift")
 _TRAINER = "swift.rlhf_trainers.grpo_trainer"
 _COMMON = ("advantage_estimator", "scale_rewards", "kl_in_reward", "beta", "kl_values")
 _PLAIN = ("rewards_per_func", "reward_weights", "num_generations", *_COMMON)

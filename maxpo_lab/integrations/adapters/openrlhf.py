@@ -37,10 +37,10 @@ from typing import Any
 
 import numpy as np
 
-from .changed import Tested
+from .changed import Release
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested("OpenRLHF", "0.11.2", "openrlhf")
+TESTED = Release("OpenRLHF", "0.11.2", "openrlhf")
 _MAKER = "RemoteExperienceMaker"
 _MODULE = "openrlhf.trainer.ppo_utils.experience_maker"
 

@@ -35,10 +35,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .changed import Tested
+from .changed import Release
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested(
+TESTED = Release(
     "prime-rl",
     "at commit 559b447 of 2026-08-21 (0.8.1.dev67)",
     "prime-rl",

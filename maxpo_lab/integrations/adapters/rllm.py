@@ -33,10 +33,10 @@ from typing import Any
 import numpy as np
 
 from ...core.arrays import Float
-from .changed import Tested
+from .changed import Release
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested(
+TESTED = Release(
     "rLLM", "at commit 9beb6e0 of 2026-08-15", "rllm", "install it from https://github.com/rllm-org/rllm"
 )
 _COLLECTS = "collect_reward_and_advantage_from_trajectory_groups"

@@ -43,10 +43,10 @@ from typing import Any
 
 import numpy as np
 
-from .changed import Tested
+from .changed import Release
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested("SkyRL", "0.3.0", "skyrl")
+TESTED = Release("SkyRL", "0.3.0", "skyrl")
 _PADDING = re.compile(r"pad\d+")
 _KEYWORDS = ("token_level_rewards", "response_mask", "index", "config")
 

@@ -37,10 +37,10 @@ from typing import Any
 
 import numpy as np
 
-from .changed import Tested
+from .changed import Release
 from .training_rule import TrainingRule
 
-TESTED = Tested(
+TESTED = Release(
     "slime", "at commit 624b824 of 2026-08-21", "slime", "install it from https://github.com/THUDM/slime"
 )
 #: The rule of this process, with what it was made from.

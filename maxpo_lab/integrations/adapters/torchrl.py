@@ -31,10 +31,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from .changed import Tested
+from .changed import Release
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested("TorchRL", "0.14.1", "torchrl")
+TESTED = Release("TorchRL", "0.14.1", "torchrl")
 _llm = TESTED.module("torchrl.objectives.llm")
 _Base: Any = TESTED.has(_llm, "MCAdvantage")
 TESTED.takes(_Base, "_trajectory_advantage", "self", "trajs")

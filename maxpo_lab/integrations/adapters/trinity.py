@@ -30,10 +30,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .changed import Tested
+from .changed import Release
 from .training_rule import SmallGroups, TrainingRule
 
-TESTED = Tested("Trinity-RFT", "0.6.0", "trinity-rft")
+TESTED = Release("Trinity-RFT", "0.6.0", "trinity-rft")
 _advantage_fn = TESTED.module("trinity.algorithm.advantage_fn")
 _Base: Any = TESTED.has(_advantage_fn, "GroupAdvantage")
 TESTED.takes(_Base, "process", "self", "exps")

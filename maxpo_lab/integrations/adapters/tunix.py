@@ -36,10 +36,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.arrays import Float
-from .changed import Tested
+from .changed import Release
 from .training_rule import Rule, SmallGroups, TrainingRule
 
-TESTED = Tested("tunix", "0.1.7", "google-tunix")
+TESTED = Release("tunix", "0.1.7", "google-tunix")
 
 
 class Scores(np.ndarray[Any, np.dtype[np.float64]]):
