@@ -89,7 +89,7 @@ class Framework:
     identity
         What names a prompt where advantages are computed.
     lasting
-        Whether that names the same prompt in the next epoch: the condition of ``Replay``.
+        Whether that names the same prompt in the next epoch: the condition of ``Replay``. None: not looked at.
     metric_at_k
         What the framework calls pass@k or best@k, if it has such a metric.
     """
@@ -106,7 +106,7 @@ class Framework:
     loss: str | None = None
     loss_says: str
     identity: str
-    lasting: bool
+    lasting: bool | None
     metric_at_k: str
 
     def rule(self, name: str) -> ShippedRule:
