@@ -40,15 +40,15 @@ class Row:
     """What the audit says of one rule.
 
     ``version``: of the package that was run, None for rules made after the code. ``equals``, ``formula``:
-    what the registry says that it is. ``verdict``: E[g] is the target's gradient (``"unbiased"``), a constant
-    times it (``"scaled"``), 0 (``"nothing"``), or neither (``"other"``); ``"not judged"`` where the rule
-    misbehaves. ``scale``: the constant in front of the target's gradient, None where there is none.
-    ``worst_sum``: largest ``|sum A|``. ``efficiency_*``: variance floor over ``tr Cov / c^2`` on 0/1 rewards
-    with many right answers, None where the direction is not the target's. ``flat``, ``unscorable``: what
-    groups of equal rewards of 0.1 get, and what becomes of a NaN reward. ``ties``: whether equal rewards may
-    get different advantages. ``lengths``: whether those of responses change advantages, None where no call
-    tells them. ``law``: what a factor of the rewards does to advantages, and ``law_up_to``, of 3, 10, 100,
-    ..., the largest up to which it does.
+    what the registry says that it is; ``differs``: a smallest group on which it is not, or None. ``verdict``:
+    E[g] is the target's gradient (``"unbiased"``), a constant times it (``"scaled"``), 0 (``"nothing"``), or
+    neither (``"other"``); ``"not judged"`` where the rule misbehaves. ``scale``: the constant in front of the
+    target's gradient, None where there is none. ``worst_sum``: largest ``|sum A|``. ``efficiency_*``:
+    variance floor over ``tr Cov / c^2`` on 0/1 rewards with many right answers, None where the direction is
+    not the target's. ``flat``, ``unscorable``: what groups of equal rewards of 0.1 get, and what becomes of a
+    NaN reward. ``ties``: whether equal rewards may get different advantages. ``lengths``: whether those of
+    responses change advantages, None where no call tells them. ``law``: what a factor of the rewards does to
+    advantages, and ``law_up_to``, of 3, 10, 100, ..., the largest up to which it does.
 
     Of rules of a batch, None for others: ``couples``, the number in which prompts meet; ``order``, s of
     ``P^-s`` by which the batch's bias falls; ``through_*`` that bias, and ``angle_*``, at P = 8 and 32;
@@ -65,6 +65,7 @@ class Row:
     origin: str
     version: str | None
     equals: str
+    differs: str | None
     formula: str
     n: int
     k: int
@@ -138,6 +139,8 @@ def _audited(subject: Subject, n: int, k: int) -> tuple[dict[str, Any], dict[str
     """The report as plain values, and the numbers of a rule that was run."""
     arguments: dict[str, Any] = {"n": n, "k": k, "target": subject.target, "claims": _CLAIMS}
     if subject.origin == "package":
+        rule = get_framework(subject.framework).rule(subject.name)
+        arguments["claims"] += (f"equals:{rule.equals_of_tokens or rule.equals}",)
         found = inside.audited(subject.framework, subject.name, seconds=120.0, **arguments)
         return found["audit"], found["numbers"]
     return ml.audit(coded_rule(subject.rule), **arguments).as_dict(), None
@@ -187,6 +190,7 @@ def _row(
         origin=subject.origin,
         version=get_framework(subject.framework).version if run else None,
         equals=subject.rule,
+        differs=_differs(report),
         formula=rule.formula if rule else "",
         n=report["n"],
         k=report["k"],
@@ -223,6 +227,12 @@ def _row(
         loss_angle_lagged=loss.angle_lagged if loss else None,
         loss_scale_lagged=loss.scale_lagged if loss else None,
     )
+
+
+def _differs(report: dict[str, Any]) -> str | None:
+    """Where a rule is not the one that it is said to be; None where it is on every group tried."""
+    found = [each for each in report["claims"] if each["claim"].startswith("equals:") and not each["holds"]]
+    return found[0]["detail"] if found else None
 
 
 def _over_sizes(coupling: dict[str, Any]) -> dict[str, Any]:
