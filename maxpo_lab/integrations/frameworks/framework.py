@@ -31,6 +31,8 @@ class ShippedRule:
     formula
         What it computes in words of its own, where the catalogue has no such rule or ``equals`` does not say
         all; else empty.
+    equals_of_tokens
+        The same where each response has two tokens, as in an audit; None where that is ``equals``.
     target
         The objective that it is meant for.
     call
@@ -48,6 +50,7 @@ class ShippedRule:
     name: str
     equals: str | None
     formula: str = ""
+    equals_of_tokens: str | None = None
     target: str = "mean"
     call: Callable[[], Callable[..., Any]] | None = None
     signature: Signature = "batch"
@@ -89,7 +92,7 @@ class Framework:
     identity
         What names a prompt where advantages are computed.
     lasting
-        Whether that names the same prompt in the next epoch: the condition of ``Replay``.
+        Whether that names the prompt again in the next epoch, which ``Replay`` needs. None: not looked at.
     metric_at_k
         What the framework calls pass@k or best@k, if it has such a metric.
     """
@@ -106,7 +109,7 @@ class Framework:
     loss: str | None = None
     loss_says: str
     identity: str
-    lasting: bool
+    lasting: bool | None
     metric_at_k: str
 
     def rule(self, name: str) -> ShippedRule:

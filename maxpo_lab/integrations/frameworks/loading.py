@@ -1,7 +1,7 @@
 """A framework's module without what its advantage functions do not use: the package's own code, unchanged.
 
 Frameworks import engines, servers and compilers on the way to a function of fifteen lines. ``load`` imports
-the function's own module with the ``__init__`` of packages above it skipped and absent libraries stood in for;
+the function's own module with the ``__init__`` of packages above it skipped, absent libraries stood in for;
 ``compiled`` takes one function out of a file where not even that will do.
 """
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...core.precision import as_numpy
-from ..conventions import adapt
+from ..conventions import Adapted, adapt
 from .framework import Framework, ShippedRule
 from .registry import get_framework
 
@@ -42,6 +42,8 @@ Numbers = dict[str, tuple[float, ...] | str]
 def numbers(framework: Framework, rule: ShippedRule) -> Numbers:
     """Advantages of ``GROUPS``, of ``TOGETHER`` and of ``MIXED``; where a call raises, the error's name.
 
+    Responses have one token each, where a call says how long they are.
+
     Also ``"couples"``, whether a group's advantages are others beside another group, and ``"interleaved"``,
     whether rows in another order get what they got. FrameworkVersionError: another version is installed.
     """
@@ -51,7 +53,10 @@ def numbers(framework: Framework, rule: ShippedRule) -> Numbers:
     called = adapt(rule.call(), rule.signature, settings=dict(rule.settings))
 
     def of(*groups: tuple[float, ...]) -> tuple[float, ...] | str:
-        return _tried(lambda: called(np.array(groups, dtype=np.float32).astype(np.float64), 1))
+        rewards = np.array(groups, dtype=np.float32).astype(np.float64)
+        if isinstance(called, Adapted) and called.sees_lengths:
+            return _tried(lambda: called.with_lengths(rewards, np.ones(rewards.shape, dtype=np.int64), 1))
+        return _tried(lambda: called(rewards, 1))
 
     found: Numbers = {name: of(group) for name, group in GROUPS.items()}
     both = found["together"] = of(*TOGETHER)

@@ -120,6 +120,7 @@ FRAMEWORK = Framework(
         _rule("packed, scale_rewards=False", "art:scale=0", packed=True, scale_rewards=False),
     ),
     hook="none: MaxPO's advantages as rewards with scale_rewards=False, up to the batch's factor",
+    loss="cispo:over=sequence-mean",
     loss_says="min(r, 5) A log pi at a stopped ratio r (epsilon_high 4.0), mean by weights of 1/tokens",
     identity="the TrajectoryGroup object; metadata by hand",
     lasting=False,

@@ -26,7 +26,7 @@ FRAMEWORK = Framework(
         ),
     ),
     hook="none",
-    loss="ppo:over=sequence-mean",
+    loss="gspo:low=0.2,high=0.2",
     loss_says="PPO's clip at 0.2 of the ratio of mean log-probabilities to the reference policy's",
     identity="position",
     lasting=False,

@@ -53,7 +53,7 @@ FRAMEWORK = Framework(
         ),
     ),
     hook="register_advantage_mode(name, compute), or a dotted path, on compute(rewards: list) -> list",
-    loss="token-mean",
+    loss="importance:over=token-mean",
     loss_says="importance sampling without a clip by default, mean over tokens",
     identity="position",
     lasting=False,

@@ -12,9 +12,8 @@ FRAMEWORK = Framework(
     reached="read",
     rules=(ShippedRule(name="GRPO", equals="grpo:eps=1e-8"),),
     hook="none: a subclass with _calculate_advantage(rewards, eps)",
-    loss="ppo:over=sequence-mean",
-    loss_says="PPO's clip at 0.2, mean of the means of rollouts",
+    loss_says="PPO's clip of tokens, turns or trajectories",
     identity="position",
     lasting=False,
-    metric_at_k="none",
+    metric_at_k="not looked at",
 )

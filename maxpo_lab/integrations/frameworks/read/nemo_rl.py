@@ -16,5 +16,5 @@ FRAMEWORK = Framework(
     loss_says="PPO's clip at 0.2, mean over the tokens of a batch",
     identity="the prompt's own tokens: groups are found by equal prompts",
     lasting=True,
-    metric_at_k="cons@k and pass@k of evaluations: 1 - C(n-c, k)/C(n, k)",
+    metric_at_k="pass@k of evaluations: 1 - C(n-c, k)/C(n, k)",
 )

@@ -15,9 +15,8 @@ FRAMEWORK = Framework(
         ShippedRule(name="maxrl", equals="maxrl"),
     ),
     hook="a subclass of Algorithm: score_group takes episodes, assign_advantages(trace, a) gives credit",
-    loss="importance:over=token-mean",
-    loss_says="importance sampling with masked ratios, mean over the tokens of a batch",
-    identity="example_id of the dataset's row",
-    lasting=True,
-    metric_at_k="pass@k of evaluations, unbiased, for binary rewards",
+    loss_says="importance sampling with bounds",
+    identity="the episode's example",
+    lasting=None,
+    metric_at_k="not looked at",
 )

@@ -20,9 +20,8 @@ FRAMEWORK = Framework(
     ),
     hook="register_rllm_adv_estimator(name) on f(list of arrays, config) -> (list, list)",
     adapter="examples/adapters/rllm.py",
-    loss="token-mean",
-    loss_says="by its back end, verl or tinker",
-    identity="the task's uid of a step",
-    lasting=False,
-    metric_at_k="pass@1 the mean over rollouts, pass@k whether any of a task's rollouts is right",
+    loss_says="its back end's: verl, tinker and others",
+    identity="the task of a trajectory group",
+    lasting=None,
+    metric_at_k="not looked at",
 )

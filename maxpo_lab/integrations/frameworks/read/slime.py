@@ -10,16 +10,11 @@ FRAMEWORK = Framework(
     version="main of 2026",
     environment=None,
     reached="read",
-    rules=(
-        ShippedRule(
-            name="grpo", equals="grpo", formula="std in float32, less the mean in the reward's post-process"
-        ),
-    ),
+    rules=(ShippedRule(name="grpo", equals="grpo"),),
     hook="--custom-reward-post-process-path package.function",
     adapter="examples/adapters/slime.py",
-    loss="ppo:high=0.28,over=sequence-mean",
-    loss_says="PPO's clip, mean of the means of rollouts",
-    identity="Sample.group_index of a step; metadata of the dataset",
-    lasting=False,
-    metric_at_k="pass@k of the n rollouts: 1 - C(n-c, k)/C(n, k) for k in powers of 2",
+    loss_says="PPO's clip by its arguments",
+    identity="Sample.group_index",
+    lasting=None,
+    metric_at_k="pass@k of rollouts for k = 1, 2, 4, ...: 1 - C(n-c, k)/C(n, k), over groups of at least k",
 )

@@ -16,7 +16,6 @@ FRAMEWORK = Framework(
         ),
     ),
     hook="TRL's: a subclass",
-    loss="trl:bnpo",
     loss_says="TRL's by loss_type; UNSLOTH_GRPO_LOSS_AGGREGATION=prompt weighs groups anew",
     identity="position, as TRL",
     lasting=False,

@@ -13,7 +13,7 @@ FRAMEWORK = Framework(
     rules=(),
     hook="none of its own: prime-rl's, or the trainer's that fills trace.advantages",
     loss_says="none",
-    identity="example_id of the dataset's row",
-    lasting=True,
-    metric_at_k="pass@k of vf-eval over the rollouts of an example, unbiased, at a threshold",
+    identity="the trainer's",
+    lasting=None,
+    metric_at_k="not looked at",
 )

@@ -31,10 +31,11 @@ def _by_id(name: str, settings: dict[str, Any]) -> Callable[[Matrix, Matrix], Ma
     return with_ids(_function(name), **settings)
 
 
-def _rule(name: str, of: str, equals: str, **settings: Any) -> ShippedRule:
+def _rule(name: str, of: str, equals: str, of_tokens: str | None = None, **settings: Any) -> ShippedRule:
     return ShippedRule(
         name=name,
         equals=equals,
+        equals_of_tokens=of_tokens,
         call=partial(_function, of),
         signature="skyrl",
         settings=tuple(settings.items()),
@@ -55,7 +56,13 @@ FRAMEWORK = Framework(
         _rule("grpo, no std", "grpo_outcome_advantage", "batch-mean", grpo_norm_by_std=False),
         _rule("rloo", "rloo_outcome_advantage", "rloo"),
         _rule("maxrl", "maxrl_advantage", "maxrl:eps=1e-6"),
-        _rule("reinforce++", "reinforce_plus_plus_outcome_advantage", "verl-reinforce-plus-plus", gamma=1.0),
+        _rule(
+            "reinforce++",
+            "reinforce_plus_plus_outcome_advantage",
+            "verl-reinforce-plus-plus",
+            "verl-reinforce-plus-plus:tokens=2",
+            gamma=1.0,
+        ),
     ),
     hook="AdvantageEstimatorRegistry.register(name, function)",
     adapter="examples/adapters/skyrl.py",

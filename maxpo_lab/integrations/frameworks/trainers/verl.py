@@ -66,7 +66,7 @@ def _rule(
     of: str | None = None,
     target: str = "mean",
     formula: str = "",
-    afterwards: str = "as they are",
+    of_tokens: str | None = None,
     **settings: Any,
 ) -> ShippedRule:
     function = of or f"{name}_outcome_advantage"
@@ -74,12 +74,13 @@ def _rule(
         name=name + (", no std" if settings.get("norm_adv_by_std_in_grpo") is False else ""),
         equals=equals,
         formula=formula,
+        equals_of_tokens=of_tokens,
         target=target,
         call=partial(_function, function),
         signature="verl",
         settings=tuple(settings.items()),
         by_id=partial(_by_id, function, settings),
-        afterwards=afterwards,
+        afterwards=_WHITENED if of_tokens else "as they are",
     )
 
 
@@ -111,9 +112,23 @@ FRAMEWORK = Framework(
         _rule("grpo_passk", "verl-grpo-passk", target="max@n"),
         _rule("grpo_passk", "verl-grpo-passk-nostd", target="max@n", norm_adv_by_std_in_grpo=False),
         _rule("gpg", "verl-gpg"),
-        _rule("reinforce_plus_plus", "verl-reinforce-plus-plus", afterwards=_WHITENED, gamma=1.0),
-        _rule("reinforce_plus_plus_baseline", "verl-reinforce-plus-plus-baseline", afterwards=_WHITENED),
-        _rule("gdpo", "gdpo-single-reward", formula="gdpo, of one reward", afterwards=_WHITENED),
+        _rule(
+            "reinforce_plus_plus",
+            "verl-reinforce-plus-plus",
+            of_tokens="verl-reinforce-plus-plus:tokens=2",
+            gamma=1.0,
+        ),
+        _rule(
+            "reinforce_plus_plus_baseline",
+            "verl-reinforce-plus-plus-baseline",
+            of_tokens="verl-reinforce-plus-plus-baseline:tokens=2",
+        ),
+        _rule(
+            "gdpo",
+            "gdpo-single-reward",
+            formula="gdpo, of one reward",
+            of_tokens="whitened:scale=std1,mean=1,tokens=2:grpo",
+        ),
         _of_tokens("optimal_token_baseline", "optimal_token_baseline_advantage", _OTB),
         _of_tokens(
             "tir_optimal_token_baseline", "multi_turn_optimal_token_baseline_advantage", f"{_OTB}, by turns"
