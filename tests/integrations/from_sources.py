@@ -51,7 +51,11 @@ def rllm() -> None:
             rows = np.flatnonzero(ids == name)
             trajectories = [
                 types.Trajectory(
-                    name="solver", reward=float(rewards[row]), steps=[types.Step(), types.Step()]
+                    name="solver",
+                    reward=float(rewards[row]),
+                    steps=[types.Step(), types.Step()],
+                    task={"row": int(name)},
+                    signals={"right": float(rewards[row]), "form": 0.5},
                 )
                 for row in rows
             ]
@@ -82,12 +86,15 @@ def rllm() -> None:
         return back
 
     check(answer, batches())
-    adapter.register("replay", 2)
+    adapter.register("summed:maxpo", 2, reward_keys=["right", "form"])
+    several = answered(groups_of(np.zeros(4, int), np.array([1.0, 0, 0, 0])), "summed:maxpo")
+    np.testing.assert_allclose(several, ml.advantages([1.0, 0, 0, 0], 2), atol=1e-12)
+    adapter.register("replay", 2, prompt_key="row")
     memory = ml.Replay(2)
     rng = np.random.default_rng(0)
     for _ in range(3):
         rewards = rng.integers(0, 2, 8).astype(float)
-        due = memory.advantages(rewards.reshape(2, 4), ["task0", "task1"]).reshape(-1)
+        due = memory.advantages(rewards.reshape(2, 4), ["0", "1"]).reshape(-1)
         np.testing.assert_allclose(
             answered(groups_of(np.repeat([0, 1], 4), rewards), "replay"), due, atol=1e-12
         )

@@ -55,21 +55,25 @@ def collect_reward_and_advantage_from_trajectory_groups(groups: Any, algorithm_c
     return advantage_fn(rewards=rewards, algorithm_config=algorithm_config, traj_groups=groups)
 
 
+collects = collect_reward_and_advantage_from_trajectory_groups
+
+
 @pytest.fixture
 def its_rllm(stub: Stub) -> ModuleType:
-    stub("rllm.types", TrajectoryGroup=SimpleNamespace(task_id="task"))
     return stub(
         "rllm.trainer.algorithms.advantage",
         RLLM_ADV_ESTIMATOR_REGISTRY={"grpo": None},
         register_rllm_adv_estimator=register_rllm_adv_estimator,
-        collect_reward_and_advantage_from_trajectory_groups=collect_reward_and_advantage_from_trajectory_groups,
+        **{collects.__name__: collects},
     )
 
 
 def group(task: str, rewards: list[Any]) -> Any:
-    several = [{"right": each, "form": 0.5} for each in rewards]
-    trajectories = [SimpleNamespace(reward=r, metadata=m) for r, m in zip(rewards, several, strict=True)]
-    return SimpleNamespace(task_id=task, trajectories=trajectories)
+    trajectories = [
+        SimpleNamespace(reward=each, signals={"right": each, "form": 0.5}, task={"row": task})
+        for each in rewards
+    ]
+    return SimpleNamespace(trajectories=trajectories)
 
 
 def test_rllm(its_rllm: ModuleType) -> None:
@@ -91,13 +95,20 @@ def test_rllm_several_rewards_and_a_memory(its_rllm: ModuleType) -> None:
     (found,), _ = collect([group("a", [1.0, 0.0, 0.0])], "summed:maxpo")
     assert found.tolist() == pytest.approx(ml.advantages([1.5, 0.5, 0.5], 2).tolist())
     memory = ml.Replay(2)
-    rllm.register("replay", 2)
+    rllm.register("replay", 2, prompt_key="row")
     for _ in range(2):
         due = memory.advantages([[1.0, 0.0, 0.0]], ["a"])
         (found,), _ = collect([group("a", [1.0, 0.0, 0.0])], "replay")
         assert found.tolist() == pytest.approx(due[0].tolist())
     with pytest.raises(ValueError, match="pass reward_keys="):
         rllm.register("per-reward:maxpo", 2)
+    with pytest.raises(
+        ValueError, match="remembers prompts, and rLLM gives a group a new task_id at every step"
+    ):
+        rllm.register("pooled", 2)
+    rllm.register("pooled", 2, prompt_key="id")
+    with pytest.raises(ValueError, match="prompt_key='id' is nothing of a task, which has row"):
+        collect([group("a", [1.0, 0.0, 0.0])], "pooled")
 
 
 def test_another_rllm_is_refused(its_rllm: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

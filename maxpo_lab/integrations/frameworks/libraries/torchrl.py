@@ -73,6 +73,7 @@ FRAMEWORK = Framework(
         _rule("MCAdvantage, trajectory_return=sum", "", trajectory_return="sum"),
     ),
     hook="none for the formula: a subclass with _trajectory_advantage; MCAdvantageSelector for a subset",
+    adapter="maxpo_lab/integrations/adapters/torchrl.py",
     loss="ppo:over=token-mean",
     loss_says="GRPOLoss: clip_epsilon 0.2, aggregation token_mean",
     identity="the value of prompt_key, text or a tensor; an incomplete group outlives the epoch",

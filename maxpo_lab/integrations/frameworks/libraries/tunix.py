@@ -43,6 +43,7 @@ FRAMEWORK = Framework(
         _rule("drgrpo", "compute_drgrpo_advantages", "batch-mean"),
     ),
     hook="tunix.rl.function_registry.register_advantage_estimator(name) on f(rewards, num_generations)",
+    adapter="maxpo_lab/integrations/adapters/tunix.py",
     loss="ppo:over=sequence-mean",
     loss_says="PPO's clip at 0.2, sequence-mean-token-mean",
     identity="position",

@@ -15,8 +15,9 @@ FRAMEWORK = Framework(
         ShippedRule(name="maxrl", equals="maxrl"),
     ),
     hook="a subclass of Algorithm: score_group takes episodes, assign_advantages(trace, a) gives credit",
+    adapter="maxpo_lab/integrations/adapters/prime_rl.py",
     loss_says="importance sampling with bounds",
-    identity="the episode's example",
-    lasting=None,
+    identity="task.data.idx of a trace, the index of the task in its environment",
+    lasting=True,
     metric_at_k="not looked at",
 )

@@ -19,9 +19,9 @@ FRAMEWORK = Framework(
         ),
     ),
     hook="register_rllm_adv_estimator(name) on f(list of arrays, config) -> (list, list)",
-    adapter="examples/adapters/rllm.py",
+    adapter="maxpo_lab/integrations/adapters/rllm.py",
     loss_says="its back end's: verl, tinker and others",
-    identity="the task of a trajectory group",
-    lasting=None,
+    identity="task_id of a trajectory group, a fresh uuid4 each step; Trajectory.task is the dataset's row",
+    lasting=False,
     metric_at_k="not looked at",
 )

@@ -120,6 +120,7 @@ FRAMEWORK = Framework(
     ),
     hook="none: a RolloutWorkflow around a whole group may write rewards, which reach the loss with "
     "reward_norm = adv_norm = None, clipped at 20",
+    adapter="maxpo_lab/integrations/adapters/areal.py",
     loss="ppo:over=token-mean",
     loss_says="PPO's clip at 0.2, mean over the tokens of a batch",
     identity="position",

@@ -83,6 +83,7 @@ FRAMEWORK = Framework(
     ),
     hook="none: --external_plugins FILE is imported and may put another function in the place of "
     "grpo_trainer.compute_advantages; or MaxPO's advantages as rewards of grpo with scale_rewards=none",
+    adapter="maxpo_lab/integrations/adapters/ms_swift.py",
     loss="trl:grpo",
     loss_says="PPO's clip at 0.2, mean of the means of rollouts",
     identity="position, or prompt_id and request_id of a step",

@@ -81,6 +81,7 @@ FRAMEWORK = Framework(
     ),
     hook="none: a subclass with its own compute_advantages_and_returns; or MaxPO's advantages as rewards of "
     "dr_grpo, which hands them through up to its clip",
+    adapter="maxpo_lab/integrations/adapters/openrlhf.py",
     loss="ppo:over=token-mean",
     loss_says="PPO's clip at 0.2, mean over the tokens of a batch",
     identity="the row number in the batch",

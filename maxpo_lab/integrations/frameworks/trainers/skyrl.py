@@ -65,7 +65,7 @@ FRAMEWORK = Framework(
         ),
     ),
     hook="AdvantageEstimatorRegistry.register(name, function)",
-    adapter="examples/adapters/skyrl.py",
+    adapter="maxpo_lab/integrations/adapters/skyrl.py",
     loss="ppo:over=token-mean",
     loss_says="PPO's clip at 0.2, mean over the tokens of a mini-batch, as a factor of the advantages",
     identity="uids, the index in the dataset as text",

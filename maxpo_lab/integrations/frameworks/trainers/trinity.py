@@ -114,9 +114,10 @@ FRAMEWORK = Framework(
         _rule("rloo", "rloo", partial(_of_data, "rloo_advantage", "RLOOAdvantageFn")),
     ),
     hook="ADVANTAGE_FN.register_module(name) on a subclass of GroupAdvantage with calculate_group_advantage",
+    adapter="maxpo_lab/integrations/adapters/trinity.py",
     loss="dual-clip:over=token-mean",
     loss_says="PPO's clip at 0.2 and dual clip at 3, mean over the tokens of a batch",
-    identity="eid.batch and eid.task, step and place in it",
-    lasting=False,
+    identity="eid.batch and eid.task, step and place in it; info['task_index'] is the task set and the row",
+    lasting=True,
     metric_at_k="eval best@k and worst@k: the mean over 1000 bootstrap draws of k of n with replacement",
 )
