@@ -71,12 +71,18 @@ IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_losses.p
            tests/integrations/test_verl_memory.py tests/integrations/test_verl_registry.py \
            tests/integrations/test_verl_several_rewards.py tests/integrations/test_verl_validation.py \
            tests/integrations/test_adapter_skyrl.py
+# The adapters of the frameworks that share the other environment.
+IN_OTHERS := tests/integrations/test_adapter_areal.py tests/integrations/test_adapter_ms_swift.py \
+             tests/integrations/test_adapter_openrlhf.py tests/integrations/test_adapter_torchrl.py \
+             tests/integrations/test_adapter_trinity.py tests/integrations/test_adapter_tunix.py \
+             tests/integrations/test_adapters_by_rewards.py
 # Triton interprets its kernels, or compiles them: whichever it was first imported for.
 IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
 test-integrations: setup docs $(VENV)/.extras $(IN_OWN)
-	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL) $(IN_TRITON))
+	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL) $(IN_OTHERS) $(IN_TRITON))
 	TRITON_INTERPRET=1 $(PY) -m pytest -m integration $(IN_TRITON)
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
+	$(OTHERS)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_OTHERS)
 
 # Beside the rest, as a study's workers, the audit of JAX's rules and the fused kernels need them. Triton is the
 # one of torch 2.13 (198 MB, 691 installed), for Linux alone; without a card its interpreter runs the kernels.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,24 @@ def test_groups_outside_of_the_bounds_are_dropped() -> None:
     assert made.inv(trajectory(0, 1.0)) is None
     assert made.inv(trajectory(0, 0.0)) is not None
     assert made.get_stats()["dropped_groups"] == 1
+
+
+def test_the_lines_of_the_documentation() -> None:
+    import re
+
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "frameworks.md").read_text()
+    (code,) = re.findall(r"<!-- needs torchrl -->\n```python\n(.*?)```", page, re.DOTALL)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    from tensordict import NonTensorData, lazy_stack
+
+    for row in range(16):
+        given = trajectory("q", float(row == 0))
+        given["query"] = lazy_stack([NonTensorData("q")] * 2)
+        scope["buffer"].extend(given)
+        assert len(scope["buffer"]) == (32 if row == 15 else 0)
+    found = [float(each["advantage"]) for each in scope["buffer"][:]][::2]
+    np.testing.assert_allclose(found, ml.advantages([1.0] + [0.0] * 15, 4), rtol=2e-7)
 
 
 def test_another_torchrl_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
