@@ -14,6 +14,8 @@ advantage is on all of its steps; the return of a trajectory is the sum of its r
 (``trajectory_return``). TorchRL itself divides by ``max(std, 1e-6)``, and without ``trajectory_return`` it
 compares steps, not trajectories.
 
+``empty()`` of a buffer leaves what is held back; ``clear_queues()`` drops it, for a policy that has moved on.
+
 A trajectory with a reward of NaN is left out of its group and gets 0. ``flush`` writes the groups that are
 still short, for a buffer that is to be trained on as it is. Rewards with a last axis of several are those of
 a rule of several rewards. ``"replay"`` knows a prompt by its key, text or a tensor, which lasts, and its
