@@ -41,7 +41,7 @@ from typing import Any
 
 from .by_rewards import refuse_clipped
 from .changed import Release
-from .training_rule import Rule, SmallGroups, TrainingRule
+from .training_rule import CatalogueRule, SmallGroups, TrainingRule
 
 TESTED = Release("AReaL", "1.0.4", "areal")
 _Base: Any = TESTED.has(TESTED.module("areal.api.workflow_api"), "RolloutWorkflow")
@@ -107,7 +107,7 @@ class RuleWorkflow(_Base):  # type: ignore[misc]
         group_size: int,
         *,
         workflow_kwargs: Mapping[str, Any] | None = None,
-        estimator: Rule = "maxpo",
+        estimator: CatalogueRule = "maxpo",
         k: int | None = None,
         small_groups: SmallGroups = "zero",
         reward_weights: Sequence[float] | None = None,

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from .changed import Release
-from .training_rule import Rule, SmallGroups, TrainingRule
+from .training_rule import CatalogueRule, SmallGroups, TrainingRule
 
 TESTED = Release("ms-swift", "4.6.0", "ms-swift")
 _TRAINER = "swift.rlhf_trainers.grpo_trainer"
@@ -162,7 +162,7 @@ class Installed:
 
 
 def install(
-    estimator: Rule = "maxpo",
+    estimator: CatalogueRule = "maxpo",
     k: int | None = None,
     *,
     small_groups: SmallGroups = "zero",

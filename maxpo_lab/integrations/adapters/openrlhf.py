@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from .changed import Release
-from .training_rule import Rule, SmallGroups, TrainingRule
+from .training_rule import CatalogueRule, SmallGroups, TrainingRule
 
 TESTED = Release("OpenRLHF", "0.11.2", "openrlhf")
 _MAKER = "RemoteExperienceMaker"
@@ -46,7 +46,7 @@ _MODULE = "openrlhf.trainer.ppo_utils.experience_maker"
 
 
 def install(
-    estimator: Rule = "maxpo",
+    estimator: CatalogueRule = "maxpo",
     k: int | None = None,
     *,
     small_groups: SmallGroups = "zero",
@@ -94,7 +94,9 @@ def install(
     return rule
 
 
-def setup_hook(estimator: Rule = "maxpo", k: int | None = None, **settings: Any) -> Callable[[], None]:
+def setup_hook(
+    estimator: CatalogueRule = "maxpo", k: int | None = None, **settings: Any
+) -> Callable[[], None]:
     """``install`` for Ray's ``worker_process_setup_hook``; the rule is checked here, before Ray starts."""
     known = {name: value for name, value in settings.items() if name in ("small_groups", "reward_weights")}
     one = None if settings.get("reward_keys") else "no reward_keys say which"

@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .changed import Release
-from .training_rule import Rule, SmallGroups, TrainingRule
+from .training_rule import CatalogueRule, SmallGroups, TrainingRule
 
 TESTED = Release(
     "prime-rl",
@@ -47,7 +47,7 @@ TESTED = Release(
 
 
 def install(
-    estimator: Rule = "maxpo",
+    estimator: CatalogueRule = "maxpo",
     k: int | None = None,
     *,
     small_groups: SmallGroups = "zero",

@@ -35,7 +35,7 @@ import numpy as np
 
 from ...core.arrays import Float
 from .changed import Release
-from .training_rule import Rule, SmallGroups, TrainingRule
+from .training_rule import CatalogueRule, SmallGroups, TrainingRule
 
 TESTED = Release(
     "rLLM", "at commit 9beb6e0 of 2026-08-15", "rllm", "install it from https://github.com/rllm-org/rllm"
@@ -90,7 +90,7 @@ class Estimator:
 
 
 def register(
-    estimator: Rule = "maxpo",
+    estimator: CatalogueRule = "maxpo",
     k: int | None = None,
     *,
     name: str | None = None,

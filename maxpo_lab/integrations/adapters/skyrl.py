@@ -44,7 +44,7 @@ from typing import Any
 import numpy as np
 
 from .changed import Release
-from .training_rule import Rule, SmallGroups, TrainingRule
+from .training_rule import CatalogueRule, SmallGroups, TrainingRule
 
 TESTED = Release("SkyRL", "0.3.0", "skyrl")
 _PADDING = re.compile(r"pad\d+")
@@ -78,7 +78,7 @@ class Estimator:
 
 
 def register(
-    estimator: Rule = "maxpo",
+    estimator: CatalogueRule = "maxpo",
     k: int | None = None,
     *,
     name: str | None = None,

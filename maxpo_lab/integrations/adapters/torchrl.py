@@ -34,7 +34,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from .changed import Release
-from .training_rule import Rule, SmallGroups, TrainingRule
+from .training_rule import CatalogueRule, SmallGroups, TrainingRule
 
 TESTED = Release("TorchRL", "0.14.1", "torchrl")
 _llm = TESTED.module("torchrl.objectives.llm")
@@ -67,7 +67,7 @@ class RuleAdvantage(_Base):  # type: ignore[misc]
         self,
         grpo_size: int,
         *,
-        estimator: Rule = "maxpo",
+        estimator: CatalogueRule = "maxpo",
         k: int | None = None,
         small_groups: SmallGroups = "zero",
         reward_weights: Sequence[float] | None = None,

@@ -21,7 +21,7 @@ from ...training import advantages
 from .. import replay_files
 
 #: What an adapter takes for a rule.
-Rule: TypeAlias = str | Entry | Replay
+CatalogueRule: TypeAlias = str | Entry | Replay
 SmallGroups: TypeAlias = Literal["zero", "raise"]
 
 
@@ -69,7 +69,7 @@ class TrainingRule:
 
     def __init__(
         self,
-        estimator: Rule = "maxpo",
+        estimator: CatalogueRule = "maxpo",
         k: int | None = None,
         *,
         small_groups: SmallGroups = "zero",
@@ -232,7 +232,7 @@ class TrainingRule:
             log.warning("%s: advantage 0 for want of rewards: shares: %s", self.rule.name, shown)
 
 
-def _memory(estimator: Rule, k: int | None) -> Replay:
+def _memory(estimator: CatalogueRule, k: int | None) -> Replay:
     if isinstance(estimator, Replay):
         if k is not None and k != estimator.k:
             raise ValueError(f"k={k} with a Replay of k={estimator.k}: leave k out")
@@ -243,7 +243,7 @@ def _memory(estimator: Rule, k: int | None) -> Replay:
     return Replay(as_k(k), estimator=name)
 
 
-def _rule(estimator: Rule) -> Entry:
+def _rule(estimator: CatalogueRule) -> Entry:
     rule = get_estimator(estimator) if isinstance(estimator, str) else estimator
     if not isinstance(rule, Entry):
         raise TypeError(

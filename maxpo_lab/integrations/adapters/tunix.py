@@ -37,7 +37,7 @@ import numpy.typing as npt
 
 from ...core.arrays import Float
 from .changed import Release
-from .training_rule import Rule, SmallGroups, TrainingRule
+from .training_rule import CatalogueRule, SmallGroups, TrainingRule
 
 TESTED = Release("tunix", "0.1.7", "google-tunix")
 
@@ -107,7 +107,7 @@ class Registered:
 
 
 def register(
-    estimator: Rule = "maxpo",
+    estimator: CatalogueRule = "maxpo",
     k: int | None = None,
     *,
     name: str | None = None,
