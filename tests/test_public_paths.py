@@ -46,6 +46,9 @@ PUBLIC = {
         Comparison Design PassAtK Plan ValueClaims ValueRule get_value_rule list_measures list_value_rules
         pass_at_k plan value_estimate
     """,
+    "maxpo_lab.integrations.frameworks": """
+        Framework FrameworkVersionError ShippedRule get_framework list_frameworks
+    """,
     "maxpo_lab.losses": """
         FILTERINGS Aggregation Clipped Correction Filtering Gamma GeometricMean Loss Penalty Plain Ratio
         Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards
