@@ -56,6 +56,9 @@ PUBLIC = {
     "maxpo_lab.integrations.adapters.slime": "log_rollouts post_process_rewards",
     "maxpo_lab.integrations.adapters.training_rule": "TrainingRule",
     "maxpo_lab.integrations.adapters.tunix": "register",
+    "maxpo_lab.integrations.frameworks": """
+        Framework FrameworkVersionError ShippedRule get_framework list_frameworks
+    """,
     "maxpo_lab.losses": """
         FILTERINGS Aggregation Clipped Correction Filtering Gamma GeometricMean Loss Penalty Plain Ratio
         Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards

@@ -3,7 +3,7 @@
 from ...run.study import Study
 from .figure import draw
 from .study import cells, measure
-from .table import table
+from .tabulated import table
 
 STUDY = Study(
     name="frameworks",

@@ -38,8 +38,9 @@ def judged(subject: Subject, *, n: int, k: int) -> Judged | None:
     """None where the framework's loss has no name here, or the rule is of a batch, not of one group."""
     if subject.framework not in list_frameworks():
         return None
-    loss = get_framework(subject.framework).loss
-    if loss is None or "canonical" in subject.rule or not isinstance(get_estimator(subject.rule), Estimator):
+    framework = get_framework(subject.framework)
+    loss, ships = framework.loss, {rule.name for rule in framework.rules}
+    if loss is None or subject.name not in ships or not isinstance(get_estimator(subject.rule), Estimator):
         return None
     return _judged(loss, subject.rule, subject.target, n, k)
 
