@@ -86,7 +86,7 @@ class Estimator:
             raise ValueError(
                 f"prompt_key={self.prompt_key!r} is nothing of a task, which has {', '.join(task)}"
             )
-        return str(task[self.prompt_key])
+        return str(task[str(self.prompt_key)])
 
 
 def register(
