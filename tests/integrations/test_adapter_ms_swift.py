@@ -135,6 +135,20 @@ def test_any_number_of_rollouts_of_a_prompt_and_rows_of_one_request(trainer_modu
     check(answer, batches())
 
 
+def test_a_request_counts_by_its_last_row(trainer_module: ModuleType) -> None:
+    """As ms-swift's own function, where its rows differ, which the trainer refuses."""
+    import torch
+
+    theirs = trainer_module.compute_advantages_dynamic
+    given = (torch.tensor([[5.0], [1.0], [0.0], [0.0]]), torch.ones(1), ["p"] * 4, ["a", "a", "b", "c"])
+    due, rewards = theirs(*given, scale_rewards="none")
+    installed("batch-mean")
+    found, again = trainer_module.compute_advantages_dynamic(*given, scale_rewards="none")
+    np.testing.assert_allclose(found, due, atol=1e-7)
+    assert found[0] == found[1] > 0
+    assert torch.equal(rewards, again)
+
+
 def test_ms_swift_itself_takes_the_unscored_for_failures(trainer_module: ModuleType) -> None:
     import torch
 

@@ -23,8 +23,8 @@ the memory. ``--algo.dynamic_filtering_enable`` drops groups by their scores, so
 dead groups is refused there. The metrics of ``TrainingRule`` are logged as ``maxpo/...``.
 
 Hook: OpenRLHF/OpenRLHF, openrlhf/trainer/ppo_utils/experience_maker.py,
-``RemoteExperienceMaker.compute_advantages_and_returns``. Tested with openrlhf 0.11.2; the method was run, the
-launch was read.
+``RemoteExperienceMaker.compute_advantages_and_returns``. Tested with openrlhf 0.11.2: the method was run, and
+the hook in an actor of Ray 2.60; the launch was read.
 """
 
 from __future__ import annotations
