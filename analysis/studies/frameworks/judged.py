@@ -17,6 +17,8 @@ ZERO = 1e-6
 _ROUNDING = 1e-6
 #: How prompts meet where no number of the batch is known that they meet in.
 DRAWN = "more than a sum"
+#: Rewards times 100 whose advantages grow less than this are clipped.
+_CLIPPED = 50.0
 _DASH = Verdict("not claimed", "-")
 _RATES = {"hard": "p = 0.02", "medium": "p = 0.2", "easy": "p = 0.7"}
 
@@ -67,8 +69,8 @@ def edge(row: pd.Series) -> dict[str, Verdict]:
     """What a package's own code gives groups at the edges."""
     numbers: dict[str, str] = json.loads(row.numbers)
     return {
-        "eight 0.7": _flat(numbers["eight 0.7"]),
-        "eight 0.1": _flat(numbers["eight 0.1"]),
+        "eight 0.7": _flat(numbers, "eight 0.7"),
+        "eight 0.1": _flat(numbers, "eight 0.1"),
         "alone": _alone(numbers["alone"]),
         "missing": _missing(numbers["missing"]),
         "100,0,0,0": _large(numbers),
@@ -148,20 +150,23 @@ def values(text: str) -> list[float] | None:
     return found
 
 
-def _flat(text: str) -> Verdict:
-    numbers = values(text)
-    if numbers is None:
-        return Verdict("not claimed", text)
-    largest = max(numbers, key=abs)
+def _flat(numbers: dict[str, str], group: str) -> Verdict:
+    """Of equal rewards: what is 0 but for rounding; a rule without a baseline pays them by design."""
+    found, failed, succeeded = (values(numbers[each]) for each in (group, "all fail", "all right"))
+    if found is None or failed is None or succeeded is None:
+        return Verdict("not claimed", "refused")
+    largest = max(found, key=abs)
     if abs(largest) <= _ROUNDING:
         return Verdict("holds", "0" if not largest else "rounding")
+    if any(map(abs, (failed[0], succeeded[0]))):
+        return Verdict("not claimed", short(largest))
     return Verdict("fails", short(abs(largest)) if largest > 0 else f"-{short(abs(largest))}")
 
 
 def _alone(text: str) -> Verdict:
     numbers = values(text)
     if numbers is None:
-        return Verdict("not claimed", "refused" if text == "ValueError" else text)
+        return Verdict("not claimed", "refused") if text == "ValueError" else Verdict("fails", "raises")
     (only,) = numbers
     if isnan(only):
         return Verdict("fails", "NaN")
@@ -177,7 +182,7 @@ def _missing(text: str) -> Verdict:
         return Verdict("fails", "NaN spreads")
     if isnan(own):
         return Verdict("policy", "NaN, others kept")
-    if own:
+    if abs(own) > _ROUNDING:
         return Verdict("fails", f"counts as 0: {own:.2g}")
     return Verdict("fails", "all 0") if not any(others) else Verdict("holds", "left out")
 
@@ -192,7 +197,8 @@ def _large(numbers: dict[str, str]) -> Verdict:
         return Verdict("holds", "x 100")
     if max(abs(b - a) for a, b in zip(one, hundred, strict=True)) < 1e-2 * largest:
         return Verdict("holds", "the same")
-    return Verdict("fails", f"{max(hundred):.3g}, {min(hundred):.3g}")
+    clipped = max(map(abs, hundred)) < _CLIPPED * largest
+    return Verdict("fails" if clipped else "policy", f"{max(hundred):.3g}, {min(hundred):.3g}")
 
 
 def _ids(numbers: dict[str, str]) -> Verdict:

@@ -110,7 +110,10 @@ class Row:
 
 
 def cells(preset: Preset) -> Sequence[Cell]:
-    """Rules as coded at every preset, those of packages that are here at ``standard``, all at ``paper``."""
+    """Rules as coded at every preset, TRL's from its package at ``standard``, those of all at ``paper``.
+
+    As coded at n = 16 too, where a package's rule is what it equals, and costs a process that imports it.
+    """
     sizes = {"smoke": [(4, 2)], "standard": [(8, 4)], "paper": [(8, 4), (16, 4)]}[preset]
     run: Sequence[Subject] = FROM_PACKAGES
     if preset != "paper":
@@ -119,7 +122,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     return [
         Cell(each.origin, each.framework, each.name, n, n if each.k == 0 else k, _inside(each))
         for n, k in sizes
-        for each in (*AS_CODED, *run)
+        for each in (*AS_CODED, *(run if (n, k) == sizes[0] else ()))
     ]
 
 

@@ -32,6 +32,17 @@ def of_lists(function: Callable[[list[float]], Any]) -> Callable[[Matrix], Matri
     return rule
 
 
+def by_position(made: Callable[[], Callable[[Matrix, Matrix], Matrix]]) -> Callable[[Matrix], Matrix]:
+    """A function of rewards and ids, on groups (B, n) by their place."""
+    rule = made()
+
+    def advantages(rewards: Matrix) -> Matrix:
+        ids = np.arange(len(rewards)).repeat(rewards.shape[-1])
+        return rule(rewards.reshape(-1), ids).reshape(rewards.shape)
+
+    return advantages
+
+
 def with_ids(function: Callable[..., Any], **settings: Any) -> Callable[[Matrix, Matrix], Matrix]:
     """A function of token-level rewards, called with an id per row: one token a response."""
     import torch  # noqa: PLC0415

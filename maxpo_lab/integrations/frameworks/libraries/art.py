@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calls import Matrix
+from ..calls import Matrix, by_position
 from ..framework import Framework, ShippedRule
 from ..loading import compiled
 
@@ -81,22 +81,12 @@ def _by_id(packed: bool, scale_rewards: bool) -> Callable[[Matrix, Matrix], Matr
     return advantages
 
 
-def _by_position(packed: bool, scale_rewards: bool) -> Callable[[Matrix], Matrix]:
-    rule = _by_id(packed, scale_rewards)
-
-    def advantages(rewards: Matrix) -> Matrix:
-        ids = np.arange(len(rewards)).repeat(rewards.shape[-1])
-        return rule(rewards.reshape(-1), ids).reshape(rewards.shape)
-
-    return advantages
-
-
 def _rule(name: str, equals: str, *, packed: bool, scale_rewards: bool, formula: str = "") -> ShippedRule:
     return ShippedRule(
         name=name,
         equals=equals,
         formula=formula,
-        call=partial(_by_position, packed, scale_rewards),
+        call=partial(by_position, partial(_by_id, packed, scale_rewards)),
         by_id=partial(_by_id, packed, scale_rewards),
         afterwards="as they are" if packed else _PACKING,
     )

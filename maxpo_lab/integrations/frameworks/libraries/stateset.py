@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from ..calls import Matrix
+from ..calls import Matrix, by_position
 from ..framework import Framework, ShippedRule
 from ..loading import load
 
@@ -27,22 +27,12 @@ def _by_id(kind: str) -> Callable[[Matrix, Matrix], Matrix]:
     return advantages
 
 
-def _by_position(kind: str) -> Callable[[Matrix], Matrix]:
-    rule = _by_id(kind)
-
-    def advantages(rewards: Matrix) -> Matrix:
-        ids = np.arange(len(rewards)).repeat(rewards.shape[-1])
-        return rule(rewards.reshape(-1), ids).reshape(rewards.shape)
-
-    return advantages
-
-
 def _rule(kind: str, equals: str, formula: str = "") -> ShippedRule:
     return ShippedRule(
         name=kind,
         equals=equals,
         formula=formula,
-        call=partial(_by_position, kind),
+        call=partial(by_position, partial(_by_id, kind)),
         by_id=partial(_by_id, kind),
         afterwards="as they are",
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calls import Matrix
+from ..calls import Matrix, by_position
 from ..framework import Framework, ShippedRule
 
 
@@ -41,22 +41,12 @@ def _by_id(settings: dict[str, Any], n: int | None = None) -> Callable[[Matrix, 
     return advantages
 
 
-def _by_position(settings: dict[str, Any]) -> Callable[[Matrix], Matrix]:
-    rule = _by_id(settings)
-
-    def advantages(rewards: Matrix) -> Matrix:
-        ids = np.arange(len(rewards)).repeat(rewards.shape[-1])
-        return rule(rewards.reshape(-1), ids).reshape(rewards.shape)
-
-    return advantages
-
-
 def _rule(name: str, formula: str, **settings: Any) -> ShippedRule:
     return ShippedRule(
         name=name,
         equals="torchrl-grpo",
         formula=formula,
-        call=partial(_by_position, settings),
+        call=partial(by_position, partial(_by_id, settings)),
         by_id=partial(_by_id, settings),
         afterwards="written to the buffer with the group",
     )

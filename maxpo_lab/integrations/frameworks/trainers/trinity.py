@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calls import Matrix
+from ..calls import Matrix, by_position
 from ..framework import Framework, ShippedRule
 from ..loading import load
 
@@ -61,22 +61,12 @@ def _of_data(module: str, cls: str) -> Callable[[Matrix, Matrix], Matrix]:
     return advantages
 
 
-def _by_position(made: Callable[[], Callable[[Matrix, Matrix], Matrix]]) -> Callable[[Matrix], Matrix]:
-    rule = made()
-
-    def advantages(rewards: Matrix) -> Matrix:
-        ids = np.arange(len(rewards)).repeat(rewards.shape[-1])
-        return rule(rewards.reshape(-1), ids).reshape(rewards.shape)
-
-    return advantages
-
-
 def _rule(name: str, equals: str, by_id: Callable[[], Any], formula: str = "") -> ShippedRule:
     return ShippedRule(
         name=name,
         equals=equals,
         formula=formula,
-        call=partial(_by_position, by_id),
+        call=partial(by_position, by_id),
         by_id=by_id,
         afterwards="as they are",
     )

@@ -7,7 +7,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from ..calls import Matrix, of_flat, with_ids
+from ..calls import Matrix, by_position, with_ids
 from ..framework import Framework, ShippedRule
 
 _WHITENED = "whitened over the tokens of the batch, by the rule itself"
@@ -24,39 +24,42 @@ def _by_id(name: str, settings: dict[str, Any]) -> Callable[[Matrix, Matrix], Ma
     return with_ids(_function(name), **settings)
 
 
-def _token_baseline(name: str) -> Callable[[Matrix], Matrix]:
+def _token_baseline(name: str) -> Callable[[Matrix, Matrix], Matrix]:
     """On responses of one token of the same probability: all that tells them apart is the reward."""
     import numpy as np  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
     function = _function(name)
 
-    def advantages(rewards: Any, n: int) -> Any:
-        half = torch.full((len(rewards), 1), _HALF)
+    def advantages(rewards: Matrix, ids: Matrix) -> Matrix:
+        tokens = torch.from_numpy(np.asarray(rewards, dtype=np.float32))[:, None]
+        half = torch.full(tokens.shape, _HALF)
         found, _ = function(
-            token_level_rewards=rewards[:, None].clone(),
-            response_mask=torch.ones(len(rewards), 1),
-            index=np.array([str(row // n) for row in range(len(rewards))], dtype=object),
+            token_level_rewards=tokens.clone(),
+            response_mask=torch.ones_like(tokens),
+            index=np.array([str(each) for each in ids], dtype=object),
             old_log_probs=half.log(),
             sum_pi_squared=half,
         )
-        return found[:, 0]
+        return np.asarray(found[:, 0].numpy())
 
-    return of_flat(advantages)
+    return advantages
 
 
-def _remax() -> Callable[[Matrix], Matrix]:
-    """With a greedy response's reward of 0, which the function is given."""
+def _remax() -> Callable[[Matrix, Matrix], Matrix]:
+    """With a greedy response's reward of 0, which the function is given; it knows of no groups."""
+    import numpy as np  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
     function = _function("remax_outcome_advantage")
 
-    def advantages(rewards: Any, n: int) -> Any:
-        del n
-        tokens = rewards[:, None].clone()
-        return function(tokens, torch.zeros(len(rewards)), torch.ones_like(tokens))[0][:, 0]
+    def advantages(rewards: Matrix, ids: Matrix) -> Matrix:
+        del ids
+        tokens = torch.from_numpy(np.asarray(rewards, dtype=np.float32))[:, None]
+        found, _ = function(tokens.clone(), torch.zeros(len(tokens)), torch.ones_like(tokens))
+        return np.asarray(found[:, 0].numpy())
 
-    return of_flat(advantages)
+    return advantages
 
 
 def _rule(
@@ -89,7 +92,8 @@ def _of_tokens(name: str, function: str, formula: str) -> ShippedRule:
         name=name,
         equals="batch-mean",
         formula=formula,
-        call=partial(_token_baseline, function),
+        call=partial(by_position, partial(_token_baseline, function)),
+        by_id=partial(_token_baseline, function),
         afterwards="as they are",
     )
 
@@ -137,7 +141,8 @@ FRAMEWORK = Framework(
             name="remax",
             equals="reinforce",
             formula="R_i less the reward of a greedy response, here 0",
-            call=_remax,
+            call=partial(by_position, _remax),
+            by_id=_remax,
             afterwards="as they are",
         ),
     ),
