@@ -5,9 +5,12 @@ In the frameworks' own sources: tests/integrations/from_sources.py.
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -17,6 +20,7 @@ import pytest
 import maxpo_lab as ml
 from maxpo_lab.integrations.adapters import prime_rl, rllm, slime
 from maxpo_lab.integrations.adapters.changed import FrameworkChangedError, MissingFrameworkError
+from maxpo_lab.integrations.frameworks import get_framework, list_frameworks
 
 NAN = float("nan")
 Stub = Callable[..., ModuleType]
@@ -301,3 +305,43 @@ def test_another_prime_rl_is_refused(its_prime_rl: ModuleType, monkeypatch: pyte
     monkeypatch.delitem(sys.modules, "prime_rl.orchestrator.algo.routing")
     with pytest.raises(FrameworkChangedError, match=r"prime-rl .*no module .*routing; .* commit 559b447"):
         prime_rl.install("maxpo", 2)
+
+
+# All ----------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "maxpo_lab" / "integrations" / "adapters"
+SHARED = {"__init__", "by_rewards", "changed", "training_rule"}
+FILES = sorted(path for path in FOLDER.glob("*.py") if path.stem not in SHARED)
+
+
+def release_of(path: Path) -> tuple[str, str]:
+    """The framework that an adapter says it is tested with, and the version or commit."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TESTED":
+            return ast.literal_eval(node.value.args[0]), ast.literal_eval(node.value.args[1])
+    raise AssertionError(f"{path.name} says no release")
+
+
+def test_the_registry_knows_the_adapters() -> None:
+    found = {each.adapter for each in map(get_framework, list_frameworks())}
+    assert {path.relative_to(ROOT).as_posix() for path in FILES} <= found
+    assert all((ROOT / each).exists() for each in found if each)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_page_says_what_was_run_at_which_version(path: Path) -> None:
+    name, at = release_of(path)
+    (entry,) = [
+        each
+        for each in map(get_framework, list_frameworks())
+        if each.adapter == path.relative_to(ROOT).as_posix()
+    ]
+    page = (ROOT / "docs" / "howto" / "frameworks.md").read_text()
+    assert f"\n## {entry.name}\n" in page
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| [{entry.name}](#")]
+    commit = re.search(r"commit (\w+) of (\S+)", at)
+    assert (f"commit {commit[1]} ({commit[2]})" if commit else f" {at} (2026-") in row
+    assert name.lower() == entry.name.lower()
+    if entry.package:
+        assert entry.version == at  # what the registry's numbers are of
