@@ -24,6 +24,8 @@ group is smaller; a reward of NaN is left out of it and gets 0. Rules that are n
 nothing is subtracted. ``task_rewards`` holds what the inner workflow gave, and ``rewards_key`` names another
 tensor for a rule of several rewards.
 
+Evaluate with the inner workflow, as the other makes advantages of its rewards.
+
 ``"replay"`` knows a prompt by ``prompt_key``, a column of the dataset: AReaL hands a workflow its row. The
 memory is of the process that runs the workflow, and each group is a step of it; ``memory_folder`` keeps it.
 

@@ -51,16 +51,19 @@ class Scores(np.ndarray[Any, np.dtype[np.float64]]):
         What each function gave, (B, d), NaN where it gave none.
     prompts
         The prompt of each rollout.
+    evaluated
+        Whether the learner evaluates, and does not train: a memory then stays as it is.
     """
 
     each: Float | None = None
     prompts: Sequence[str] | None = None
+    evaluated: bool = False
 
     @classmethod
-    def of(cls, sums: npt.NDArray[Any], each: Float, prompts: Sequence[str]) -> Scores:
+    def of(cls, sums: npt.NDArray[Any], each: Float, prompts: Sequence[str], *, evaluated: bool) -> Scores:
         """The sums, carrying the rest."""
         found = np.asarray(sums, dtype=np.float64).view(cls)
-        found.each, found.prompts = each, list(prompts)
+        found.each, found.prompts, found.evaluated = each, list(prompts), evaluated
         return found
 
 
@@ -97,6 +100,7 @@ class Registered:
             each if self.rule.several else values,
             np.repeat(np.arange(count // num_generations), num_generations),
             prompts=getattr(rewards, "prompts", None),
+            remember=not getattr(rewards, "evaluated", False),
         )
         self.rule.warn(logging.getLogger(__name__))
         return found
@@ -156,7 +160,8 @@ def _manager(base: Any) -> type:
 
         def __call__(self, prompts: Any, completions: Any, **others: Any) -> dict[str, Any]:
             found: dict[str, Any] = super().__call__(prompts, completions, **others)
-            found["rewards"] = Scores.of(found["rewards"], self._each, prompts)
+            evaluated = others.get("mode") == "eval"  # the learner says it so
+            found["rewards"] = Scores.of(found["rewards"], self._each, prompts, evaluated=evaluated)
             return found
 
     return ScoringManager
