@@ -43,7 +43,7 @@ def registered(*arguments: Any, **settings: Any) -> Any:
 
 
 def scores(
-    registry: Any, name: str, functions: list[Any], prompts: list[str], columns: Any, mode: str = "train"
+    registry: Any, name: str, functions: list[Any], prompts: list[str], columns: Any, *, mode: str = "train"
 ) -> Any:
     """What tunix's learner hands to the estimator: the manager of the registry on reward functions."""
     from tunix.rl.algorithm_config import AlgorithmConfig
@@ -121,7 +121,7 @@ def test_a_prompt_is_known_again_by_its_text(registry: Any) -> None:
         prompts = [f"q{step % 2}", "always"]
         columns = rng.integers(0, 2, (8, 1)).astype(float)
         mode = "eval" if step == 1 else "train"
-        rewards = scores(registry, "replay", [first], np.repeat(prompts, 4).tolist(), columns, mode)
+        rewards = scores(registry, "replay", [first], np.repeat(prompts, 4).tolist(), columns, mode=mode)
         due = memory.advantages(columns.reshape(2, 4), prompts, remember=step != 1)
         np.testing.assert_allclose(made.estimator(rewards, 4), due.reshape(-1), rtol=1e-12, atol=1e-12)
     assert made.metric_fn()["maxpo/replay/known"][0] == 0.5  # q1 was evaluated alone
