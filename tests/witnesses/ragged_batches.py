@@ -36,7 +36,9 @@ class Batch:
         )
 
 
-def batches(*, equal: bool = False, together: bool = False, count: int = COUNT) -> Iterator[Batch]:
+def batches(
+    *, equal: bool = False, together: bool = False, rules: tuple[str, ...] = RULES
+) -> Iterator[Batch]:
     """Random batches, the same in every call.
 
     ``equal``: groups of one size each batch, so that only missing scores make them ragged; ``together``: the
@@ -44,7 +46,7 @@ def batches(*, equal: bool = False, together: bool = False, count: int = COUNT) 
     graded, some flat; sizes go down to 1, and a group may have no score at all.
     """
     rng = np.random.default_rng(24)
-    for number in range(count):
+    for number in range(COUNT):
         groups = int(rng.integers(1, 7))
         n = int(rng.integers(2, 13))
         sizes = np.full(groups, n) if equal else rng.integers(1, 13, groups)
@@ -57,7 +59,7 @@ def batches(*, equal: bool = False, together: bool = False, count: int = COUNT) 
         if number % 5 == 0:
             rewards[ids == 0] = np.float32(0.7)
         rewards[rng.random(len(ids)) < (0.0, 0.1, 0.5)[number % 3]] = np.nan
-        estimator = RULES[number % len(RULES)]
+        estimator = rules[number % len(rules)]
         least = 2 if estimator == "pkpo-loo1" else 1
         yield Batch(estimator, int(rng.integers(least, 6)), rewards, ids)
 
