@@ -17,8 +17,9 @@ import numpy as np
 from ...core.arrays import Float
 from .training_rule import TrainingRule
 
-#: What is left of a sum of n advantages by rounding, in units of n and the largest of them.
-_ROUNDING = 1e-12
+#: What may be left of a sum of n advantages, in units of n and the largest: far above rounding, also of rewards
+#: whose offset is large, and far below what a rule leaves that is not centered.
+_ROUNDING = 1e-6
 
 
 def as_rewards(rule: TrainingRule, rewards: Any, ids: Any, *, clip: float | None, **named: Any) -> Float:
