@@ -17,9 +17,8 @@ import numpy as np
 from ...core.arrays import Float
 from .training_rule import TrainingRule
 
-#: What may be left of a sum of n advantages, in units of n and the largest: far above rounding, also of rewards
-#: whose offset is large, and far below what a rule leaves that is not centered.
-_ROUNDING = 1e-6
+#: What is left of a sum of n advantages by rounding is far below this, in units of n and the largest of them.
+_ROUNDING = 1e-9
 
 
 def as_rewards(rule: TrainingRule, rewards: Any, ids: Any, *, clip: float | None, **named: Any) -> Float:
