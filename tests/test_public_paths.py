@@ -46,6 +46,19 @@ PUBLIC = {
         Comparison Design PassAtK Plan ValueClaims ValueRule get_value_rule list_measures list_value_rules
         pass_at_k plan value_estimate
     """,
+    "maxpo_lab.integrations.adapters.by_rewards": "as_rewards refuse_clipped refuse_uncentered",
+    "maxpo_lab.integrations.adapters.changed": "FrameworkChangedError MissingFrameworkError Release",
+    "maxpo_lab.integrations.adapters.openrlhf": "install setup_hook",
+    "maxpo_lab.integrations.adapters.ms_swift": "install",
+    "maxpo_lab.integrations.adapters.prime_rl": "install",
+    "maxpo_lab.integrations.adapters.rllm": "register",
+    "maxpo_lab.integrations.adapters.skyrl": "register with_metrics",
+    "maxpo_lab.integrations.adapters.slime": "log_rollouts post_process_rewards",
+    "maxpo_lab.integrations.adapters.training_rule": "TrainingRule",
+    "maxpo_lab.integrations.adapters.tunix": "register",
+    "maxpo_lab.integrations.frameworks": """
+        Framework FrameworkVersionError ShippedRule get_framework list_frameworks
+    """,
     "maxpo_lab.losses": """
         FILTERINGS Aggregation Clipped Correction Filtering Gamma GeometricMean Loss Penalty Plain Ratio
         Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards

@@ -1,8 +1,9 @@
 """What do public frameworks compute?"""
 
 from ...run.study import Study
-from .figure import draw, table
+from .figure import draw
 from .study import cells, measure
+from .tabulated import table
 
 STUDY = Study(
     name="frameworks",

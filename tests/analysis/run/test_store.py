@@ -239,11 +239,12 @@ ON_SPECIMENS = {
             {*list_studies()} - {"field-claims", "spectrum", "frameworks", "llm", "several-rewards"},
         ),
         ("envs/tabular/toy_text.py", ON_SPECIMENS),
-        ("envs/language_models/causal_lm.py", {"frameworks", "llm"}),
+        ("envs/language_models/causal_lm.py", {"llm"}),
         ("analysis/measure/specimens.py", ON_SPECIMENS),
         ("analysis/measure/resolution.py", {"decomposition", "efficiency", "phase-diagram"}),
         ("analysis/trainer/trainer.py", {"learning"}),
-        ("analysis/studies/frameworks/in_verl.py", {"frameworks"}),
+        ("analysis/studies/frameworks/inside.py", {"frameworks"}),
+        ("maxpo_lab/integrations/frameworks/libraries/oat.py", {"frameworks"}),
         ("analysis/studies/llm/design.py", {"llm"}),
         ("analysis/studies/variance/study.py", {"variance"}),
     ],
@@ -327,7 +328,7 @@ def test_a_name_that_moves_is_another_source(copy: Path) -> None:
     ("package", "studies"),
     [
         ("numpy", {*list_studies()}),
-        ("gymnasium", {*list_studies()} - {"field-claims", "several-rewards", "spectrum"}),
+        ("gymnasium", {*list_studies()} - {"field-claims", "frameworks", "several-rewards", "spectrum"}),
         ("torch", {*list_studies()}),  # a rule is an operator of it where it compiles
         ("trl", {"frameworks", "llm"}),
         ("accelerate", {"frameworks", "llm"}),  # imported by TRL alone
