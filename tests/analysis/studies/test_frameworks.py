@@ -238,7 +238,7 @@ def test_figures_and_table_are_drawn_without_a_package() -> None:
     made = table(rows)
     assert list(made["framework: rule"]) == ["MaxPO: Leave-Two-Out", "MaxPO: over the batch"]
     assert list(made["through the batch, P=8"]) == ["-", "0.05"]
-    drawn = batch_cells(pd.Series(asdict(replace(batch, couples="more than a sum"))))
+    drawn = batch_cells(pd.Series(asdict(replace(batch, couples="more than a sum", through_32=0.0))))
     assert (drawn["through_8"].text, drawn["through_32"].text) == ("~0.05", "-")
 
 
