@@ -78,7 +78,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
             ("edges", "edges_more"), _halves(lines(run, edge, by_framework=True)), strict=True
         ):
             if part:
-                found[name] = _matrix(part, EDGES, "framework, and its rules", beside=1.25)
+                found[name] = _matrix(part, EDGES, "framework, and its rules", beside=1.5)
     if len(batches):
         found["batches"] = _matrix(lines(batches, coupled), BATCH, who)
     return found
@@ -104,7 +104,7 @@ def _matrix(
     ``beside``: how far to the right of names it is said whose they are; 0: below them.
     """
     names = 4.4
-    texts = [wrap(line.whose, 42 if beside else 50) for line in lines_]
+    texts = [wrap(line.whose, 38 if beside else 50) for line in lines_]
     above = 0 if beside else 1
     heights = [_SPACE + _LINE * (above + len(text)) for text in texts]
     total = sum(heights)

@@ -209,5 +209,5 @@ def _ids(numbers: dict[str, str]) -> Verdict:
         return Verdict("not claimed", "none")
     unequal = values(numbers["unequal"])
     if unequal is None or numbers["unequal"] == "incomplete":
-        return Verdict("policy", "by id, of one size")
+        return Verdict("policy", "by id, n each")
     return Verdict("holds", "by id, any size")
