@@ -9,7 +9,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q torch==2.13.0 numpy==2.4.6 tensordict==0.15.3
+"$work/venv/bin/pip" install -q torch==2.13.0 numpy==2.4.6 packaging==25.0 tensordict==0.14.3
 "$work/venv/bin/pip" install -q --no-deps torchrl==0.14.1
 "$work/venv/bin/python" - <<'PYTHON' 2> "$work/log"
 from importlib.metadata import version

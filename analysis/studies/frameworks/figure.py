@@ -71,22 +71,42 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
     )
     groups, batches = at[at.couples.isna()], at[at.couples.notna()]
     run = at[at.origin == "package"]
-    where = f"n = {at.n.iloc[0]}, K = {at.k.min()}"
-    found = {"figure": _matrix(lines(groups, climbed), CLIMBS, where, "rule, and who ships it")}
+    who = f"rule, and who ships it (n = {at.n.iloc[0]}, K = {at.k.min()})"
+    found = {"figure": _matrix(lines(groups, climbed), CLIMBS, who)}
     if len(run):
-        found["edges"] = _matrix(lines(run, edge, by_framework=True), EDGES, "", "framework, and its rules")
+        for name, part in zip(
+            ("edges", "edges_more"), _halves(lines(run, edge, by_framework=True)), strict=True
+        ):
+            if part:
+                found[name] = _matrix(part, EDGES, "framework, and its rules", beside=1.5)
     if len(batches):
-        found["batches"] = _matrix(lines(batches, coupled), BATCH, where, "rule, and who ships it")
+        found["batches"] = _matrix(lines(batches, coupled), BATCH, who)
     return found
 
 
+def _halves(every: Sequence[Line]) -> tuple[Sequence[Line], Sequence[Line]]:
+    """The lines in two parts of about one length, no framework in both."""
+    cut = (len(every) + 1) // 2
+    while cut < len(every) and every[cut].name == every[cut - 1].name:
+        cut += 1
+    return every[:cut], every[cut:]
+
+
 def _matrix(
-    lines_: Sequence[Line], columns: Mapping[str, tuple[str, float]], where: str, left: str
+    lines_: Sequence[Line],
+    columns: Mapping[str, tuple[str, float]],
+    left: str,
+    *,
+    beside: float = 0.0,
 ) -> Figure:
-    """A matrix of verdicts; ``columns``: title and width by key."""
+    """A matrix of verdicts; ``columns``: title and width by key.
+
+    ``beside``: how far to the right of names it is said whose they are; 0: below them.
+    """
     names = 4.4
-    texts = [wrap(line.whose, 50) for line in lines_]
-    heights = [_SPACE + _LINE * (1 + len(text)) for text in texts]
+    texts = [wrap(line.whose, 38 if beside else 50) for line in lines_]
+    above = 0 if beside else 1
+    heights = [_SPACE + _LINE * (above + len(text)) for text in texts]
     total = sum(heights)
     widths = [width for _, width in columns.values()]
     edges = [sum(widths[:index]) for index in range(len(widths) + 1)]
@@ -100,15 +120,15 @@ def _matrix(
             said = "\n".join(wrap(cell.text, max(6, int(width * 13))))
             axes.text(start + width / 2, top + height / 2, said, ha="center", va="center", fontsize=_SIZE)
         weight = "bold" if line.run else "normal"
-        at = top + _SPACE / 2 + _LINE / 2
-        axes.text(-names, at, line.name, ha="left", va="center", fontsize=_SIZE, weight=weight)
-        for number, part in enumerate(text, 1):
-            low = at + _LINE * number
-            axes.text(-names + 0.1, low, part, ha="left", va="center", fontsize=5.4, color="0.3")
+        first = top + _SPACE / 2 + _LINE / 2
+        axes.text(-names, first, line.name, ha="left", va="center", fontsize=_SIZE, weight=weight)
+        for number, part in enumerate(text, above):
+            at = (-names + (beside or 0.1), first + _LINE * number)
+            axes.text(*at, part, ha="left", va="center", fontsize=5.4, color="0.3")
         top += height
     for start, width, (label, _) in zip(edges, widths, columns.values(), strict=False):
         axes.text(start + width / 2, -0.2, label, ha="center", va="bottom", fontsize=_SIZE)
-    axes.text(-names, -0.2, f"{left}{f' ({where})' if where else ''}", ha="left", va="bottom", fontsize=_SIZE)
+    axes.text(-names, -0.2, left, ha="left", va="bottom", fontsize=_SIZE)
     axes.set(xlim=(-names, edges[-1]), ylim=(total + 0.05, -2.2))
     axes.axis("off")
     verdict_legend(axes, LEGEND, fontsize=_SIZE)

@@ -81,19 +81,20 @@ def edge(row: pd.Series) -> dict[str, Verdict]:
 def coupled(row: pd.Series) -> dict[str, Verdict]:
     """What moments of batches say of a rule that couples prompts.
 
-    Where these are drawn, of rules that meet in more than a sum, P = 32 is what the limit is taken from.
+    Of rules that meet in more than a sum the others are drawn, and the limit may be taken from P = 32.
     """
     unbiased, drawn = row.verdict == "unbiased", row.couples == DRAWN
     small = "holds" if unbiased else "policy"
     turns = "holds" if row.angle_8 < ZERO else "policy"
-    order = "-" if pd.isna(row.order) or drawn else f"1/P^{row.order:.2g}".removesuffix("^1")
+    last = drawn and not unbiased and row.through_32 < ZERO
+    order = "-" if pd.isna(row.order) or last else f"1/P^{row.order:.2g}".removesuffix("^1")
     weights = f"{row.weight_least:.3g} to {row.weight_most:.3g}" if row.weight_most > 0 else "-"
     about = "~" if drawn and row.through_8 >= ZERO else ""
     return {
         "meets": Verdict("#ffffff", str(row.couples)),
         "limit": Verdict("holds" if unbiased else "policy", _number(row.at_large_p)),
         "through_8": Verdict(small, about + shown(row.through_8)),
-        "through_32": Verdict(small, "-" if drawn else shown(row.through_32)),
+        "through_32": Verdict(small, "-" if last else shown(row.through_32)),
         "order": Verdict(small, order),
         "angle_8": Verdict(turns, shown(row.angle_8)),
         "weights": Verdict(small, weights),
@@ -208,5 +209,5 @@ def _ids(numbers: dict[str, str]) -> Verdict:
         return Verdict("not claimed", "none")
     unequal = values(numbers["unequal"])
     if unequal is None or numbers["unequal"] == "incomplete":
-        return Verdict("policy", "by id, of one size")
+        return Verdict("policy", "by id, n each")
     return Verdict("holds", "by id, any size")

@@ -34,11 +34,11 @@ def of_lists(function: Callable[[list[float]], Any]) -> Callable[[Matrix], Matri
 
 def by_position(made: Callable[[], Callable[[Matrix, Matrix], Matrix]]) -> Callable[[Matrix], Matrix]:
     """A function of rewards and ids, on groups (B, n) by their place."""
-    rule = made()
+    called = made()
 
     def advantages(rewards: Matrix) -> Matrix:
         ids = np.arange(len(rewards)).repeat(rewards.shape[-1])
-        return rule(rewards.reshape(-1), ids).reshape(rewards.shape)
+        return called(rewards.reshape(-1), ids).reshape(rewards.shape)
 
     return advantages
 

@@ -197,6 +197,8 @@ def test_edges_tell_what_a_package_does() -> None:
         "1000": "1, -0.33333 (x3)",
         "eight 0.7": "0.92096 (x8)",
         "eight 0.1": "-7.4506e-09 (x8)",
+        "all fail": "0 (x4)",
+        "all right": "0 (x4)",
         "alone": "nan",
         "missing": "0, 0.66667, -0.33333, -0.33333",
         "100,0,0,0": "10, -10 (x3)",
@@ -214,6 +216,9 @@ def test_edges_tell_what_a_package_does() -> None:
     assert plain["alone"] == ("fails", "NaN")
     assert plain["missing"] == ("holds", "left out")
     assert plain["100,0,0,0"] == ("fails", "10, -10")
+    by_design = judged(**{"eight 0.7": "0.7 (x8)", "all right": "1 (x4)"})
+    assert by_design["eight 0.7"] == ("not claimed", "0.7")
+    assert judged(alone="UnboundLocalError")["alone"] == ("fails", "raises")
     assert judged(missing="nan (x4)")["missing"] == ("fails", "NaN spreads")
     assert judged(missing="-0.5, 1.5, -0.5, -0.5")["missing"][0] == "fails"
     assert judged(**{"100,0,0,0": "100, -33.333 (x3)"})["100,0,0,0"] == ("holds", "x 100")
@@ -238,7 +243,7 @@ def test_figures_and_table_are_drawn_without_a_package() -> None:
     made = table(rows)
     assert list(made["framework: rule"]) == ["MaxPO: Leave-Two-Out", "MaxPO: over the batch"]
     assert list(made["through the batch, P=8"]) == ["-", "0.05"]
-    drawn = batch_cells(pd.Series(asdict(replace(batch, couples="more than a sum"))))
+    drawn = batch_cells(pd.Series(asdict(replace(batch, couples="more than a sum", through_32=0.0))))
     assert (drawn["through_8"].text, drawn["through_32"].text) == ("~0.05", "-")
 
 

@@ -40,9 +40,11 @@ def _by_id(packed: bool, scale_rewards: bool) -> Callable[[Matrix, Matrix], Matr
     """Of a batch of groups: each trajectory's advantage as tokenised, or as the packed tensors hold it."""
     import torch  # noqa: PLC0415
 
+    # It shuffles trajectories, and sums in another order then: the same one at each call, to the bit.
+    order = random.Random()
     names: dict[str, Any] = {
         "math": math,
-        "random": random.Random(0),
+        "random": order,
         "takewhile": takewhile,
         "TokenizedResult": SimpleNamespace,
         "History": SimpleNamespace,
@@ -55,10 +57,11 @@ def _by_id(packed: bool, scale_rewards: bool) -> Callable[[Matrix, Matrix], Matr
         "openpipe-art",
         f"{path}pack.py",
         "packed_tensors_from_tokenized_results",
-        {"torch": torch, "random": names["random"]},
+        {"torch": torch, "random": order},
     )
 
     def advantages(rewards: Matrix, ids: Matrix) -> Matrix:
+        order.seed(0)
         groups: dict[Any, list[Any]] = {}
         for row, (reward, each) in enumerate(zip(rewards.tolist(), ids.tolist(), strict=True)):
             groups.setdefault(each, []).append(

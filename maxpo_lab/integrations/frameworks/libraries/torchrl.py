@@ -12,7 +12,11 @@ from ..calls import Matrix, by_position
 from ..framework import Framework, ShippedRule
 
 
-def _by_id(settings: dict[str, Any], n: int | None = None) -> Callable[[Matrix, Matrix], Matrix]:
+class IncompleteGroupError(ValueError):
+    """Rollouts whose group has not as many members as it waits for."""
+
+
+def _by_id(settings: dict[str, Any]) -> Callable[[Matrix, Matrix], Matrix]:
     """Trajectories of one step with a key; what a group gets comes out once its last member is in."""
     import torch  # noqa: PLC0415
     from tensordict import TensorDict  # noqa: PLC0415
@@ -29,13 +33,17 @@ def _by_id(settings: dict[str, Any], n: int | None = None) -> Callable[[Matrix, 
 
     def advantages(rewards: Matrix, ids: Matrix) -> Matrix:
         keys = {each: number for number, each in enumerate(dict.fromkeys(ids.tolist()))}
-        size = n or len(ids) // len(keys)
+        size = len(ids) // len(keys)
         transform = MCAdvantage(grpo_size=size, prompt_key="group", **settings)
-        found = np.zeros(len(ids), dtype=np.float32)
+        found = np.full(len(ids), np.inf, dtype=np.float32)
         for row, (reward, each) in enumerate(zip(rewards, ids.tolist(), strict=True)):
             group = transform.inv(trajectory(keys[each], row, float(reward)))
             if group is not None:
                 found[group["row"].numpy()] = group["advantage"].reshape(-1).numpy()
+        if np.isinf(found).any():
+            raise IncompleteGroupError(
+                f"{int(np.isinf(found).sum())} rollouts wait for others of their group"
+            )
         return found
 
     return advantages

@@ -50,13 +50,13 @@ def _of_data(module: str, cls: str) -> Callable[[Matrix, Matrix], Matrix]:
     """A rule that is called with verl's batch."""
     import torch  # noqa: PLC0415
 
-    rule = getattr(_module(module), cls)()
+    called = getattr(_module(module), cls)()
 
     def advantages(rewards: Matrix, ids: Matrix) -> Matrix:
         tokens = torch.from_numpy(np.asarray(rewards, dtype=np.float32))[:, None].clone()
         batch = {"token_level_rewards": tokens, "response_mask": torch.ones_like(tokens)}
         given = SimpleNamespace(batch=batch, non_tensor_batch={"uid": np.asarray(ids)})
-        return np.asarray(rule(given)[0].batch["advantages"][:, 0].numpy())
+        return np.asarray(called(given)[0].batch["advantages"][:, 0].numpy())
 
     return advantages
 
