@@ -46,13 +46,14 @@ PUBLIC = {
         Comparison Design PassAtK Plan ValueClaims ValueRule get_value_rule list_measures list_value_rules
         pass_at_k plan value_estimate
     """,
+    "maxpo_lab.evaluation.as_reported": "Report get_report list_reports",
     "maxpo_lab.losses": """
         FILTERINGS Aggregation Clipped Correction Filtering Gamma GeometricMean Loss Penalty Plain Ratio
         Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards
     """,
     "maxpo_lab.moments": """
-        DEAD MAX_STATES BatchMoments Moments StandardErrors UpdateMoments UpdateStep ValueMoments
-        VarianceFloor batch_moments exact_moments path_moments side_by_side update_moments update_path
+        DEAD MAX_STATES BatchMoments Moments ReportedMoments StandardErrors UpdateMoments UpdateStep ValueMoments
+        VarianceFloor batch_moments exact_moments path_moments reported_moments side_by_side update_moments update_path
         value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
@@ -85,7 +86,7 @@ COMMANDS = {
 }
 TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
-    batches beyond-n decomposition efficiency field-claims frameworks history learning llm loops monte-carlo
+    batches beyond-n decomposition efficiency evaluation field-claims frameworks history learning llm loops monte-carlo
     phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
 """
 RESULTS = "rows.parquet manifest.json table.csv table.md table.tex figure.png figure.pdf"
