@@ -52,9 +52,9 @@ PUBLIC = {
         Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards
     """,
     "maxpo_lab.moments": """
-        DEAD MAX_STATES BatchMoments Moments ReportedMoments StandardErrors UpdateMoments UpdateStep ValueMoments
-        VarianceFloor batch_moments exact_moments path_moments reported_moments side_by_side update_moments update_path
-        value_moments variance_floor
+        DEAD MAX_STATES BatchMoments Moments ReportedMoments StandardErrors UpdateMoments UpdateStep
+        ValueMoments VarianceFloor batch_moments exact_moments path_moments reported_moments side_by_side
+        update_moments update_path value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
         QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment
@@ -86,8 +86,8 @@ COMMANDS = {
 }
 TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
-    batches beyond-n decomposition efficiency evaluation field-claims frameworks history learning llm loops monte-carlo
-    phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
+    batches beyond-n decomposition efficiency evaluation field-claims frameworks history learning llm loops
+    monte-carlo phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
 """
 RESULTS = "rows.parquet manifest.json table.csv table.md table.tex figure.png figure.pdf"
 

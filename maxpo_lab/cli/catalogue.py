@@ -80,7 +80,7 @@ def list_(
         typer.Option("--values", help="List the estimates of J_K, and what evaluation tools print, instead."),
     ] = False,
 ) -> None:
-    """List the estimators, kind by kind: rule, objective and claims; or the losses, or the value rules."""
+    """List the estimators, kind by kind: rule, objective and claims; or losses, or value rules."""
     if losses and of_values:
         raise typer.BadParameter("--losses and --values are two lists: give one of them")
     if of_values:
@@ -109,8 +109,8 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0; a loss, e.g. trl:dapo; a value rule, e.g. "
-            "plug-in; or what an evaluation tool prints, e.g. verl:best@N."
+            help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0; a loss, e.g. trl:dapo; a value rule, "
+            "e.g. plug-in; or what an evaluation tool prints, e.g. verl:best@N."
         ),
     ],
     n: Annotated[int, typer.Option("--n", min=1, max=_LARGEST, help="Group size of the spectrum.")] = 8,
@@ -119,7 +119,7 @@ def show(
         bool, typer.Option("--proof", help="Decide its claims at n and K instead, from its coefficients.")
     ] = False,
 ) -> None:
-    """Show one estimator: rule, claims, spectrum, where it is defined, BibTeX; or one loss, one value rule."""
+    """Show one estimator: rule, claims, spectrum, where defined, BibTeX; or one loss or value rule."""
     kind = "loss" if is_loss(name) else values.kind_of(name)
     if kind is not None:
         given = [key for key in ("n", "k", "proof") if _is_given(context, key)]

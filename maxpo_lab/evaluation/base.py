@@ -103,6 +103,6 @@ class ValueRule:
         if not bool(xp.all((rewards == 0) | (rewards == 1))):
             low, high = float(xp.min(rewards)), float(xp.max(rewards))
             raise ValueError(
-                f"rewards from {low:g} to {high:g}: {self.name} counts successes, so they must be 0 or 1, e.g. "
-                f"rewards >= {high:g}"
+                f"rewards from {low:g} to {high:g}: {self.name} counts successes, so they must be 0 or 1, "
+                f"e.g. rewards >= {high:g}"
             )

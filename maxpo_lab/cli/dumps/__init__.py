@@ -1,4 +1,4 @@
-"""What evaluation tools and trainers leave behind, read as it is: recognised by content, one format a file."""
+"""What evaluation tools and trainers leave, read as it is and recognised by content; one format a file."""
 
 from .reading import read_dump
 

@@ -31,4 +31,6 @@ class DumpError(ValueError):
 def of_steps(records: Sequence[Mapping[str, Any]], step: str, prompt: str) -> list[str]:
     """Ids of prompts: a prompt's text, with the step before it where a file holds several policies."""
     several = len({record[step] for record in records}) > 1
-    return [f"step {record[step]}: {record[prompt]}" if several else str(record[prompt]) for record in records]
+    return [
+        f"step {record[step]}: {record[prompt]}" if several else str(record[prompt]) for record in records
+    ]

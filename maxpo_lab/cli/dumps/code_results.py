@@ -15,7 +15,7 @@ def recognises_human_eval(row: Mapping[str, Any]) -> bool:
     return row.keys() >= {"task_id", "passed", "result"}
 
 
-def read_human_eval(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
+def read_human_eval(rows: Sequence[Mapping[str, Any]]) -> Dump:
     """``passed`` of each completion."""
     return Dump("human-eval results", rows, ["passed"], "task_id")
 

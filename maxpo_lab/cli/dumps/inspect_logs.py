@@ -33,7 +33,9 @@ def read(content: Mapping[str, Any]) -> Dump:
     records = []
     for sample in samples:
         scores = dict(_scores(sample))
-        answers = [each.get("answer") for each in (sample.get("scores") or {}).values() if isinstance(each, Mapping)]
+        answers = [
+            each.get("answer") for each in (sample.get("scores") or {}).values() if isinstance(each, Mapping)
+        ]
         rewards = {name: scores.get(name) for name in names}
         records.append({"id": sample["id"], "answer": answers[0] if answers else None, **rewards})
     notes = []
@@ -59,7 +61,7 @@ def _number(value: Any) -> Any:
 
 
 def of_archive(path: Path) -> Mapping[str, Any] | None:
-    """The content of an ``.eval`` file as that of a ``.json`` one, without transcripts; None of another zip."""
+    """The content of an ``.eval`` file as that of a ``.json``, without transcripts; None of another zip."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         if "header.json" in names:

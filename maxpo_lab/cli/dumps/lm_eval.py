@@ -12,7 +12,16 @@ from .base import Dump, DumpError
 
 _KEYS = {"doc_id", "resps", "filtered_resps"}
 #: Keys of a sample that are no metric, for releases that do not list their metrics.
-_OTHERS = _KEYS | {"doc", "target", "arguments", "filter", "metrics", "doc_hash", "prompt_hash", "target_hash"}
+_OTHERS = _KEYS | {
+    "doc",
+    "target",
+    "arguments",
+    "filter",
+    "metrics",
+    "doc_hash",
+    "prompt_hash",
+    "target_hash",
+}
 _PASS = re.compile(r"pass@(\d+)")
 #: How near a number of passes must be to a whole one.
 _NEAR = 1e-6
@@ -26,45 +35,41 @@ def recognises(row: Mapping[str, Any]) -> bool:
 def read(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
     """The rollouts of the metric that is asked for, or of the only one.
 
-    A metric is of one document, whatever the number of its responses. ``pass@k`` of n responses tells how many
-    of them pass; a list has an entry a response; any other number is that of the one response that a filter
-    left.
+    A metric is of one document, whatever the number of its responses. ``pass@k`` of n responses tells how
+    many of them pass; a list has an entry a response; any other number is that of the one response that a
+    filter left.
     """
-    filters = sorted({str(row.get("filter", "none")) for row in rows})
+    filters = sorted({_filter(row) for row in rows})
     names = {
-        _name(metric, each, filters): (metric, each)
-        for each in filters
+        metric if len(filters) == 1 else f"{metric},{_filter(row)}": (metric, _filter(row))
         for row in rows
-        if str(row.get("filter", "none")) == each
         for metric in _metrics(row)
     }
     if not names:
         raise DumpError("its samples have no metric")
     ordered = sorted(names, key=lambda name: (int(found[1]) if (found := _PASS.match(name)) else 0, name))
     chosen = asked if asked in names else ordered[0]
-    counted = {_PASS.fullmatch(metric) is not None for metric, _ in names.values()}
     metric, kept = names[chosen]
+    mine = [row for row in rows if _filter(row) == kept]
     records = [
         {chosen: reward, "doc_id": row["doc_id"], "answer": answer}
-        for row in rows
-        if str(row.get("filter", "none")) == kept
+        for row in mine
         for reward, answer in _rollouts(row, metric)
     ]
-    more = max(len(_responses(row)) for row in rows)
-    one = more > 1 and len(records) < sum(len(_responses(row)) for row in rows if str(row.get("filter", "none")) == kept)
-    note = (f"{metric} is of one response a document: the filter {kept!r} left no more of the {more}",) if one else ()
+    given = sum(len(_responses(row)) for row in mine)
+    left = f"{metric} is of the {len(records)} responses that filter {kept!r} left of {given}"
     return Dump(
         "lm-eval samples",
         records,
         [chosen, *(name for name in ordered if name != chosen)],
         "doc_id",
-        decided=asked in names or len(names) == 1 or (counted == {True} and len(filters) == 1),
-        notes=note,
+        decided=asked in names or len(names) == 1 or (len(filters) == 1 and all(map(_PASS.fullmatch, names))),
+        notes=(left,) if len(records) < given else (),
     )
 
 
-def _name(metric: str, kept: str, filters: Sequence[str]) -> str:
-    return metric if len(filters) == 1 else f"{metric},{kept}"
+def _filter(row: Mapping[str, Any]) -> str:
+    return str(row.get("filter", "none"))
 
 
 def _metrics(row: Mapping[str, Any]) -> list[str]:
@@ -90,8 +95,8 @@ def _rollouts(row: Mapping[str, Any], metric: str) -> Iterator[tuple[Any, Any]]:
     if found is None or value is None or n == 1:
         if n > 1 and value is not None:
             raise DumpError(
-                f"doc_id {row['doc_id']}: {metric} is one number for {n} responses, which does not tell which "
-                f"of them are right; let the task also report pass@1, or an entry a response"
+                f"doc_id {row['doc_id']}: {metric} is one number for {n} responses, which does not tell "
+                f"which of them are right; let the task also report pass@1, or an entry a response"
             )
         yield value, answers[0] if n == 1 else None
         return
@@ -108,7 +113,11 @@ def _passes(document: Any, value: float, n: int, k: int) -> int:
     if len(fits) != 1:
         raise DumpError(
             f"doc_id {document}: pass@{k} = {value:g} of {n} responses "
-            + ("is none that a whole number of passes gives" if not fits else f"may be {fits[0]} to {fits[-1]} passes")
+            + (
+                "is none that a whole number of passes gives"
+                if not fits
+                else f"may be {fits[0]} to {fits[-1]} passes"
+            )
             + "; let the task report pass@1"
         )
     return fits[0]

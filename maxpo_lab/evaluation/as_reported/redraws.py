@@ -21,7 +21,7 @@ _ENTRIES = 1 << 22
 @cache
 def _sets(n: int, k: int) -> tuple[Int, Float]:
     """The sets of places that are drawn (S, <= k), padded with a place of theirs, and their shares (S,)."""
-    drawn = np.random.RandomState(SEED).choice(n, size=(REDRAWS, k), replace=True)  # noqa: NPY002 - as verl draws
+    drawn = np.random.RandomState(SEED).choice(n, size=(REDRAWS, k), replace=True)
     sets, times = np.unique(np.sort(drawn, axis=1), axis=0, return_counts=True)
     inside = np.zeros((len(sets), n), dtype=bool)
     np.put_along_axis(inside, sets, values=True, axis=1)

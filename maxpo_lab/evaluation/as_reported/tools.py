@@ -18,8 +18,8 @@ REPORTS = (
         package="verl",
         version="0.9.1",
         function="verl.trainer.ppo.metric_utils.process_validation_metrics",
-        words="the best of N redraws, with replacement, from a prompt's n responses, N = 2, 4, .. and n: below "
-        "pass@N, most at N = n, by an amount that the order of the responses decides",
+        words="the best of N redraws, with replacement, from a prompt's n responses, N = 2, 4, .. and n: "
+        "below pass@N, most at N = n, by an amount that the order of the responses decides",
         rule=VERL_REDRAWS,
         weights=sizes.doubled,
         missing="left out",
@@ -125,8 +125,8 @@ REPORTS = (
         package="evalscope",
         version="1.14.1",
         function="evalscope.metrics.aggregators.aggregators.MeanPassAtK",
-        words="pass@K of the scores' sum cut to a whole number: four scores of 0.5 are two successes; K ends at "
-        "the fewest rollouts",
+        words="pass@K of the scores' sum cut to a whole number: four scores of 0.5 are two successes; K ends "
+        "at the fewest rollouts",
         rule=PRODUCT_FORM,
         weights=sizes.shortest_decides,
         missing="ends",
@@ -146,8 +146,8 @@ REPORTS = (
         package="tinker_cookbook",
         version="0.6.1",
         function="tinker_cookbook.eval.benchmarks._runner._compute_pass_at_k",
-        words=f"{_UNBIASED}, of rewards above 0; examples with fewer than K samples leave the mean, which only "
-        "the debug log tells",
+        words=f"{_UNBIASED}, of rewards above 0; examples with fewer than K samples leave the mean, which "
+        "only the debug log tells",
         rule=ABOVE_ZERO,
         weights=sizes.listed_survivors,
         missing="left out",
@@ -157,8 +157,8 @@ REPORTS = (
         package="agentrel",
         version="0.1.0",
         function="agentrel.pass_at_k",
-        words=f"{_UNBIASED}, of rewards of 1 and more; its interval redraws runs with replacement, and excludes "
-        "the estimate from K = n/2 on",
+        words=f"{_UNBIASED}, of rewards of 1 and more; its interval redraws runs with replacement, and "
+        "excludes the estimate from K = n/2 on",
         rule=AT_LEAST_ONE,
         weights=sizes.refuse_beyond,
         missing="failure",
@@ -180,8 +180,8 @@ REPORTS = (
         package="scorio",
         version="0.2.3",
         function="scorio.eval.pass_at_k_ci",
-        words="the posterior mean under a uniform prior of each prompt's success rate: rare success is reported "
-        "as the prior has it",
+        words="the posterior mean under a uniform prior of each prompt's success rate: rare success is "
+        "reported as the prior has it",
         rule=POSTERIOR_MEAN,
         weights=sizes.alike_up_to_n,
         missing="refused",
@@ -205,8 +205,8 @@ REPORTS = (
         package="saber-risk",
         version="0.2.0",
         function="saber.prediction.predict_combinatorial",
-        words="1 minus a ratio of means: a prompt weighs as much as it has K-subsets, so with unequal n the one "
-        "with the most rollouts decides",
+        words="1 minus a ratio of means: a prompt weighs as much as it has K-subsets, so with unequal n the "
+        "one with the most rollouts decides",
         rule=UNBIASED,
         weights=sizes.pooled_subsets,
         missing="refused",
@@ -228,8 +228,8 @@ REPORTS = (
         package="harbor",
         version="0.25.0",
         function="harbor.utils.pass_at_k.compute_pass_at_k_by_evals",
-        words=f"{_UNBIASED}, for K = 2, 4, 8, .. and 5, 10, .. up to the fewest trials of a task; a trial without "
-        "a verdict fails",
+        words=f"{_UNBIASED}, for K = 2, 4, 8, .. and 5, 10, .. up to the fewest trials of a task; a trial "
+        "without a verdict fails",
         rule=PRODUCT_FORM,
         weights=sizes.doubled_or_fives,
         missing="failure",
@@ -240,8 +240,8 @@ REPORTS = (
         package="terminal-bench",
         version="0.2.18",
         function="terminal_bench.harness.models.BenchmarkResults.pass_at_k",
-        words=f"{_UNBIASED}, for K = 2, 4, 8, .. and 5, 10 up to the fewest trials of a task; a trial without a "
-        "verdict fails",
+        words=f"{_UNBIASED}, for K = 2, 4, 8, .. and 5, 10 up to the fewest trials of a task; a trial "
+        "without a verdict fails",
         rule=PRODUCT_FORM,
         weights=sizes.doubled_or_five_ten,
         missing="failure",
@@ -252,8 +252,8 @@ REPORTS = (
         package="nemo-evaluator",
         version="0.3.0",
         function="nemo_evaluator.metrics.headline.headline_score_metrics",
-        words=f"{_UNBIASED}, for K = 1 and the repeats that were asked for; problems with fewer leave the mean "
-        "without a word; one graded reward replaces it by a mean reward",
+        words=f"{_UNBIASED}, for K = 1 and the repeats that were asked for; problems with fewer leave the "
+        "mean without a word; one graded reward replaces it by a mean reward",
         rule=UNBIASED,
         weights=sizes.one_and_most,
         missing="poisons",

@@ -1,4 +1,4 @@
-"""Exact errors of what evaluation tools print, for prompts of mixed difficulty and unequal numbers of rollouts."""
+"""Exact errors of what evaluation tools print, for prompts of mixed difficulty and unequal n."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_every_registered_rule_gets_its_verdicts(name: str, n: int, k: int) -> N
 
 
 def kept_by_definition(name: str, n: int, k: int) -> dict[str, bool]:
-    """The claims on every group of the levels, by the definitions: at K = 1 or K = n some hold that else fail."""
+    """The claims on every group of the levels, by definition: at K = 1 or K = n some hold that else fail."""
     levels = (0, 0.25, 1) if ml.get_value_rule(name).domain == "real" else (0, 1)
     found = {group: BY_NAME[name](group, k) for group in product(levels, repeat=n)}
     means = {
