@@ -43,7 +43,7 @@ class Report:
         What becomes of a rollout without a verdict: left out of its prompt, or out of it and the prompt out
         of every k from that place on, a failure, NaN for all, an error.
     binary
-        Whether other rewards than 0 and 1 are refused.
+        Whether there are no other rewards than 0 and 1: refused, or verdicts that the tool itself makes.
     frozen
         Whether all prompts get the number of rollouts of the first: more are cut, fewer filled with failures.
     interval

@@ -33,6 +33,16 @@ def _sets(n: int, k: int) -> tuple[Int, Float]:
     return np.where(np.arange(width) < inside.sum(axis=1, keepdims=True), order, first), share
 
 
+def redrawn_sizes(n: int, k: int) -> tuple[Int, Float]:
+    """How many rollouts a redraw holds, by redraw that is a set of its own, and the shares of these.
+
+    Of a policy's i.i.d. rollouts the mean of ``verl_redraws`` is the mean of J_s over these sizes s.
+    """
+    places, share = _sets(n, k)
+    ordered = np.sort(places, axis=1)
+    return 1 + (np.diff(ordered, axis=1) > 0).sum(axis=1), share
+
+
 def verl_redraws(rewards: Any, k: int) -> Array:
     r"""Mean of max over the 1,000 redraws of K places that NumPy's legacy generator gives after seed 42.
 

