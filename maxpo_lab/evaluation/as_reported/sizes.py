@@ -102,6 +102,11 @@ def alike_up_to_n(sizes: tuple[int, ...], k: int) -> Float | None:
     return refuse_beyond(sizes, k)
 
 
+def alike_at_n(sizes: tuple[int, ...], k: int) -> Float | None:
+    """All prompts, which must have as many rollouts each, under the name of that number."""
+    return alike(sizes, k) if k == max(sizes) else None
+
+
 def most(sizes: tuple[int, ...], k: int) -> Float | None:
     """All prompts, under the name of the number that was asked for, which is the most rollouts."""
     return every_prompt(sizes, k) if k == max(sizes) else None

@@ -42,7 +42,7 @@ REPORTS = (
         function="openrlhf.trainer.ppo_utils.metrics.compute_eval_metrics",
         words="the mean over prompts of the largest reward of N; unequal groups shift into one another",
         rule=SAMPLE_MAX,
-        weights=sizes.alike,
+        weights=sizes.alike_at_n,
         missing="poisons",
     ),
     Report(

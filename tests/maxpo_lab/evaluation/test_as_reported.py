@@ -60,7 +60,7 @@ UNEQUAL = {
     "passk-inference:pass_at_k": (0.5, "fewest rollouts has 4"),
     "saber-risk:combinatorial": (1 / (1 + comb(8, 4)), "fewest rollouts has 4"),
     "scorio:pass_at_k": ("4 to 8 rollouts", "4 to 8 rollouts"),
-    "openrlhf:passN": ("4 to 8 rollouts", "4 to 8 rollouts"),
+    "openrlhf:passN": (None, "4 to 8 rollouts"),
     "lighteval:pass@k": (0.5, 1.0),  # frozen at four, of which K = 8 are "right"
     "skyrl:pass_at_n": (None, 0.5),
     "mlxsmith:pass@k": (None, 0.125),
@@ -157,7 +157,7 @@ def by_enumeration(report: Report, prompts: list, sizes: list[int], k: int) -> t
         ("lm-eval:cruxeval", POLICIES, [2, 3, 4], 4),
         ("evalscope:pass_at_k", GRADED, [3, 4], 2),
         ("tinker-cookbook:pass@k", GRADED, [3, 4], 1),
-        ("openrlhf:passN", GRADED, [3, 3], 2),
+        ("openrlhf:passN", GRADED, [3, 3], 3),
         ("lmms-eval:cov@k", GRADED, [3, 4], 2),
         ("mlxsmith:pass@k", GRADED, [3, 3], 3),
     ],
