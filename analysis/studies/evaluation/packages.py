@@ -43,7 +43,7 @@ def installed(name: str) -> str | None:
 
 
 def inside(name: str) -> str | None:
-    """Versions that a report's numbers depend on, ``"verl 0.9.1, numpy 2.4.6"``; None where it is not there."""
+    """Versions that a report's numbers depend on, ``"verl 0.9.1, numpy 2.4.6"``; None without the package."""
     if (found := installed(name)) is None:
         return None
     beside = (f"{each} {version}" for each in _BESIDE if (version := _installed(home(name)).get(each)))
@@ -58,7 +58,7 @@ def check_version(name: str) -> None:
         raise RuntimeError(f"{folder} holds no {report.package}: `make {folder.name}/.installed` makes it")
     if found != report.version:
         raise RuntimeError(
-            f"{report.package} is {found} in {home(name)}, and {name} is of {report.version}: read its source again"
+            f"{report.package} is {found} in {home(name)}, and {name} is of {report.version}: read it again"
         )
 
 

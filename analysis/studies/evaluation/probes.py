@@ -1,4 +1,4 @@
-"""What is asked of every tool: calls that show replacement, order, K > n, graded, missing and unequal rollouts."""
+"""What is asked of every tool: replacement, order, K > n, graded, missing and unequal rollouts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def apart(one: Mapping[str, Any], two: Mapping[str, Any]) -> float:
         return 0.0 if a is b else math.inf
     if math.isnan(a) or math.isnan(b):
         return 0.0 if math.isnan(a) and math.isnan(b) else math.inf
-    return abs(a - b)
+    return float(abs(a - b))
 
 
 def in_words(answers: Sequence[Mapping[str, Any]], joined: Callable[[list[str]], str]) -> str:

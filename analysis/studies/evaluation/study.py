@@ -60,9 +60,9 @@ class Row:
 
     ``part`` and what it holds: ``fact`` (``text`` of a ``quantity``: what the tool answers to a probe; the
     ``value`` of "agreement", the largest difference between tool and definition over ``at`` calls),
-    ``error`` (relative error at success rate ``at`` from n rollouts), ``benchmark`` (relative error over prompts of
-    mixed difficulty), ``coverage`` (of the mean over all prompts there could be, and of these, with ``at``
-    prompts).
+    ``error`` (relative error at success rate ``at`` from n rollouts), ``benchmark`` (relative error over
+    prompts of mixed difficulty), ``coverage`` (of the mean over all prompts there could be, and over these
+    ``at`` ones).
     """
 
     part: str

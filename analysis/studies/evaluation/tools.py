@@ -1,8 +1,8 @@
-"""Evaluation tools as they compute, in an environment of theirs: ``python tools.py NAME`` with requests as input.
+"""Evaluation tools as they compute, in an environment of theirs: ``python tools.py KIND NAME``.
 
-As a program this file runs where of this project nothing is installed, so it imports nothing of it. A request is
-a list of calls ``[groups, k]``; the answer has for each ``{"value": x}``, None where the tool prints nothing, or
-``{"error": message}``, and what the calls did to NumPy's global random state.
+As a program this file runs where nothing of this project is installed, so it imports nothing of it. Its input
+is a list of calls ``[groups, k]``; its output has for each ``{"value": x}``, None where the tool prints nothing,
+or ``{"error": message}``, and whether the calls changed NumPy's global random state.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def verl_best(groups: Groups, k: int) -> float | None:
 
 
 def skyrl_pass(groups: Groups, k: int) -> float | None:
-    """``pass_at_n``, whose label is the n of the configuration: the function alone, as 3.12 imports its file."""
+    """``pass_at_n``, whose label is the configured n: the function alone, as its file needs Python 3.12."""
     if k != max(map(len, groups)):
         return None
     path = Path(str(find_spec("skyrl").origin)).parent / "train/generators/utils.py"  # type: ignore[union-attr]
@@ -248,9 +248,9 @@ def main(kind: str, name: str) -> None:
     """Answer the calls on standard input; what tools print goes to the other stream."""
     with redirect_stdout(sys.stderr):
         calls = json.load(sys.stdin)
-        before = str(np.random.get_state())
-        answers = answered({"number": NUMBERS, "interval": INTERVALS}[kind][name], calls)  # type: ignore[arg-type]
-        touched = str(np.random.get_state()) != before
+        before = str(np.random.get_state())  # noqa: NPY002 - what is looked for
+        answers = answered(NUMBERS[name] if kind == "number" else INTERVALS[name], calls)
+        touched = str(np.random.get_state()) != before  # noqa: NPY002
     sys.stdout.write(json.dumps({"answers": answers, "touched": touched}))
 
 
