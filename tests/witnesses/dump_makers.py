@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -203,9 +204,7 @@ def evalscope(folder: Path) -> None:
 
 def verl(folder: Path) -> None:
     """The trainer's own writer: the method of the installed file alone, which imports what needs a GPU."""
-    import verl
-
-    path = Path(verl.__file__).parent / "trainer" / "ppo" / "ray_trainer.py"
+    path = Path(str(find_spec("verl").origin)).parent / "trainer/ppo/ray_trainer.py"  # type: ignore[union-attr]
     tree = ast.parse(path.read_text())
     (method,) = (
         node

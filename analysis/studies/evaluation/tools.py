@@ -1,8 +1,8 @@
 """Evaluation tools as they compute, in an environment of theirs: ``python tools.py KIND NAME``.
 
 As a program this file runs where nothing of this project is installed, so it imports nothing of it. Its input
-is a list of calls ``[groups, k]``; its output has for each ``{"value": x}``, None where the tool prints nothing,
-or ``{"error": message}``, and whether the calls changed NumPy's global random state.
+is a list of calls ``[groups, k]``; its output has for each ``{"value": x}``, None where the tool prints
+nothing, or ``{"error": message}``, and whether the calls changed NumPy's global random state.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,9 +38,17 @@ def verl_best(groups: Groups, k: int) -> float | None:
 
 
 def skyrl_pass(groups: Groups, k: int) -> float | None:
-    """``pass_at_n``, whose label is the configured n: the function alone, as its file needs Python 3.12."""
+    """``pass_at_n``, whose label is the configured n: see below."""
     if k != max(map(len, groups)):
         return None
+    uids = [f"p{place}" for place, group in enumerate(groups) for _ in group]
+    rewards = [reward for group in _plain(groups) for reward in group]
+    return float(_skyrl_metrics()({"rewards": rewards}, uids)["pass_at_n"])
+
+
+@cache
+def _skyrl_metrics() -> Callable[..., dict[str, float]]:
+    """The function of an installed file that Python 3.11 cannot import, alone."""
     path = Path(str(find_spec("skyrl").origin)).parent / "train/generators/utils.py"  # type: ignore[union-attr]
     name = "get_metrics_from_generator_output"
     (function,) = (node for node in ast.parse(path.read_text()).body if getattr(node, "name", None) == name)
@@ -47,10 +56,8 @@ def skyrl_pass(groups: Groups, k: int) -> float | None:
     code = ast.Module([*ast.parse("from __future__ import annotations").body, function], [])
     scope: dict[str, Any] = {"np": np, "defaultdict": defaultdict, "MetricsOutput": dict}
     exec(compile(code, str(path), "exec"), scope)  # noqa: S102 - of the installed package
-    uids = [f"p{place}" for place, group in enumerate(groups) for _ in group]
-    return float(
-        scope[name]({"rewards": [reward for group in _plain(groups) for reward in group]}, uids)["pass_at_n"]
-    )
+    found: Callable[..., dict[str, float]] = scope[name]
+    return found
 
 
 def lm_eval_pass(groups: Groups, k: int) -> float:
