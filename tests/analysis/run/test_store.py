@@ -236,7 +236,8 @@ ON_SPECIMENS = {
         ("maxpo_lab/integrations/trl.py", {"llm"}),
         (
             "envs/bandits/sparse_bandit.py",
-            {*list_studies()} - {"field-claims", "spectrum", "frameworks", "llm", "several-rewards"},
+            {*list_studies()}
+            - {"evaluation", "field-claims", "spectrum", "frameworks", "llm", "several-rewards"},
         ),
         ("envs/tabular/toy_text.py", ON_SPECIMENS),
         ("envs/language_models/causal_lm.py", {"frameworks", "llm"}),
@@ -244,6 +245,8 @@ ON_SPECIMENS = {
         ("analysis/measure/resolution.py", {"decomposition", "efficiency", "phase-diagram"}),
         ("analysis/trainer/trainer.py", {"learning"}),
         ("analysis/studies/frameworks/in_verl.py", {"frameworks"}),
+        ("analysis/studies/evaluation/tools.py", {"evaluation"}),
+        ("maxpo_lab/evaluation/as_reported/redraws.py", {*list_studies()}),
         ("analysis/studies/llm/design.py", {"llm"}),
         ("analysis/studies/variance/study.py", {"variance"}),
     ],

@@ -34,6 +34,7 @@ QUIET = Console(quiet=True)
 #: Studies that take their time at the smoke preset too.
 SLOW = (
     "efficiency",
+    "evaluation",
     "field-claims",
     "frameworks",
     "history",
