@@ -8,10 +8,10 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q deepeval==4.3.1
+"$work/venv/bin/pip" install -q deepeval==4.3.1 pandas==3.1.1
 export DEEPEVAL_TELEMETRY_OPT_OUT=YES
 cd "$work"
-"$work/venv/bin/python" - <<'PYTHON' 2> "$work/log"
+"$work/venv/bin/python" - <<'PYTHON' 2> "$work/log" || { tail -3 "$work/log"; exit 1; }
 from importlib.metadata import version
 
 from deepeval.benchmarks import HumanEval
