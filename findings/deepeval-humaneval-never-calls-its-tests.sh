@@ -8,7 +8,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q deepeval==4.3.1 pandas==3.1.1
+"$work/venv/bin/pip" install -q deepeval==4.3.1 pandas==3.1.1 datasets==5.2.0
 export DEEPEVAL_TELEMETRY_OPT_OUT=YES
 cd "$work"
 "$work/venv/bin/python" - <<'PYTHON' 2> "$work/log" || { tail -3 "$work/log"; exit 1; }

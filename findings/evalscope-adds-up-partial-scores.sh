@@ -8,7 +8,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q colorlog==6.12.0 datasets==5.2.0 docstring_parser editdistance==0.8.1 filetype==1.2.0 \
+"$work/venv/bin/pip" install -q colorlog==6.12.0 datasets==5.2.0 docstring_parser==0.18.0 editdistance==0.8.1 filetype==1.2.0 \
   Jinja2==3.1.6 jsonlines==4.0.0 jsonschema==4.26.0 numpy==2.4.6 pillow==13.0.0 pydantic==2.14.3 python-dotenv==1.2.4 \
   PyYAML==6.0.3 requests==2.34.2 rich==15.0.0 tabulate==0.10.0 tqdm==4.70.1
 "$work/venv/bin/pip" install -q --no-deps evalscope==1.14.1

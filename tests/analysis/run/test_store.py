@@ -246,7 +246,6 @@ ON_SPECIMENS = {
         ("analysis/trainer/trainer.py", {"learning"}),
         ("analysis/studies/frameworks/in_verl.py", {"frameworks"}),
         ("analysis/studies/evaluation/tools.py", {"evaluation"}),
-        ("maxpo_lab/evaluation/as_reported/redraws.py", {*list_studies()}),
         ("analysis/studies/llm/design.py", {"llm"}),
         ("analysis/studies/variance/study.py", {"variance"}),
     ],
@@ -330,7 +329,7 @@ def test_a_name_that_moves_is_another_source(copy: Path) -> None:
     ("package", "studies"),
     [
         ("numpy", {*list_studies()}),
-        ("gymnasium", {*list_studies()} - {"field-claims", "several-rewards", "spectrum"}),
+        ("gymnasium", {*list_studies()} - {"evaluation", "field-claims", "several-rewards", "spectrum"}),
         ("torch", {*list_studies()}),  # a rule is an operator of it where it compiles
         ("trl", {"frameworks", "llm"}),
         ("accelerate", {"frameworks", "llm"}),  # imported by TRL alone
