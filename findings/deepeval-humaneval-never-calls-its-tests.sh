@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # deepeval 4.3.1: the HumanEval benchmark executes a completion followed by the task's test, which in that data set only
 # defines check(candidate): nothing calls it. So every completion that can be executed counts as right, and a wrong one
-# scores what a right one does; a right one that needs an import scores 0, as names of modules are not among the
-# builtins that it is given. The score of the benchmark says whether code runs, not whether it is correct.
-# Seen: has_close_elements that always answers "maybe" scores 1.0; an assertion on its own, without check, is executed.
+# scores what a right one does. The score of the benchmark says whether code runs, not whether it is correct.
+# Seen: has_close_elements that always answers "maybe" scores 1.0 as the right one does; with one more line, which calls
+# the test, it scores 0.0.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
