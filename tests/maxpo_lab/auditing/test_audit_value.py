@@ -480,3 +480,23 @@ def test_a_rule_of_successes_is_told_what_it_is_right_about() -> None:
 def test_a_rule_that_depends_on_the_order_is_unbiased_on_average() -> None:
     report = ml.audit_value(lambda rewards, k: rewards[:, :k].max(axis=1), n=5, k=2)
     assert report.claims[0].detail.startswith("on average over its orders the mean of the maximum")
+
+
+def test_a_copy_of_what_a_tool_does_is_recognised() -> None:
+    """verl's redraws and evalscope's count, written as they are there."""
+
+    def best_at(rewards: Any, k: int) -> Any:
+        np.random.seed(42)  # noqa: NPY002
+        places = np.random.choice(rewards.shape[-1], size=(1000, k), replace=True)  # noqa: NPY002
+        return rewards[:, places].max(axis=-1).mean(axis=-1)
+
+    def of_summed_scores(rewards: Any, k: int) -> float:
+        n, c = len(rewards), int(sum(rewards))
+        return 1.0 if n - c < k else 1.0 - float(np.prod(1.0 - k / np.arange(n - c + 1, n + 1)))
+
+    for rule, name in ((best_at, "verl-redraws"), (of_summed_scores, "product-form")):
+        report = ml.audit_value(rule, n=N, k=K, claims=("unbiased", f"equals:{name}"))
+        assert holds(report) == {"unbiased": False, f"equals:{name}": True}
+        assert report.nearest is not None
+        assert (report.nearest.name, report.nearest.exact) == (name, True)
+    assert ml.audit_value(best_at, n=N, k=K).random_state == "reset"
