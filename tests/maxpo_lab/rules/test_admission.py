@@ -253,7 +253,9 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     "maxpo_lab.moments.batches.over_prompts.batch_moments": lambda rule: ml.batch_moments(
         rule, [LEVELS], n=N, k=K, batch=2
     ),
-    "maxpo_lab.moments.values.value_moments": lambda rule: ml.value_moments(valued(rule), LEVELS, n=N, k=K),
+    "maxpo_lab.moments.values.of_groups.value_moments": lambda rule: ml.value_moments(
+        valued(rule), LEVELS, n=N, k=K
+    ),
     "maxpo_lab.spectrum.pass_at_k_spectrum": lambda rule: ml.pass_at_k_spectrum(rule, n=N, k=K),
     "maxpo_lab.spectrum.advantages_by_failures": lambda rule: advantages_by_failures(rule, N, K),
     "maxpo_lab.loops.loop_spectrum": lambda rule: ml.loop_spectrum(rule, n=N, k=K),

@@ -8,15 +8,15 @@ from math import nan, sqrt
 
 import numpy as np
 
-from .. import rules
-from ..core.arguments import as_group_size, as_k
-from ..objectives import Objective, as_objective
-from ..policies.levels import RewardLevels
-from ..policies.objective import objective_value
-from ..rules.samples import sample_groups
-from . import states
-from .exact import MAX_STATES
-from .weighted import WeightedMoments
+from ... import rules
+from ...core.arguments import as_group_size, as_k
+from ...objectives import Objective, as_objective
+from ...policies.levels import RewardLevels
+from ...policies.objective import objective_value
+from ...rules.samples import sample_groups
+from .. import states
+from ..exact import MAX_STATES
+from ..weighted import WeightedMoments
 
 
 @dataclass(frozen=True, kw_only=True)
