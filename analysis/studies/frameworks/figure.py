@@ -65,14 +65,22 @@ def _who(row: pd.Series, members: Sequence[pd.Series]) -> str:
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """Three matrices at the first group size; rules that were run from their package are bold."""
+    """Matrices at the first group size; rules that were run from their package are bold, and come first."""
     at = rows[rows.n == rows.n.iloc[0]].sort_values(
         "origin", key=lambda each: each == "as coded", kind="stable"
     )
     groups, batches = at[at.couples.isna()], at[at.couples.notna()]
     run = at[at.origin == "package"]
     who = f"rule, and who ships it (n = {at.n.iloc[0]}, K = {at.k.min()})"
-    found = {"figure": _matrix(lines(groups, climbed), CLIMBS, who)}
+    parts = [
+        part
+        for part in (groups[groups.origin == "package"], groups[groups.origin == "as coded"])
+        if len(part)
+    ]
+    found = {
+        name: _matrix(lines(part, climbed), CLIMBS, who)
+        for name, part in zip(("figure", "as_coded"), parts, strict=False)
+    }
     if len(run):
         for name, part in zip(
             ("edges", "edges_more"), _halves(lines(run, edge, by_framework=True)), strict=True
