@@ -1,5 +1,6 @@
 """What does a rule that couples the prompts of a batch change, at every number of prompts?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import SEED, cells, measure
@@ -12,4 +13,8 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(
+        keys=("difficulty", "space", "prompts", "n", "k", "rule", "success"),
+        errors={"ratio": "ratio_error", "relative_bias": "bias_error"},
+    ),
 )

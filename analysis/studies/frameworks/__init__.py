@@ -1,5 +1,6 @@
 """What do public frameworks compute?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
@@ -12,5 +13,6 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(keys=("framework", "rule", "origin", "n", "k")),
     needs=("trl",),
 )

@@ -1,0 +1,87 @@
+"""Numbers of the pages: those that readings quote, those that measure nothing, and those without a source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .claim import Claim, Reading
+
+#: Numbers that are no measurement: settings and sizes, names that have digits, powers and shares in letters.
+NOT_MEASURED = (
+    r"\b(?:n|K|P|m|k|p|T|p_0|t) ?(?:=|<|>|<=|>=|is|near|above|below|of|from|to|at|up to) ?-?[\d.,]*\d(?:e-?\d+)?"
+    r"(?:(?:, | and | or | to |, then )[\d.,]*\d\b(?!%| times| rad))*",
+    r"\b(?:pass|max)@\(?\d+",
+    r"\b\d[\d,]* of (?:\d[\d,]*|ten)\b",
+    r"\b(?:1 ?/ ?\(?[nKP](?:-1\))?|1 ?- ?(?:1 ?/|K ?/ ?)n|\d+(?:\.\d+)? ?n\b|\d+ K\b|[nK]\s?[-+]\s?\d|K/\d)",
+    r"\b0/1\b",
+    r"\b95 ?%",
+    r"\b(?:K|KL|at KL|clip of|epsilon of|x|rates? of|probability|success) \(?[\d.]*\d(?: p\b)?",
+    r"arXiv:? ?\d{4}\.\d{5}|\b\d{4}\.\d{5}\b",
+    r"\b(?:verl|TRL|ms-swift|issue|section|Theorem|pull request|November|PRESET)[ \d.]*\d",
+    r"\[\d, \d+\]|\[0, 1\]",
+    r"\b\d+(?: rollouts| prompts| seeds| specimens| rules| parameters| weights| steps| visits| groups| arms| levels)\b",
+)
+_SKIPPED = (
+    r"<!-- verdicts.*?<!-- /verdicts -->",  # written from rows by the study itself
+    r"```.*?```",
+    r"`[^`\n]*`",
+    r"!?\[[^\]]*\]\([^)]*\)",
+    r"\]\([^)]*\)",
+)
+_NUMBER = re.compile(r"(?<![\w@.])-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e-?\d+)?%?")
+
+
+@dataclass(frozen=True)
+class Unsourced:
+    """A number of a page that no reading has, with the words around it."""
+
+    number: str
+    around: str
+
+
+def plain(text: str) -> str:
+    """A page's text in one line of single blanks."""
+    return re.sub(r"\s+", " ", text)
+
+
+def finding(text: str) -> str:
+    """The part of a study's page that says what was found; all of a page that has no such part."""
+    _, _, found = text.partition("\n## Finding\n")
+    return found or text
+
+
+def misquoted(claims: Iterable[Claim], root: Path) -> Iterator[tuple[Claim, Reading]]:
+    """Readings whose words their page does not have."""
+    pages: dict[str, str] = {}
+    for claim in claims:
+        if claim.page:
+            text = pages.setdefault(claim.page, plain((root / claim.page).read_text(encoding="utf-8")))
+            yield from ((claim, reading) for reading in claim.readings if plain(reading.words) not in text)
+
+
+def unsourced(page: str, claims: Iterable[Claim], root: Path) -> list[Unsourced]:
+    """Numbers of a page's finding that no reading quotes, and that are not among ``NOT_MEASURED``."""
+    text = finding((root / page).read_text(encoding="utf-8"))
+    for pattern in _SKIPPED:
+        text = re.sub(pattern, lambda match: " " * len(match[0]), text, flags=re.DOTALL)
+    text = plain(text)
+    quoted = sorted(
+        {plain(_bare(r.words)) for claim in claims if claim.page == page for r in claim.readings}, key=len
+    )
+    whole = text
+    for pattern in [*map(re.escape, reversed(quoted)), *NOT_MEASURED]:
+        text = re.sub(pattern, lambda match: "_" * len(match[0]), text)
+    return [
+        Unsourced(match[0], whole[max(0, match.start() - 40) : match.end() + 25])
+        for match in _NUMBER.finditer(text)
+    ]
+
+
+def _bare(words: str) -> str:
+    """Words as a page reads where what is skipped is blank."""
+    for pattern in _SKIPPED:
+        words = re.sub(pattern, lambda match: " " * len(match[0]), words, flags=re.DOTALL)
+    return words
