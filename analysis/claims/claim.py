@@ -156,6 +156,21 @@ def each(column: str, *values: object) -> tuple[str, ...]:
     return tuple(f"{column} == {value!r}" for value in values)
 
 
+def finding(
+    study: str, name: str, statement: str, *readings: Reading, figure: str = "figure", conditions: str = ""
+) -> Claim:
+    """What a study found, in the words of its page."""
+    return Claim(
+        name=f"{study}-{name}",
+        statement=statement,
+        source=f"study {study}",
+        conditions=conditions,
+        readings=readings,
+        figure=f"{study}/{figure}.png",
+        page=f"analysis/studies/{study.replace('-', '_')}/README.md",
+    )
+
+
 def _number(text: str, percent: str) -> Stated:
     digits = text.replace(",", "")
     try:

@@ -17,6 +17,7 @@ NOT_MEASURED = (
     r"\b\d[\d,]* of (?:\d[\d,]*|ten)\b",
     r"\b(?:1 ?/ ?\(?[nKP](?:-1\))?|1 ?- ?(?:1 ?/|K ?/ ?)n|\d+(?:\.\d+)? ?n\b|\d+ K\b|[nK]\s?[-+]\s?\d|K/\d)",
     r"\b0/1\b",
+    r"(?<![\d.,-])[01](?![\d.,]*[\d%])",
     r"\b95 ?%",
     r"\b(?:K|KL|at KL|clip of|epsilon of|x|rates? of|probability|success) \(?[\d.]*\d(?: p\b)?",
     r"arXiv:? ?\d{4}\.\d{5}|\b\d{4}\.\d{5}\b",
@@ -27,6 +28,7 @@ NOT_MEASURED = (
 _SKIPPED = (
     r"<!-- verdicts.*?<!-- /verdicts -->",  # written from rows by the study itself
     r"```.*?```",
+    r"^\|[^\n]*\|\n(?=\|[-|: ]+\|\n)",  # the head of a table
     r"`[^`\n]*`",
     r"!?\[[^\]]*\]\([^)]*\)",
     r"\]\([^)]*\)",
@@ -66,7 +68,7 @@ def unsourced(page: str, claims: Iterable[Claim], root: Path) -> list[Unsourced]
     """Numbers of a page's finding that no reading quotes, and that are not among ``NOT_MEASURED``."""
     text = finding((root / page).read_text(encoding="utf-8"))
     for pattern in _SKIPPED:
-        text = re.sub(pattern, lambda match: " " * len(match[0]), text, flags=re.DOTALL)
+        text = re.sub(pattern, lambda match: " " * len(match[0]), text, flags=re.DOTALL | re.MULTILINE)
     text = plain(text)
     quoted = sorted(
         {plain(_bare(r.words)) for claim in claims if claim.page == page for r in claim.readings}, key=len
@@ -83,5 +85,5 @@ def unsourced(page: str, claims: Iterable[Claim], root: Path) -> list[Unsourced]
 def _bare(words: str) -> str:
     """Words as a page reads where what is skipped is blank."""
     for pattern in _SKIPPED:
-        words = re.sub(pattern, lambda match: " " * len(match[0]), words, flags=re.DOTALL)
+        words = re.sub(pattern, lambda match: " " * len(match[0]), words, flags=re.DOTALL | re.MULTILINE)
     return words

@@ -108,7 +108,8 @@ def _found(
         some = f"{reading.study} has {value.rows} of {fewer} rows of: {reading.words}"
         bound = _OF_FEWER.get(take)
         if reading.through or bound is None or relation not in ("=", bound, bound[0]):
-            return "not decided", some
+            stands = _stands(value.number, relation, stated.value, slack)
+            return ("as said", "") if stands else ("not decided", some)
         relation = bound if relation == "=" else relation
     return ("as said" if _stands(value.number, relation, stated.value, slack) else "contradicted"), ""
 

@@ -39,7 +39,10 @@ class Verified:
             for each in judged.contradicted
         ]
         for study, found in self.compared.items():
-            said += [f"{study}: {each}" for each in (found.differences if found else ())]
+            if found:
+                said += [f"{study}: {each}" for each in found.differences]
+                more = sum(found.differing.values()) - len(found.differences)
+                said += [f"{study}: {more} more numbers differ"] if more else []
         return said
 
 
@@ -77,7 +80,7 @@ def claims_table(found: Verified) -> Table:
     for paper, own in found.claims:
         said = own.verdict if own.verdict != "not decided" else f"not decided: {own.why}"
         style = "bold red" if "contradicted" in (paper.verdict, own.verdict) else ""
-        table.add_row(paper.claim.statement, paper.verdict, said, style=style)
+        table.add_row(f"{paper.claim.name}: {paper.claim.statement}", paper.verdict, said, style=style)
     return table
 
 
@@ -88,8 +91,8 @@ def rows_table(found: Verified) -> Table:
         if compared is None:
             table.add_row(study, "", "", "not compared: no row of two presets is the same")
         else:
-            counts = (compared.rows, compared.shared, len(compared.differences))
-            table.add_row(study, *map(str, counts), style="bold red" if compared.differences else "")
+            counts = (compared.rows, compared.shared, sum(compared.differing.values()))
+            table.add_row(study, *map(str, counts), style="bold red" if compared.differing else "")
     return table
 
 

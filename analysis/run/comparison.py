@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ import pandas as pd
 SURPRISE = 6.1
 #: Digits of a setting that is a float: two grids may reach a point by sums that differ in the last bits.
 _DIGITS = 6
+#: Differences of a column that are shown.
+_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class Comparison:
     absolute
         By column, what they may differ by however small they are: the rounding of what is 0 in exact
         arithmetic, an angle or a bias, and cancels.
+    resolution
+        By column, that of what rounding can make of its numbers, which they may differ by.
     errors
         By sampled column, that of its standard error: where either is above 0 the two numbers may differ by
         ``SURPRISE`` standard errors of their difference.
@@ -36,16 +40,18 @@ class Comparison:
         Queries of rows in which rounding grows, as it does on a path past a saddle, and by how much their numbers
         may differ.
     apart
-        Columns that are not compared, as they depend on how much a preset samples.
+        Columns that are not compared, as they depend on how much a preset samples, by a query of the rows of
+        which that is so; empty: of all.
     """
 
     keys: tuple[str, ...]
     among: str = ""
     relative: float = 1e-9
     absolute: Mapping[str, float] = field(default_factory=dict)
+    resolution: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     unstable: Mapping[str, float] = field(default_factory=dict)
-    apart: tuple[str, ...] = ()
+    apart: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison found: fresh rows, those of them that are stored too, and what differs."""
+    """What a comparison found.
+
+    Attributes
+    ----------
+    rows, shared
+        Fresh rows, and those of them that are stored too.
+    differing
+        How many numbers of each column differ, of those of which any does.
+    differences
+        The first few of each.
+    """
 
     rows: int
     shared: int
+    differing: Mapping[str, int]
     differences: tuple[Difference, ...]
 
 
@@ -80,18 +97,20 @@ def compare(stored: pd.DataFrame, fresh: pd.DataFrame, how: Comparison) -> Compa
     """
     left, right = (_keyed(rows, how, name) for rows, name in ((stored, "stored"), (fresh, "fresh")))
     shared = right.index[right.index.isin(left.index)]
+    rows = len(right)
     left, right = left.loc[shared], right.loc[shared]
     off = {
         column: _differ(left, right, column, how)
         for column in left.columns.intersection(right.columns)
-        if column not in {*how.apart, *how.errors.values()}
+        if how.apart.get(column) != "" and column not in how.errors.values()
     }
     found = [
-        Difference(_row(how.keys, place), column, left[column].iloc[at], right[column].iloc[at])
+        Difference(_row(how.keys, shared[at]), column, left[column].iloc[at], right[column].iloc[at])
         for column, wrong in off.items()
-        for at, place in ((at, shared[at]) for at in np.flatnonzero(wrong))
+        for at in np.flatnonzero(wrong)[:_SHOWN]
     ]
-    return Compared(len(fresh), len(shared), tuple(found))
+    counts = {column: int(wrong.sum()) for column, wrong in off.items() if wrong.any()}
+    return Compared(rows, len(shared), counts, tuple(found))
 
 
 def _keyed(rows: pd.DataFrame, how: Comparison, name: str) -> pd.DataFrame:
@@ -117,6 +136,11 @@ def _settings(column: pd.Series) -> pd.Series:
 
 def _differ(left: pd.DataFrame, right: pd.DataFrame, column: str, how: Comparison) -> np.ndarray:
     """Where a column of two tables of the same rows differs."""
+    if apart := how.apart.get(column):
+        kept = ~_meeting(left, apart)
+        wrong = np.zeros(len(left), dtype=bool)
+        wrong[kept] = _differ(left[kept], right[kept], column, replace(how, apart={}))
+        return wrong
     one, other = left[column], right[column]
     if not (pd.api.types.is_numeric_dtype(one) and pd.api.types.is_numeric_dtype(other)):
         same = (one.to_numpy(object) == other.to_numpy(object)) | (
@@ -127,6 +151,8 @@ def _differ(left: pd.DataFrame, right: pd.DataFrame, column: str, how: Compariso
     allowed = how.relative * np.fmax(np.abs(a), np.abs(b)) + how.absolute.get(column, 0.0)
     for query, within in how.unstable.items():
         allowed = allowed + within * _meeting(left, query)
+    if (bound := how.resolution.get(column)) is not None:
+        allowed = allowed + np.nan_to_num(np.fmax(left[bound].to_numpy(float), right[bound].to_numpy(float)))
     if (error := how.errors.get(column)) is not None:
         errors = [np.nan_to_num(table[error].to_numpy(float)) for table in (left, right)]
         allowed = allowed + SURPRISE * np.hypot(*errors)
@@ -137,7 +163,7 @@ def _differ(left: pd.DataFrame, right: pd.DataFrame, column: str, how: Compariso
 
 def _meeting(rows: pd.DataFrame, query: str) -> np.ndarray:
     """Which rows meet a query of their keys and columns."""
-    places = rows.index.to_frame(index=False).assign(place=range(len(rows)))
+    places = rows.reset_index().assign(place=range(len(rows)))
     found = np.zeros(len(rows), dtype=bool)
     found[places.query(query, engine="python").place] = True
     return found

@@ -14,5 +14,12 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
-    comparison=Comparison(keys=("part", "specimen", "success", "n", "estimator", "figure", "device")),
+    comparison=Comparison(
+        keys=("part", "specimen", "success", "n", "estimator", "figure", "device"),
+        among="part in ('agreement', 'detection')",
+        errors={"sampled": "standard_error"},
+        apart=dict.fromkeys(
+            ("groups", "repetitions", "z", "error", "error_expected", "below", "above", "seen"), ""
+        ),
+    ),
 )

@@ -1,0 +1,93 @@
+"""Claims of papers and repositories: those of the study field-claims, judged by its rows."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ...studies.field_claims.published import CLAIMS as PUBLISHED
+from ...studies.field_claims.verdicts import CONDITION, DEFINITION, FALSE, TRUE
+from ..claim import Claim, Reading
+
+TITLE = "The field"
+
+#: What the study says of each claim.
+_SAID = {
+    "group-advantage-biased": DEFINITION,
+    "std-overweights-extremes": CONDITION,
+    "std-suppresses-hard": DEFINITION,
+    "local-normalisation-biased": CONDITION,
+    "own-reward-in-baseline": DEFINITION,
+    "rloo-is-scaled-group-mean": TRUE,
+    "pass-at-k-signal-vanishes": DEFINITION,
+    "prompt-interference": CONDITION,
+    "leave-two-out-centered": CONDITION,
+    "leading-method-not-centered": TRUE,
+    "maxrl-unbiased": CONDITION,
+    "pass-at-k-training-peak": CONDITION,
+    "larger-k-smaller-advantage": TRUE,
+    "leave-two-out-lowers-variance": CONDITION,
+    "ten-times-lower-variance": FALSE,
+    "loo-minus-one-lowest-variance": CONDITION,
+    "oracle-equivalence": CONDITION,
+    "james-stein-lowers-variance": CONDITION,
+    "universal-group-size": CONDITION,
+    "global-normalisation-vanishes": TRUE,
+    "whitening-only-rescales": CONDITION,
+}
+
+
+def _fails(name: str, says: str, where: str = "", *, limits: bool = False) -> Reading:
+    """Whether any number that the claim is read of fails: 1, or 0 where none does."""
+    judged = f"claim == {name!r} and kind != 'searched'"
+    return Reading(
+        says=says,
+        study="field-claims",
+        where=f"{judged} and {where}" if where else judged,
+        of="1 - holds",
+        take="max",
+        limits=limits,
+    )
+
+
+def _kinds(name: str, says: str, take: str, *, limits: bool = False) -> Reading:
+    """Whether every number that the claim can be read of fails somewhere (1), or one of them nowhere (0)."""
+
+    def through(rows: pd.DataFrame) -> pd.DataFrame:
+        own = rows[rows.claim == name]
+        judged = own.assign(fails=(own.holds == 0) & (own.kind != "searched"))
+        return judged.groupby("what").fails.max().astype(int).reset_index()
+
+    return Reading(says=says, study="field-claims", through=through, of="fails", take=take, limits=limits)
+
+
+def _readings(name: str, verdict: str) -> tuple[Reading, ...]:
+    inside = f"a reading fails inside the condition: {{{int(verdict == FALSE)}}} (1 is yes)"
+    if verdict == TRUE:
+        return (_fails(name, "a reading fails at some case: {0} (1 is yes)"),)
+    if verdict == FALSE:
+        return (
+            _fails(name, inside, "inside == 1", limits=True),
+            _kinds(name, "each number it can be read of fails: {1} (1 is yes)", "min", limits=True),
+        )
+    if verdict == CONDITION:
+        return (
+            _fails(name, inside, "inside == 1"),
+            _fails(name, "a reading fails outside: {1} (1 is yes)", "inside == 0", limits=True),
+        )
+    return (
+        _kinds(name, "each number it can be read of fails: {0} (1 is yes)", "min"),
+        _kinds(name, "one of them does: {1} (1 is yes)", "max", limits=True),
+    )
+
+
+CLAIMS = tuple(
+    Claim(
+        name=f"field-{name}",
+        statement=claim.statement,
+        source=claim.source,
+        conditions=claim.condition,
+        readings=_readings(name, _SAID[name]),
+        figure="field-claims/figure.png",
+    )
+    for name, claim in PUBLISHED.items()
+)
