@@ -38,6 +38,11 @@ class Verified:
             for whose, judged in zip(("stored", "fresh"), pair, strict=True)
             for each in judged.contradicted
         ]
+        said += [
+            f"{paper.claim.name} cannot be decided by the stored rows: {paper.why}"
+            for paper, _ in self.claims
+            if paper.verdict == "not decided" != paper.claim.verdict
+        ]
         for study, found in self.compared.items():
             if found:
                 said += [f"{study}: {each}" for each in found.differences]

@@ -102,7 +102,7 @@ def compare(stored: pd.DataFrame, fresh: pd.DataFrame, how: Comparison) -> Compa
     off = {
         column: _differ(left, right, column, how)
         for column in left.columns.intersection(right.columns)
-        if how.apart.get(column) != "" and column not in how.errors.values()
+        if column not in {*how.keys, *how.errors.values()} and how.apart.get(column) != ""
     }
     found = [
         Difference(_row(how.keys, shared[at]), column, left[column].iloc[at], right[column].iloc[at])
@@ -122,7 +122,7 @@ def _keyed(rows: pd.DataFrame, how: Comparison, name: str) -> pd.DataFrame:
     index = pd.MultiIndex.from_arrays([_settings(rows[key]) for key in keys], names=keys)
     if twice := list(index[index.duplicated()].unique()[:1]):
         raise ValueError(f"the {name} rows have two of {_row(keys, twice[0])}; give more keys")
-    return rows.drop(columns=list(keys)).set_axis(index)
+    return rows.set_axis(index)
 
 
 def _settings(column: pd.Series) -> pd.Series:
@@ -162,8 +162,8 @@ def _differ(left: pd.DataFrame, right: pd.DataFrame, column: str, how: Compariso
 
 
 def _meeting(rows: pd.DataFrame, query: str) -> np.ndarray:
-    """Which rows meet a query of their keys and columns."""
-    places = rows.reset_index().assign(place=range(len(rows)))
+    """Which rows meet a query."""
+    places = rows.reset_index(drop=True).assign(place=range(len(rows)))
     found = np.zeros(len(rows), dtype=bool)
     found[places.query(query, engine="python").place] = True
     return found

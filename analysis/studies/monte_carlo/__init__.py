@@ -17,6 +17,7 @@ STUDY = Study(
     comparison=Comparison(
         keys=("part", "specimen", "success", "n", "estimator", "figure", "device"),
         among="part in ('agreement', 'detection')",
+        absolute={"exact": 1e-11, "sampled": 1e-11},
         errors={"sampled": "standard_error"},
         apart=dict.fromkeys(
             ("groups", "repetitions", "z", "error", "error_expected", "below", "above", "seen"), ""
