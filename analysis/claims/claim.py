@@ -156,6 +156,11 @@ def each(column: str, *values: object) -> tuple[str, ...]:
     return tuple(f"{column} == {value!r}" for value in values)
 
 
+def near(column: str, *values: float, within: float = 0.03) -> tuple[str, ...]:
+    """Queries, one for each value, of the rows whose value is so near to it, by the share of it."""
+    return tuple(f"abs({column} - {value!r}) <= {within * abs(value)!r}" for value in values)
+
+
 def finding(
     study: str, name: str, statement: str, *readings: Reading, figure: str = "figure", conditions: str = ""
 ) -> Claim:

@@ -23,7 +23,7 @@ NOT_MEASURED = (
     r"arXiv:? ?\d{4}\.\d{5}|\b\d{4}\.\d{5}\b",
     r"\b(?:verl|TRL|ms-swift|issue|section|Theorem|pull request|November|PRESET)[ \d.]*\d",
     r"\[\d, \d+\]|\[0, 1\]",
-    r"\b\d+(?: rollouts| prompts| seeds| specimens| rules| parameters| weights| steps| visits| groups| arms| levels)\b",
+    r"\b[\d,]+(?: rollouts| prompts| seeds| specimens| rules| parameters| weights| steps| visits| groups| arms| levels)\b",
 )
 _SKIPPED = (
     r"<!-- verdicts.*?<!-- /verdicts -->",  # written from rows by the study itself
@@ -70,15 +70,15 @@ def unsourced(page: str, claims: Iterable[Claim], root: Path) -> list[Unsourced]
     for pattern in _SKIPPED:
         text = re.sub(pattern, lambda match: " " * len(match[0]), text, flags=re.DOTALL | re.MULTILINE)
     text = plain(text)
-    quoted = sorted(
-        {plain(_bare(r.words)) for claim in claims if claim.page == page for r in claim.readings}, key=len
-    )
-    whole = text
-    for pattern in [*map(re.escape, reversed(quoted)), *NOT_MEASURED]:
-        text = re.sub(pattern, lambda match: "_" * len(match[0]), text)
+    quoted = [plain(_bare(r.words)) for claim in claims if claim.page == page for r in claim.readings]
+    blank = bytearray(len(text))
+    for pattern in [*map(re.escape, quoted), *NOT_MEASURED]:
+        for match in re.finditer(pattern, text):
+            blank[match.start() : match.end()] = b"x" * len(match[0])
     return [
-        Unsourced(match[0], whole[max(0, match.start() - 40) : match.end() + 25])
+        Unsourced(match[0], text[max(0, match.start() - 40) : match.end() + 25])
         for match in _NUMBER.finditer(text)
+        if not any(blank[match.start() : match.end()])
     ]
 
 

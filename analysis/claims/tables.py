@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pandas as pd
+
+from ..run.registry import get_study
+
+_NUMBERS = re.compile(r"-?\d[\d.]*(?:e-?\d+)?")
 
 
 def paired(
@@ -26,5 +31,18 @@ def by_rule(*columns: str, by: str = "estimator", where: str = "") -> Callable[[
     def through(rows: pd.DataFrame) -> pd.DataFrame:
         chosen = rows.query(where, engine="python") if where else rows
         return chosen.groupby(by)[list(columns)].max().reset_index()
+
+    return through
+
+
+def numbers_of(study: str, *keys: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """The study's own table, cell by cell: ``keys``, the ``column``, and each ``number`` of the text with its ``place``."""
+
+    def through(rows: pd.DataFrame) -> pd.DataFrame:
+        table = get_study(study).table(rows)
+        cells = table.melt(id_vars=list(keys), var_name="column", value_name="text")
+        found = cells.assign(number=cells.text.astype(str).map(_NUMBERS.findall)).explode("number")
+        found = found.dropna(subset="number").astype({"number": float})
+        return found.assign(place=found.groupby(level=0).cumcount()).reset_index(drop=True)
 
     return through

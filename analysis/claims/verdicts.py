@@ -51,17 +51,22 @@ class Judged:
         return tuple(each for each in self.outcomes if each.found == "contradicted")
 
     @property
+    def lacking(self) -> tuple[Outcome, ...]:
+        """The numbers that the rows do not decide."""
+        return tuple(each for each in self.outcomes if each.found == "not decided")
+
+    @property
     def why(self) -> str:
         """Why it is not decided."""
-        return next((each.why for each in self.outcomes if each.why), self.claim.why)
+        return next((each.why for each in self.lacking), self.claim.why)
 
     @property
     def verdict(self) -> Verdict | Literal["contradicted"]:
-        """The claim's verdict where all numbers are there and as they are said."""
+        """The claim's, where its numbers are as they are said, of those that bear it out and that limit it one at least."""
         if self.contradicted:
             return "contradicted"
-        decided = all(each.found == "as said" for each in self.outcomes)
-        return self.claim.verdict if decided else "not decided"
+        decided = {each.reading.limits for each in self.outcomes if each.found == "as said"}
+        return self.claim.verdict if decided == {r.limits for r in self.claim.readings} else "not decided"
 
 
 #: The rows of the studies that there are, by name.

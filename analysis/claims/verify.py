@@ -41,7 +41,7 @@ class Verified:
         said += [
             f"{paper.claim.name} cannot be decided by the stored rows: {paper.why}"
             for paper, _ in self.claims
-            if paper.verdict == "not decided" != paper.claim.verdict
+            if paper.lacking
         ]
         for study, found in self.compared.items():
             if found:
@@ -83,10 +83,17 @@ def claims_table(found: Verified) -> Table:
     """Claim, paper, your run."""
     table = Table("claim", "paper", "your run", box=None, pad_edge=False)
     for paper, own in found.claims:
-        said = own.verdict if own.verdict != "not decided" else f"not decided: {own.why}"
+        said = _said(own)
         style = "bold red" if "contradicted" in (paper.verdict, own.verdict) else ""
         table.add_row(f"{paper.claim.name}: {paper.claim.statement}", paper.verdict, said, style=style)
     return table
+
+
+def _said(judged: Judged) -> str:
+    if judged.verdict == "not decided":
+        return f"not decided: {judged.why}"
+    of, lacking = len(judged.outcomes), len(judged.lacking)
+    return f"{judged.verdict} ({of - lacking} of {of} numbers)" if lacking else judged.verdict
 
 
 def rows_table(found: Verified) -> Table:
