@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
@@ -15,7 +16,10 @@ Relation = Literal["=", "<=", ">=", "<", ">"]
 #: How many numbers are taken as one: the only one, an extreme, a mean, a sum, or how many rows there are.
 Take = Literal["one", "max", "min", "mean", "median", "sum", "rows"]
 
-_STATED = re.compile(r"\{([^{}]+)\}(%?)")
+#: Digits of a whole number up to which its zeros are digits.
+_WHOLE = 2
+_STATED = re.compile(r"\{([^{}]+)\}(%| million| billion|)")
+_UNITS = {"%": 0.01, " million": 1e6, " billion": 1e9, "": 1.0}
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Reading:
     ----------
     says
         The words, with each measured number in braces: ``"{0.13} of pkpo-loo1's variance at p = 0.92"``.
-        Its last digit is its tolerance. A brace that a ``%`` follows is a share.
+        Its last digit is its tolerance, that before its zeros in 540 and 75,000; a fraction is exact. A brace may be followed by ``%``, `` million`` or `` billion``.
     study
         The study whose rows are read.
     where
@@ -90,7 +94,7 @@ class Reading:
     @cached_property
     def stated(self) -> tuple[Stated, ...]:
         """The numbers in braces."""
-        return tuple(_number(text, percent) for text, percent in _STATED.findall(self.says))
+        return tuple(_number(text, unit) for text, unit in _STATED.findall(self.says))
 
     @property
     def words(self) -> str:
@@ -176,13 +180,19 @@ def finding(
     )
 
 
-def _number(text: str, percent: str) -> Stated:
+def _number(text: str, unit: str) -> Stated:
     digits = text.replace(",", "")
     try:
+        if "/" in digits:
+            exact = float(Fraction(digits))
+            return Stated(exact, 1e-12 * abs(exact))
         value = float(digits)
     except ValueError:
-        raise ValueError(f"{{{text}}} is no number; write one such as {{0.13}} or {{5e-13}}") from None
+        raise ValueError(
+            f"{{{text}}} is no number; write one such as {{0.13}}, {{5e-13}} or {{2/49}}"
+        ) from None
     mantissa, _, exponent = digits.partition("e")
-    unit = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
-    scale = 0.01 if percent else 1.0
-    return Stated(value * scale, 0.5 * unit * scale)
+    zeros = len(digits) - len(digits.rstrip("0")) if digits.isdigit() and len(digits) > _WHOLE else 0
+    unit = 10.0**zeros if zeros else 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+    scale = _UNITS[unit]
+    return Stated(value * scale, 0.5 * last * scale)

@@ -25,6 +25,15 @@ NOT_MEASURED = (
     r"\[\d, \d+\]|\[0, 1\]",
     r"\b[\d,]+(?: rollouts| prompts| seeds| specimens| rules| parameters| weights| steps| visits| groups| arms| levels)\b",
 )
+#: Numbers of an argument: of a definition, of a formula that stands next to them, of a test's own bound.
+ARGUED = (
+    "differ by 99 for each fall",
+    "failures keep their -1",
+    "The bound for a cell is 87%; standard errors too small by the root of 2 would give 83%",
+    "as 3 standard errors on average should",
+    "its scale is 1 to 1%",
+    "from 17 count states",
+)
 _SKIPPED = (
     r"<!-- verdicts.*?<!-- /verdicts -->",  # written from rows by the study itself
     r"```.*?```",
@@ -72,7 +81,7 @@ def unsourced(page: str, claims: Iterable[Claim], root: Path) -> list[Unsourced]
     text = plain(text)
     quoted = [plain(_bare(r.words)) for claim in claims if claim.page == page for r in claim.readings]
     blank = bytearray(len(text))
-    for pattern in [*map(re.escape, quoted), *NOT_MEASURED]:
+    for pattern in [*map(re.escape, (*quoted, *ARGUED)), *NOT_MEASURED]:
         for match in re.finditer(pattern, text):
             blank[match.start() : match.end()] = b"x" * len(match[0])
     return [

@@ -115,7 +115,9 @@ _ONE_OF_TEN = "space == '1 of 10'"
 _crossing = partial(
     Reading, study="phase-diagram", through=numbers_of("phase-diagram", "outcomes", "n", "K"), of="number"
 )
-_SIZES = tuple(f"n == {n} and K == {k}" for n, k in ((8, 2), (8, 4), (16, 2), (16, 6), (16, 15), (64, 2), (64, 22)))
+_SIZES = tuple(
+    f"n == {n} and K == {k}" for n, k in ((8, 2), (8, 4), (16, 2), (16, 6), (16, 15), (64, 2), (64, 22))
+)
 _WINS = "column == 'maxpo below pkpo-loo1'"
 
 _PHASE = (
@@ -208,7 +210,9 @@ _PHASE = (
         "phase-diagram",
         "predictive",
         "The predictive baseline is never far from the better of the other two below p = 1/2.",
-        _phase(says="by up to {30} times there", where=_ONE_OF_TEN, of="1 / predictive_over_maxpo", take="max"),
+        _phase(
+            says="by up to {30} times there", where=_ONE_OF_TEN, of="1 / predictive_over_maxpo", take="max"
+        ),
         _phase(says="it loses by up to {14} times", of="predictive_over_maxpo", take="max"),
         _phase(
             says="has at least {0.82} of the efficiency of the better of the two at every p < 1/2",
@@ -240,7 +244,9 @@ _EFFICIENCY = (
             says="`pkpo-loo1` falls from {1.00} (p = 0.001) to {0.80} (0.2) and {0.10} (0.91); MaxPO goes {0.94}, {0.93}, {0.84}; `predictive` {0.96}, {0.93}, {0.57}.",
             where=f"{_MANY_P} and k == 4",
             at=tuple(
-                f"estimator == {rule!r} and {p}" for rule in ("pkpo-loo1", "maxpo", "predictive") for p in _THREE
+                f"estimator == {rule!r} and {p}"
+                for rule in ("pkpo-loo1", "maxpo", "predictive")
+                for p in _THREE
             ),
         ),
     ),
