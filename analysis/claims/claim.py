@@ -193,6 +193,6 @@ def _number(text: str, unit: str) -> Stated:
         ) from None
     mantissa, _, exponent = digits.partition("e")
     zeros = len(digits) - len(digits.rstrip("0")) if digits.isdigit() and len(digits) > _WHOLE else 0
-    unit = 10.0**zeros if zeros else 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+    last = 10.0**zeros if zeros else 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
     scale = _UNITS[unit]
     return Stated(value * scale, 0.5 * last * scale)

@@ -227,7 +227,7 @@ _SPECIMENS = (
         _specimens(
             says="8 levels and n = 32 already {15} million",
             where="levels == 8 and n == 32",
-            of="count_states / 1e6",
+            of="count_states",
         ),
     ),
 )
