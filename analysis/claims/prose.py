@@ -27,6 +27,16 @@ NOT_MEASURED = (
 )
 #: Numbers of an argument: of a definition, of a formula that stands next to them, of a test's own bound.
 ARGUED = (
+    "At 0.013, where right words pass 1.2",
+    "At 0.1 nothing that is left climbs",
+    "Clip-higher (0.28)",
+    "bounds of 3e-4 and 4e-4 are for long sequences",
+    "with its default bound of 0.2",
+    "to 5 |",
+    "below 0.005 nothing happens",
+    "where infinite groups would have 16. Groups of 2 and 3 have none of it",
+    "is worth more than 12.5% at n = 8",
+    "weighs a prompt of p = .001",
     '"Never whiten max@K over fewer than about 32 prompts" is too strict; "never over fewer than 8" is right',
     "by the product of all states at P = 2, 3 (and 4 at n = 8)",
     "success ~ Beta(.5, 2)",

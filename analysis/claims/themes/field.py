@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from ...studies.field_claims.published import CLAIMS as PUBLISHED
 from ...studies.field_claims.verdicts import CONDITION, DEFINITION, FALSE, TRUE
-from ..claim import Claim, Reading
+from ..claim import Claim, Reading, each, finding
 
 TITLE = "The field"
 
@@ -80,7 +82,62 @@ def _readings(name: str, verdict: str) -> tuple[Reading, ...]:
     )
 
 
-CLAIMS = tuple(
+_numbers = partial(Reading, study="field-claims", of="measured")
+_STEIN = "claim == 'james-stein-lowers-variance' and kind == 'shown'"
+
+_SUMMARY = (
+    finding(
+        "field-claims",
+        "bias",
+        "What is called biased in group-relative advantages turns on what a number is compared with.",
+        _numbers(
+            says="weighs a prompt of p = .001 {125} times more (n = 8)",
+            where="claim == 'group-advantage-biased' and n == 8 and what == 'weight, dead groups drawn again'",
+            take="max",
+        ),
+        _numbers(
+            says="{1.4} times the weight at the extremes with n = 8, {2.8} with n = 32",
+            where="claim == 'std-overweights-extremes' and kind == 'shown'",
+            at=each("n", 8, 32),
+            take="max",
+        ),
+    ),
+    finding(
+        "field-claims",
+        "variance",
+        "A claim about variance needs n, K, the success rate and the number of right answers.",
+        _numbers(
+            says="Leaving two out has {.01} to {97} times the variance",
+            where="claim == 'leave-two-out-lowers-variance'",
+            take=("min", "max"),
+        ),
+        _numbers(
+            says="which has next to 0 to {3} times that of `pkpo-loo`",
+            where="claim == 'loo-minus-one-lowest-variance'",
+            take="max",
+        ),
+        _numbers(
+            says="James-Stein's is worth {27}%, {10}%, {3}% at n = 2, 4, 8 with 64 prompts",
+            where=f"{_STEIN} and arms == 1000 and copies == 64",
+            at=each("n", 2, 4, 8),
+            of="1 - measured",
+        ),
+        _numbers(
+            says="{42}%, {25}%, {14}% with one of ten",
+            where=f"{_STEIN} and arms == 10 and copies == 64",
+            at=each("n", 2, 4, 8),
+            of="1 - measured",
+        ),
+        _numbers(
+            says="up to {53}% more noise with two prompts",
+            where=f"{_STEIN} and copies == 2",
+            of="measured - 1",
+            take="max",
+        ),
+    ),
+)
+
+_PUBLISHED = tuple(
     Claim(
         name=f"field-{name}",
         statement=claim.statement,
@@ -91,3 +148,5 @@ CLAIMS = tuple(
     )
     for name, claim in PUBLISHED.items()
 )
+
+CLAIMS = (*_PUBLISHED, *_SUMMARY)
