@@ -38,7 +38,8 @@ class Reading:
     ----------
     says
         The words, with each measured number in braces: ``"{0.13} of pkpo-loo1's variance at p = 0.92"``.
-        Its last digit is its tolerance, that before its zeros in 540 and 75,000; a fraction is exact. A brace may be followed by ``%``, `` million`` or `` billion``.
+        Its last digit is its tolerance, that before its zeros in 540 and 75,000; a fraction is exact. A brace
+        may be followed by ``%``, `` million`` or `` billion``.
     study
         The study whose rows are read.
     where
@@ -48,8 +49,8 @@ class Reading:
     at
         Further queries, one for each number of a list.
     take
-        How the values are one number; several give as many. There are ``len(at) * len(of) * len(take)`` numbers, the
-        last of them fastest.
+        How the values are one number; several give as many. There are ``len(at) * len(of) * len(take)``
+        numbers, the last of them fastest.
     over
         A query of the rows whose value, of the same ``at``, ``of`` and ``take``, divides.
     through
@@ -78,7 +79,8 @@ class Reading:
         said, read = len(self.stated), len(self.at) * len(self.ofs) * len(self.takes)
         if said != read:
             raise ValueError(
-                f"{self.says!r} states {said} numbers in braces, but at, of and take read {read}: make them as many"
+                f"{self.says!r} states {said} numbers in braces, but at, of and take read {read}: "
+                "make them as many"
             )
 
     @property
@@ -106,8 +108,8 @@ class Reading:
 class Claim:
     """A statement that stored rows decide.
 
-    Its verdict follows from the readings: it *holds* where they bear it out, *with conditions* where some of them
-    limit it, *does not hold* where all do, and is *not decided* where there are none.
+    Its verdict follows from the readings: it *holds* where they bear it out, *with conditions* where some of
+    them limit it, *does not hold* where all do, and is *not decided* where there are none.
 
     Attributes
     ----------

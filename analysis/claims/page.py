@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .claim import Claim
 from .registry import by_theme
 from .verdicts import Judged, Outcome, Rows, judge
 
@@ -36,14 +35,14 @@ def write(rows: Rows, results: Path) -> list[Path]:
 def _markdown(themes: Mapping[str, list[Judged]]) -> Iterator[str]:
     yield "# Claims"
     yield ""
-    yield "Every claim, its verdict and the numbers that decide it, read from the rows in this folder. Written by"
-    yield "`python -m analysis claims`; `python -m analysis verify` judges them again on rows of your own."
+    yield "Every claim, its verdict and the numbers that decide it, from the rows in this folder. Written"
+    yield "by `python -m analysis claims`; `python -m analysis verify` judges them again on rows of your own."
     for title, found in themes.items():
         yield from ("", f"## {title}", "", "| claim | verdict | picture |", "|---|---|---|")
         for judged in found:
             claim = judged.claim
             picture = f"[{Path(claim.figure).parent}]({claim.figure})"
-            yield f"| [{_cell(claim.statement)}](#{_anchor(claim)}) | **{judged.verdict}** | {picture} |"
+            yield f"| [{_cell(claim.statement)}](#{claim.name}) | **{judged.verdict}** | {picture} |"
         for judged in found:
             yield from _section(judged)
     yield ""
@@ -92,10 +91,6 @@ def _digits(number: float) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", r"\|").split())
-
-
-def _anchor(claim: Claim) -> str:
-    return claim.name
 
 
 def _record(theme: str, judged: Judged) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from .claim import Claim, Reading
 
 #: Numbers that are no measurement: settings and sizes, names that have digits, powers and shares in letters.
 NOT_MEASURED = (
-    r"\b(?:n|K|P|m|k|p|T|p_0|t) ?(?:=|<|>|<=|>=|is|near|above|below|of|from|to|at|up to) ?-?[\d.,]*\d(?:e-?\d+)?"
+    r"\b(?:n|K|P|m|k|p|T|p_0|t) ?(?:=|<|>|<=|>=|is|near|above|below|of|from|to|at|up to) ?"
+    r"-?[\d.,]*\d(?:e-?\d+)?"
     r"(?:(?:, | and | or | to |, then )[\d.,]*\d\b(?!%| times| rad))*",
     r"\b(?:pass|max)@\(?\d+",
     r"\b\d[\d,]* of (?:\d[\d,]*|ten)\b",
@@ -23,7 +24,8 @@ NOT_MEASURED = (
     r"arXiv:? ?\d{4}\.\d{5}|\b\d{4}\.\d{5}\b",
     r"\b(?:verl|TRL|ms-swift|issue|section|Theorem|pull request|November|PRESET)[ \d.]*\d",
     r"\[\d, \d+\]|\[0, 1\]",
-    r"\b[\d,]+(?: rollouts| prompts| seeds| specimens| rules| parameters| weights| steps| visits| groups| arms| levels)\b",
+    r"\b[\d,]+ (?:rollouts|prompts|seeds|specimens|rules|parameters|weights|steps|visits|groups|arms)\b",
+    r"\b[\d,]+ levels\b",
 )
 #: Numbers of an argument: of a definition, of a formula that stands next to them, of a test's own bound.
 ARGUED = (

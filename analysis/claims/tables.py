@@ -15,7 +15,7 @@ _NUMBERS = re.compile(r"-?\d[\d.]*(?:e-?\d+)?")
 def paired(
     column: str, rule: str, over: str, *, by: str = "estimator", keys: tuple[str, ...]
 ) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Rows of a rule next to those of another at the same ``keys``: the column's ``ratio`` and ``difference``."""
+    """Rows of a rule next to another's at the same ``keys``: the column's ``ratio`` and ``difference``."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:
         one, other = (rows[rows[by] == name].set_index(list(keys))[column] for name in (rule, over))
@@ -36,7 +36,7 @@ def by_rule(*columns: str, by: str = "estimator", where: str = "") -> Callable[[
 
 
 def numbers_of(study: str, *keys: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """The study's own table, cell by cell: ``keys``, the ``column``, and each ``number`` of the text with its ``place``."""
+    """The study's own table by cell: ``keys``, ``column``, each ``number`` in it and its ``place``."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:
         table = get_study(study).table(rows)

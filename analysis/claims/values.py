@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import pandas as pd
 
@@ -60,8 +61,8 @@ def _selected(rows: pd.DataFrame, query: str) -> pd.DataFrame:
 
 
 def _value(reading: Reading, rows: pd.DataFrame, of: str, take: Take) -> Value:
-    values = rows.eval(of, engine="python") if len(rows) else pd.Series(dtype=float)
-    values = values.dropna()
+    found: Any = rows.eval(of, engine="python") if len(rows) else []
+    values = pd.Series(found, dtype=float).dropna()
     if not len(values):
         return Value(0.0 if take == "rows" else float("nan"), 0)
     error = float(rows.loc[values.index, reading.error].max()) if reading.error else 0.0

@@ -62,7 +62,7 @@ class Judged:
 
     @property
     def verdict(self) -> Verdict | Literal["contradicted"]:
-        """The claim's, where its numbers are as they are said, of those that bear it out and that limit it one at least."""
+        """The claim's, where some number that bears it out, and some that limits it, is as it is said."""
         if self.contradicted:
             return "contradicted"
         decided = {each.reading.limits for each in self.outcomes if each.found == "as said"}
@@ -76,8 +76,8 @@ Rows = Mapping[str, pd.DataFrame]
 def judge(claim: Claim, rows: Rows, stored: Rows | None = None) -> Judged:
     """Judge a claim on rows; with ``stored``, on those of a run that may have fewer cells than these.
 
-    An extreme over some of the cells can only fall short of that over all of them; a mean or a count of some says
-    nothing, and what has no rows is not decided.
+    An extreme over some of the cells can only fall short of that over all of them; a mean or a count of some
+    says nothing, and what has no rows is not decided.
     """
     outcomes: list[Outcome] = []
     for reading in claim.readings:

@@ -37,8 +37,8 @@ class Comparison:
         By sampled column, that of its standard error: where either is above 0 the two numbers may differ by
         ``SURPRISE`` standard errors of their difference.
     unstable
-        Queries of rows in which rounding grows, as it does on a path past a saddle, and by how much their numbers
-        may differ.
+        Queries of rows in which rounding grows, as it does on a path past a saddle, and by how much their
+        numbers may differ.
     apart
         Columns that are not compared, as they depend on how much a preset samples, by a query of the rows of
         which that is so; empty: of all.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...studies.field_claims.published import CLAIMS as PUBLISHED
 from ...studies.field_claims.verdicts import CONDITION, DEFINITION, FALSE, TRUE
-from ..claim import Claim, Reading, each, finding
+from ..claim import Claim, Reading, Take, each, finding
 
 TITLE = "The field"
 
@@ -51,7 +51,7 @@ def _fails(name: str, says: str, where: str = "", *, limits: bool = False) -> Re
     )
 
 
-def _kinds(name: str, says: str, take: str, *, limits: bool = False) -> Reading:
+def _kinds(name: str, says: str, take: Take, *, limits: bool = False) -> Reading:
     """Whether every number that the claim can be read of fails somewhere (1), or one of them nowhere (0)."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:

@@ -185,8 +185,9 @@ _TABLE = {
 }
 
 
-def _line(line: str, name: str, parameters: str, levels: int, largest: int, bias: str) -> tuple[Reading, ...]:
+def _line(line: str, facts: tuple[str, str, int, int, str]) -> tuple[Reading, ...]:
     """A line of the table of the specimens."""
+    name, parameters, levels, largest, bias = facts
     own = f"specimen == {name!r}"
     return (
         _specimens(
@@ -211,7 +212,7 @@ _SPECIMENS = (
         "specimens",
         "exact-everywhere",
         "Thirteen specimens have exact moments, and no rule claimed unbiased is biased on one.",
-        *(reading for line, facts in _TABLE.items() for reading in _line(line, *facts)),
+        *(reading for line, facts in _TABLE.items() for reading in _line(line, facts)),
         _specimens(says="the worst of {1,405} relative biases is 5e-13", of="relative_bias", take="rows"),
         _specimens(says="relative biases is {5e-13}", of="relative_bias", take="max"),
         _specimens(

@@ -26,7 +26,7 @@ STUDY = Study(
             "estimator",
             "success",
         ),
-        # The easy prompt of a pair does not say which harder one it is with; both rows have the batch's numbers.
+        # The easy prompt of a pair does not say which harder one it is with; its row has the batch's numbers.
         absolute={"direction_error": 1e-12},
         among="arrangement != 'pair' or success < 0.8",
     ),

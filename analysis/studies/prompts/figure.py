@@ -123,7 +123,9 @@ def _map(axes: Axes, cosine: pd.DataFrame) -> QuadMesh:
 
 def _critical(axes: Axes, cosines: pd.DataFrame) -> None:
     """The similarity below which pass@1 falls, by linear interpolation between those that were measured."""
-    for (name, k), curve in critical(cosines).groupby(["estimator", "k"], sort=False):
+    found = critical(cosines)
+    for name, k in found[["estimator", "k"]].drop_duplicates().itertuples(index=False):
+        curve = found[(found.estimator == name) & (found.k == k)]
         if curve.similarity.isna().all():
             continue
         dashes = {2: ":", 4: "-", 8: "--"}[k]

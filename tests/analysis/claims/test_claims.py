@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,11 +20,12 @@ from analysis.claims.verdicts import judge
 from analysis.output import manifest, report
 from analysis.run import runner
 from analysis.run.registry import get_study, list_studies
+from analysis.studies.field_claims.published import CLAIMS as PUBLISHED
 
 RESULTS = report.place("paper")
 CLAIMS = list(registry.all_claims())
 #: Numbers of a page's finding that no claim reads yet.
-UNREAD: dict[str, int] = {}
+UNREAD = {"frameworks": 51, "history": 106, "learning": 141, "llm": 136}
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +206,7 @@ def test_readings_are_checked() -> None:
     with pytest.raises(ValueError, match="states 2 numbers in braces, but at, of and take read 1"):
         Reading(says="{1} to {3}", study="s", of="of")
     with pytest.raises(ValueError, match="is no number; write one such as"):
-        Reading(says="{about 1}", study="s", of="of").stated
+        Reading(says="{about 1}", study="s", of="of")
     with pytest.raises(ValueError, match="3 rows give numbers from 1 to 3; narrow where"):
         judge(
             Claim(
@@ -236,7 +238,8 @@ def test_the_last_digit_is_the_tolerance(text: str, value: float, rounding: floa
 
 def test_a_number_without_a_source_is_found(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(
-        "# Page\n\n## Finding\n\nAt n = 16 and K = 4 it is 0.13 times, at p = 0.2 up to 3.5%, of pass@4 (arXiv 2606.06080).\n"
+        "# Page\n\n## Finding\n\nAt n = 16 and K = 4 it is 0.13 times, at p = 0.2 up to 3.5%, of pass@4 "
+        "(arXiv 2606.06080).\n"
     )
     claim = Claim(
         name="c",
@@ -257,3 +260,31 @@ def test_a_claim_that_the_stored_rows_cannot_decide_is_named(verified) -> None:
     done = verified(reading(FINDING, where="success == 0.123"))
     assert done.exit_code == 1
     assert f"{SMALL}-of-a-test cannot be decided by the stored rows" in done.output
+
+
+def numbers(text: str) -> list[float]:
+    return [float(each) for each in re.findall(r"-?(?:\d*\.)?\d+(?:e-?\d+)?", text.replace(",", ""))]
+
+
+def test_the_list_of_studies_repeats_what_their_findings_say() -> None:
+    lines = re.findall(
+        r"^\| \[([a-z-]+)\]\(\.\./(\S+)\) \|.*\| (.*) \|$",
+        (manifest.ROOT / "docs" / "studies.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert {study for study, _, _ in lines} == set(list_studies())
+    for study, readme, said in lines:
+        found = numbers(prose.finding((manifest.ROOT / readme).read_text(encoding="utf-8")))
+        found.append(len(PUBLISHED))
+        for text in re.findall(r"\d[\d,]*\.\d+|\d[\d,]*\d|\d", said.replace("1/16", "")):
+            digits = len(text.partition(".")[2])
+            assert any(round(each, digits) == numbers(text)[0] for each in found), (
+                f"{study}: {text} in {said}"
+            )
+
+
+def test_numbers_of_the_readme_are_printed_by_its_code_or_read_from_rows() -> None:
+    found = prose.unsourced("README.md", CLAIMS, manifest.ROOT)
+    assert [each.number for each in found] == ["3.11", "2", "1.9"], (
+        "version, minutes and size of the environment"
+    )
