@@ -276,8 +276,8 @@ def test_the_list_of_studies_repeats_what_their_findings_say() -> None:
     for study, readme, said in lines:
         found = numbers(prose.finding((manifest.ROOT / readme).read_text(encoding="utf-8")))
         found.append(len(PUBLISHED))
-        for text in re.findall(r"\d[\d,]*\.\d+|\d[\d,]*\d|\d", said.replace("1/16", "")):
-            digits = len(text.partition(".")[2])
+        for text in re.findall(r"\d(?:[\d,]*\d)?(?:\.\d+)?(?:e-?\d+)?", said.replace("1/16", "")):
+            digits = 15 if "e" in text else len(text.partition(".")[2])
             assert any(round(each, digits) == numbers(text)[0] for each in found), (
                 f"{study}: {text} in {said}"
             )
