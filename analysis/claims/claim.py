@@ -59,6 +59,8 @@ class Reading:
         How the number in the rows stands to the one that is said.
     error
         The column of standard errors where the values are sampled.
+    drawn
+        Whether the values are sampled without standard errors: a run that samples otherwise is not held to them.
     limits
         Whether the numbers tell against the statement: it does not hold there.
     """
@@ -73,6 +75,7 @@ class Reading:
     through: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     relation: Relation = "="
     error: str = ""
+    drawn: bool = False
     limits: bool = False
 
     def __post_init__(self) -> None:

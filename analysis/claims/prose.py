@@ -29,6 +29,13 @@ NOT_MEASURED = (
 )
 #: Numbers of an argument: of a definition, of a formula that stands next to them, of a test's own bound.
 ARGUED = (
+    "Least efficiency over p in [0.001, 0.9]",
+    "With a history of 0.7 p",
+    "One of 10 correct",
+    "0.95 has reached half of the rate",
+    "history adds at most 2%",
+    "rate within some 10%",
+    "within about 3% of the floor",
     "At 0.013, where right words pass 1.2",
     "At 0.1 nothing that is left climbs",
     "Clip-higher (0.28)",

@@ -116,7 +116,11 @@ def _found(
             stands = _stands(value.number, relation, stated.value, slack)
             return ("as said", "") if stands else ("not decided", some)
         relation = bound if relation == "=" else relation
-    return ("as said" if _stands(value.number, relation, stated.value, slack) else "contradicted"), ""
+    if _stands(value.number, relation, stated.value, slack):
+        return "as said", ""
+    if fresh and reading.drawn:
+        return "not decided", f"{reading.study} has sampled rows without errors of: {reading.words}"
+    return "contradicted", ""
 
 
 def _stands(value: float, relation: Relation, said: float, slack: float) -> bool:
