@@ -60,7 +60,8 @@ class Reading:
     error
         The column of standard errors where the values are sampled.
     drawn
-        Whether the values are sampled without standard errors: a run that samples otherwise is not held to them.
+        Whether the values are sampled without standard errors: a run that samples otherwise is not held to
+        them.
     limits
         Whether the numbers tell against the statement: it does not hold there.
     """

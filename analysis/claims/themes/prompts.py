@@ -12,7 +12,7 @@ from ..claim import Reading, each, finding, near
 TITLE = "Easy and hard prompts"
 
 _prompts = partial(Reading, study="prompts")
-_OWN = "arrangement == 'own parameters' and n == 16 and k == 4"
+_OWN = "arrangement == 'own parameters' and prompts == 16 and n == 16 and k == 4"
 
 
 def _easy_over_hard(rows: pd.DataFrame) -> pd.DataFrame:
