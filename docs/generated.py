@@ -1,4 +1,4 @@
-"""Parts of pages that are made when they are built: commands' help, environments' ids, losses."""
+"""Parts of pages that are made when they are built: commands' help, environments' ids, losses, frameworks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import envs  # noqa: F401 - registers the ids
 from analysis.__main__ import app as analysis
 from maxpo_lab.cli import app as maxpo_lab
+from maxpo_lab.integrations.frameworks import Framework, get_framework, list_frameworks
 from maxpo_lab.losses import FILTERINGS, get_loss, list_losses
 from maxpo_lab.losses.registry import parameters
 
@@ -50,10 +51,7 @@ def losses() -> str:
     rows = ["| name | weight of a token | options | source |", "|---|---|---|---|"]
     for loss in map(get_loss, list_losses()):
         options = ", ".join(f"{key}={value}" for key, value in parameters(loss.name).items())
-        cells = [loss.equation, options, loss.citation]
-        rows.append(
-            "| " + " | ".join([f"`{loss.name}`", *(each.replace("|", "\\|") for each in cells)]) + " |"
-        )
+        rows.append(_row([f"`{loss.name}`", loss.equation, options, loss.citation]))
     return "\n".join(rows)
 
 
@@ -67,9 +65,56 @@ def filterings() -> str:
     return "\n".join(rows)
 
 
+def frameworks() -> str:
+    """The table of frameworks: package, how its code was reached, and what is known of its loop."""
+    rows = [
+        "| framework | package | its code | a prompt is | default loss | pass@k there |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in map(get_framework, list_frameworks()):
+        package = f"{each.package} {each.version}" if each.package else each.version
+        code = each.reached + (f"; {each.others}" if each.others else "")
+        lasts = {True: " (lasts)", False: "", None: " (not looked at)"}[each.lasting]
+        loss = f"`{each.loss}`: {each.loss_says}" if each.loss else each.loss_says
+        rows.append(_row([each.name, package, code, each.identity + lasts, loss, each.metric_at_k]))
+    return "\n".join(rows)
+
+
+def shipped() -> str:
+    """The table of the rules that frameworks ship, those that were run first."""
+    rows = ["| framework | rule there | is | meant for | afterwards |", "|---|---|---|---|---|"]
+    for each in map(get_framework, list_frameworks()):
+        rows += [_row(cells) for cells in _rules(each)]
+    return "\n".join(rows)
+
+
+def hooks() -> str:
+    """The table of where a user's rule goes in."""
+    rows = ["| framework | hook | here |", "|---|---|---|"]
+    rows += [
+        _row([each.name, each.hook, f"`{each.adapter}`" if each.adapter else "-"])
+        for each in map(get_framework, list_frameworks())
+    ]
+    return "\n".join(rows)
+
+
+def _rules(framework: Framework) -> Iterator[list[str]]:
+    for rule in framework.rules:
+        name = f"**{rule.name}**" if rule.call else rule.name
+        said = f"`{rule.equals}`" + (f": {rule.formula}" if rule.formula else "")
+        yield [framework.name, name, said, rule.target, rule.afterwards or "-"]
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "environments": environments,
     "filterings": filterings,
+    "frameworks": frameworks,
+    "hooks": hooks,
     "losses": losses,
+    "shipped": shipped,
 }

@@ -46,15 +46,27 @@ if TYPE_CHECKING:
     )
     from .monte_carlo import Estimate as Estimate
     from .monte_carlo import SampledMoments as SampledMoments
+    from .monte_carlo import SampledUpdates as SampledUpdates
     from .monte_carlo import Until as Until
+    from .monte_carlo import UpdateEstimates as UpdateEstimates
     from .monte_carlo import monte_carlo_moments as monte_carlo_moments
+    from .monte_carlo import monte_carlo_updates as monte_carlo_updates
     from .monte_carlo import on_numpy as on_numpy
     from .policies.levels import RewardLevels
     from .policies.objective import max_at_k, max_at_k_gradient
     from .policies.outcomes import Outcomes
     from .policies.vector_levels import VectorLevels
     from .rules.calling import per_group
-    from .rules.kinds import BatchRule, MemoryRule, VectorRule, batch_rule, memory_rule, vector_rule
+    from .rules.kinds import (
+        BatchRule,
+        MemoryRule,
+        RatioRule,
+        VectorRule,
+        batch_rule,
+        memory_rule,
+        ratio_rule,
+        vector_rule,
+    )
     from .spectrum import Spectrum, objective_spectrum, pass_at_k_spectrum
 
     __version__: str
@@ -76,6 +88,7 @@ __all__ = [
     "Outcomes",
     "PassAtK",
     "RankLinear",
+    "RatioRule",
     "Replay",
     "RewardLevels",
     "Spectrum",
@@ -108,6 +121,7 @@ __all__ = [
     "pass_at_k_spectrum",
     "path_moments",
     "per_group",
+    "ratio_rule",
     "side_by_side",
     "update_moments",
     "update_path",
@@ -139,14 +153,17 @@ _LATER = {
         "rules.calling": ("per_group",),
         "policies.vector_levels": ("VectorLevels",),
         "rules.kinds": (
-            *("BatchRule", "MemoryRule", "VectorRule"),
-            *("batch_rule", "memory_rule", "vector_rule"),
+            *("BatchRule", "MemoryRule", "RatioRule", "VectorRule"),
+            *("batch_rule", "memory_rule", "ratio_rule", "vector_rule"),
         ),
         "loops": ("FixedPoint", "LoopSpectrum", "loop_spectrum"),
         "spectrum": ("Spectrum", "objective_spectrum", "pass_at_k_spectrum"),
         # These need torch: ``import *`` would ask, so not in ``__all__``.
         "auditing": ("AuditReport", "ValueAuditReport", "audit", "audit_value"),
-        "monte_carlo": ("Estimate", "SampledMoments", "Until", "monte_carlo_moments", "on_numpy"),
+        "monte_carlo": (
+            *("Estimate", "SampledMoments", "SampledUpdates", "Until", "UpdateEstimates"),
+            *("monte_carlo_moments", "monte_carlo_updates", "on_numpy"),
+        ),
     }.items()
     for name in names
 }

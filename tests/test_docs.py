@@ -6,12 +6,14 @@ Blocks of a page share a scope and a folder, and run in order:
   with ``# name.py`` is a program, which lies under that name in the folder too;
 - ``console``: each ``$ command`` prints what follows it;
 - ``sh`` is not run, being long or in need of a network, but this project's commands must take its options;
+- of a framework that is not here (``<!-- needs skyrl -->``) what a block calls of this project is looked up;
 - after ``<!-- needs trl -->`` or ``<!-- needs jax -->`` a block runs by itself in ``make test-integrations``,
   after ``<!-- needs verl -->`` on a stub of what it touches of verl, which has an environment of its own.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import os
@@ -39,6 +41,7 @@ from maxpo_lab.cli import app as maxpo_lab
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
 BLOCK = re.compile(r"(?:<!-- needs (\w+) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FRAMEWORKS = ("skyrl", "tunix", "torchrl", "swift", "areal", "openrlhf", "rllm", "prime_rl")
 PROGRAMS = {"maxpo-lab": maxpo_lab, "python -m analysis": analysis}
 
 
@@ -162,9 +165,48 @@ def test_code_that_needs_verl_runs_on_a_stub_of_it(code: str, monkeypatch: pytes
         assert {"maxpo", "l_statistic:TopM:3"} <= set(registry)
 
 
+@pytest.mark.parametrize("needs", FRAMEWORKS)
+def test_what_a_block_calls_of_an_adapter_is_there(needs: str) -> None:
+    """Its module cannot be imported without the framework: functions and parameters are read in its file."""
+    (block,) = needing(needs)
+    tree = ast.parse(*block.values)
+    adapters = ROOT / "maxpo_lab" / "integrations" / "adapters"
+    files: dict[str, Path] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("maxpo_lab."):
+            folder = ROOT / (node.module or "").replace(".", "/")
+            for each in node.names:
+                files[each.name] = (
+                    folder / f"{each.name}.py" if folder == adapters else folder.with_suffix(".py")
+                )
+    assert files
+    called = 0
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        owner, name = getattr(getattr(node.func, "value", None), "id", None), getattr(node.func, "attr", None)
+        owner, name = (
+            (owner, name) if owner in files else (getattr(node.func, "id", ""), getattr(node.func, "id", ""))
+        )
+        if owner in files:
+            taken = parameters_of(files[owner], str(name))
+            assert {each.arg for each in node.keywords} <= taken | {"prompt_key"}, ast.unparse(node)
+            called += 1
+    assert called
+
+
+def parameters_of(file: Path, name: str) -> set[str]:
+    """Of a function, or of what makes a class, in a file."""
+    (found,) = [node for node in ast.parse(file.read_text()).body if getattr(node, "name", None) == name]
+    if isinstance(found, ast.ClassDef):
+        (found,) = [node for node in found.body if getattr(node, "name", None) == "__init__"]
+    assert isinstance(found, ast.FunctionDef)
+    return {each.arg for each in [*found.args.args, *found.args.kwonlyargs]}
+
+
 def test_every_block_has_a_language_that_is_checked() -> None:
     kinds = {(block.language, block.needs) for page in PAGES for block in blocks(page)}
-    assert kinds <= {("python", needs) for needs in ("", "trl", "jax", "verl")} | {
+    assert kinds <= {("python", needs) for needs in ("", "trl", "jax", "verl", *FRAMEWORKS)} | {
         (language, "") for language in ("sh", "console", "text")
     }
     fences = sum(len(re.findall(r"^```\w+$", page.read_text(), re.MULTILINE)) for page in PAGES)

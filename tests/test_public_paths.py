@@ -29,13 +29,13 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "maxpo_lab": """
         BatchEstimator BatchMoments BatchRule Claims Estimator FixedPoint GroupIdError Laws LoopSpectrum Loss
-        MemoryEstimator MemoryRule Moments Outcomes PassAtK RankLinear Replay RewardLevels Spectrum
+        MemoryEstimator MemoryRule Moments Outcomes PassAtK RankLinear RatioRule Replay RewardLevels Spectrum
         StandardErrors UpdateMoments UpdateStep ValueMoments ValueRule VarianceFloor VectorBatchEstimator
         VectorEstimator VectorLevels VectorRule advantages batch_moments batch_rule exact_moments
         get_estimator get_loss get_value_rule list_estimators list_losses list_value_rules loop_spectrum
         max_at_k max_at_k_gradient memory_rule objective_spectrum pass_at_k pass_at_k_spectrum path_moments
-        per_group side_by_side update_moments update_path value_estimate value_moments variance_floor
-        vector_rule
+        per_group ratio_rule side_by_side update_moments update_path value_estimate value_moments
+        variance_floor vector_rule
     """,
     "maxpo_lab.auditing": "AuditReport ValueAuditReport adapt audit audit_value",
     "maxpo_lab.estimators": """
@@ -46,20 +46,35 @@ PUBLIC = {
         Comparison Design PassAtK Plan ValueClaims ValueRule get_value_rule list_measures list_value_rules
         pass_at_k plan value_estimate
     """,
+    "maxpo_lab.integrations.adapters.by_rewards": "as_rewards refuse_clipped refuse_uncentered",
+    "maxpo_lab.integrations.adapters.changed": "FrameworkChangedError MissingFrameworkError Release",
+    "maxpo_lab.integrations.adapters.openrlhf": "install setup_hook",
+    "maxpo_lab.integrations.adapters.ms_swift": "install",
+    "maxpo_lab.integrations.adapters.prime_rl": "install",
+    "maxpo_lab.integrations.adapters.rllm": "register",
+    "maxpo_lab.integrations.adapters.skyrl": "register with_metrics",
+    "maxpo_lab.integrations.adapters.slime": "log_rollouts post_process_rewards",
+    "maxpo_lab.integrations.adapters.training_rule": "TrainingRule",
+    "maxpo_lab.integrations.adapters.tunix": "register",
+    "maxpo_lab.integrations.frameworks": """
+        Framework FrameworkVersionError ShippedRule get_framework list_frameworks
+    """,
+    "maxpo_lab.evaluation.as_reported": "Report get_report list_reports",
     "maxpo_lab.losses": """
         FILTERINGS Aggregation Clipped Correction Filtering Gamma GeometricMean Loss Penalty Plain Ratio
         Sigmoid Truncated get_loss list_losses off_policy_advantages penalised_rewards
     """,
     "maxpo_lab.moments": """
-        DEAD MAX_STATES BatchMoments Moments StandardErrors UpdateMoments UpdateStep ValueMoments
-        VarianceFloor batch_moments exact_moments path_moments side_by_side update_moments update_path
-        value_moments variance_floor
+        DEAD MAX_STATES BatchMoments Moments ReportedMoments StandardErrors UpdateMoments UpdateStep
+        ValueMoments VarianceFloor batch_moments exact_moments path_moments reported_moments side_by_side
+        update_moments update_path value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
-        QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments ShardTree Until experiment
-        finish measure_shard merge monte_carlo_moments on_numpy shard_sizes
+        QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments SampledUpdates ShardTree Until
+        UpdateEstimates experiment finish measure_shard merge monte_carlo_moments monte_carlo_updates on_numpy
+        shard_sizes
     """,
-    "maxpo_lab.samplers": "Sampler Scores",
+    "maxpo_lab.samplers": "RolloutPolicy RolloutTokens Sampler Scores",
     "maxpo_lab.spectrum": "Spectrum objective_spectrum pass_at_k_spectrum",
     "maxpo_lab.testing": "assert_centered assert_equivariant assert_matches assert_unbiased",
     "maxpo_lab.theory": """
@@ -76,7 +91,8 @@ PUBLIC = {
 }
 #: Names of ``maxpo_lab`` that are imported when they are asked for.
 LATER = """
-    AuditReport Estimate SampledMoments Until ValueAuditReport audit audit_value monte_carlo_moments on_numpy
+    AuditReport Estimate SampledMoments SampledUpdates Until UpdateEstimates ValueAuditReport audit
+    audit_value monte_carlo_moments monte_carlo_updates on_numpy
 """
 GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
 COMMANDS = {
@@ -85,8 +101,8 @@ COMMANDS = {
 }
 TARGETS = "help setup reproduce verify smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
-    batches beyond-n decomposition efficiency field-claims frameworks history learning llm loops monte-carlo
-    phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
+    batches beyond-n decomposition efficiency evaluation field-claims frameworks history learning llm loops
+    monte-carlo phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
 """
 RESULTS = "rows.parquet manifest.json table.csv table.md table.tex figure.png figure.pdf"
 

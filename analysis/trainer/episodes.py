@@ -13,6 +13,9 @@ from maxpo_lab.core.arrays import Float, Int
 
 from .protocol import Uniforms
 
+#: Episodes that go on together.
+BLOCK = 1 << 14
+
 
 @dataclass(frozen=True, eq=False)
 class Moves:
@@ -63,32 +66,55 @@ def draw(
 ) -> tuple[Int, Int]:
     """Ends and decisions of episodes of every policy: (arms, seeds, episodes) and (T, the same).
 
-    ``policy`` (arms, seeds, O, A) are probabilities, ``start`` (1, seeds, episodes) the nodes of the first
-    step. A number for every episode and choice is drawn, for the world's where it has one, over or not. Every
-    action is found by bisection in its row of the policy, all episodes together: a search per episode, in
-    all rows, costs several times as much. A policy that has diverged has NaN for edges, and its first action.
+    ``policy`` (arms, seeds, O, A) are probabilities, ``start`` (seeds, episodes) the nodes of the first step.
+    A number for every episode and choice is drawn, for the world's where it has one, over or not, until the
+    episodes of all arms are over; every arm has the same. Some arms go on together, so few that what they
+    read and write stays in the cache.
     """
     arms, seeds, observations, actions = policy.shape
-    rounds = (actions - 1).bit_length()
-    width = 1 << rounds
+    width = 1 << (actions - 1).bit_length()
     # Rows lie end to end, row o from o to o + 1, so that all rows of a policy are one ascending array.
     rows = policy.cumsum(dim=-1)[..., :-1] + torch.arange(observations, dtype=policy.dtype)[:, None]
-    edges = torch.nn.functional.pad(rows, (0, width - actions + 1), value=float("inf")).numpy().ravel()
-    own = np.arange(arms * seeds).reshape(arms, seeds, 1) * observations * width
-    place, taken = start + ends, []
-    for move in moves:
-        row = move.observation[place]
-        key = row + uniforms(start.shape[-1]).numpy()
-        at = row * width + own
-        for half in reversed(range(rounds)):
-            at += (edges.take(at + ((1 << half) - 1)) <= key) * (1 << half)
-        pair = place * actions + (at & (width - 1))
-        taken.append(move.decision.take(pair))
-        edge = pair if move.chances is None else inverted(move.chances, pair, uniforms(start.shape[-1]))
-        place = move.arrival.take(edge)
-        if (place < ends).all():
-            break
-    return place, np.stack(taken)
+    edges = torch.nn.functional.pad(rows, (0, width - actions + 1), value=float("inf")).numpy()
+    numbers: list[tuple[Float, torch.Tensor | None]] = []
+    places, taken = np.empty((arms, *start.shape), np.int64), []
+    size = max(1, BLOCK // start.size)
+    for block in (slice(first, min(first + size, arms)) for first in range(0, arms, size)):
+        mine, place = edges[block], np.broadcast_to(start + ends, places[block].shape)
+        own = np.arange(len(mine) * seeds).reshape(-1, seeds, 1) * (observations * width)
+        for time, move in enumerate(moves):
+            if time == len(numbers):
+                first = uniforms(start.shape[-1]).numpy()
+                numbers.append((first, None if move.chances is None else uniforms(start.shape[-1])))
+            of_action, of_world = numbers[time]
+            row = move.observation.take(place)
+            pair = place * actions + _actions(mine.ravel(), row, own, of_action, width)
+            taken.append((time, block, move.decision.take(pair)))
+            if move.chances is not None and of_world is not None:
+                pair = inverted(move.chances, pair, of_world)
+            place = move.arrival.take(pair)
+            if place.max() < ends:
+                break
+        places[block] = place
+    decisions = np.full((len(numbers), *places.shape), observations * actions)
+    for time, block, made in taken:
+        decisions[time, block] = made
+    return places, decisions
+
+
+def _actions(edges: Float, row: Int, own: Int, uniform: Float, width: int) -> Int:
+    """The actions of episodes that see these rows, by bisection in each, all episodes together.
+
+    A search per episode, in all rows, costs several times as much. A policy that has diverged has NaN for
+    edges, and its first action.
+    """
+    key, at = row + uniform, row * width + own
+    beyond, passed = np.empty_like(key), np.empty(key.shape, np.bool_)
+    for half in reversed(range(width.bit_length() - 1)):
+        edges.take(at + ((1 << half) - 1), out=beyond, mode="clip")
+        np.less_equal(beyond, key, out=passed)
+        at += np.left_shift(passed, half, dtype=np.int64)
+    return np.asarray(at & (width - 1))
 
 
 def cumulative(chance: Float, row: Int) -> Float:

@@ -120,7 +120,7 @@ class TabularWorld:
         if self.begins is not None:
             node = inverted(self.begins, node, uniforms(groups * n))
         moves = [step.moves for step in self.steps]
-        place, decisions = draw(moves, policy, node[None], len(self.best) * len(self.values), uniforms)
+        place, decisions = draw(moves, policy, node, len(self.best) * len(self.values), uniforms)
         rewards = self.values[torch.from_numpy(place % len(self.values))]
         rewards = rewards.reshape(*rewards.shape[:2], groups, n)
         return Episodes(rewards, prompts, torch.from_numpy(decisions), policy)

@@ -15,6 +15,7 @@ from maxpo_lab.core.arrays import Bool, Float, Int64
 
 from ..base.specimen import Specimen, chosen_prompt
 from .gaussian_oracle import GaussianObjective
+from .gaussian_rollouts import GaussianRollouts, paid
 
 if TYPE_CHECKING:
     import torch
@@ -105,6 +106,30 @@ class GaussianBandit(gymnasium.Env[np.int64, Float], Specimen):
         mean = torch.tensor(self._parameters(theta), dtype=torch.float64, device=as_device(device))
         return GaussianSampler(mean, self.sigma)
 
+    def rollouts(
+        self,
+        theta: npt.ArrayLike,
+        prompt: int | None = None,
+        *,
+        behaviour: npt.ArrayLike | None = None,
+        proximal: npt.ArrayLike | None = None,
+        reference: npt.ArrayLike | None = None,
+    ) -> GaussianRollouts:
+        """Numbers to be drawn, for ``monte_carlo_updates``; means (1,) of the policies as in ``Outcomes``.
+
+        It knows no levels: give ``gradient=`` what ``max_at_k_gradient`` says.
+        """
+        self._one_prompt(prompt)
+        mean = float(self._parameters(theta)[0])
+        drawing = mean if behaviour is None else float(self._parameters(behaviour)[0])
+        return GaussianRollouts(
+            mean,
+            self.sigma,
+            behaviour=drawing,
+            proximal=drawing if proximal is None else float(self._parameters(proximal)[0]),
+            reference=None if reference is None else float(self._parameters(reference)[0]),
+        )
+
     def max_at_k(self, theta: npt.ArrayLike, k: int) -> float:
         """``J_K``, to a relative error of 1e-10."""
         return self._objective(theta).max_at_k(as_k(k))
@@ -160,11 +185,6 @@ class GaussianVectorEnv(VectorEnv[Int64, Float, Any]):
         """The prompts of episodes that start, all of them."""
         prompt = np.zeros(self.num_envs, dtype=np.int64)
         return {"prompt": prompt, "_prompt": np.ones(self.num_envs, dtype=bool)}
-
-
-def paid(x: Float) -> Float:
-    """Reward of each number: its square on [0, 1], 0 elsewhere."""
-    return np.where((x >= 0) & (x <= 1), x**2, 0.0)
 
 
 def check_numbers(action: npt.ArrayLike, shape: tuple[int, ...]) -> Float:

@@ -21,6 +21,7 @@ from .autograd_scores import BLOCK, AutogradScores
 from .next_token import NextToken
 from .sequence_sampler import SequenceSampler
 from .sequence_task import SequenceTask, read_first, verified
+from .token_rollouts import TokenRollouts
 
 #: Outputs of a prompt that are enumerated at most, unless told otherwise.
 MAX_OUTPUTS = 100_000
@@ -156,7 +157,8 @@ class SequencePolicy(ExactSpecimen):
         if (numbers := int(np.prod(shape))) > MAX_SCORES:
             raise ValueError(
                 f"scores of {shape[0]:,} outputs of {shape[1]} tokens and {shape[2]:,} parameters are "
-                f"{numbers:,} numbers, more than {MAX_SCORES:,}: use a smaller network or a shorter task"
+                f"{numbers:,} numbers, more than {MAX_SCORES:,}: use a smaller network or a shorter task, or "
+                f"sample rollouts(theta) with monte_carlo_updates"
             )
 
         def of(theta: npt.ArrayLike | None) -> Float | None:
@@ -166,6 +168,34 @@ class SequencePolicy(ExactSpecimen):
             self._token_probabilities(point, prompt),
             self._token_scores(point, prompt),
             self.rewards(prompt),
+            behaviour=of(behaviour),
+            proximal=of(proximal),
+            reference=of(reference),
+        )
+
+    def rollouts(
+        self,
+        theta: npt.ArrayLike,
+        prompt: int | None = None,
+        *,
+        behaviour: npt.ArrayLike | None = None,
+        proximal: npt.ArrayLike | None = None,
+        reference: npt.ArrayLike | None = None,
+    ) -> TokenRollouts:
+        """Outputs to be drawn, for ``monte_carlo_updates`` where the scores of all are too many to hold.
+
+        Parameters of the policies as in ``outcomes``. It knows no levels: give ``gradient=`` what
+        ``max_at_k_gradient`` says.
+        """
+
+        def of(theta: npt.ArrayLike | None) -> torch.Tensor | None:
+            return None if theta is None else self._point(theta)
+
+        return TokenRollouts(
+            self.policy,
+            self.task,
+            self._one_prompt(prompt),
+            self._point(theta),
             behaviour=of(behaviour),
             proximal=of(proximal),
             reference=of(reference),

@@ -1,4 +1,4 @@
-"""All episodes of an unrolled process, one by one: decisions, lengths, what the world adds, the return."""
+"""Episodes of an unrolled process, all of them or some at random: decisions, lengths, the return."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def episodes(unrolled: Unrolled) -> Episodes:
             raise ValueError(
                 f"more than {MAX_EPISODES:,} episodes after {taken.shape[1]} of {len(unrolled.layers)} "
                 f"steps: "
-                f"use a shorter horizon or fewer actions"
+                f"use a shorter horizon or fewer actions, or decisions(theta), which lists none"
             )
     length = max(part.shape[1] for part, *_ in done)
     decisions = np.concatenate(
@@ -63,3 +63,33 @@ def episodes(unrolled: Unrolled) -> Episodes:
         world=np.concatenate([chance for _, chance, _ in done]),
         rewards=unrolled.returns[np.concatenate([end for *_, end in done])],
     )
+
+
+def drawn_episodes(unrolled: Unrolled, policy: Float, rng: np.random.Generator, size: int) -> Int:
+    """Episodes at random under action probabilities (O, A): decisions, -1 after the end, and the level.
+
+    (size, T + 1), the level last. Cost O(size T) and O(edges): an edge is found by inversion among those that
+    leave its node.
+    """
+    levels = len(unrolled.returns)
+    found = np.full((size, len(unrolled.layers) + 1), -1, dtype=np.intp)
+    going = np.arange(size)
+    node = _inverted(unrolled.start, np.zeros(size, dtype=np.intp), np.array([0, len(unrolled.start)]), rng)
+    for step, layer in enumerate(unrolled.layers):
+        order = np.argsort(layer.source, kind="stable")
+        begin = np.searchsorted(layer.source[order], np.arange(len(layer.observation) + 1))
+        chance = policy.ravel()[layer.decision[order]] * layer.probability[order]
+        edge = order[_inverted(chance, node, begin, rng)]
+        found[going, step] = layer.decision[edge]
+        over = layer.target[edge] < levels
+        found[going[over], -1] = layer.target[edge[over]]
+        going, node = going[~over], layer.target[edge[~over]] - levels
+    return found
+
+
+def _inverted(chance: Float, node: Int, begin: Int, rng: np.random.Generator) -> Int:
+    """Places in ``chance``, drawn in proportion among those of each node: ``begin[node]`` to the next."""
+    before = np.concatenate([[0.0], np.cumsum(chance)])
+    low, high = before[begin[node]], before[begin[node + 1]]
+    place = np.searchsorted(before, low + (high - low) * rng.random(len(node)), side="right") - 1
+    return np.asarray(np.clip(place, begin[node], begin[node + 1] - 1), dtype=np.intp)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from maxpo_lab import Outcomes, RewardLevels
-from maxpo_lab.core.arrays import Float
+from maxpo_lab.core.arrays import Float, Int
 from maxpo_lab.policies.checks import CovarianceForm
+from maxpo_lab.policies.rollouts import RolloutTokens
 
 from ..base.specimen import ExactSpecimen
 from . import oracle
-from .enumeration import episodes
+from .enumeration import drawn_episodes, episodes
 from .mdp import TabularMDP
 from .unrolling import Unrolled, unroll
 
@@ -132,6 +134,8 @@ class TabularSpecimen(ExactSpecimen):
         reference: npt.ArrayLike | None = None,
     ) -> TabularDecisions:
         """The policy decision by decision, for ``update_moments`` where episodes cannot be listed.
+
+        ``monte_carlo_updates`` draws episodes from it, for losses that look at whole ones.
 
         Logits as in ``outcomes``, and the same moments for losses at the level of tokens; O(edges A) a
         loss, however many episodes there are. ValueError where a policy gives a decision that is drawn the
@@ -259,6 +263,27 @@ class TabularDecisions:
             raise ValueError(f"covariances={covariances!r}: must be None; specimen.levels has the others")
         mass, scores, norms = oracle.first_moments(self.unrolled, self.policy)
         return RewardLevels.from_sums(self.unrolled.returns, mass, scores, norms)
+
+    def draw(self, rng: np.random.Generator, size: int) -> Int:
+        """Episodes of the policy that draws, decisions and level, (size, T + 1); see ``drawn_episodes``."""
+        return drawn_episodes(self.unrolled, self._drawing, rng, size)
+
+    def rewards(self, drawn: Int) -> Float:
+        """Returns of episodes, (B,)."""
+        return np.asarray(self.unrolled.returns[drawn[:, -1]])
+
+    def tokens(self, drawn: Int) -> RolloutTokens:
+        """Decisions of episodes as tokens."""
+        taken, mask = np.maximum(drawn[:, :-1], 0), drawn[:, :-1] >= 0
+        logs = {name: np.where(mask, each[taken], 0.0) for name, each in self.log_ratios().items()}
+        return RolloutTokens(mask, mask.sum(axis=1), logs, mask.shape[1])
+
+    def weighted_scores(self, drawn: Int, weights: Float, each: int) -> Float:
+        """Weights by decision, a sparse matrix, times the scores of decisions: (B/each, d)."""
+        row, step = np.nonzero(drawn[:, :-1] >= 0)
+        entries = (weights[row, step], (row // each, drawn[row, step]))
+        by_decision = sparse.csr_array(entries, shape=(len(drawn) // each, self.policy.size))
+        return np.asarray((by_decision @ oracle.decision_scores(self.policy)).toarray())
 
     def sums(self, weights: Float, direction: Float | None = None) -> tuple[Float, Float, Float]:
         """Sums of weighted scores by level and length; see ``oracle.weighted_moments``."""

@@ -16,6 +16,7 @@ from ..estimators.registry import of_its_name
 from ..integrations.conventions import Signature
 from .audit_batch import couples_groups, decided_batch, measured_batch
 from .audit_memory import measured_memory, with_memory
+from .audit_vector import decided_vector, measured_vector, of_vectors
 from .decide import claims as claims_of
 from .decide.claims import EQUALS, Setting, Verdict
 from .decide.climbing import climbs
@@ -64,17 +65,21 @@ def audit(
     one group, beside every company of others. A rule with memory is judged as a rule of one group at each of
     several states: fresh, after steps of low, mixed and high rewards, and at ``state``.
 
+    A rule of several rewards is judged on groups of rows: 2 rewards a rollout, or as many as it has weights.
+    The report says too whether it sees the weighted sum of the rewards or each by itself.
+
     Parameters
     ----------
     rule
-        A name of the catalogue, a rule of it, what ``batch_rule`` or ``memory_rule`` makes, or any callable
-        that ``signature`` describes.
+        A name of the catalogue, a rule of it, what ``batch_rule``, ``memory_rule`` or ``vector_rule`` makes,
+        or any callable that ``signature`` describes.
     n, k
         Group size and K.
     claims
         Any of ``"unbiased"`` (for the target), ``"centered"``, ``"equivariant"`` and ``"equals:<name>"``.
     target
-        The objective: ``"max@k"``, ``"max@n"``, ``"mean"`` or an L-statistic, as in ``exact_moments``.
+        The objective: ``"max@k"``, ``"max@n"``, ``"mean"`` or an L-statistic, as in ``exact_moments``; of
+        several rewards that of their weighted sum, or ``"per-reward:max@k"``, the weighted sum of each's.
     rewards
         Kind of rewards on which claims are decided: ``"binary"`` (0/1), ``"graded"`` (a few levels, with
         ties) or ``"continuous"`` (no two alike). ``"auto"``: graded, or binary for a rule that refuses those.
@@ -122,6 +127,8 @@ def audit(
         return measured_memory(remembering, state=state, **asked)
     if state is not None:
         raise ValueError(f"state={state!r}: {rules.describe(rule)} is no rule with memory; leave it out")
+    if (several := of_vectors(rule)) is not None:
+        return measured_vector(several, **asked)
     prepared = prepare(rule, **asked)
     if couples_groups(prepared):
         return measured_batch(prepared)
@@ -145,6 +152,8 @@ def decide(rule: Any, *, claims: Sequence[str], **options: Any) -> Decision:
     if remembering is not None:
         return measured_memory(remembering, **asked)
     del asked["state"]
+    if (several := of_vectors(rule)) is not None:
+        return decided_vector(several, **asked)
     prepared = prepare(rule, **asked)
     misbehaviours, verdicts = list(prepared.misbehaviours), undecided(prepared.claims, prepared.misbehaviours)
     if couples_groups(prepared):
@@ -200,6 +209,7 @@ def _measured(prepared: Prepared, setting: Setting, behaviour: rules.Behaviour) 
         nearest=alike,
         coupling=None,
         memory=None,
+        vectors=None,
         claims=verdicts,
         failing_test=failing_test(guard.rule, verdicts, setting),
     )

@@ -68,7 +68,7 @@ class Guard:
         self.name = rules.describe(rule)
         self._worker = Worker()
         self._hung: HungError | None = None
-        self.first_mutation: tuple[list[float], list[float]] | None = None
+        self.first_mutation: tuple[list[Any], list[Any]] | None = None
         self.precision = FLOAT64
 
     def __call__(self, rewards: Any, k: int) -> Any:
@@ -84,9 +84,8 @@ class Guard:
             raise
         changed = ~((before == rewards) | (np.isnan(before) & np.isnan(rewards)))
         if changed.any() and self.first_mutation is None:
-            row = np.argwhere(changed.reshape(-1, before.shape[-1]))[0, 0]
-            old, new = (np.reshape(each, (-1, before.shape[-1]))[row].tolist() for each in (before, rewards))
-            self.first_mutation = (old, new)
+            row = np.argwhere(changed.reshape(len(before), -1))[0, 0]
+            self.first_mutation = (before[row].tolist(), np.asarray(rewards)[row].tolist())
         return answer
 
     def settle(self, n: int, k: int) -> None:
@@ -120,29 +119,30 @@ def guarded(
 
 
 def observe(
-    guard: Guard, groups: Float, k: int, output: rules.Output = rules.ADVANTAGES
+    rule: rules.Rule, groups: Float, k: int, output: rules.Output = rules.ADVANTAGES
 ) -> rules.Behaviour | Misbehaviour:
     """Behaviour on some groups (B, n), or what makes exact moments meaningless."""
     try:
-        return rules.observe(guard, groups, np.searchsorted(np.unique(groups), groups), k, output)
+        return rules.observe(rule, groups, np.searchsorted(np.unique(groups), groups), k, output)
     except FAILURES as error:
         return misbehaviour(error)
 
 
-def in_a_large_batch(guard: Guard, groups: Float, k: int) -> Misbehaviour | None:
+def in_a_large_batch(rule: rules.Rule, groups: Float, k: int) -> Misbehaviour | None:
     """Whether groups (B, n) get something else in a batch of many than by themselves."""
     try:
-        alone = rules.evaluate(guard, groups, k)
+        alone = rules.evaluate(rule, groups, k)
         many = np.resize(groups, (_MANY, groups.shape[1]))
-        off = np.abs(rules.evaluate(guard, many, k)[: len(groups)] - alone)
+        off = np.abs(rules.evaluate(rule, many, k)[: len(groups)] - alone)
     except FAILURES as error:
         return misbehaviour(error)
-    wrong = np.flatnonzero((off > rules.tolerance(guard, groups, alone, k)).any(axis=1))
+    wrong = np.flatnonzero((off > rules.tolerance(rule, groups, alone, k)).any(axis=1))
     if not len(wrong):
         return None
     return Misbehaviour(
         "coupled rows",
-        f"{guard.name} gives the group {groups[wrong[0]].tolist()} other advantages in a batch of {_MANY}",
+        f"{rules.describe(rule)} gives the group {groups[wrong[0]].tolist()} other advantages in a batch of "
+        f"{_MANY}",
     )
 
 

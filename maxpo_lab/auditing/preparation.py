@@ -151,14 +151,8 @@ def behaviour_on(
 
 
 def _function(rule: Any) -> Any:
-    """The rule that is meant, of one reward a rollout."""
+    """The rule that is meant."""
     function = get_estimator(rule) if isinstance(rule, str) else rule
-    if rules.takes_vectors(function):
-        raise rules.VectorRuleError(
-            f"{rules.describe(function)} is a {function.kind} rule, and the audit's groups have one reward a "
-            f"rollout: audit the rule of one reward in it, and measure it with exact_moments under "
-            f"VectorLevels, against each objective"
-        )
     if not callable(function):
         raise TypeError(f"rule={rule!r} is a {type(rule).__name__}: it must be callable, or a name")
     return function

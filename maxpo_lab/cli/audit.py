@@ -28,7 +28,12 @@ def audit(
             show_default="unbiased",
         ),
     ] = None,
-    target: Annotated[str, typer.Option(help="max@k, max@n, mean or an l-statistic:<preset>.")] = "max@k",
+    target: Annotated[
+        str,
+        typer.Option(
+            help="max@k, max@n, mean or an l-statistic:<preset>; per-reward:max@k of several rewards."
+        ),
+    ] = "max@k",
     rewards: Annotated[
         Literal["auto", "binary", "graded", "continuous"],
         typer.Option(help="What claims are decided on; auto: graded, or binary where a rule refuses those."),

@@ -25,6 +25,7 @@ from ..estimators.registry import parameters
 from ..losses.registry import get_loss, is_loss, list_losses
 from ..losses.registry import parameters as options_of
 from ..spectrum import ORDERED_UP_TO, Spectrum, pass_at_k_spectrum
+from . import values
 from .outputs import STANDARD
 from .printing import deliver, display
 
@@ -74,8 +75,17 @@ _LARGEST = 640
 
 def list_(
     losses: Annotated[bool, typer.Option("--losses", help="List the losses instead.")] = False,
+    of_values: Annotated[
+        bool,
+        typer.Option("--values", help="List the estimates of J_K, and what evaluation tools print, instead."),
+    ] = False,
 ) -> None:
-    """List the estimators, kind by kind: rule, objective and claims; or the losses: weight and source."""
+    """List the estimators, kind by kind: rule, objective and claims; or losses, or value rules."""
+    if losses and of_values:
+        raise typer.BadParameter("--losses and --values are two lists: give one of them")
+    if of_values:
+        display(*values.listed())
+        return
     if losses:
         display(_losses())
         return
@@ -98,7 +108,10 @@ def show(
     context: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0, or a loss, e.g. trl:dapo."),
+        typer.Argument(
+            help="An estimator, e.g. maxpo or grpo:eps=1e-4,ddof=0; a loss, e.g. trl:dapo; a value rule, "
+            "e.g. plug-in; or what an evaluation tool prints, e.g. verl:best@N."
+        ),
     ],
     n: Annotated[int, typer.Option("--n", min=1, max=_LARGEST, help="Group size of the spectrum.")] = 8,
     k: Annotated[int, typer.Option("--k", min=1, help="K of the spectrum.")] = 4,
@@ -106,12 +119,16 @@ def show(
         bool, typer.Option("--proof", help="Decide its claims at n and K instead, from its coefficients.")
     ] = False,
 ) -> None:
-    """Show one estimator: rule, claims, spectrum, where it is defined, citation, BibTeX; or one loss."""
-    if is_loss(name):
+    """Show one estimator: rule, claims, spectrum, where defined, BibTeX; or one loss or value rule."""
+    kind = "loss" if is_loss(name) else values.kind_of(name)
+    if kind is not None:
         given = [key for key in ("n", "k", "proof") if _is_given(context, key)]
         if given:
-            raise typer.BadParameter(f"{name} is a loss, which takes no --{given[0]}")
-        _show_loss(name)
+            raise typer.BadParameter(f"{name} is a {kind}, which takes no --{given[0]}")
+        if kind == "loss":
+            _show_loss(name)
+        else:
+            display(values.shown(name))
         return
     try:
         rule = get_estimator(name)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import array_api_compat
 
 from ..core.arguments import as_group_size, whole_number
 from ..core.arrays import Array
@@ -14,7 +16,7 @@ from ..core.tracing import untraced
 
 @dataclass(frozen=True, kw_only=True)
 class ValueClaims:
-    """What a value rule promises at every n and k at which it is defined.
+    """What a value rule promises of rewards in [0, 1], at every n and k at which it is defined.
 
     Attributes
     ----------
@@ -55,6 +57,8 @@ class ValueRule:
         See ``ValueClaims``.
     beyond_n
         Whether it gives numbers for k > n, where no unbiased estimate exists.
+    domain
+        ``"real"``, or ``"binary"`` where rewards other than 0 and 1 are refused.
     """
 
     name: str
@@ -64,6 +68,7 @@ class ValueRule:
     function: Callable[[Any, int], Array]
     claims: ValueClaims
     beyond_n: bool
+    domain: Literal["real", "binary"] = "real"
 
     def why_not(self, n: int, k: int) -> str | None:
         """Reason why the rule is undefined at group size n and this k, with a valid choice; else None.
@@ -89,4 +94,15 @@ class ValueRule:
         _, rewards = as_rewards(rewards)
         if reason := self.why_not(rewards.shape[-1], k):
             raise ValueError(reason)
+        if self.domain == "binary":
+            self._check_binary(rewards)
         return self.function(rewards, k)
+
+    def _check_binary(self, rewards: Array) -> None:
+        xp = array_api_compat.array_namespace(rewards)
+        if not bool(xp.all((rewards == 0) | (rewards == 1))):
+            low, high = float(xp.min(rewards)), float(xp.max(rewards))
+            raise ValueError(
+                f"rewards from {low:g} to {high:g}: {self.name} counts successes, so they must be 0 or 1, "
+                f"e.g. rewards >= {high:g}"
+            )

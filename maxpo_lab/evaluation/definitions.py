@@ -11,6 +11,8 @@ from itertools import combinations, product
 from statistics import mean
 from typing import Any
 
+from .as_reported import definitions as as_reported
+
 Group = Sequence[Any]
 
 
@@ -37,4 +39,5 @@ BY_NAME: dict[str, Callable[[Group, int], Fraction]] = {
     "unbiased": unbiased,
     "plug-in": plug_in,
     "sample-max": sample_max,
+    **as_reported.BY_NAME,
 }

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from ..core.registry import Registry
+from .as_reported.counting import ABOVE_ZERO, ANY_ABOVE_ZERO, AT_LEAST_ONE, EXACTLY_ONE, PRODUCT_FORM
+from .as_reported.others import FIRST_K, POSTERIOR_MEAN, SAMPLE_MEAN
+from .as_reported.redraws import VERL_REDRAWS
 from .base import ValueRule
 from .plug_in import PLUG_IN, SAMPLE_MAX
 from .unbiased import UNBIASED
 
 _RULES: Registry[ValueRule] = Registry(
     "value rule",
-    ((rule.name, rule) for rule in (UNBIASED, PLUG_IN, SAMPLE_MAX)),
+    (
+        (rule.name, rule)
+        for rule in (
+            *(UNBIASED, PLUG_IN, SAMPLE_MAX),
+            *(PRODUCT_FORM, EXACTLY_ONE, AT_LEAST_ONE, ABOVE_ZERO, ANY_ABOVE_ZERO),
+            *(VERL_REDRAWS, FIRST_K, SAMPLE_MEAN, POSTERIOR_MEAN),
+        )
+    ),
     absent="is not registered",
 )
 
@@ -20,7 +30,7 @@ def list_value_rules() -> tuple[str, ...]:
 
 
 def get_value_rule(name: str) -> ValueRule:
-    """The value rule of this name: ``"unbiased"``, ``"plug-in"``, ``"sample-max"``.
+    """The value rule of this name: ``"unbiased"``, ``"plug-in"``, ``"verl-redraws"``.
 
     Raises
     ------

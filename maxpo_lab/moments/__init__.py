@@ -4,7 +4,7 @@
 ways, ``from_sums`` makes the ``result`` of either, ``against_gradient`` compares a mean with the exact
 gradient. ``batches`` are of several prompts, ``floor`` (with ``least_variance``) is the least
 variance that there can be. ``updates`` are what a training loop's loss makes of a rule. ``values`` is of
-estimates of J_K.
+estimates of J_K, and of what evaluation tools print.
 """
 
 from .batches import BatchMoments, StandardErrors, batch_moments, path_moments, side_by_side
@@ -13,13 +13,14 @@ from .floor import VarianceFloor, variance_floor
 from .from_sums import DEAD
 from .result import Moments
 from .updates import UpdateMoments, UpdateStep, update_moments, update_path
-from .values import ValueMoments, value_moments
+from .values import ReportedMoments, ValueMoments, reported_moments, value_moments
 
 __all__ = [
     "DEAD",
     "MAX_STATES",
     "BatchMoments",
     "Moments",
+    "ReportedMoments",
     "StandardErrors",
     "UpdateMoments",
     "UpdateStep",
@@ -28,6 +29,7 @@ __all__ = [
     "batch_moments",
     "exact_moments",
     "path_moments",
+    "reported_moments",
     "side_by_side",
     "update_moments",
     "update_path",

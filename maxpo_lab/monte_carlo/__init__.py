@@ -2,7 +2,8 @@
 
 ``experiments`` checks what is asked for, ``batches`` says how many groups a call draws, ``shards`` measures
 one shard of the sample, rank-linear rules as ``matrices`` or from ``one_sort``, ``accumulators`` merges
-shards along a fixed tree, ``estimates`` says how well each quantity is known, ``sampled`` is the front door.
+shards along a fixed tree, ``estimates`` says how well each quantity is known, ``sampled`` is the front door;
+``updates`` does the same for a loop's updates.
 Needs torch.
 """
 
@@ -12,6 +13,7 @@ from .estimates import Estimate, RuleMoments
 from .experiments import QUANTITIES, Experiment, Until, experiment, shard_sizes
 from .sampled import SampledMoments, finish, monte_carlo_moments
 from .shards import measure_shard
+from .updates import SampledUpdates, UpdateEstimates, monte_carlo_updates
 
 __all__ = [
     "QUANTITIES",
@@ -20,13 +22,16 @@ __all__ = [
     "Experiment",
     "RuleMoments",
     "SampledMoments",
+    "SampledUpdates",
     "ShardTree",
     "Until",
+    "UpdateEstimates",
     "experiment",
     "finish",
     "measure_shard",
     "merge",
     "monte_carlo_moments",
+    "monte_carlo_updates",
     "on_numpy",
     "shard_sizes",
 ]

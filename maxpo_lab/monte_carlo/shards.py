@@ -62,10 +62,10 @@ def measure_shard(experiment: Experiment, shard: int, groups: int | None = None)
         for part, call in zip(parts, calls, strict=True):
             _project(call, mean, rows[1, :, part])
         _finish(rows, mean, members)
-        spread, pull = _from_batches(sums, mean, direction, size, experiment.batch)
+        spread, pull = from_batches(sums, mean, direction, size, experiment.batch)
         sum_max = _numpy(rows[COLUMNS.index("sum_square")].amax(dim=-1).sqrt())
         sizes = exponents(rows[COLUMNS.index("square_sum")].sqrt())
-        columns = _comoments(rows.flatten(0, 1))
+        columns = comoments(rows.flatten(0, 1))
         _check(experiment, calls, columns)
     return Accumulator(
         names=rules.names,
@@ -237,7 +237,7 @@ def _checked(found: torch.Tensor, expected: tuple[int, ...], scores: Scores, met
     return found
 
 
-def _from_batches(
+def from_batches(
     sums: torch.Tensor, mean: torch.Tensor, direction: torch.Tensor | None, groups: int, batch: int
 ) -> tuple[Average, Average]:
     r"""``tr Sigma^2`` and Sigma's action on the mean and the gradient's direction, from full batches.
@@ -268,7 +268,7 @@ def _from_batches(
     return Average(weight, _numpy(spread)), Average(weight, _numpy(pull))
 
 
-def _comoments(rows: torch.Tensor) -> Comoments:
+def comoments(rows: torch.Tensor) -> Comoments:
     """Means and co-moments of the columns (C, groups), in two passes; the columns are centered in place."""
     mean = rows.mean(dim=1, keepdim=True)
     rows -= mean

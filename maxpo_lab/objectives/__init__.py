@@ -2,11 +2,13 @@
 
 from .l_statistics import PREFIX
 from .objective import Objective
-from .presets import as_objective, at_own_k, in_words, looks_at_k, max_at
+from .presets import as_objective, at_own_k, looks_at_k, max_at
 from .several import PER_REWARD, VectorObjective, as_vector_objective
 from .steps import drawn_below, increments
+from .words import AT_WEIGHTS, in_words
 
 __all__ = [
+    "AT_WEIGHTS",
     "PER_REWARD",
     "PREFIX",
     "Objective",

@@ -74,17 +74,6 @@ def at_own_k(spec: str, k: int) -> str:
     return f"max@{k}" if spec == "max@k" else f"{spec}@{k}"
 
 
-def in_words(objective: Objective) -> str:
-    """``max@4`` for ``max@k`` at k = 4, ``the mean reward`` for ``mean``."""
-    name = objective.name
-    if weighted_sums.read(name) is not None or weighted_sums.own_k(name):
-        return name
-    if name.startswith(PREFIX):
-        return f"{name} of {objective.size}"
-    words = {"max@k": f"max@{objective.size}", "max@n": f"max@{objective.size}", "mean": "the mean reward"}
-    return words.get(name, name)
-
-
 def _named(name: str, n: int, k: int) -> Objective:
     if not isinstance(name, str):
         raise TypeError(f"objective {name!r} is a {type(name).__name__}: it must be a name, e.g. max@k")

@@ -187,6 +187,13 @@ class Outcomes:
             found["reference_log_ratios"] = self._log_ratio(self.probabilities, self.reference)
         return found
 
+    @property
+    def rollout_log_ratios(self) -> Float:
+        """``log pi - log pi_drawn`` of whole rollouts, (M,); 0 for outcomes that are never drawn."""
+        if self.behaviour is None:
+            return np.zeros(len(self.rewards))
+        return np.asarray(self._log_ratio(self.probabilities, self.behaviour).sum(axis=1))
+
     def levels(self, *, covariances: CovarianceForm = "projected") -> RewardLevels:
         """Reward levels of the current policy, with its total scores; see ``RewardLevels.from_outcomes``."""
         chances = self._chances(self.probabilities)

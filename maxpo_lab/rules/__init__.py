@@ -23,21 +23,24 @@ from .kinds import (
     MemoryRule,
     OfBatches,
     OfVectors,
+    RatioRule,
     VectorRule,
     WithMemory,
     batch_rule,
     couples,
     has_memory,
     memory_rule,
+    ratio_rule,
     takes_vectors,
     vector_rule,
 )
 from .numbered import ByNumber, by_number
-from .outputs import ADVANTAGES, VALUES, Output
+from .outputs import ADVANTAGES, ADVANTAGES_OF_ROWS, VALUES, Output
 from .rounding import finest, precision_of, tolerance
 
 __all__ = [
     "ADVANTAGES",
+    "ADVANTAGES_OF_ROWS",
     "VALUES",
     "BadShapeError",
     "BatchCalls",
@@ -52,6 +55,7 @@ __all__ = [
     "OfVectors",
     "Output",
     "RandomRuleError",
+    "RatioRule",
     "Rule",
     "RuleError",
     "StatefulRuleError",
@@ -75,6 +79,7 @@ __all__ = [
     "of_batches",
     "per_group",
     "precision_of",
+    "ratio_rule",
     "resolve",
     "resolve_value",
     "takes_vectors",

@@ -22,7 +22,15 @@ from .errors import (
     StatefulRuleError,
     VectorRuleError,
 )
-from .kinds import OfBatches, OfVectors, WithMemory, couples, has_memory, takes_vectors
+from .kinds import (
+    OfBatches,
+    OfVectors,
+    RatioRule,
+    WithMemory,
+    couples,
+    has_memory,
+    takes_vectors,
+)
 from .outputs import ADVANTAGES, Output
 
 Rule = Callable[[Any, int], Any]
@@ -41,7 +49,7 @@ def per_group(rule: Rule) -> Rule:
     return lifted
 
 
-def describe(rule: str | Rule | OfBatches | WithMemory | OfVectors) -> str:
+def describe(rule: str | Rule | OfBatches | WithMemory | OfVectors | RatioRule) -> str:
     """A name to call a rule by in messages."""
     if isinstance(rule, str):
         return rule
@@ -58,7 +66,7 @@ def k_at_most(estimator: object, n: int) -> int | None:
     return None if isinstance(rule, Entry) and rule.largest_k(n) > n else n
 
 
-def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors, n: int, k: int) -> Rule:
+def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors | RatioRule, n: int, k: int) -> Rule:
     """The callable meant by a name, an Estimator or a callable, known to be defined at (n, k).
 
     Raises
@@ -74,7 +82,7 @@ def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors, n: int, 
     if couples(rule):
         raise CoupledRowsError(
             f"{describe(rule)} is a batch rule: what a group gets depends on the others, so a group has no "
-            f"advantages of its own; use batch_moments, or audit, which take it"
+            f"advantages of its own; use batch_moments, monte_carlo_updates or audit, which take it"
         )
     if has_memory(rule):
         raise StatefulRuleError(
@@ -85,6 +93,11 @@ def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors, n: int, 
         raise VectorRuleError(
             f"{describe(rule)} is a {rule.kind} rule: it takes several numbers of a rollout, and here a "
             f"rollout has one reward; measure it under VectorLevels, or take a rule of one reward"
+        )
+    if isinstance(rule, RatioRule):
+        raise VectorRuleError(
+            f"{describe(rule)} is a rule of rewards and ratios: it takes two numbers of a rollout, and here "
+            f"a rollout has one reward; use update_moments, which takes it"
         )
     if not callable(rule):
         raise TypeError(
@@ -132,7 +145,7 @@ def evaluate(rule: Rule, rewards: Float, k: int, output: Output = ADVANTAGES) ->
     if result.shape != output.shape_for(rewards.shape):
         raise BadShapeError(
             f"{name} returned shape {result.shape} for rewards of shape {rewards.shape}: a {output.rule} "
-            f"maps (B, n) to {output.shape}; lift one for a single group with maxpo_lab.per_group"
+            f"maps {output.takes} to {output.shape}; lift one for a single group with maxpo_lab.per_group"
         )
     if result.dtype.kind not in "biuf":
         raise NotRealError(f"{name} returned dtype {result.dtype}: {output.name} must be real numbers")

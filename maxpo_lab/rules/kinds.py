@@ -67,6 +67,22 @@ class VectorRule:
         return self.function(rewards, k, lengths=lengths) if self.takes_lengths else self.function(rewards, k)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RatioRule:
+    """A rule of a group that sees the ratio of each rollout beside its reward: what ``ratio_rule`` makes.
+
+    Calling it, ``rule(rewards, k, log_ratios=...)``, maps rewards (B, n) and log-ratios (B, n) to advantages
+    (B, n).
+    """
+
+    function: Callable[..., Any]
+    name: str
+
+    def __call__(self, rewards: Any, k: int, *, log_ratios: Any) -> Any:
+        """What the function gives."""
+        return self.function(rewards, k, log_ratios=log_ratios)
+
+
 #: A rule that couples the groups of a batch, one that remembers earlier steps, and one of rows, whoever
 #: wrote it.
 OfBatches: TypeAlias = BatchEstimator | BatchRule
@@ -187,6 +203,41 @@ def vector_rule(
             f"f={f!r} is a {type(f).__name__}: it must be a callable (rewards (B, n, d), k) -> (B, n)"
         )
     return VectorRule(f, as_weights(reward_weights), bool(takes_lengths), _name(f))
+
+
+def ratio_rule(f: Callable[..., Any], *, name: str | None = None) -> RatioRule:
+    """A callable ``(rewards (B, n), k, log_ratios=(B, n)) -> (B, n)`` as a rule of rewards and ratios.
+
+    Parameters
+    ----------
+    f
+        The callable. ``log_ratios`` are ``log pi - log pi_drawn`` of whole rollouts, pi the policy that is
+        updated. As one of groups it must be deterministic, keep nothing between calls, treat each group by
+        itself, and the rollouts of a group alike.
+    name
+        What to call it; None for the callable's own.
+
+    Raises
+    ------
+    TypeError
+        Not callable, or a rule of another kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import maxpo_lab as ml
+    >>> from maxpo_lab.losses import off_policy_advantages
+    >>> rule = ml.ratio_rule(off_policy_advantages)
+    >>> rule(np.array([[1.0, 0.0, 0.0]]), 1, log_ratios=np.zeros((1, 3))).tolist()
+    [[1.0, -0.5, -0.5]]
+    """
+    known: object = f
+    if couples(known) or has_memory(known) or takes_vectors(known) or not callable(f):
+        raise TypeError(
+            f"f={f!r} is a {type(f).__name__}: it must be a callable (rewards (B, n), k, log_ratios=(B, n)) "
+            f"-> (B, n)"
+        )
+    return RatioRule(f, _name(f) if name is None else name)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -15,7 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import ragged_batches
 
 import maxpo_lab as ml
 
@@ -87,6 +89,34 @@ def same(found: torch.Tensor, wanted: torch.Tensor) -> None:
 
 def logged(trainer: Any, name: str) -> list[float]:
     return [entry[name] for entry in trainer.state.log_history if name in entry]
+
+
+def test_ragged_batches_with_unscored_rollouts(tmp_path: Path) -> None:
+    """As every adapter is checked, three groups of eight at a time: 200 generations of TRL's loop."""
+    rng = np.random.default_rng(24)
+    given, ks = [], rng.integers(1, 6, ragged_batches.COUNT)
+    for step in range(ragged_batches.COUNT):
+        rewards = (rng.random(N * GROUPS) < rng.random()) * (rng.random(N * GROUPS) if step % 2 else 1.0)
+        rewards[rng.random(N * GROUPS) < (0.0, 0.1, 0.5)[step % 3]] = np.nan
+        given.append(rewards.astype(np.float32).astype(np.float64))
+
+    def scored(completion_ids: list[list[int]], **others: Any) -> Rewards:
+        return [None if np.isnan(each) else float(each) for each in given[len(trainer.advantages)]]
+
+    trainer = trainer_of(
+        tmp_path,
+        scored,
+        k=KSteps(dict(enumerate(ks.tolist()))),
+        max_steps=ragged_batches.COUNT,
+        max_completion_length=1,
+    )
+    trainer.train()
+    found = iter(trainer.advantages)
+    made = (
+        ragged_batches.Batch("maxpo", int(k), rewards, np.repeat(np.arange(GROUPS), N))
+        for k, rewards in zip(ks, given, strict=True)
+    )
+    ragged_batches.check(lambda _: next(found), made)
 
 
 def exact_pass_at_k(model: Any, k: int) -> float:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import ragged_batches
 
 import maxpo_lab as ml
 from maxpo_lab.estimators.definitions.groups import BY_NAME
@@ -123,6 +124,25 @@ def test_dtype_is_the_rewards(dtype: torch.dtype) -> None:
     # Interleaved groups of one size each, one by one and in float64, within half an ulp of the result.
     exact = called("maxpo", ragged(torch.float64), struct(k=2))
     assert (got.double() - exact).abs().max() <= torch.finfo(dtype).eps * exact.abs().max()
+
+
+def test_ragged_batches_with_unscored_rollouts() -> None:
+    """Those on which every adapter is checked; grpo and rloo are verl's own there."""
+
+    def answer(batch: ragged_batches.Batch) -> np.ndarray:
+        rows = torch.from_numpy(batch.rewards).float()
+        lengths = torch.arange(len(rows)) % 3 + 1
+        tokens = torch.zeros(len(rows), 3)
+        tokens[torch.arange(len(rows)), lengths - 1] = rows
+        uid = np.array([f"prompt-{each}" for each in batch.ids], dtype=object)
+        given = Batch(tokens, (torch.arange(3) < lengths[:, None]).long(), uid)
+        config = {"k": batch.k, "small_groups": "zero", "nan_policy": "omit"}
+        found = called(integration.verl_name(batch.estimator), given, config)
+        assert torch.equal(found, found[:, :1] * given.mask)
+        return found[:, 0].numpy()
+
+    rules = ("maxpo", "pkpo-loo1", "pkpo-s", "batch-mean")
+    ragged_batches.check(answer, ragged_batches.batches(rules=rules))
 
 
 def test_no_gradient_flows() -> None:

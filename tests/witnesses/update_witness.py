@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import comb, prod
@@ -11,6 +11,9 @@ import numpy as np
 
 import maxpo_lab as ml
 from maxpo_lab.losses import Loss
+
+#: A rule by name, or what gives the advantages (n,) of a group of outcomes of a prompt.
+OfOutcomes = Callable[[ml.Outcomes, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,7 @@ def tree(
 
 
 def updates(
-    rule: str,
+    rule: str | OfOutcomes,
     loss: Loss,
     prompts: Sequence[ml.Outcomes],
     *,
@@ -124,11 +127,16 @@ def _normalised(pool: list[Drawn]) -> list[Drawn]:
     return [(chance / total, group, place) for chance, group, place in pool]
 
 
-def _update(rule: str, loss: Loss, prompts: Sequence[ml.Outcomes], batch: list[Drawn], k: int) -> np.ndarray:
+def _update(
+    rule: str | OfOutcomes, loss: Loss, prompts: Sequence[ml.Outcomes], batch: list[Drawn], k: int
+) -> np.ndarray:
     """``(1/N) sum_it w_it s_it`` of one batch."""
     groups = [(prompts[place], group) for _, group, place in batch]
     advantages = np.stack(
-        [ml.advantages(prompt.rewards[group], k, estimator=rule) for prompt, group in groups]
+        [
+            rule(prompt, group) if callable(rule) else ml.advantages(prompt.rewards[group], k, estimator=rule)
+            for prompt, group in groups
+        ]
     )
     given = {
         name: np.stack([prompt.log_ratios()[name][group] for prompt, group in groups]) for name in loss.needs

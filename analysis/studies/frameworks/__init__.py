@@ -2,8 +2,9 @@
 
 from ...run.comparison import Comparison
 from ...run.study import Study
-from .figure import draw, table
+from .figure import draw
 from .study import cells, measure
+from .tabulated import table
 
 STUDY = Study(
     name="frameworks",

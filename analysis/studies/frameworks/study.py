@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import maxpo_lab as ml
+from maxpo_lab.integrations.frameworks import get_framework
 
 from ...run.presets import Preset
-from . import in_verl
-from .in_trl import advantages
-from .subjects import AS_CODED, FROM_TRL, FROM_VERL, Subject, coded_rule
+from . import inside
+from .losses import Judged, judged
+from .subjects import AS_CODED, FROM_PACKAGES, Subject, coded_rule
 
 #: Claims that are put to every rule.
 _CLAIMS = ("unbiased", "centered")
@@ -21,13 +21,15 @@ _CLAIMS = ("unbiased", "centered")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A subject, by its place in its list, at a group size and K.
+    """A subject at a group size and K.
 
-    ``inside``: the versions of the other environment that it is run in, as a result depends on them.
+    ``inside``: the versions of the package that it is run from and of what that computes with, as a result
+    depends on them.
     """
 
     origin: str
-    index: int
+    framework: str
+    rule: str
     n: int
     k: int
     inside: str | None = None
@@ -37,24 +39,34 @@ class Cell:
 class Row:
     """What the audit says of one rule.
 
-    ``version``: of the package that was run, None for rules made after the code. ``verdict``: E[g] is the
-    target's gradient (``"unbiased"``), a constant times it (``"scaled"``), 0 (``"nothing"``), or neither
-    (``"other"``); ``"not judged"`` where the rule misbehaves. ``scale``: the constant in front of the
+    ``version``: of the package that was run, None for rules made after the code. ``equals``, ``formula``:
+    what the registry says that it is; ``differs``: a smallest group on which it is not, or None. ``verdict``:
+    E[g] is the target's gradient (``"unbiased"``), a constant times it (``"scaled"``), 0 (``"nothing"``), or
+    neither (``"other"``); ``"not judged"`` where the rule misbehaves. ``scale``: the constant in front of the
     target's gradient, None where there is none. ``worst_sum``: largest ``|sum A|``. ``efficiency_*``:
     variance floor over ``tr Cov / c^2`` on 0/1 rewards with many right answers, None where the direction is
     not the target's. ``flat``, ``unscorable``: what groups of equal rewards of 0.1 get, and what becomes of a
     NaN reward. ``ties``: whether equal rewards may get different advantages. ``lengths``: whether those of
-    responses change advantages, None where no call tells them. Of rules of a batch, None for others:
-    ``couples``, the number in which prompts meet; ``order``, s of ``P^-s`` by which the batch's bias
-    falls; ``through_*`` that bias, and ``angle_*``, at P = 8 and 32; ``weight_least``, ``weight_most``, of a
-    hard, a medium and an easy prompt at P = 8; ``at_large_p``, the scale there. ``misbehaves``: what keeps a
-    rule from being judged, or None.
+    responses change advantages, None where no call tells them. ``law``: what a factor of the rewards does to
+    advantages, and ``law_up_to``, of 3, 10, 100, ..., the largest up to which it does.
+
+    Of rules of a batch, None for others: ``couples``, the number in which prompts meet; ``order``, s of
+    ``P^-s`` by which the batch's bias falls; ``through_*`` that bias, and ``angle_*``, at P = 8 and 32;
+    ``weight_least``, ``weight_most``, of a hard, a medium and an easy prompt at P = 8; ``at_large_p``, the
+    scale there. ``misbehaves``: what keeps a rule from being judged, or None.
+
+    ``numbers``: what the package's own code gives the groups of ``numbers.GROUPS`` and more, as JSON of texts
+    of five digits; ``afterwards``: what becomes of that. ``loss``: the framework's by default, and
+    ``loss_*`` the expected update of the rule under it, see ``losses.Judged``.
     """
 
     framework: str
     rule: str
     origin: str
     version: str | None
+    equals: str
+    differs: str | None
+    formula: str
     n: int
     k: int
     target: str
@@ -74,6 +86,8 @@ class Row:
     unscorable: str
     ties: str | None
     lengths: str | None
+    law: str | None
+    law_up_to: float | None
     nearest: str
     precision: str | None
     couples: str | None
@@ -86,61 +100,81 @@ class Row:
     weight_most: float | None
     at_large_p: float | None
     misbehaves: str | None
+    numbers: str | None
+    afterwards: str
+    loss: str | None
+    loss_angle: float | None
+    loss_scale: float | None
+    loss_angle_lagged: float | None
+    loss_scale_lagged: float | None
 
 
 def cells(preset: Preset) -> Sequence[Cell]:
-    """Rules as coded at every preset, TRL's from its package at ``standard``, verl's too at ``paper``."""
+    """Rules as coded at every preset, TRL's from its package at ``standard``, those of all at ``paper``.
+
+    As coded at n = 16 too, where a package's rule is what it equals, and costs a process that imports it.
+    """
     sizes = {"smoke": [(4, 2)], "standard": [(8, 4)], "paper": [(8, 4), (16, 4)]}[preset]
-    origins: dict[str, Sequence[Subject]] = {"as coded": AS_CODED}
-    if preset != "smoke":
-        origins["TRL"] = FROM_TRL
-    if preset == "paper":
-        origins["verl"] = FROM_VERL
-    inside = {"verl": _inside_verl()}
+    run: Sequence[Subject] = FROM_PACKAGES
+    if preset != "paper":
+        own = "own" if preset == "standard" else None
+        run = [each for each in run if get_framework(each.framework).environment == own]
     return [
-        Cell(origin, index, n, n if subject.k == 0 else k, inside.get(origin))
+        Cell(each.origin, each.framework, each.name, n, n if each.k == 0 else k, _inside(each))
         for n, k in sizes
-        for origin, subjects in origins.items()
-        for index, subject in enumerate(subjects)
+        for each in (*AS_CODED, *(run if (n, k) == sizes[0] else ()))
     ]
 
 
 def measure(cell: Cell) -> list[Row]:
     """The report of the audit, in one row."""
-    subject = {"as coded": AS_CODED, "TRL": FROM_TRL, "verl": FROM_VERL}[cell.origin][cell.index]
-    if cell.origin == "verl" and cell.inside != _inside_verl():
-        raise RuntimeError(f"this machine has {_inside_verl()}: the cell is of {cell.inside}")
-    report, package = _audited(subject, cell.n, cell.k)
-    return [_row(subject, report, package)]
+    subject = next(
+        each
+        for each in (*AS_CODED, *FROM_PACKAGES)
+        if (each.origin, each.framework, each.name) == (cell.origin, cell.framework, cell.rule)
+    )
+    if cell.inside != _inside(subject):
+        raise RuntimeError(f"this machine has {_inside(subject)}: the cell is of {cell.inside}")
+    return [_row(subject, *_audited(subject, cell.n, cell.k), judged(subject, n=cell.n, k=cell.k))]
 
 
-def _audited(subject: Subject, n: int, k: int) -> tuple[dict[str, Any], str | None]:
-    """The report as plain values, and the version of the package that was run."""
+def _audited(subject: Subject, n: int, k: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The report as plain values, and the numbers of a rule that was run."""
     arguments: dict[str, Any] = {"n": n, "k": k, "target": subject.target, "claims": _CLAIMS}
-    if subject.origin == "verl":
-        arguments |= {"signature": "verl", "settings": subject.settings, "seconds": 120.0}
-        return in_verl.audited(subject.rule, **arguments), in_verl.installed()["verl"]
-    if subject.origin == "TRL":
-        import torch  # noqa: PLC0415
-
-        torch.set_num_threads(1)
-
-        def rule(rewards: Any) -> Any:
-            return advantages(rewards, subject.rule)
-
-        audit = partial(ml.audit, rule, signature="batch", seconds=60.0)
-    else:
-        audit = partial(ml.audit, coded_rule(subject.rule))
-    report = audit(**arguments)
-    return report.as_dict(), version("trl") if subject.origin == "TRL" else None
+    if subject.origin == "package":
+        rule = get_framework(subject.framework).rule(subject.name)
+        arguments["claims"] += (f"equals:{rule.equals_of_tokens or rule.equals}",)
+        found = inside.audited(subject.framework, subject.name, seconds=120.0, **arguments)
+        return found["audit"], found["numbers"]
+    return ml.audit(coded_rule(subject.rule), **arguments).as_dict(), None
 
 
-def _inside_verl() -> str | None:
-    """Versions in verl's environment, ``"torch 2.11.0, verl 0.9.1"``; None where there is none."""
-    return ", ".join(f"{name} {version}" for name, version in in_verl.installed().items()) or None
+def _inside(subject: Subject) -> str | None:
+    """Versions that a rule is run with, ``"torch 2.13.0, verl 0.9.1"``; None where they are not here."""
+    if subject.origin != "package":
+        return None
+    found = inside.installed(get_framework(subject.framework))
+    return ", ".join(f"{name} {version}" for name, version in found.items()) or None
 
 
-def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
+def shown(numbers: dict[str, Any]) -> dict[str, str]:
+    """Numbers as texts of five digits, what is alike at the end once: ``"1.5, -0.5 (x3)"``."""
+    return {name: each if isinstance(each, str) else _text(each) for name, each in numbers.items()}
+
+
+def _text(values: Sequence[float]) -> str:
+    texts = [f"{value:.5g}" for value in values]
+    tail = 1
+    while tail < len(texts) and texts[-tail - 1] == texts[-1]:
+        tail += 1
+    return ", ".join(texts) if tail < 3 else ", ".join([*texts[:-tail], f"{texts[-1]} (x{tail})"])
+
+
+def _row(
+    subject: Subject, report: dict[str, Any], numbers: dict[str, Any] | None, loss: Judged | None
+) -> Row:
+    run = subject.origin == "package"
+    rule = get_framework(subject.framework).rule(subject.name) if run else None
     ascent = report["ascent"] or {}
     symmetries = report["symmetries"] or {}
     lengths = report["lengths"] or {}
@@ -157,7 +191,10 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
         framework=subject.framework,
         rule=subject.name,
         origin=subject.origin,
-        version=package,
+        version=get_framework(subject.framework).version if run else None,
+        equals=subject.rule,
+        differs=_differs(report),
+        formula=rule.formula if rule else "",
         n=report["n"],
         k=report["k"],
         target=subject.target,
@@ -179,11 +216,26 @@ def _row(subject: Subject, report: dict[str, Any], package: str | None) -> Row:
         unscorable=edges.get("one NaN", {}).get("remark", ""),
         ties=_word(symmetries["tie"] is not None) if symmetries else None,
         lengths=_word(lengths["rewards"] is not None) if lengths else None,
+        law=symmetries.get("scale"),
+        law_up_to=symmetries.get("scale_up_to"),
         nearest=_nearest(report["nearest"]),
         precision=report["precision"],
         **_over_sizes(coupling),
         misbehaves="; ".join(found["kind"] for found in report["misbehaviours"]) or None,
+        numbers=json.dumps(shown(numbers)) if numbers else None,
+        afterwards=rule.afterwards if rule else "",
+        loss=loss.name if loss else None,
+        loss_angle=loss.angle if loss else None,
+        loss_scale=loss.scale if loss else None,
+        loss_angle_lagged=loss.angle_lagged if loss else None,
+        loss_scale_lagged=loss.scale_lagged if loss else None,
     )
+
+
+def _differs(report: dict[str, Any]) -> str | None:
+    """Where a rule is not the one that it is said to be; None where it is on every group tried."""
+    found = [each for each in report["claims"] if each["claim"].startswith("equals:") and not each["holds"]]
+    return found[0]["detail"] if found else None
 
 
 def _over_sizes(coupling: dict[str, Any]) -> dict[str, Any]:

@@ -1,22 +1,22 @@
-"""What is audited: rules of public frameworks, from the package where it can be installed, else as coded."""
+"""What is audited: rules of public frameworks, from the package where one is run, and of papers' code."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from maxpo_lab.estimators import Estimator, get_estimator
+from maxpo_lab.integrations.frameworks import get_framework, list_frameworks
 
 from .defects import EASYR1_ISSUE_585
 
-#: Where the numbers come from: the package itself, or this project's rule made after its code.
-Origin = Literal["verl", "TRL", "as coded"]
-_VERL = "verl.trainer.ppo.core_algos:compute_"
+#: Where the numbers come from: the package itself, or this project's rule made after the code.
+Origin = Literal["package", "as coded"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A rule of a framework.
+    """A rule of a framework, or of a paper's code.
 
     Attributes
     ----------
@@ -25,14 +25,11 @@ class Subject:
     origin
         See ``Origin``.
     rule
-        A path to import for ``verl``, a value of ``scale_rewards`` for ``TRL``, a name of this project for
-        the rest.
+        The rule of the catalogue that it equals, or of this project that is made after it.
     target
         The objective that it is meant for.
     k
-        None: the study's.
-    settings
-        What the framework's configuration holds.
+        None: the study's; 0: the group size.
     """
 
     framework: str
@@ -41,72 +38,49 @@ class Subject:
     rule: str
     target: str
     k: int | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-def _verl(name: str, function: str, target: str, **settings: Any) -> Subject:
-    return Subject(
-        framework="verl", name=name, origin="verl", rule=_VERL + function, target=target, settings=settings
-    )
-
-
-def _trl(scale: str) -> Subject:
-    return Subject(
-        framework="TRL", name=f"GRPO, scale_rewards={scale}", origin="TRL", rule=scale, target="mean"
-    )
 
 
 def _coded(framework: str, name: str, rule: str, target: str, k: int | None = None) -> Subject:
     return Subject(framework=framework, name=name, origin="as coded", rule=rule, target=target, k=k)
 
 
-FROM_VERL = (
-    _verl("grpo", "grpo_outcome_advantage", "mean"),
-    _verl("grpo, no std", "grpo_outcome_advantage", "mean", norm_adv_by_std_in_grpo=False),
-    _verl("grpo_vectorized", "grpo_vectorized_outcome_advantage", "mean"),
-    _verl("rloo", "rloo_outcome_advantage", "mean"),
-    _verl("rloo_vectorized", "rloo_vectorized_outcome_advantage", "mean"),
-    _verl("opo", "opo_outcome_advantage", "mean"),
-    _verl("grpo_passk", "grpo_passk_outcome_advantage", "max@n"),
-    _verl("grpo_passk, no std", "grpo_passk_outcome_advantage", "max@n", norm_adv_by_std_in_grpo=False),
-    _verl("gpg", "gpg_outcome_advantage", "mean"),
-    _verl("reinforce_plus_plus_baseline", "reinforce_plus_plus_baseline_outcome_advantage", "mean"),
-    _verl("reinforce_plus_plus", "reinforce_plus_plus_outcome_advantage", "mean", gamma=1.0),
-)
-FROM_TRL = (_trl("group"), _trl("none"), _trl("batch"))
-AS_CODED = (
-    _coded("SkyRL", "grpo", "grpo", "mean"),
-    _coded("OpenRLHF", "group_norm", "grpo:eps=1e-9", "mean"),
-    _coded("rllm", "grpo", "grpo:ddof=0", "mean"),
-    _coded("NeMo-RL", "grpo", "nemo-grpo", "mean"),
-    _coded("prime-rl", "default", "batch-mean", "mean"),
-    _coded("prime-rl", "maxrl", "maxrl", "mean"),
-    _coded("SkyRL", "maxrl", "maxrl:eps=1e-6", "mean"),
+def _of_registry(*, run: bool) -> tuple[Subject, ...]:
+    return tuple(
+        Subject(
+            framework=name,
+            name=rule.name,
+            origin="package" if run else "as coded",
+            rule=rule.equals or rule.name,
+            target=rule.target,
+        )
+        for name in list_frameworks()
+        for rule in get_framework(name).rules
+        if (rule.call is not None) == run
+    )
+
+
+#: Every rule that a framework ships and that is run from its package.
+FROM_PACKAGES = _of_registry(run=True)
+_PAPERS = (
     _coded("tajwarfahim/maxrl", "vr_cond", "maxrl-keep-failures", "mean"),
     _coded("tajwarfahim/maxrl", "pkpo", "maxrl-pkpo", "max@k"),
-    _coded("rllm", "pull request 743", "pkpo-mean-centered", "max@k"),
-    _coded("rllm", "pull request 743, K = n", "pkpo-mean-centered", "max@k", k=0),
+    _coded("rLLM", "pull request 743, K = n", "pkpo-mean-centered", "max@k", k=0),
     _coded("PKPO", "s_loo-1", "pkpo-loo1", "max@k"),
     _coded("PKPO", "s_loo-1 in a mean-type loss", "pkpo-sum-scale", "max@k"),
     _coded("MaxPO", "Leave-Two-Out", "maxpo", "max@k"),
     _coded("OrderGrad", 'lstat_advantage("ReMax")', "canonical / K", "max@k"),
     _coded("Passk_Training", "analytical", "passk-training", "max@k"),
     _coded("Passk_Training", "analytical, K = n", "passk-training", "max@k", k=0),
-    _coded("EasyR1", "grpo_passk", "verl-grpo-passk", "max@n"),
     _coded("EasyR1", "issue 585", "easyr1-issue-585", "max@n"),
     _coded("TTT-Discover", "entropic", "entropic", "max@n"),
     _coded("Leader Reward", "leader", "leader", "max@n"),
     _coded("TailRL", "tailrl", "tailrl", "mean"),
-    _coded("OpenRLHF", "reinforce_baseline", "whitened:scale=std0,mean=1,eps=0:batch-mean", "mean"),
-    _coded("OpenRLHF", "reinforce", "whitened:scale=std0,mean=1,eps=0:reinforce", "mean"),
-    _coded("OpenRLHF", "flash_reinforce", "flash-reinforce", "mean"),
-    _coded("ms-swift", "grpo, scale_rewards=batch", "trl-batch", "mean"),
-    _coded("ms-swift", "reinforce_plus_plus", "whitened:scale=std1,eps=0,add=0.0001:batch-mean", "mean"),
-    _coded("rllm", "prpo", "whitened:scale=std0,mean=1,eps=0:reinforce", "mean"),
     _coded("JSPO", "jspo", "jspo", "mean"),
     _coded("JSPO", "jspo++", "jspo-plus-plus", "mean"),
     _coded("MaxPO", "whitened over the batch", "whitened:maxpo", "max@k"),
 )
+#: Rules made after code that was read: of frameworks that were not run, and of papers.
+AS_CODED = (*_of_registry(run=False), *_PAPERS)
 
 
 def coded_rule(name: str) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
@@ -48,8 +49,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure``: what turns the update; ``weights``: what weighs prompts anew."""
-    return {"figure": _turned(rows), "weights": _weighed(rows)}
+    """``figure``: what turns an update; ``weights``: what weighs prompts; ``off_policy``: old rollouts."""
+    return {"figure": _turned(rows), "weights": _weighed(rows), "off_policy": _of_old_rollouts(rows)}
 
 
 def _turned(rows: pd.DataFrame) -> Figure:
@@ -128,6 +129,41 @@ def _weighed(rows: pd.DataFrame) -> Figure:
         axes.set_visible(False)
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=7, fontsize=6.5, handlelength=3)
+    return figure
+
+
+#: What to make of old rollouts: a rule under a loss, how it is called, and its line; two lie on each other.
+_OLD = {
+    ("maxpo", "off-policy"): ("maxpo, one ratio a rollout", "-", "#e69f00", 3.0),
+    ("maxpo", "identity"): ("maxpo, no ratio", "--", "#e69f00", 1.3),
+    ("maxpo", "ppo"): ("maxpo, PPO's clip", ":", "#e69f00", 1.3),
+    ("off-policy max@k", "off-policy"): ("off-policy max@k", "-", "#0072b2", 1.3),
+}
+
+
+def _of_old_rollouts(rows: pd.DataFrame) -> Figure:
+    chosen = rows[rows.part == "off-policy"]
+    chosen = chosen[chosen.success == chosen.success.max()]
+    figure, (angle, scale, noise) = subplots(1, 3, figsize=(PAGE, 2.5))
+    for (rule, loss), (label, dashes, colour, width) in _OLD.items():
+        curve = chosen[(chosen.rule == rule) & (chosen.loss == loss)]
+        for axes, what in ((angle, curve.angle), (scale, curve.scale), (noise, curve.noise)):
+            axes.plot(curve.x, what, dashes, marker="o", ms=2.5, lw=width, color=colour, label=label)
+    for axes, title in (
+        (angle, "angle to grad J, rad"),
+        (scale, "scale"),
+        (noise, "tr Cov / |scale grad J|²"),
+    ):
+        axes.set_xscale("log")
+        axes.set_xlabel("KL(old || new), nats")
+        axes.set_title(title)
+    noise.set_yscale("log")
+    noise.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    noise.yaxis.set_major_formatter("{x:g}")
+    noise.yaxis.set_minor_locator(NullLocator())
+    scale.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+    handles, labels = angle.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=6.5, handlelength=3)
     return figure
 
 

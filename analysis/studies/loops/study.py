@@ -14,7 +14,7 @@ from maxpo_lab.losses import list_losses
 from maxpo_lab.moments.updates import updates_of
 
 from ...run.presets import Preset
-from .subjects import RULES, at_histories
+from .subjects import OFF_POLICY, RULES, at_histories
 from .weights import Loop, weights
 from .words import RIGHT, words
 
@@ -27,6 +27,8 @@ LAGGED = ("ppo", "importance", "identity", "ppo:high=0.28", "dual-clip", "cispo:
 AGGREGATED = ("sequence-mean", "group-token-mean", "token-mean")
 PROMPTS = 8
 LONGEST = 5
+#: Losses of the part on max@K from old rollouts, and its words: few enough for all pairs of reward and ratio.
+OLD_ROLLOUTS, SHORTEST = ("off-policy", "ppo", "identity"), 2
 #: Elements of a loop that leave a prompt's direction alone and change its weight.
 LOOPS: dict[str, Loop] = {
     "drop dead groups": {"dead_groups": "drop"},
@@ -60,8 +62,9 @@ class Row:
 
     ``part``: "lag" (x: KL(old || new), in nats), "clip" (x: the clip range, at the KL of ``setting``),
     "length" (x: the longest word), "weight" (x: the success rate; ``scale`` is the prompt's weight over the
-    rule's own without the loop), "batch" (prompts of log-uniform difficulty with such weights) or "default"
-    (x: the KL; ``loss`` by name). ``angle`` in radians and ``scale`` are of the expected update against
+    rule's own without the loop), "batch" (prompts of log-uniform difficulty with such weights), "default"
+    (x: the KL; ``loss`` by name) or "off-policy" (x: the KL; maxpo and off-policy max@k, on words of two
+    tokens at most). ``angle`` in radians and ``scale`` are of the expected update against
     grad J at the new policy, ``noise`` is ``tr Cov / |scale grad J|^2``; NaN where it is not defined.
     """
 
@@ -91,6 +94,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     frameworks = [name for name in list_losses() if ":" in name]
     return [
         *(Cell("lag", "", loss, p, lags) for loss in LAGGED[:some] for p in success),
+        *(Cell("off-policy", "", loss, p, lags) for loss in OLD_ROLLOUTS[:some] for p in success),
         *(Cell("clip", f"KL {kl:g}", "ppo", p, clips) for kl in (0.01, 0.003, 0.03)[:some] for p in success),
         *(
             Cell("length", shape, loss, p, longest)
@@ -98,7 +102,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
             for loss in AGGREGATED
             for p in success
         ),
-        *(Cell("weight", loop, "", nan, grid) for loop in LOOPS),
+        *(Cell("weight", loop, "", nan, grid) for loop in list(LOOPS)[:: 3 if some else 1]),
         *(Cell("default", SHAPE, loss, SUCCESS[-1], (0.0, LAG)) for loss in frameworks[:: 4 if some else 1]),
     ]
 
@@ -110,7 +114,7 @@ def measure(cell: Cell) -> list[Row]:
     rows = []
     for x in cell.xs:
         loss, batch = _loop(cell, x)
-        names = JUDGED if cell.part == "default" else RULES
+        names = {"default": JUDGED, "off-policy": ("maxpo", OFF_POLICY.name)}.get(cell.part, RULES)
         places = [
             (rule, *each) for rule in names for each in at_histories(rule, n=cell.n, success=cell.success)
         ]
@@ -132,6 +136,8 @@ def _loop(cell: Cell, x: float) -> tuple[str, list[ml.Outcomes]]:
     shape, longest, lag = "right as long as wrong", LONGEST, 0.0
     if cell.part == "lag":
         lag = x
+    elif cell.part == "off-policy":
+        longest, lag = SHORTEST, x
     elif cell.part == "clip":
         loss, lag = f"ppo:low={x},high={x}", float(cell.setting.removeprefix("KL "))
     elif cell.part == "length":

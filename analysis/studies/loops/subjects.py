@@ -11,18 +11,27 @@ from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.binomial import binomial
 from maxpo_lab.estimators.history.centered import centered_replay
 from maxpo_lab.estimators.history.replay import replay
+from maxpo_lab.losses import off_policy_advantages
 
 from ...measure.success_tables import NUMPY, HistoryRule
 
 RULES = ("maxpo", "pkpo-loo1", "pkpo-s", "replay", "centered-replay", "grpo", "rloo")
+#: Products of ratios over subsets, where the others take a ratio of their own rollout at most.
+OFF_POLICY = rules.ratio_rule(off_policy_advantages, name="off-policy max@k")
 #: Rules with a history, of as many rewards as a group has.
 _WITH_HISTORY: dict[str, HistoryRule] = {"replay": replay, "centered-replay": centered_replay}
 #: A history rarer than this changes no digit that is shown.
 _RARE = 1e-12
 
 
-def at_histories(rule: str, *, n: int, success: float) -> Iterator[tuple[float, str | rules.Rule]]:
+Subject = str | rules.Rule | rules.RatioRule
+
+
+def at_histories(rule: str, *, n: int, success: float) -> Iterator[tuple[float, Subject]]:
     """The rule, or the rule at each history of n rewards of the policy that draws, with its chance."""
+    if rule == OFF_POLICY.name:
+        yield 1.0, OFF_POLICY
+        return
     each = histories(rule, n)
     chances = [1.0] if len(each) == 1 else binomial(n, success, 1 - success).tolist()
     yield from ((chance, at) for chance, at in zip(chances, each, strict=True) if chance > _RARE)

@@ -15,7 +15,7 @@ import numpy as np
 from ... import rules
 from ...core.arrays import Float
 from ...estimators import BatchEstimator, get_estimator
-from ..decide.claims import EQUALS, Setting, Verdict, plain, sizes, wrongly_paid
+from ..decide.claims import EQUALS, FLAT, Setting, Verdict, plain, sizes, wrongly_paid
 from ..decide.nearest import positive_factor
 from ..decide.pairs import Pairs, on_levels
 from ..decide.verdicts import Fault, followed
@@ -66,7 +66,7 @@ def verdict(rule: rules.Rule, claim: str, setting: Setting, *, extra: int | None
 def balance(rule: rules.Rule, setting: Setting) -> Balance:
     """Whose advantages sum to 0, in all batches tried."""
     found: Balance = "group"
-    for batches in _batches(setting, _sizes(rule, None)):
+    for batches in _with_flat(rule, setting, _sizes(rule, None)):
         given = rules.of_batches(rule, batches, setting.k)
         for rewards, each in zip(batches, given, strict=True):
             allowed = setting.n * float(rules.tolerance(rule, rewards, each, setting.k).max())
@@ -171,8 +171,22 @@ def _batches(setting: Setting, tried: list[int] | tuple[int, ...]) -> Iterator[F
             yield drawn(setting.unit * np.array(LEVELS[kind]), setting.n, size, _BATCHES)
 
 
+def _with_flat(rule: rules.Rule, setting: Setting, tried: list[int] | tuple[int, ...]) -> Iterator[Float]:
+    """The batches, and after them, where rewards are graded, flat groups of rewards whose mean is rounded.
+
+    Each beside a group of one success, by which a scale of the batch is no smaller than rewards are.
+    """
+    yield from _batches(setting, tried)
+    pair = 2
+    if setting.rewards == "graded" and not (isinstance(rule, BatchEstimator) and rule.why_not_batch(pair)):
+        flat = np.repeat(FLAT, setting.n).reshape(-1, 1, setting.n)
+        one = np.zeros_like(flat)
+        one[..., -1] = 1.0
+        yield setting.unit * np.concatenate([flat, one], axis=1)
+
+
 def _off_center(rule: rules.Rule, setting: Setting, tried: tuple[int, ...]) -> str | None:
-    for batches in _batches(setting, tried):
+    for batches in _with_flat(rule, setting, tried):
         given = rules.of_batches(rule, batches, setting.k)
         for rewards, each in zip(batches, given, strict=True):
             total = np.abs(each.sum(axis=1))

@@ -20,7 +20,7 @@ from ...estimators import BatchEstimator
 from ...estimators.batch import Statistic
 from ...moments import BatchMoments, batch_moments, side_by_side
 from ...moments.batches.result import Method
-from ...objectives import Objective
+from ...objectives import Objective, VectorObjective
 from ...policies.levels import RewardLevels
 from ..decide.policies import SUCCESS, reference_policy
 
@@ -32,6 +32,8 @@ _FAR = (128, 256)
 _DRAWS, _DRAWS_OF_CALLABLES = 512, 64
 #: Prompts of the largest batch of a user's rule that is not found by a quadrature, which takes few calls.
 _LARGEST_CALLED = 32
+#: The same of any rule of rows.
+_LARGEST_OF_ROWS = 8
 #: An order below this is none, and steps that are smaller than this share of the first are rounding.
 _NO_ORDER, _ROUNDING = 0.2, 1e-9
 #: Steps that an order is fitted to, and how far from a whole number it may be to be taken for it.
@@ -103,31 +105,52 @@ class OverSizes:
     limit: Limit | None
 
 
-def over_sizes(rule: rules.Rule, *, n: int, k: int, target: Objective, extra: int | None = None) -> OverSizes:
-    """Measure a rule at all sizes, and at one more. Raises the errors of ``batch_moments``."""
-    prompts = side_by_side(
-        reference_policy(success, "one", np.array([0.0, 1.0])) for success in SUCCESS.values()
-    )
+def over_sizes(
+    rule: rules.Rule,
+    *,
+    n: int,
+    k: int,
+    target: Objective | VectorObjective,
+    extra: int | None = None,
+    prompts: Sequence[RewardLevels] = (),
+) -> OverSizes:
+    """Measure a rule at all sizes, and at one more. Raises the errors of ``batch_moments``.
+
+    ``prompts``: others than those of one right answer in ten, in the order of ``SUCCESS``, of rows by number:
+    a sum of numbers is nothing there, and batches beyond ``_LARGEST_OF_ROWS`` are measured by quadrature.
+    """
+    of_rows = bool(prompts)
+    if not prompts:
+        prompts = [reference_policy(success, "one", np.array([0.0, 1.0])) for success in SUCCESS.values()]
+    prompts = side_by_side(prompts)
     sizes = [size for size in SIZES if not isinstance(rule, BatchEstimator) or not rule.why_not_batch(size)]
-    ways: list[Statistic] = list(get_args(Statistic))
+    every: list[Statistic] = ["advantage_rms"] if of_rows else [*get_args(Statistic)]
+    ways = [*every]
+    many = isinstance(rule, BatchEstimator) and not of_rows
+    largest, draws = (
+        (_LARGEST_OF_ROWS if of_rows else _LARGEST_CALLED),
+        (_DRAWS if many else _DRAWS_OF_CALLABLES),
+    )
     found: list[tuple[BatchMoments, Statistic | None]] = []
     for size in sizes:
-        found.append(_moments(rule, prompts, ways, n=n, k=k, target=target, size=size))
-        cheap = isinstance(rule, BatchEstimator) or found[-1][0].method == "quadrature"
-        if size >= _LARGEST_CALLED and not cheap:
+        found.append(_moments(rule, prompts, ways, n=n, k=k, target=target, size=size, draws=draws))
+        cheap = many or found[-1][0].method == "quadrature"
+        if size >= largest and not cheap:
             break
     sizes = sizes[: len(found)]
-    if found[-1][0].method == "quadrature" or (isinstance(rule, BatchEstimator) and found[-1][1]):
+    if found[-1][0].method == "quadrature" or (many and found[-1][1]):
         sizes += _FAR
-        found += [_moments(rule, prompts, ways, n=n, k=k, target=target, size=size) for size in _FAR]
+        found += [
+            _moments(rule, prompts, ways, n=n, k=k, target=target, size=size, draws=draws) for size in _FAR
+        ]
     eps = rules.precision_of(rule).eps
     order, vanishes, last = _order([each for each, _ in found], eps)
     limit = None if last is None else _against(last, found[0][0], prompts)
     statistic = found[-1][1]
     if extra is not None and extra not in sizes:
         sizes.append(extra)
-        ways = list(get_args(Statistic))  # what holds in small batches is another rule
-        found.append(_moments(rule, prompts, ways, n=n, k=k, target=target, size=extra))
+        ways = [*every]  # what holds in small batches is another rule
+        found.append(_moments(rule, prompts, ways, n=n, k=k, target=target, size=extra, draws=draws))
         if not _equal(found[-1][0].mean, found[-2][0].mean, eps):
             order, vanishes, limit, last, statistic = None, None, None, None, found[-1][1]
     rows = tuple(_row(size, each, last) for size, (each, _) in zip(sizes, found, strict=True))
@@ -148,8 +171,9 @@ def _moments(
     *,
     n: int,
     k: int,
-    target: Objective,
+    target: Objective | VectorObjective,
     size: int,
+    draws: int,
 ) -> tuple[BatchMoments, Statistic | None]:
     """By the first statistic that the rule keeps to, else in any way; those that it does not are dropped."""
     for statistic in tuple(ways):
@@ -158,7 +182,6 @@ def _moments(
             return batch_moments(said, prompts, n=n, k=k, batch=size, target=target), statistic
         except rules.CoupledRowsError:
             ways.remove(statistic)
-    draws = _DRAWS if isinstance(rule, BatchEstimator) else _DRAWS_OF_CALLABLES
     said = of_statistic(rule, None)
     return batch_moments(said, prompts, n=n, k=k, batch=size, target=target, draws=draws), None
 

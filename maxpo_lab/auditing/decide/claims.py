@@ -54,7 +54,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class Where:
     """What a claim is decided for; ``unit`` is the largest reward."""
 
     n: int
@@ -64,6 +64,11 @@ class Setting:
     equivariant: bool
     allow_scale: bool = False
     unit: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(Where):
+    """What a claim of a rule of one reward is decided for."""
 
     @property
     def objective(self) -> Objective:
@@ -207,11 +212,11 @@ def wrongly_paid(pairs: Pairs, setting: Setting) -> str | None:
     wanted = "an unbiased rule" if factor == 1 else f"one of its scale, {factor:.4g},"
     return (
         f"n={pairs.n}, K={k}: with the others at {plain(pairs.others[worst])}, raising one reward from "
-        f"{low:g} to {high:g} {_changes(earned)}; {wanted} for {name} {_changes(due, 'it')}"
+        f"{low:g} to {high:g} {changes(earned)}; {wanted} for {name} {changes(due, 'it')}"
     )
 
 
-def _changes(advantage: float, whose: str = "its advantage") -> str:
+def changes(advantage: float, whose: str = "its advantage") -> str:
     """What a change of an advantage is called."""
     if advantage == 0:
         return f"leaves {whose} as it is"
@@ -273,12 +278,12 @@ def why_not_equal(rule: rules.Rule, name: str, setting: Setting) -> str | None:
     return _smallest(setting, different)
 
 
-def _kinds(setting: Setting) -> tuple[str, ...]:
+def _kinds(setting: Where) -> tuple[str, ...]:
     """Kinds of rewards in which a counterexample is looked for, the simplest first."""
     return ("binary", "graded") if setting.rewards == "graded" else (setting.rewards,)
 
 
-def sizes(setting: Setting) -> Iterator[tuple[int, str]]:
+def sizes(setting: Where) -> Iterator[tuple[int, str]]:
     """Group sizes from the smallest that K admits, each with the kinds of rewards."""
     return product(range(min(max(setting.k, 2), setting.n), setting.n + 1), _kinds(setting))
 

@@ -33,7 +33,7 @@ class Nearest:
     """How near a rule is to an estimator at ``k``: ``A = scale A_name``, off by ``distance |A|``.
 
     ``exact``: by rounding alone, that of the type ``precision``. ``alike``: other names with the same numbers
-    here.
+    here. ``reward_weights``: of a rule of several rewards, where they are not those that were said.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Nearest:
     exact: bool
     precision: str | None = None
     alike: tuple[str, ...] = ()
+    reward_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

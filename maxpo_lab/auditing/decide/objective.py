@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from ...core.arrays import Float
 from ...core.precision import FLOAT64, Precision
-from ...objectives import PREFIX, Objective, as_objective, in_words, max_at
+from ...objectives import PREFIX, Objective, VectorObjective, as_objective, in_words, max_at
 from ...spectrum import Spectrum
-from .pairs import Pairs
+from .pairs import Aim, Fit, Pairs, Steps
 
 #: L-statistics that are tried next to mean and max@j.
-_PRESETS = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
+PRESETS = ("TopM:2", "BotM:2", "LowerTailMean:0.25", "Median", "TrimM:1", "ReMin")
 #: The least bias, in units of K x range, that rounding must leave to be seen.
 _SEEN = 0.01
 #: Weights of a spectrum that are listed; more of both signs say nothing to a reader.
@@ -52,12 +52,19 @@ class Ascent:
 
 
 def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: Objective, rewards: str) -> Ascent:
+    """The objective whose gradient the pairs agree with, see ``among``: the target, or another by name."""
+    return among(pairs, spectrum, k=k, target=target, others=_others(pairs.n, k, target), rewards=rewards)
+
+
+def among(
+    pairs: Steps[Aim], spectrum: Spectrum | None, *, k: int, target: Aim, others: Iterable[Aim], rewards: str
+) -> Ascent:
     """The objective whose gradient the pairs agree with, the target first, at scale 1 before any other.
 
     What agrees only because rounding hides a bias of one in a hundred is left open, unless the type itself is
     as coarse as that.
     """
-    found, made = _agreeing(pairs, spectrum, k, target, rewards)
+    found, made = _agreeing(pairs, spectrum, k, (target, others), rewards)
     made = made or pairs.precision
     unit = pairs.unit(target)
     hidden = float(pairs.allowed(made, unit).max()) / max(unit, float(np.abs(pairs.earned).max()))
@@ -75,21 +82,27 @@ def ascent(pairs: Pairs, spectrum: Spectrum | None, *, k: int, target: Objective
 
 
 def _agreeing(
-    pairs: Pairs, spectrum: Spectrum | None, k: int, target: Objective, rewards: str
+    pairs: Steps[Aim],
+    spectrum: Spectrum | None,
+    k: int,
+    aims: tuple[Aim, Iterable[Aim]],
+    rewards: str,
 ) -> tuple[Ascent, Precision | None]:
-    """What is climbed, and the type to whose rounding that is so."""
+    """What is climbed, the target or one of the others, and the type to whose rounding that is so."""
+    target, others = aims
     n = pairs.n
     spectrum = None if pairs.precision.narrow else spectrum  # alternating sums, which its rounding drowns
     weights = None if spectrum is None else tuple(_resolved(spectrum, pairs.precision).tolist())
-    fits = [(tried, pairs.fit(tried)) for tried in (target, *_others(n, k, target))]
-    here = fits[0][1]
-    first = 1 if here.unscaled or here.scaled else len(fits)
-    for tried, fit in fits[:first]:
+    here = pairs.fit(target)
+    fits: list[tuple[Aim, Fit]] = [(target, here)]
+    if not (here.unscaled or here.scaled):
+        fits += [(tried, pairs.fit(tried)) for tried in others]
+    for tried, fit in fits:
         if fit.unscaled:
             own = tried == target
             text = _phrase(tried, 1.0, n, k) + _to(fit.unscaled, pairs, tried, 1.0)
             return Ascent(tried.name, 1.0, own, own, weights, text), fit.unscaled
-    for tried, fit in fits[:first]:
+    for tried, fit in fits:
         if fit.scaled:
             proportional = tried == target and fit.scale > 0
             near = fit.scaled.share(n) if fit.scaled != FLOAT64 else 0.0
@@ -101,7 +114,7 @@ def _agreeing(
     return Ascent(None, None, False, False, weights, text), None
 
 
-def _to(made: Precision, pairs: Pairs, objective: Objective, scale: float) -> str:
+def _to(made: Precision, pairs: Steps[Aim], objective: Aim, scale: float) -> str:
     """What a verdict that holds to the rounding of a type must say: how far off it is, what it cannot see."""
     if made == FLOAT64:
         return ""
@@ -121,7 +134,7 @@ def _others(n: int, k: int, target: Objective) -> Iterator[Objective]:
         tried = replace(max_at(size), name=name)
         if tried != target:
             yield tried
-    for preset in _PRESETS:
+    for preset in PRESETS:
         try:
             tried = as_objective(PREFIX + preset, n, k)
         except ValueError:  # the preset does not fit this K
@@ -130,7 +143,7 @@ def _others(n: int, k: int, target: Objective) -> Iterator[Objective]:
             yield tried
 
 
-def _phrase(objective: Objective, scale: float, n: int, k: int, near: float = 0.0) -> str:
+def _phrase(objective: Objective | VectorObjective, scale: float, n: int, k: int, near: float = 0.0) -> str:
     name = in_words(objective)
     if scale == 1:
         return f"unbiased for {name}"

@@ -9,10 +9,11 @@ gap at a time decides; in a narrow type wide steps are tried too, as rounding hi
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -21,40 +22,35 @@ from ...core.arrays import Float, Int
 from ...core.precision import Precision, allowed, finest, ladder
 from ...moments import states
 from ...moments.count_sums import sums_by_level
-from ...objectives import Objective, increments
+from ...objectives import Objective, VectorObjective, increments
 
 Counts = tuple[int, ...]
+#: What is maximised: an objective of one reward, or of several.
+Aim = TypeVar("Aim", Objective, VectorObjective)
 
 #: Groups without ties that are drawn where rewards are continuous.
 _DRAWN = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
-    """P pairs of groups that differ in one reward, raised from ``low`` to ``high``.
+class Steps(ABC, Generic[Aim]):
+    """P pairs of groups that differ in one rollout, and what the difference adds to its advantage.
 
-    ``others`` (P, n-1); ``low``, ``high`` (P,); ``gaps`` (P, G), the distances between levels that it is
-    raised across, and ``below`` (P, G), the others below each; ``earned`` (P,), what raising it adds to the
-    advantage; ``size`` (P,), the largest advantage of the two groups; ``spread``, of all rewards;
+    ``earned`` (P,), that; ``size`` (P,), the largest advantage of the two groups; ``spread``, of all rewards;
     ``precision``, in which the rule computes.
     """
 
     n: int
-    others: Float
-    low: Float
-    high: Float
-    gaps: Float
-    below: Int
     earned: Float
     size: Float
     spread: float
     precision: Precision
 
-    def due(self, objective: Objective) -> Float:
+    @abstractmethod
+    def due(self, objective: Aim) -> Float:
         """What an unbiased rule pays for each step, (P,)."""
-        return np.asarray((self.gaps * increments(objective, self.n)[self.below]).sum(axis=1))
 
-    def unit(self, objective: Objective) -> float:
+    def unit(self, objective: Aim) -> float:
         """``K * range``: the size of the signals that rules for this objective subtract from each other."""
         return objective.size * self.spread
 
@@ -66,7 +62,7 @@ class Pairs:
         """The finest type whose rounding explains every ``earned - due``; None where none does."""
         return finest(self.earned - due, self.precision, self.size, unit, self.n)
 
-    def fit(self, objective: Objective) -> Fit:
+    def fit(self, objective: Aim) -> Fit:
         """The factor c nearest to ``earned = c due``, and the types to which it and 1 fit.
 
         A rule of a small scale is measured by its own advantages; or by the unit, if rounding of that size
@@ -81,12 +77,31 @@ class Pairs:
                 scaled = None
         return Fit(scale, scaled if scale else None, self.finest(due, unit))
 
-    def first_wrong(self, objective: Objective, factor: float) -> int | None:
+    def first_wrong(self, objective: Aim, factor: float) -> int | None:
         """The first pair that is not paid ``factor`` times its due; None where all are."""
         coarsest = ladder(self.precision)[-1]
         off = np.abs(self.earned - factor * self.due(objective))
         wrong = np.flatnonzero(off > self.allowed(coarsest, self.unit(objective) * abs(factor)))
         return int(wrong[0]) if len(wrong) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs(Steps[Objective]):
+    """Pairs in which one reward is raised from ``low`` to ``high``, both (P,).
+
+    ``others`` (P, n-1); ``gaps`` (P, G), the distances between levels that it is raised across, and ``below``
+    (P, G), the others below each.
+    """
+
+    others: Float
+    low: Float
+    high: Float
+    gaps: Float
+    below: Int
+
+    def due(self, objective: Objective) -> Float:
+        """What an unbiased rule pays for each step, (P,)."""
+        return np.asarray((self.gaps * increments(objective, self.n)[self.below]).sum(axis=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from ...estimators import get_estimator
 from ..guard import Guard, Misbehaviour
 from ..worker import RaisedError
 from . import claims as claims_of
-from .claims import EQUALS, FLAT, LARGEST, Setting, Verdict
+from .claims import EQUALS, FLAT, LARGEST, Setting, Verdict, Where
 from .lengths import coded, fault_with_lengths, few_enough, lengths_matter
 from .objective import Ascent
 from .pairs import on_levels
 
 Fault = Callable[[Setting], str | None]
+_Setting = TypeVar("_Setting", bound=Where)
 
 
 def verdict(rule: rules.Rule, claim: str, setting: Setting, climbed: Ascent | None) -> Verdict:
@@ -131,7 +132,9 @@ def _to_precision(rule: rules.Rule, setting: Setting) -> str:
     return f", to the precision of {made.name}: the largest sum is {total.max():.2g}"
 
 
-def followed(fault: Fault, setting: Setting, given: str = "advantages") -> tuple[float, str | None]:
+def followed(
+    fault: Callable[[_Setting], str | None], setting: _Setting, given: str = "advantages"
+) -> tuple[float, str | None]:
     """The largest power of ten by which rewards can be multiplied, and what happens at ten times that.
 
     On the way to the largest rewards graded ones are tried by their lowest and highest alone.

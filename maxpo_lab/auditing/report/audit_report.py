@@ -38,6 +38,7 @@ class AuditReport(Findings):
             nearest=None,
             coupling=None,
             memory=None,
+            vectors=None,
             failing_test=None,
         )
 

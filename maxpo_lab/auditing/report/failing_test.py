@@ -7,15 +7,15 @@ from textwrap import fill
 from typing import Any
 
 from ... import rules
-from ...estimators import BatchEstimator, Estimator
+from ...estimators import BatchEstimator, Estimator, VectorBatchEstimator, VectorEstimator
 from ...integrations.conventions import Adapted
-from ..decide.claims import EQUALS, Setting, Verdict
+from ..decide.claims import EQUALS, Verdict, Where
 
 #: Columns of a terminal in which a test is not wrapped.
 _WIDTH = 78
 
 
-def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Setting) -> str | None:
+def failing_test(rule: Any, verdicts: Sequence[Verdict], setting: Where) -> str | None:
     """Source of a pytest test that fails as the first broken claim does; None where all hold."""
     broken = next((verdict for verdict in verdicts if verdict.holds is False), None)
     if broken is None:
@@ -56,6 +56,14 @@ def _reference(rule: Any) -> tuple[str, str]:
     """What to write for the rule in code, and the line that imports it."""
     if isinstance(rule, Estimator | BatchEstimator):
         return f'get_estimator("{rule.name}")', "from maxpo_lab import get_estimator"
+    if isinstance(rule, VectorEstimator | VectorBatchEstimator):
+        weighted = f".weighted({rule.reward_weights})" if {*(rule.reward_weights or ())} - {1.0} else ""
+        return f'get_estimator("{rule.name}"){weighted}', "from maxpo_lab import get_estimator"
+    if isinstance(rule, rules.VectorRule):
+        called, head = _reference(rule.function)
+        options = f", reward_weights={rule.reward_weights}" if rule.reward_weights else ""
+        options += ", takes_lengths=True" if rule.takes_lengths else ""
+        return f"vector_rule({called}{options})", f"from maxpo_lab import vector_rule\n{head}"
     function = rule.function if isinstance(rule, Adapted) else rule
     module, name = getattr(function, "__module__", None), rules.describe(function)
     if not name.isidentifier():

@@ -18,6 +18,7 @@ from ..decide.policies import UnderPolicy
 from ..decide.symmetries import Symmetries
 from ..guard import Misbehaviour
 from ..memories.found import Memory
+from ..vectors.found import Vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,9 @@ class Findings(Decision):
         audit.
     memory
         What was found of a rule that remembers, at each state; None for any other.
+    vectors
+        What was found of a rule of several rewards; None for any other. ``levels`` are none there, see its
+        ``rows``.
     lengths
         Whether lengths of responses change advantages; None too where no call tells the rule lengths.
     failing_test
@@ -95,6 +99,7 @@ class Findings(Decision):
     nearest: Nearest | None
     coupling: Coupling | None
     memory: Memory | None
+    vectors: Vectors | None
     failing_test: str | None
 
 

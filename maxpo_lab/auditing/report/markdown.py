@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..decide.claims import Verdict
+from ..vectors.found import Vectors
 from .findings import Decision, Findings
+from .of_vectors import ROW_EDGE_COLUMNS, ROW_POLICY_COLUMNS, row_edge_rows, row_policy_rows
 from .wording import (
     BATCH_COLUMNS,
     EDGE_COLUMNS,
@@ -42,6 +44,8 @@ def markdown(report: Findings) -> str:
             "other prompts were sampled.",
             table(BATCH_COLUMNS, batch_rows(report.coupling.over_sizes)),
         ]
+    if report.vectors is not None:
+        parts += _of_vectors(report.vectors)
     if report.memory is not None:
         parts += ["## At each state", table(STATE_COLUMNS, state_rows(report.memory))]
     if report.edges is not None:
@@ -53,6 +57,31 @@ def markdown(report: Findings) -> str:
         f"`g = (1/n) sum_i A_i s_i`."
     )
     return document(report, where, facts(report), parts)
+
+
+def _of_vectors(vectors: Vectors) -> list[str]:
+    """The tables of a rule of several rewards."""
+    parts: list[str] = []
+    if vectors.policies is not None:
+        parts += [
+            "## Under reference policies",
+            "Softmax policies whose rewards have the success rate p each: independent of each other; or of "
+            "a specialist for each reward and a generalist at 0.6 of all, each with its share of p. Bias, "
+            "scale and angle are against the target, further angles against the mean, max@K of the sum and "
+            "max@K of each reward.",
+            table(ROW_POLICY_COLUMNS, row_policy_rows(vectors.policies)),
+        ]
+    if vectors.coupling is not None:
+        parts += [
+            "## Batches of P prompts",
+            "A batch is P prompts, each hard, medium or easy (p = 0.02, 0.2, 0.7) with the same chance, "
+            f"whose 0/1 rewards are {vectors.coupling.answers}. A weight is what the rule multiplies a "
+            "prompt's gradient by.",
+            table(BATCH_COLUMNS, batch_rows(vectors.coupling.over_sizes)),
+        ]
+    if vectors.edges is not None:
+        parts += ["## Groups at the edges", table(ROW_EDGE_COLUMNS, row_edge_rows(vectors.edges))]
+    return parts
 
 
 def document(report: Decision, where: str, found: Sequence[tuple[str, str]], parts: Sequence[str]) -> str:

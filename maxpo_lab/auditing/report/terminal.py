@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .findings import Decision, Findings
+from .of_vectors import ROW_EDGE_COLUMNS, ROW_POLICY_COLUMNS, row_edge_rows, row_policy_rows
 from .wording import (
     BATCH_COLUMNS,
     EDGE_COLUMNS,
@@ -41,6 +42,13 @@ def panel(report: Findings) -> Panel:
         tables.append((STATE_COLUMNS, state_rows(report.memory)))
     if report.edges is not None:
         tables.append((EDGE_COLUMNS, edge_rows(report.edges.cases)))
+    if (vectors := report.vectors) is not None:
+        if vectors.policies is not None:
+            tables.append((ROW_POLICY_COLUMNS, row_policy_rows(vectors.policies)))
+        if vectors.coupling is not None:
+            tables.append((BATCH_COLUMNS, batch_rows(vectors.coupling.over_sizes)))
+        if vectors.edges is not None:
+            tables.append((ROW_EDGE_COLUMNS, row_edge_rows(vectors.edges)))
     return framed(report, setting(report), facts(report), tables)
 
 

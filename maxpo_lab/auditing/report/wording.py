@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan
 
 import numpy as np
 
 from ...moments.against_gradient import straight
-from ...objectives import as_objective, in_words
+from ...objectives import PER_REWARD, as_objective, in_words
 from ..batches.found import Coupling
 from ..batches.sizes import AtSize, Limit, OverSizes
 from ..decide.claims import Verdict
@@ -20,6 +19,8 @@ from ..decide.policies import SUCCESS, UnderPolicy
 from ..decide.symmetries import FACTORS, Symmetries
 from ..memories.found import Memory
 from .findings import Findings
+from .numbers import number
+from .of_vectors import rows_in_words, target_in_words, vector_facts
 
 #: Weights that differ by less are those of one factor: an extrapolation has three digits.
 _EVEN = 0.02
@@ -55,9 +56,15 @@ EDGE_COLUMNS = ("group", "n", "K", "advantages", "")
 
 def setting(report: Findings) -> str:
     """Where, on what and how the rule was audited."""
-    target = in_words(as_objective(report.target, report.n, report.k))
+    if report.vectors is None and report.target.startswith(PER_REWARD):
+        target = report.target  # of a rule that gave no rows to name it by
+    elif report.vectors is None:
+        target = in_words(as_objective(report.target, report.n, report.k))
+    else:
+        target = target_in_words(report.vectors, report.target, report.n, report.k)
     precision = f", computes in {report.precision}" if report.precision else ""
     levels = f" ({', '.join(f'{level:g}' for level in report.levels)})" if report.levels else ""
+    levels = levels if report.vectors is None else f" ({rows_in_words(report.vectors)})"
     return (
         f"n = {report.n}, K = {report.k}, target {target}, {report.rewards} rewards{levels}, "
         f"called as {report.signature}{precision}"
@@ -85,6 +92,8 @@ def facts(report: Findings) -> list[tuple[str, str]]:
         found.append(("lengths", _lengths(report.lengths)))
     if report.coupling is not None:
         found += _coupling_facts(report.coupling)
+    if report.vectors is not None:
+        found += vector_facts(report.vectors)
     if report.memory is not None:
         keeps = "what a step gives depends on the steps before" if report.memory.remembers else "of nothing"
         found.append(("memory", keeps))
@@ -206,11 +215,11 @@ def batch_rows(over: OverSizes) -> list[tuple[str, ...]]:
         (
             str(row.size),
             _small(row.relative_bias),
-            _number(row.scale),
+            number(row.scale),
             _small(row.direction_error),
-            *(_number(weight) for weight in row.weights),
+            *(number(weight) for weight in row.weights),
             "-" if row.through is None else _small(row.through) + _error(row),
-            _number(row.dead),
+            number(row.dead),
             row.method,
         )
         for row in over.rows
@@ -227,7 +236,7 @@ def state_rows(memory: Memory) -> list[tuple[str, ...]]:
 
 
 def _small(value: float) -> str:
-    return "0" if value <= _ROUNDING else _number(value)
+    return "0" if value <= _ROUNDING else number(value)
 
 
 def _lengths(seen: Lengths) -> str:
@@ -252,6 +261,8 @@ def _nearest(near: Nearest, n: int, k: int) -> str:
     known = None if near.scale == 1 else scale_in_symbols(near.scale, n, k)
     factor = "" if near.scale == 1 else f"{near.scale:.4g}{f' = {known}' if known else ''} x "
     at = "" if near.k == k else f" at K = {near.k}"
+    if near.reward_weights is not None:
+        at += f" at weights ({', '.join(f'{weight:.6g}' for weight in near.reward_weights)})"
     if near.exact:
         to = "" if near.precision == "float64" else f", to the precision of {near.precision}"
         return f"equals {factor}{near.name}{at}{to}{alike}"
@@ -265,23 +276,23 @@ def policy_rows(policies: Sequence[UnderPolicy]) -> list[tuple[str, ...]]:
             f"{under.rewards}, {under.right_answers}",
             f"{under.success:g}",
             _bias(under),
-            _number(under.scale),
+            number(under.scale),
             _angle(under),
-            *(_number(each) for each in (under.to_maxpo, under.to_pkpo_loo1, under.efficiency)),
-            _number(under.dead_groups),
+            *(number(each) for each in (under.to_maxpo, under.to_pkpo_loo1, under.efficiency)),
+            number(under.dead_groups),
         )
         for under in policies
     ]
 
 
 def _angle(under: UnderPolicy) -> str:
-    return "0" if straight(under.direction_error, under.resolution) else _number(under.direction_error)
+    return "0" if straight(under.direction_error, under.resolution) else number(under.direction_error)
 
 
 def _bias(under: UnderPolicy) -> str:
     """A relative bias: 0 where it is rounding, a bound where rounding hides one worth the name."""
     if not under.relative_bias <= under.resolution:
-        return _number(under.relative_bias)
+        return number(under.relative_bias)
     return "0" if under.resolution <= 1e-3 else f"< {under.resolution:.1g}"
 
 
@@ -302,10 +313,6 @@ def _summary(case: Case) -> str:
         f"{reward} -> {advantage}" + (f" (x{times})" if times > 1 else "")
         for (reward, advantage), times in pairs.items()
     )
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None or isnan(value) else f"{value:.3g}"
 
 
 def _numbers(values: Sequence[float]) -> str:

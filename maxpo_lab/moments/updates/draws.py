@@ -28,21 +28,25 @@ def draws(
     dead_groups: DeadGroupPolicy,
     duplicates: float,
     max_states: int,
+    rewards: Float | None = None,
 ) -> Iterator[Draws]:
     """All groups of n rollouts, with their chances and advantages; a dropped one has none.
 
-    With duplicates, each rollout but the first is a copy of the first with that chance. Raises as
+    With duplicates, each rollout but the first is a copy of the first with that chance. ``rewards`` of the
+    levels say which groups are dead, where what the rule sees of a level are other ``values``. Raises as
     ``exact_moments``.
     """
     size = len(values)
+    paid = values if rewards is None else rewards
     needed = sum(
         size * states.number_of_counts(n - copies, size) for copies in _copies(n, duplicates) if copies > 1
     ) + states.number_of_counts(n, size)
     if needed > max_states:
         raise ValueError(
-            f"{needed:,} count states for n={n} and {size} reward levels, more than "
-            f"max_states={max_states:,}: "
-            f"use a smaller group, merge reward levels, or raise max_states"
+            f"{needed:,} count states for n={n} and {size} "
+            f"{'reward levels' if rewards is None else 'classes of reward and ratio'}, more than "
+            f"max_states={max_states:,}: use a smaller group, merge levels, raise max_states, or sample with "
+            f"monte_carlo_updates"
         )
     rules.admit(rule, n, k, values=values, batch=max(1, min(needed, states.BLOCK_ENTRIES // n)))
     level = sample_groups(n, size)
@@ -53,15 +57,15 @@ def draws(
         raise ValueError(
             f"{rules.describe(rule)} is not permutation-equivariant ({group} and {permuted} get different "
             f"advantages, ties aside), so it must be evaluated on all {size}^{n} = {size**n:,} arrangements, "
-            f"of rollouts without duplicates and at most max_states={max_states:,}: use a smaller group, or "
-            f"another rule"
+            f"of rollouts without duplicates and at most max_states={max_states:,}: use a smaller group or "
+            f"another rule, or sample with monte_carlo_updates"
         )
     for copies in _copies(n, duplicates):
         chance = comb(n - 1, copies - 1) * duplicates ** (copies - 1) * (1 - duplicates) ** (n - copies)
         for units, probability in _units(n, copies, probabilities, symmetric=symmetric):
             whole = np.concatenate([np.repeat(units[:, :1], copies, axis=1), units[:, 1:]], axis=1)
             advantages = rules.evaluate(rule, values[whole], k)
-            alive = (whole != whole[:, :1]).any(axis=1).astype(np.float64)
+            alive = (paid[whole] != paid[whole[:, :1]]).any(axis=1).astype(np.float64)
             kept = np.ones(len(whole)) if dead_groups == "keep" else alive
             parts = np.stack(
                 [np.maximum(advantages, 0.0), np.minimum(advantages, 0.0), np.ones_like(advantages)], axis=-1

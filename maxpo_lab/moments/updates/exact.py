@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Any, get_args
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from .contributions import ByLevel, along, by_level
 from .decisions import Decisions, split
 from .draws import DeadGroupPolicy, draws
 from .of_loss import contributions
+from .ratio_classes import RatioClasses
 from .result import UpdateMoments
 
 #: What is known of a prompt's policy: rollout by rollout, or decision by decision.
@@ -30,7 +31,7 @@ Policy = Outcomes | Decisions
 
 
 def update_moments(
-    estimator: str | rules.Rule,
+    estimator: str | rules.Rule | rules.RatioRule,
     loss: str | Loss,
     policy: Policy | Sequence[Policy],
     *,
@@ -55,7 +56,8 @@ def update_moments(
     Parameters
     ----------
     estimator
-        A rule of a group: a name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)``.
+        A rule of a group: a name, an ``Estimator``, or any callable ``(rewards (B, n), k) -> (B, n)``; or one
+        of rewards and ratios, ``ratio_rule(off_policy_advantages)``: what it tells apart is a level then.
     loss
         A name such as ``"trl:dapo"`` (see ``list_losses``), or a ``Loss``.
     policy
@@ -85,7 +87,8 @@ def update_moments(
     ------
     TypeError, ValueError
         Bad arguments; a rule that is undefined at (n, k), or not admitted (see ``exact_moments``); a loss
-        that needs what the policy lacks; no group that lives where dead ones are drawn again.
+        that needs what the policy lacks; no group that lives where dead ones are drawn again. Where only
+        sampling is left the message says so: ``monte_carlo_updates`` takes the same arguments.
 
     Notes
     -----
@@ -108,7 +111,7 @@ def update_moments(
 
 
 def updates_of(
-    estimators: Sequence[str | rules.Rule],
+    estimators: Sequence[str | rules.Rule | rules.RatioRule],
     loss: str | Loss,
     policy: Policy | Sequence[Policy],
     *,
@@ -136,23 +139,35 @@ def updates_of(
         raise TypeError(f"loss={loss!r} is a {type(loss).__name__}: pass a name or a Loss")
     policies = _policies(policy, behaviour)
     objective = as_objective(target, n, k, argument="target")
-    resolved = [rules.resolve(estimator, n, k) for estimator in estimators]
+    resolved = [
+        each if isinstance(each, rules.RatioRule) else rules.resolve(each, n, k) for each in estimators
+    ]
     distinct = {id(each): each for each in policies}
     gradients = {place: _gradient(each, objective) for place, each in distinct.items()}
     gradient = np.mean([gradients[id(each)] for each in policies], axis=0)
     size = float(np.linalg.norm(gradient))
     direction = gradient / size if size else np.full(len(gradient), np.nan)
     coupled = given.aggregation.kind == "token-mean" and len(policies) > 1
-    split = {place: _split(given, each, direction, n, alone=not coupled) for place, each in distinct.items()}
+
+    @cache
+    def split(place: int, *, by_ratio: bool) -> _Split:
+        return _split(given, distinct[place], direction, n, alone=not coupled, by_ratio=by_ratio)
+
     drawn = partial(
         draws, n=n, k=k, dead_groups=dead_groups, duplicates=float(duplicates), max_states=max_states
     )
     results = []
     for estimator, rule in zip(estimators, resolved, strict=True):
-        made = {
-            place: Prompt(*parts, list(drawn(rule, parts[0].values, parts[0].probabilities)))
-            for place, parts in split.items()
-        }
+        made = {}
+        for place in distinct:
+            found = split(place, by_ratio=isinstance(rule, rules.RatioRule))
+            values = found.parts.values
+            if isinstance(rule, rules.RatioRule) and found.classes is not None:
+                own, rewards = found.classes.looked_up(rule), found.classes.rewards[values.astype(np.intp)]
+            else:
+                own, rewards = cast("rules.Rule", rule), None
+            groups = drawn(own, values, found.parts.probabilities, rewards=rewards)
+            made[place] = Prompt(found.parts, found.seen, found.normaliser, list(groups))
         prompts = [made[id(each)] for each in policies]
         update = (of_coupled if coupled else of_independent)(prompts, direction, n=n, dead_groups=dead_groups)
         if given.aggregation.kind == "token-sum":
@@ -234,14 +249,28 @@ def _gradient(policy: Policy, objective: Objective) -> Float:
     return np.asarray(gradient_coefficients(levels, objective) @ levels.mean_scores)
 
 
-def _split(
-    loss: Loss, policy: Policy, direction: Float, n: int, *, alone: bool
-) -> tuple[ByLevel, ByLevel, Callable[[Int], Float]]:
-    """Contributions by level, the same along the direction, and the normaliser."""
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """Contributions by level, the same along the direction, and the normaliser; by class or by reward."""
+
+    parts: ByLevel
+    seen: ByLevel
+    normaliser: Callable[[Int], Float]
+    classes: RatioClasses | None
+
+
+def _split(loss: Loss, policy: Policy, direction: Float, n: int, *, alone: bool, by_ratio: bool) -> _Split:
     if not isinstance(policy, Outcomes):
-        return split(loss, policy, direction, n, alone=alone)
+        if by_ratio:
+            raise ValueError(
+                "a rule of rewards and ratios looks at the ratio of a whole rollout, which decisions alone "
+                "do not tell: pass Outcomes, or sample with monte_carlo_updates"
+            )
+        return _Split(*split(loss, policy, direction, n, alone=alone), None)
+    classes = RatioClasses.of(policy) if by_ratio else None
+    label = policy.rewards if classes is None else classes.number.astype(np.float64)
     made = contributions(loss, policy, n)
     parts, seen = (
-        by_level(each, policy.drawn, policy.rewards, alone=alone) for each in (made, along(made, direction))
+        by_level(each, policy.drawn, label, alone=alone) for each in (made, along(made, direction))
     )
-    return parts, seen, made.normaliser
+    return _Split(parts, seen, made.normaliser, classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import array_api_compat
 import numpy as np
@@ -43,14 +43,22 @@ def contributions(loss: Loss, policy: Outcomes, n: int) -> Contributions:
     }
     width = policy.mask.shape[1] if policy.probabilities.ndim == 2 else int(lengths.max())
     factors, normaliser, counted = normalised(loss, policy.drawn, lengths, width, n)
-    positive, negative = (
-        factors[:, None] * _total(each, mask, scores) for each in loss.coefficients(_NUMPY, kept, mask)
-    )
+    pair = [np.broadcast_to(each, mask.shape) for each in loss.coefficients(_NUMPY, kept, mask)]
+    positive, negative = (_total(each, mask, scores) for each in pair)
     constant = None
     if loss.penalty is not None:
         slopes = loss.penalty.slopes(_NUMPY, dict(logs), mask, loss.ratio.level)
-        constant = -factors[:, None] * _total(slopes, mask, scores)
-    return Contributions(positive, negative, constant, counted, normaliser)
+        constant = -_total(slopes, mask, scores)
+    there = mask & (policy.drawn > 0)[:, None]
+    cancel = cancels([each[there] for each in pair], logs)
+    return Contributions(positive, negative, constant, counted, factors, normaliser, cancel)
+
+
+def cancels(coefficients: Sequence[Float], logs: Mapping[str, Float]) -> bool:
+    """Whether all tokens weigh alike and the current policy draws them: then they average to 0."""
+    ratios = (logs["log_ratios"], logs["behaviour_log_ratios"])
+    alike = all((each == each.flat[0]).all() for each in coefficients if each.size)
+    return alike and not any(each.any() for each in ratios)
 
 
 def _total(weights: Float, mask: Bool, scores: Float) -> Float:
@@ -67,8 +75,8 @@ def normalised(
     drawn = chances > 0
     if mean.empty == "skip" and (lengths[drawn] == 0).any():
         raise ValueError(
-            f"{loss.name} skips rollouts of no tokens: how many are left is random; give every outcome "
-            f"a token"
+            f"{loss.name} skips rollouts of no tokens: how many are left is random; give every "
+            f"outcome a token, or sample with monte_carlo_updates"
         )
     if mean.kind in ("token-mean", "group-token-mean"):
         if not lengths[drawn].any():

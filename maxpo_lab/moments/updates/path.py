@@ -33,7 +33,7 @@ class UpdateStep:
 
 
 def update_path(
-    estimator: str | rules.Rule,
+    estimator: str | rules.Rule | rules.RatioRule,
     loss: str | Loss,
     outcomes: OutcomesAt,
     theta: Any,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...core.arrays import Float
 from ...objectives import Objective
@@ -15,6 +16,8 @@ class UpdateMoments:
 
     Attributes
     ----------
+    method
+        ``"exact"``: ``monte_carlo_updates`` samples them.
     n, k, prompts
         Group size, K, and groups in a batch.
     rule, loss
@@ -40,6 +43,8 @@ class UpdateMoments:
     alive
         Chance that a group's rewards are not all alike, averaged over the prompts.
     """
+
+    method: ClassVar[str] = "exact"
 
     n: int
     k: int

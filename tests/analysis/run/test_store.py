@@ -236,14 +236,17 @@ ON_SPECIMENS = {
         ("maxpo_lab/integrations/trl.py", {"llm"}),
         (
             "envs/bandits/sparse_bandit.py",
-            {*list_studies()} - {"field-claims", "spectrum", "frameworks", "llm", "several-rewards"},
+            {*list_studies()}
+            - {"evaluation", "field-claims", "spectrum", "frameworks", "llm", "several-rewards"},
         ),
         ("envs/tabular/toy_text.py", ON_SPECIMENS),
-        ("envs/language_models/causal_lm.py", {"frameworks", "llm"}),
+        ("envs/language_models/causal_lm.py", {"llm"}),
         ("analysis/measure/specimens.py", ON_SPECIMENS),
         ("analysis/measure/resolution.py", {"decomposition", "efficiency", "phase-diagram"}),
         ("analysis/trainer/trainer.py", {"learning"}),
-        ("analysis/studies/frameworks/in_verl.py", {"frameworks"}),
+        ("analysis/studies/frameworks/inside.py", {"frameworks"}),
+        ("maxpo_lab/integrations/frameworks/libraries/oat.py", {"frameworks"}),
+        ("analysis/studies/evaluation/tools.py", {"evaluation"}),
         ("analysis/studies/llm/design.py", {"llm"}),
         ("analysis/studies/variance/study.py", {"variance"}),
     ],
@@ -327,7 +330,10 @@ def test_a_name_that_moves_is_another_source(copy: Path) -> None:
     ("package", "studies"),
     [
         ("numpy", {*list_studies()}),
-        ("gymnasium", {*list_studies()} - {"field-claims", "several-rewards", "spectrum"}),
+        (
+            "gymnasium",
+            {*list_studies()} - {"evaluation", "field-claims", "frameworks", "several-rewards", "spectrum"},
+        ),
         ("torch", {*list_studies()}),  # a rule is an operator of it where it compiles
         ("trl", {"frameworks", "llm"}),
         ("accelerate", {"frameworks", "llm"}),  # imported by TRL alone

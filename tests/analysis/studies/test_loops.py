@@ -91,6 +91,17 @@ def test_rules_with_history_are_averaged_over_fair_ones() -> None:
     assert np.allclose(found, gradient, rtol=0, atol=1e-12)  # unbiased over fair history
 
 
+def test_off_policy_max_at_k_is_unbiased_at_a_price() -> None:
+    rows = measure(Cell("off-policy", "", "off-policy", 0.2, (0.0001, 0.03)))
+    for x in (0.0001, 0.03):
+        row = find(rows, rule="off-policy max@k", x=x)
+        assert row.scale == pytest.approx(1.0, abs=1e-12)
+        assert row.angle < 1e-7
+    assert find(rows, rule="maxpo", x=0.03).scale > 1.1
+    near, far = (find(rows, rule="off-policy max@k", x=x).noise for x in (0.0001, 0.03))
+    assert far > 1.2 * near
+
+
 def test_weights_are_those_of_the_theory() -> None:
     rows = measure(Cell("weight", "10% duplicates", "", float("nan"), (0.05, 0.5, 0.8)))
     for p, ratio in ((0.05, 0.90), (0.5, 1.06), (0.8, 1.78)):
@@ -106,16 +117,18 @@ def test_presets_grow_and_have_all_parts() -> None:
     assert sizes == sorted(sizes)
     for preset in ("smoke", "standard", "paper"):
         every = cells(preset)
-        assert {cell.part for cell in every} == {"lag", "clip", "length", "weight", "default"}
+        assert {cell.part for cell in every} == {"lag", "off-policy", "clip", "length", "weight", "default"}
         assert len(set(every)) == len(every)
 
 
 def test_table_and_figures_come_from_rows_alone() -> None:
-    some = [cell for cell in cells("smoke") if cell.part in ("lag", "clip", "length", "default")]
-    chosen = [*some[:3], *(cell for cell in some if cell.part == "default")]
+    some = [
+        cell for cell in cells("smoke") if cell.part in ("lag", "off-policy", "clip", "length", "default")
+    ]
+    chosen = [*some[:4], *(cell for cell in some if cell.part == "default")]
     chosen += [Cell("weight", name, "", float("nan"), (0.01, 0.5)) for name in LOOPS]
     rows = pd.DataFrame([asdict(row) for cell in chosen for row in measure(cell)])
     made = table(rows)
     assert set(made.loss) == {cell.loss for cell in chosen if cell.part == "default"}
     assert {"maxpo, fresh: rad", "maxpo, KL 0.01: scale"} <= set(made.columns)
-    assert set(draw(rows)) == {"figure", "weights"}
+    assert set(draw(rows)) == {"figure", "weights", "off_policy"}

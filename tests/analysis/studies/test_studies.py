@@ -36,6 +36,7 @@ SLOW = (
     "batches",
     "beyond-n",
     "efficiency",
+    "evaluation",
     "field-claims",
     "frameworks",
     "history",

@@ -290,3 +290,21 @@ def test_reports_show_how_prompts_meet() -> None:
 def test_bad_arguments_are_named(change: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         ml.audit("trl-batch", **({"n": 4, "k": 1} | change))
+
+
+@pytest.mark.parametrize(("eps", "holds"), [(1e-8, False), (1.0, True)])
+def test_a_rule_of_a_batch_is_put_flat_groups_whose_mean_is_rounded(eps: float, holds: bool) -> None:
+    """In float32 an epsilon of 1e-8 divides what a mean of 0.1 rounded; the claims' levels are exact."""
+
+    def gdpo(rewards, k):
+        del k
+        given = rewards.astype(np.float32)
+        centered = given - given.mean(axis=-1, keepdims=True, dtype=np.float32)
+        z = centered / (centered.std(axis=-1, ddof=1, keepdims=True) + np.float32(eps))
+        return z / (z.std(ddof=1) + np.float32(1e-4))
+
+    report = ml.audit(ml.batch_rule(gdpo), n=7, k=2, target="mean", claims=("centered",))
+    (claim,) = report.claims
+    assert claim.holds is holds, claim.detail
+    assert report.coupling.balance == ("group" if holds else "none")
+    assert holds or "the advantages of [0." in claim.detail

@@ -32,6 +32,15 @@ def quits(rewards, k):
 def aborts(rewards, k):
     os.abort()
 
+def of_two(rewards, k):
+    return right(rewards[..., 0], k) + 0.5 * right(rewards[..., 1], k)
+
+def two():
+    import maxpo_lab as ml
+    return ml.vector_rule(of_two, reward_weights=(1.0, 0.5))
+
+two = two()
+
 class Rules:
     @staticmethod
     def inner(rewards, k):
@@ -83,8 +92,15 @@ CASES = [
     (("maxpoo", *SIZE), 2, "did you mean"),
     ((OURS + "right", *SIZE, "--set", "eps"), 2, "KEY=VALUE"),
     ((OURS + "right", "--n", "6"), 2, "--k"),
+    ((OURS + "two", *SIZE, "--target", "per-reward:max@k"), 0, "each reward by itself: rule, then sum"),
 ]
 MORE = [
+    (("gdpo", *SIZE, "--target", "mean"), 1, "the bias through the batch is of order 1/P"),
+    (
+        ("summed:rloo", *SIZE, "--target", "per-reward:max@k"),
+        1,
+        "unbiased for the mean of the summed rewards",
+    ),
     ((OURS + "Rules.inner", *SIZE, "--claim", "centered", "--claim", "equals:canonical"), 0, "passed"),
     ((OURS + "right", *SIZE, "--target", "mean"), 1, "unbiased for max@2"),
     ((OURS + "right", *SIZE, "--rewards", "continuous"), 0, "continuous rewards"),

@@ -395,3 +395,19 @@ def test_one_prompt_that_outweighs_the_others_costs_them_nothing() -> None:
         expected = [[float(a) for a in row] for row in exact]
         found = ml.advantages(batch, 1, estimator=name)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12 * 1e9)
+
+
+@pytest.mark.parametrize(("options", "eps", "ddof"), [("eps=1e-6", 1e-6, 1), ("eps=1e-8,ddof=0", 1e-8, 0)])
+def test_the_batchs_deviation_has_an_epsilon_and_a_ddof(options: str, eps: float, ddof: int) -> None:
+    rewards = np.array([[1.0, 0.0, 0.25, 0.0], [1.0, 1.0, 0.0, 0.5]])
+    size = float(np.std(rewards, ddof=ddof)) + eps
+    expected = [[(r - sum(row) / 4) / size for r in row] for row in rewards.tolist()]
+    assert ml.get_estimator(f"trl-batch:{options}")(rewards, 1) == pytest.approx(
+        np.array(expected), rel=1e-14
+    )
+
+
+@pytest.mark.parametrize("options", ["eps=0", "eps=-1e-4", "eps=inf", "ddof=2"])
+def test_a_batchs_deviation_that_is_none_is_an_error(options: str) -> None:
+    with pytest.raises(ValueError, match=f"trl-batch:{options.partition('=')[0]}=.*must be"):
+        ml.get_estimator(f"trl-batch:{options}")

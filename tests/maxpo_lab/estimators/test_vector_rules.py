@@ -314,9 +314,6 @@ def test_other_consumers_refuse_by_name() -> None:
         for name in ("per-reward:maxpo", "gdpo"):
             with pytest.raises(ValueError, match=f"{name} is a vector.* rule.*VectorLevels"):
                 consumer(name, *policies, n=4, k=1)
-    for rule in ("per-reward:maxpo", ml.vector_rule(lambda rewards, k: rewards[..., 0])):
-        with pytest.raises(ValueError, match="is a vector rule, and the audit's groups have one reward"):
-            ml.audit(rule, n=4, k=2)
     with pytest.raises(ValueError, match=r"batch_moments|vector"):
         ml.batch_moments("gdpo", [levels], n=4, k=1, batch=None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,13 @@ RULES = ml.list_value_rules()
 LEVELS = (-1.5, 0.0, 0.25, 1.0)
 
 
-def groups(n: int) -> list[tuple[float, ...]]:
-    """Every count state on four levels, one of them negative, n <= 4; some in another order."""
-    return [tuple(reversed(group)) for group in combinations_with_replacement(LEVELS, n)]
+def groups(n: int, name: str) -> list[tuple[float, ...]]:
+    """Every count state on the levels that a rule takes, n <= 4, and every order where that matters."""
+    rule = ml.get_value_rule(name)
+    levels = LEVELS if rule.domain == "real" else (0.0, 1.0)
+    if not rule.claims.order_free:
+        return list(product(levels, repeat=n))
+    return [tuple(reversed(group)) for group in combinations_with_replacement(levels, n)]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -31,14 +35,16 @@ def groups(n: int) -> list[tuple[float, ...]]:
 def test_the_fast_form_is_the_definition(name: str, n: int) -> None:
     rule = ml.get_value_rule(name)
     for k in range(1, (5 if rule.beyond_n else n) + 1):
-        values = rule(np.array(groups(n)), k)
-        exact = [float(BY_NAME[name](group, k)) for group in groups(n)]
+        values = rule(np.array(groups(n, name)), k)
+        exact = [float(BY_NAME[name](group, k)) for group in groups(n, name)]
         assert np.abs(values - exact).max() <= 4 * n * 2.5 * EPS  # 2 n terms of at most the range
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_graded_groups_of_eight(name: str) -> None:
     rewards = [0.9, 0.7, 0.7, 0.4, 0.0, 0.0, 0.0, -0.3]
+    if ml.get_value_rule(name).domain == "binary":
+        rewards = [float(reward > 0.5) for reward in rewards]
     for k in (1, 2, 3, 5):
         exact = BY_NAME[name](rewards, k)
         assert abs(Fraction(float(ml.get_value_rule(name)(rewards, k))) - exact) <= 32 * EPS
@@ -65,6 +71,8 @@ def test_the_values_of_one_success_in_eight() -> None:
 def test_a_rule_keeps_array_type_dtype_and_leading_shape(name: str) -> None:
     rule = ml.get_value_rule(name)
     rewards = torch.rand(3, 2, 5, dtype=torch.float32)
+    if rule.domain == "binary":
+        rewards = rewards.round()
     values = rule(rewards, 2)
     assert values.dtype == torch.float32
     assert values.shape == (3, 2)
@@ -82,6 +90,8 @@ def test_where_a_rule_is_not_defined() -> None:
             ml.get_value_rule(name)([1.0, np.nan], 1)
         with pytest.raises(TypeError, match=r"k=2\.0"):
             ml.get_value_rule(name)([1.0, 0.0], 2.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"from 0 to 0\.5: posterior-mean counts successes"):
+        ml.get_value_rule("posterior-mean")([0.5, 0.0], 1)
     assert unbiased.why_not(4, 4) is None
     assert ml.get_value_rule("plug-in").why_not(4, 5) is None
 
@@ -105,14 +115,45 @@ def test_a_rule_of_a_registered_name_is_not_the_registered_one() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_monotone_and_bounded_as_claimed(name: str) -> None:
+def test_monotone_bounded_and_order_free_as_claimed(name: str) -> None:
+    """Of rewards in [0, 1]; a promise that is not made is broken in some group."""
     rule = ml.get_value_rule(name)
-    rewards: Any = np.array(groups(4))
-    for k in (1, 2, 4):
+    levels = (0.0, 0.25, 1.0) if rule.domain == "real" else (0.0, 1.0)
+    rewards: Any = np.array(list(product(levels, repeat=4)))
+    kept = {"monotone": True, "bounded": True, "order_free": True}
+    for k in (1, 2, 3, 4):
         values = rule(rewards, k)
-        assert (values >= rewards.min(1) - 32 * EPS).all()
-        assert (values <= rewards.max(1) + 32 * EPS).all()
+        inside = (values >= rewards.min(1) - 32 * EPS) & (values <= rewards.max(1) + 32 * EPS)
+        kept["bounded"] &= bool(inside.all())
+        kept["order_free"] &= bool(np.abs(rule(rewards[:, ::-1], k) - values).max() <= 32 * EPS)
         for i in range(4):
             raised = rewards.copy()
-            raised[:, i] += 0.5
-            assert (rule(raised, k) >= values - 64 * EPS).all()
+            raised[:, i] = 1.0
+            kept["monotone"] &= bool((rule(raised, k) >= values - 64 * EPS).all())
+    assert kept == {claim: getattr(rule.claims, claim) for claim in kept}
+
+
+def test_what_tools_make_of_partial_and_negative_rewards() -> None:
+    """By hand: what counts as a success decides, and a sum is cut to a whole number."""
+
+    def reported(name: str, group: list[float], k: int) -> float:
+        return round(float(ml.get_value_rule(name)(group, k)), 4)
+
+    assert [reported("product-form", [0.5] * 4, k) for k in (1, 2, 3)] == [0.5, 0.8333, 1.0]
+    assert reported("product-form", [0.9] * 4, 1) == 0.75
+    assert reported("product-form", [2.0, 0, 0, 0], 1) == 0.5
+    assert reported("product-form", [1.0, 1, -1, -1], 4) == 0.0
+    assert reported("product-form", [0.0, 0, 0, 0], 5) == 1.0
+    assert reported("exactly-one", [2.0, 0.99, 0, 0], 4) == 0.0
+    assert reported("at-least-one", [2.0, 0.99, 0, 0], 1) == 0.25
+    assert reported("above-zero", [2.0, 0.99, 0, 0], 1) == 0.5
+    assert reported("any-above-zero", [0.001, -1.0], 2) == 1.0
+    assert reported("posterior-mean", [0.0] * 8, 8) == 0.4706
+    assert [reported("first-k", group, 2) for group in ([0.0, 0, 0, 1.0], [1.0, 0, 0, 0])] == [0.0, 1.0]
+
+
+def test_the_redraws_of_verl_are_a_table_that_knows_the_places() -> None:
+    by_place = [float(ml.get_value_rule("verl-redraws")(np.eye(8)[place], 8)) for place in range(8)]
+    assert (round(min(by_place), 3), round(max(by_place), 3)) == (0.635, 0.676)
+    many = np.tile(np.eye(8)[3], (5000, 1))
+    assert np.ptp(ml.get_value_rule("verl-redraws")(many, 8)) == 0.0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 from math import comb, isnan, prod
 from typing import Any
 
@@ -23,17 +24,20 @@ torch = pytest.importorskip("torch")
 REWARDS = (-0.5, 0.25, 0.25, 1.0)
 POLICY = random_policy(REWARDS, seed=7)
 LEVELS = POLICY.levels(None)
-VALUES = [Fraction(value) for value in LEVELS.values.tolist()]
-CHANCES = [Fraction(chance) for chance in LEVELS.probabilities.tolist()]
 Exact = Callable[[tuple[Fraction, ...], int], Fraction]
 
 
-def enumerated(value: Exact, n: int, k: int) -> tuple[Fraction, Fraction]:
+#: The same policy, a success above 0.
+PASSES = replace(POLICY, rewards=(POLICY.rewards > 0) * 1.0).levels(None)
+
+
+def enumerated(value: Exact, n: int, k: int, levels: ml.RewardLevels = LEVELS) -> tuple[Fraction, Fraction]:
     """Mean and variance over all arrangements of the levels, in rationals."""
-    total = sum(CHANCES)
-    picks = list(product(range(len(VALUES)), repeat=n))
-    chance = [prod((CHANCES[i] for i in pick), start=Fraction(1)) / total**n for pick in picks]
-    found = [value(tuple(VALUES[i] for i in pick), k) for pick in picks]
+    values, chances = (list(map(Fraction, each.tolist())) for each in (levels.values, levels.probabilities))
+    total = sum(chances)
+    picks = list(product(range(len(values)), repeat=n))
+    chance = [prod((chances[i] for i in pick), start=Fraction(1)) / total**n for pick in picks]
+    found = [value(tuple(values[i] for i in pick), k) for pick in picks]
     mean = sum((p * v for p, v in zip(chance, found, strict=True)), start=Fraction(0))
     variance = sum((p * (v - mean) ** 2 for p, v in zip(chance, found, strict=True)), start=Fraction(0))
     return mean, variance
@@ -60,9 +64,10 @@ def test_moments_of_the_registered_rules(name: str, n: int, k: int) -> None:
         with pytest.raises(ValueError, match="nearest valid choice"):
             ml.value_moments(name, LEVELS, n=n, k=k)
         return
-    found = ml.value_moments(name, LEVELS, n=n, k=k)
-    mean, variance = enumerated(BY_NAME[name], n, k)
-    truth = expected("max@k", n, k)
+    levels = LEVELS if ml.get_value_rule(name).domain == "real" else PASSES
+    found = ml.value_moments(name, levels, n=n, k=k)
+    mean, variance = enumerated(BY_NAME[name], n, k, levels)
+    truth = enumerated(lambda group, _: max(group), k, k, levels)[0]
     close(found.mean, mean, found.states)
     close(found.variance, variance, found.states)
     close(found.value, truth, found.states)
@@ -70,10 +75,16 @@ def test_moments_of_the_registered_rules(name: str, n: int, k: int) -> None:
     close(found.mean_squared_error, variance + (mean - truth) ** 2, found.states, 4)
     close(found.relative_bias, (mean - truth) / abs(truth), found.states, 4 / float(abs(truth)))
     assert found.standard_deviation == np.sqrt(found.variance)
-    assert found.states == comb(n + 2, 2)
-    assert -0.5 <= found.lowest <= found.highest <= 1.0
+    groups = list(product([Fraction(value) for value in levels.values.tolist()], repeat=n))
+    values = {group: BY_NAME[name](group, k) for group in groups}
+    moved = any(values[group] != values[order] for group in groups for order in permutations(group))
+    size = len(levels.values)
+    assert found.states == (size**n if moved else comb(n + size - 1, size - 1))
+    assert (found.lowest, found.highest) == pytest.approx(
+        (float(min(values.values())), float(max(values.values()))), abs=64 * EPS
+    )
     assert (found.n, found.k, found.objective.name) == (n, k, "max@k")
-    if name == "unbiased":
+    if ml.get_value_rule(name).claims.unbiased:
         assert mean == truth
 
 

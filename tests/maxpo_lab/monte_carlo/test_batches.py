@@ -147,6 +147,7 @@ def waits_for(specimen: Any, rule: Any, n: int) -> list[int]:
     return counted
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("specimen", [SparseBandit(), PromptBandit(), GaussianBandit()], ids=type)
 @pytest.mark.parametrize("n", [4, 40])
 @pytest.mark.usefixtures("as_on_a_card")

@@ -164,6 +164,7 @@ def test_standard_errors_are_honest(quantity: str) -> None:
     check_standard_error(deviations(quantity, 1000, 300))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("factor", [2**0.5, 0.5**0.5], ids=["too small by sqrt 2", "too large by sqrt 2"])
 @pytest.mark.parametrize("quantity", ["scale", "trace_covariance"])
 def test_a_wrong_standard_error_is_caught(quantity: str, factor: float) -> None:
@@ -234,6 +235,7 @@ def test_variances_are_unbiased_in_small_samples_too() -> None:
     check_unbiased(small_samples())
 
 
+@pytest.mark.integration
 def test_a_variance_without_bessels_correction_is_caught() -> None:
     with pytest.raises(AssertionError):
         check_unbiased(small_samples() * 3 / 4)

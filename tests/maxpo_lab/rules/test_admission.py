@@ -36,6 +36,7 @@ from envs import SparseBandit  # noqa: E402
 from maxpo_lab.integrations.schedules import KSteps  # noqa: E402
 from maxpo_lab.monte_carlo import experiment  # noqa: E402
 from maxpo_lab.monte_carlo.batched_rules import admit as admit_together  # noqa: E402
+from maxpo_lab.monte_carlo.updates.admission import admitted  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 N, K = 4, 2
@@ -252,7 +253,9 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
     "maxpo_lab.moments.batches.over_prompts.batch_moments": lambda rule: ml.batch_moments(
         rule, [LEVELS], n=N, k=K, batch=2
     ),
-    "maxpo_lab.moments.values.value_moments": lambda rule: ml.value_moments(valued(rule), LEVELS, n=N, k=K),
+    "maxpo_lab.moments.values.of_groups.value_moments": lambda rule: ml.value_moments(
+        valued(rule), LEVELS, n=N, k=K
+    ),
     "maxpo_lab.spectrum.pass_at_k_spectrum": lambda rule: ml.pass_at_k_spectrum(rule, n=N, k=K),
     "maxpo_lab.spectrum.advantages_by_failures": lambda rule: advantages_by_failures(rule, N, K),
     "maxpo_lab.loops.loop_spectrum": lambda rule: ml.loop_spectrum(rule, n=N, k=K),
@@ -285,6 +288,12 @@ CONSUMERS: dict[str, Callable[[Rule], Any]] = {
         )
     ),
     "maxpo_lab.monte_carlo.sampled.monte_carlo_moments": sampled,
+    "maxpo_lab.monte_carlo.updates.sampled.monte_carlo_updates": lambda rule: ml.monte_carlo_updates(
+        rule, "ppo", BANDIT.outcomes(BANDIT.theta), n=N, k=K, updates=64, seed=0
+    ),
+    "maxpo_lab.monte_carlo.updates.admission.admitted": lambda rule: admitted(
+        {"mine": rule}, N, K, prompts=1, rewards=np.arange(12.0).reshape(-1, N), log_ratios=np.zeros((3, N))
+    ),
     "maxpo_lab.monte_carlo.experiments.experiment": lambda rule: experiment(
         {"mine": "maxpo", rules.describe(rule): rule},
         BANDIT.sampler(BANDIT.theta),
@@ -338,6 +347,9 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/core/precision.py": "on behalf of admission: in which type a rule computes",
     "maxpo_lab/theory.py": "lift",
     "maxpo_lab/integrations/conventions.py": "on behalf of the audit: which call fits",
+    "maxpo_lab/integrations/adapters/by_rewards.py": "a TrainingRule, which is of the catalogue",
+    "maxpo_lab/integrations/adapters/prime_rl.py": "the same",
+    "maxpo_lab/integrations/adapters/slime.py": "the same",
     "maxpo_lab/training.py": "hands a batch to its rule once and measures nothing",
     "maxpo_lab/core/ragged.py": "on behalf of advantages",
     "maxpo_lab/rules/batch_calls.py": "of what admit_batch admits",
@@ -347,6 +359,8 @@ CALL_WHAT_IS_THEIRS = {
     "maxpo_lab/estimators/of_vectors/definitions.py": "the definitions of the catalogue",
     "maxpo_lab/rules/vectors.py": "on behalf of advantages",
     "maxpo_lab/rules/numbered.py": "a lift: what comes out is admitted where it is used",
+    "maxpo_lab/moments/updates/ratio_classes.py": "a lift: what comes out is admitted by draws",
+    "maxpo_lab/monte_carlo/updates/shards.py": "of what updates.admission admits",
 }
 
 
@@ -392,7 +406,7 @@ def takes_rules(function: ast.FunctionDef) -> bool:
     given = [*function.args.args, *function.args.kwonlyargs]
     found = (ast.unparse(each.annotation) for each in given if each.annotation)
     words = {word for text in found for word in text.replace("[", " ").replace("]", " ").split()}
-    return bool(words & {"Rule", "rules.Rule", "Estimators", "Arm"})
+    return bool(words & {"Rule", "rules.Rule", "Estimators", "Arm", "AnyRule"})
 
 
 def test_the_consumers_are_all_there_are() -> None:

@@ -60,7 +60,13 @@ def told(calls: BatchCalls, meeting: Meeting) -> BaseRule:
     beside = np.repeat(states[[lively]][None], len(states), axis=0).repeat(size, axis=1)
     beside[:, 0] = states
     found = calls(beside)
-    base = found[:, 0] / found[:, 1, peak, None]  # in units of what the lively one's best rollout gets
+    if not (lively_gets := found[:, 1, peak, None]).all():
+        raise CoupledRowsError(
+            f"{calls.name} says statistic='advantage_rms', and gives a rollout of the group "
+            f"{states[lively].tolist()} nothing beside some groups alone, where a root mean square leaves "
+            f"none at 0: prompts meet in another way; leave the statistic out"
+        )
+    base = found[:, 0] / lively_gets  # in units of what the lively one's best rollout gets
     squares = np.sum(base**2, axis=1)
     living = squares > (64 * EPS) ** 2 * squares.max()
     base, squares = base * living[:, None], squares * living

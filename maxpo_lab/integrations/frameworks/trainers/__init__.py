@@ -1,0 +1,1 @@
+"""Frameworks that run a cluster: engines, workers, a controller."""
