@@ -101,7 +101,7 @@ def rows_table(found: Verified) -> Table:
     table = Table("study", "your rows", "in the paper's", "differing", box=None, pad_edge=False)
     for study, compared in found.compared.items():
         if compared is None:
-            table.add_row(study, "", "", "not compared: no row of two presets is the same")
+            table.add_row(study, "", "", "not compared: the study does not say how")
         else:
             counts = (compared.rows, compared.shared, sum(compared.differing.values()))
             table.add_row(study, *map(str, counts), style="bold red" if compared.differing else "")

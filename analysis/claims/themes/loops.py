@@ -13,6 +13,8 @@ _LAG = "part == 'lag' and success == 0.2"
 _PPO = f"{_LAG} and loss == 'ppo'"
 _LENGTH = "part == 'length' and success == 0.2"
 _DEFAULT = "part == 'default' and rule == 'maxpo'"
+_OFF = "part == 'off-policy' and rule == 'off-policy max@k'"
+_OFF_MAXPO = "part == 'off-policy' and rule == 'maxpo'"
 _BITES = "x == 0.0126"
 
 CLAIMS = (
@@ -159,5 +161,46 @@ CLAIMS = (
             where="part == 'default' and loss == 'trl:rloo' and x > 0",
             at=each("rule", "maxpo", "pkpo-loo1"),
         ),
+    ),
+    finding(
+        "loops",
+        "off-policy",
+        "Off-policy max@K is unbiased at the new policy at every lag, and dear where it is large.",
+        _loops(
+            says="unbiased at the new policy at every lag, to rounding ({4e-16})",
+            where=f"{_OFF} and loss == 'off-policy'",
+            take="max",
+            relation="<=",
+        ),
+        _loops(
+            says="its noise is {1.66} fresh, {2.0} at KL 0.013, {3.4} at 0.05, {8.6} at 0.1",
+            where=f"{_OFF} and loss == 'off-policy' and success == 0.2",
+            at=each("x", 0.0001, 0.0126, 0.0501, 0.1),
+            of="noise",
+        ),
+        _loops(
+            says="(p = 0.2; {4.6}, {5.1}, {6.6}, {9.6} at p = 0.05)",
+            where=f"{_OFF} and loss == 'off-policy' and success == 0.05",
+            at=each("x", 0.0001, 0.0126, 0.0501, 0.1),
+            of="noise",
+        ),
+        _loops(
+            says="only climbs {1.26}, {1.66} and {2.2} times too far",
+            where=f"{_OFF_MAXPO} and loss == 'off-policy' and success == 0.2",
+            at=each("x", 0.0126, 0.0501, 0.1),
+            of="scale",
+        ),
+        _loops(
+            says="at noise {1.8} to {2.2}",
+            where=f"{_OFF_MAXPO} and loss == 'off-policy' and success == 0.2 and x > 0.0125",
+            of="noise",
+            take=("min", "max"),
+        ),
+        _loops(
+            says="{0.36} rad at KL 0.025, where maxpo is {0.22} off",
+            where="part == 'off-policy' and loss == 'ppo' and success == 0.2 and x == 0.0251",
+            at=each("rule", "off-policy max@k", "maxpo"),
+        ),
+        figure="off_policy",
     ),
 )
