@@ -11,11 +11,12 @@ PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce smoke paper figures docs test test-integrations check bench clean $(STUDIES)
+.PHONY: help setup reproduce verify smoke paper figures docs test test-integrations check bench clean $(STUDIES)
 
 help:
-	@echo "make reproduce          run all studies (standard preset), write results/runs/standard/, log to W&B"
-	@echo "make smoke | paper      the same, in seconds, to results/runs/smoke/ | in full, to results/"
+	@echo "make reproduce          run all studies (standard preset) to results/runs/standard/, log to W&B, then verify"
+	@echo "make verify             judge every claim on that run and on the paper's rows, and compare the two   (PRESET=)"
+	@echo "make smoke | paper      the studies, in seconds, to results/runs/smoke/ | in full, to results/, with the claims"
 	@echo "make <study>            one study: $(STUDIES)   (PRESET=smoke|standard|paper)"
 	@echo "make figures            redraw results/runs/standard/ from its stored rows   (PRESET=smoke|standard|paper)"
 	@echo "make docs               the documentation, to docs/_build/index.html"
@@ -36,6 +37,11 @@ $(STAMP): pyproject.toml constraints.txt
 
 reproduce: setup
 	$(PY) -m analysis run --preset standard
+	$(PY) -m analysis verify
+
+# Exit status 1 names the claim that is contradicted, or the row that differs.
+verify: setup
+	$(PY) -m analysis verify --runs results/runs/$(PRESET)
 
 smoke: setup
 	$(PY) -m analysis run --preset smoke
@@ -44,6 +50,7 @@ smoke: setup
 IN_OWN  := $(VERL)/.installed $(OTHERS)/.installed $(TOOLS)/.installed
 paper: setup $(IN_OWN)
 	$(PY) -m analysis run --preset paper
+	$(PY) -m analysis claims
 
 ifeq ($(PRESET),paper)
 frameworks: $(VERL)/.installed $(OTHERS)/.installed

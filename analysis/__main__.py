@@ -1,4 +1,4 @@
-"""Command line of the studies: ``python -m analysis list | run | figures | report``."""
+"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | report``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .claims import page as claims_page
+from .claims import verify as verification
 from .output import gallery, manifest, report, rules_page, tracking
 from .output.wandb_session import Mode
 from .run import locks, runner
-from .run.endings import explained, shown
+from .run.endings import errors, explained, shown
 from .run.engines import Engine
 from .run.presets import Preset
 from .run.registry import get_study, list_studies
@@ -139,6 +141,68 @@ def figures(
                 console.print(shown(path))
 
 
+@app.command()
+def verify(
+    studies: Studies = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Folder of the run. Default: results/runs/standard.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of the stored results. Default: results.")
+    ] = None,
+    wandb: Annotated[Mode | None, typer.Option(help="Default: online with an API key, else offline.")] = None,
+) -> None:
+    """Judge every claim on a run's rows and on the stored ones, and compare the rows that both have.
+
+    Exit status 1 where a claim is contradicted or a row differs, each named.
+    """
+    runs, results = runs or report.place("standard"), results or report.place("paper")
+    start = time.perf_counter()
+    names = [study.name for study in _finished(studies, runs)]
+    try:
+        found = verification.verify(
+            verification.read_rows(results, studies and names), verification.read_rows(runs, names)
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    console.print(verification.claims_table(found))
+    console.print()
+    console.print(verification.rows_table(found))
+    facts = manifest.describe(
+        study="claims",
+        preset=_preset_of(runs, names),
+        command="python -m analysis verify",
+        rows=len(found.claims),
+        seed=None,
+        device="cpu",
+        wall_seconds=time.perf_counter() - start,
+    )
+    tracked = tracking.log_study(
+        "claims",
+        preset=facts["preset"],
+        rows=verification.tracked_rows(found),
+        figures={},
+        manifest=facts | {"failures": found.failures},
+        mode=wandb,
+        directory=manifest.ROOT / ".lab",
+    )
+    console.print(tracked.message, highlight=False)
+    for failure in found.failures:
+        errors.print(failure, highlight=False)
+    if found.failures:
+        raise typer.Exit(1)
+    console.print("no claim is contradicted, no row differs")
+
+
+@app.command("claims")
+def claims_(results: PaperResults = None) -> None:
+    """Write claims.md and claims.json, with the verdict of every claim on the stored rows."""
+    results = results or report.place("paper")
+    with explained(results):
+        for path in claims_page.write(verification.read_rows(results), results):
+            console.print(shown(path))
+
+
 @app.command("report")
 def report_(studies: Studies = None, preset: Drawn = None, results: Results = None) -> None:
     """Print the table of each finished study, and what it was made from."""
@@ -179,6 +243,12 @@ def _written_alone(study: Study, results: Path, *, wait: bool) -> Iterator[None]
         for left in results.glob(f".{study.name}-*"):
             shutil.rmtree(left)
         yield
+
+
+def _preset_of(results: Path, studies: list[str]) -> str:
+    """The preset that a folder's studies are of; of several, their names."""
+    presets = {report.read(study, results)[1]["preset"] for study in studies}
+    return "+".join(sorted(presets))
 
 
 def _chosen(names: list[str] | None) -> list[Study]:

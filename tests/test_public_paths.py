@@ -97,9 +97,9 @@ LATER = """
 GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
 COMMANDS = {
     "maxpo-lab": "list show advantages audit pass-at-k",
-    "python -m analysis": "list run figures report gallery rules",
+    "python -m analysis": "list run verify claims figures report gallery rules",
 }
-TARGETS = "help setup reproduce smoke paper figures docs test test-integrations check bench clean"
+TARGETS = "help setup reproduce verify smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
     batches beyond-n decomposition efficiency evaluation field-claims frameworks history learning llm loops
     monte-carlo phase-diagram prompts several-rewards specimens spectrum unbiasedness variance

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from .comparison import Comparison
 from .curves import Curves
 from .presets import Preset
 
@@ -39,6 +40,8 @@ class Study:
         The study's figures by file name, from its rows alone; ``"figure"`` is the headline.
     curves
         What is tracked step by step besides the rows, from the rows alone; None where nothing is.
+    comparison
+        How its rows are compared with those of another run; None where no row of two presets is the same.
     needs
         Packages, by the names they are imported by, without which the study is left out, in one line that
         says so.
@@ -52,6 +55,7 @@ class Study:
     table: Callable[[pd.DataFrame], pd.DataFrame]
     draw: Callable[[pd.DataFrame], dict[str, Figure]]
     curves: Callable[[pd.DataFrame], Sequence[Curves]] | None = None
+    comparison: Comparison | None = None
     needs: tuple[str, ...] = ()
 
     @property

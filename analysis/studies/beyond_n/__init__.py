@@ -1,5 +1,6 @@
 """What is left of pass@K where K is larger than the group?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
@@ -12,4 +13,7 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(
+        keys=("part", "n", "k", "rule", "success"), absolute={"bias": 1e-12, "angle": 1e-12}
+    ),
 )

@@ -66,7 +66,7 @@ class Facts:
 
 def cells(preset: Preset) -> Sequence[Cell]:
     """K from n to 4n, n = 8 and 16."""
-    points = {"smoke": 5, "standard": 25, "paper": 61}[preset]
+    points = {"smoke": 5, "standard": 21, "paper": 61}[preset]
     sizes = (8,) if preset == "smoke" else (8, 16)
     ratios = {"smoke": (1.0, 2.0), "standard": (1.0, 1.5, 2.0, 4.0), "paper": RATIOS}[preset]
     return [Cell(n, round(ratio * n), points) for n in sizes for ratio in ratios]

@@ -1,5 +1,6 @@
 """How near do the unbiased rules come to the variance floor?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
@@ -12,4 +13,5 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(keys=("curve", "space", "success", "n", "k", "estimator")),
 )

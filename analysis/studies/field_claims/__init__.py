@@ -1,5 +1,6 @@
 """Which published claims about advantage estimators are true, and where?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
@@ -12,4 +13,22 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(
+        keys=(
+            "claim",
+            "kind",
+            "what",
+            "rule",
+            "n",
+            "k",
+            "rates",
+            "arms",
+            "good",
+            "copies",
+            "curve",
+            "relation",
+            "claimed",
+            "inside",
+        )
+    ),
 )

@@ -1,5 +1,6 @@
 """What are earlier rewards of a prompt worth in the baseline, fair or stale?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
@@ -12,4 +13,11 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(
+        keys=("part", "space", "n", "k", "m", "history", "success", "prompts", "visits", "rule"),
+        # Histories are drawn there, and how many depends on the preset.
+        among="part != 'memory'",
+        absolute={"bias": 1e-12, "angle": 1e-12, "error": 1e-12},
+        errors={"efficiency": "error"},
+    ),
 )

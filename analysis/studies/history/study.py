@@ -21,7 +21,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     Curves at n = 8 and 16, K = 1, 4, n/2 and n; batches of 8 and 32 prompts; paths of 8 to 128 visits; rules
     with memory on 8 groups of 8, and on 2 to 32 rollouts of as many prompts.
     """
-    points = {"smoke": 4, "standard": 16, "paper": 41}[preset]
+    points = {"smoke": 5, "standard": 21, "paper": 41}[preset]
     settings = SETTINGS[: {"smoke": 1, "standard": 2, "paper": 5}[preset]]
     sizes = (8,) if preset == "smoke" else (8, 16)
     visits = {"smoke": VISITS[:1], "standard": VISITS[:2], "paper": VISITS}[preset]

@@ -1,5 +1,6 @@
 """What does a training loop make of a rule that is unbiased on paper?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
@@ -12,4 +13,7 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(
+        keys=("part", "setting", "rule", "loss", "success", "x"), absolute={"angle": 1e-12}
+    ),
 )

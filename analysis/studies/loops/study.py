@@ -84,12 +84,13 @@ class Row:
 def cells(preset: Preset) -> Sequence[Cell]:
     """All parts; fewer points of each in the smaller presets."""
     some = 1 if preset == "smoke" else None
-    few = {"smoke": 2, "standard": 5, "paper": 11}[preset]
+    few = {"smoke": 2, "standard": 6, "paper": 11}[preset]
+    rates = {"smoke": 6, "standard": 14, "paper": 66}[preset]
     success = SUCCESS if preset == "paper" else SUCCESS[-1:]
     lags = tuple(float(f"{x:.3g}") for x in np.geomspace(1e-4, 0.1, few))
     clips = tuple(float(f"{x:.3g}") for x in np.linspace(0.05, 0.5, few))
     longest = tuple(float(x) for x in range(3, {"smoke": 4, "standard": 6, "paper": 8}[preset]))
-    grid = tuple(float(f"{x:.3g}") for x in np.geomspace(HARDEST, EASIEST, 6 * few))
+    grid = tuple(float(f"{x:.3g}") for x in np.geomspace(HARDEST, EASIEST, rates))
     frameworks = [name for name in list_losses() if ":" in name]
     return [
         *(Cell("lag", "", loss, p, lags) for loss in LAGGED[:some] for p in success),

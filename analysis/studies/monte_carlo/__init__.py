@@ -1,5 +1,6 @@
 """Do sampled moments agree with the exact ones, and what does sampling cost where those see at once?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .sampling import SEED
@@ -13,4 +14,13 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(
+        keys=("part", "specimen", "success", "n", "estimator", "figure", "device"),
+        among="part in ('agreement', 'detection')",
+        absolute={"exact": 1e-11, "sampled": 1e-11},
+        errors={"sampled": "standard_error"},
+        apart=dict.fromkeys(
+            ("groups", "repetitions", "z", "error", "error_expected", "below", "above", "seen"), ""
+        ),
+    ),
 )

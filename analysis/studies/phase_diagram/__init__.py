@@ -1,5 +1,6 @@
 """Where does leaving two out help, and where the predictive baseline?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import cells, measure
@@ -12,4 +13,5 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(keys=("space", "success", "n", "k")),
 )

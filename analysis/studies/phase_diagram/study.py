@@ -58,10 +58,11 @@ class Row:
 
 def cells(preset: Preset) -> Sequence[Cell]:
     """Success probabilities from 1e-4 to 0.99; every K (a grid of 16 at n = 64)."""
-    points = {"smoke": 5, "standard": 15, "paper": 49}[preset]
+    thinned = {"smoke": 12, "standard": 4, "paper": 1}[preset]
     spaces = list(SPACES)[:3] if preset == "smoke" else list(SPACES)
     sizes = SIZES[:2] if preset == "smoke" else SIZES
-    grid = [float(f"{p:.6g}") for p in expit(np.linspace(logit(1e-4), logit(0.99), points))]
+    fine = [float(f"{p:.6g}") for p in expit(np.linspace(logit(1e-4), logit(0.99), 49))]
+    grid = fine[::thinned]
     trained = [
         Cell(name, p, ((TRAINED_SIZE, _ks(TRAINED_SIZE, preset)),))
         for name in (TRAINED[1:3] if preset == "smoke" else TRAINED)
@@ -74,8 +75,9 @@ def cells(preset: Preset) -> Sequence[Cell]:
 
 
 def _ks(n: int, preset: Preset) -> tuple[int, ...]:
-    count = {"smoke": 4, "standard": 8, "paper": 16}[preset]
-    return tuple(np.unique(np.linspace(2, n - 1, min(count, n - 2)).round().astype(int)).tolist())
+    every = np.unique(np.linspace(2, n - 1, min(16, n - 2)).round().astype(int))
+    count = min({"smoke": 4, "standard": 8, "paper": 16}[preset], len(every))
+    return tuple(every[np.linspace(0, len(every) - 1, count).round().astype(int)].tolist())
 
 
 def measure(cell: Cell) -> list[Row]:

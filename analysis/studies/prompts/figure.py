@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from maxpo_lab.core.arrays import Float
-
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
+from .interference import cosines_of, critical
 from .study import AGAINST, EASY, OWN, PAIR, TRAINED, TRAINED_K
 
 CURVES = ("maxpo", "rloo", "grpo", "maxrl", "passk-training", "maxrl-pkpo", "verl-grpo-passk")
@@ -94,7 +93,7 @@ def _shared(rows: pd.DataFrame) -> Figure:
     """Cosine of the pass@4 update with the gradient of pass@1; and where it is 0 for other rules and K."""
     figure, grid = subplots(2, 2, figsize=(PAGE, 5.2))
     (pair, batch), (critical, path) = grid
-    cosines = _cosines(rows[rows.arrangement.isin([PAIR, AGAINST])])
+    cosines = cosines_of(rows[rows.arrangement.isin([PAIR, AGAINST])])
     at = cosines[(cosines.estimator == "maxpo") & (cosines.k == 4)]
     drawn = at[at.arrangement == PAIR]
     image = _map(pair, drawn.pivot_table(index="similarity", columns="hardest", values="cosine"))
@@ -112,22 +111,6 @@ def _shared(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _cosines(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line per batch whose prompts share parameters."""
-    key = ["arrangement", "k", "estimator", "similarity", "opposed"]
-    # Rows of a batch stand together, hardest first; a pair is told by its harder prompt.
-    place = (rows.groupby(key, sort=False).cumcount() % rows.prompts).to_numpy()
-    batch = pd.Series((place == 0).cumsum(), index=rows.index, name="batch")
-    found = rows.groupby(batch).agg(
-        **{name: (name, "first") for name in (*key, "prompts")},
-        hardest=("success", "first"),
-        cosine=("change", "sum"),
-    )
-    # The hardest prompt of the easy side.
-    border = rows.success.to_numpy()[np.flatnonzero(place == 0) + found.opposed.to_numpy()]
-    return found.assign(border=border)
-
-
 def _map(axes: Axes, cosine: pd.DataFrame) -> QuadMesh:
     x, y = cosine.columns.to_numpy(), cosine.index.to_numpy()
     image = axes.pcolormesh(x, y, cosine.to_numpy(), cmap="RdBu", vmin=-1, vmax=1, shading="nearest")
@@ -140,29 +123,19 @@ def _map(axes: Axes, cosine: pd.DataFrame) -> QuadMesh:
 
 def _critical(axes: Axes, cosines: pd.DataFrame) -> None:
     """The similarity below which pass@1 falls, by linear interpolation between those that were measured."""
-    for name, k in cosines[["estimator", "k"]].drop_duplicates().itertuples(index=False):
-        curve = cosines[(cosines.estimator == name) & (cosines.k == k)]
-        wide = curve.pivot_table(index="similarity", columns="hardest", values="cosine")
-        zero = {p: _crossing(wide.index.to_numpy(), wide[p].to_numpy()) for p in wide.columns}
-        if not any(np.isfinite(list(zero.values()))):
+    found = critical(cosines)
+    for name, k in found[["estimator", "k"]].drop_duplicates().itertuples(index=False):
+        curve = found[(found.estimator == name) & (found.k == k)]
+        if curve.similarity.isna().all():
             continue
         dashes = {2: ":", 4: "-", 8: "--"}[k]
-        axes.plot(list(zero), list(zero.values()), dashes, color=colour_of(name), label=f"{name}, K = {k}")
+        axes.plot(curve.hardest, curve.similarity, dashes, color=colour_of(name), label=f"{name}, K = {k}")
     axes.set_xscale("log")
     axes.set_ylim(-1, 0.75)
     axes.set_yticks(np.linspace(-1, 0, 6))
     axes.set_xlabel(f"success rate of the harder prompt\n(the other: {EASY:g})")
     axes.set_title("similarity below which pass@1 falls")
     axes.legend(fontsize=6, loc="upper left")
-
-
-def _crossing(x: Float, y: Float) -> float:
-    """Where y, which ends positive, was last 0."""
-    below = np.flatnonzero(y < 0)
-    if not len(below):
-        return float("nan")
-    last = below[-1]
-    return float(x[last] - y[last] * (x[last + 1] - x[last]) / (y[last + 1] - y[last]))
 
 
 def _path(axes: Axes, rows: pd.DataFrame) -> None:

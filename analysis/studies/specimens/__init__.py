@@ -1,5 +1,6 @@
 """Which specimens have exact moments, of which rules, and up to what size?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import SEED, cells, measure
@@ -12,4 +13,9 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(
+        keys=("specimen", "n", "estimator"),
+        absolute={"relative_bias": 1e-09},
+        apart={"k": "", "bias_resolution": ""},
+    ),
 )

@@ -44,7 +44,7 @@ class Row:
 
 def cells(preset: Preset) -> Sequence[Cell]:
     """K = 4 of n = 8 and of n = 16, and other sizes at the fuller presets."""
-    points = {"smoke": 9, "standard": 61, "paper": 161}[preset]
+    points = {"smoke": 9, "standard": 41, "paper": 161}[preset]
     sizes = {"smoke": [(8, 4)], "standard": [(8, 4), (16, 4)]}
     chosen = sizes.get(preset, [(8, 2), (8, 4), (8, 7), (16, 2), (16, 4), (16, 8), (32, 4)])
     return [Cell(n, k, points) for n, k in chosen]

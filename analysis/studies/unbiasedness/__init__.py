@@ -1,5 +1,6 @@
 """Which rules are unbiased, which only off-scale, which biased, and which are centered?"""
 
+from ...run.comparison import Comparison
 from ...run.study import Study
 from .figure import draw, table
 from .study import SEED, cells, measure
@@ -12,4 +13,9 @@ STUDY = Study(
     measure=measure,
     table=table,
     draw=draw,
+    comparison=Comparison(
+        keys=("specimen", "success", "n", "k", "estimator", "objective"),
+        absolute={"direction_error": 1e-12, "advantage_sum": 1e-12, "advantage_sum_rms": 1e-9},
+        resolution=dict.fromkeys(("relative_bias", "direction_error", "scale"), "bias_resolution"),
+    ),
 )

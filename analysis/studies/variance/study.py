@@ -61,15 +61,15 @@ class Row:
 
 def cells(preset: Preset) -> Sequence[Cell]:
     """Success probability, K and n, each varied with the others at their base values; then episodes."""
-    points = {"smoke": 5, "standard": 25, "paper": 61}[preset]
+    thinned = {"smoke": 15, "standard": 3, "paper": 1}[preset]
     largest = {"smoke": 32, "standard": 256, "paper": 1024}[preset]
     reference = {0.001, 0.05, 0.2, 0.5, 0.9}
-    grid = expit(np.linspace(logit(1e-3), logit(0.99), points))
-    successes = sorted({*(float(f"{p:.6g}") for p in grid), *(reference if preset != "smoke" else ())})
+    fine = [float(f"{p:.6g}") for p in expit(np.linspace(logit(1e-3), logit(0.99), 61))]
+    successes = sorted({*fine[::thinned], *(reference if preset != "smoke" else ())})
     every_k = range(2, BASE_N + 1, 5 if preset == "smoke" else 1)
     sizes = [2**power for power in range(3, 11) if 2**power <= largest]
-    every = {"smoke": 2, "standard": 4, "paper": 2}[preset]
-    trained = sorted({*successes[::every], *(reference if preset != "smoke" else ())})
+    every = {"smoke": 32, "standard": 6, "paper": 2}[preset]
+    trained = sorted({*sorted({*fine, *reference})[::every], *(reference if preset != "smoke" else ())})
     episodes = [
         Cell("training", name, p, BASE_N, BASE_K)
         for name in (TRAINED[1:3] if preset == "smoke" else TRAINED)

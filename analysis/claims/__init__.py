@@ -1,0 +1,1 @@
+"""What is claimed, as data: each claim next to the rows that decide it."""

@@ -1,0 +1,77 @@
+"""What stored rows give for a reading, number by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from .claim import Reading, Take
+
+_TAKEN: Mapping[Take, Callable[[pd.Series], float]] = {
+    "max": lambda values: float(values.max()),
+    "min": lambda values: float(values.min()),
+    "mean": lambda values: float(values.mean()),
+    "median": lambda values: float(values.median()),
+    "sum": lambda values: float(values.sum()),
+    "rows": lambda values: float(len(values)),
+}
+#: Values that are one: rows that say the same number, but for rounding.
+_SAME = 1e-9
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number, of how many rows it is made, and its standard error (0 where nothing is sampled)."""
+
+    number: float
+    rows: int
+    error: float = 0.0
+
+
+def values_of(reading: Reading, rows: pd.DataFrame) -> list[Value]:
+    """The numbers of a reading, in the order in which they are said; ``rows`` are those of its study.
+
+    Raises
+    ------
+    ValueError
+        Where ``take`` is ``"one"`` and the rows give several numbers.
+    """
+    if reading.through:
+        rows = reading.through(rows)
+    found = _selected(rows, reading.where)
+    under = _selected(rows, reading.over) if reading.over else None
+    numbers = []
+    for at, of, take in product(reading.at, reading.ofs, reading.takes):
+        value = _value(reading, _selected(found, at), of, take)
+        if under is not None:
+            below = _value(reading, _selected(under, at), of, take)
+            several = value.rows and below.rows
+            number = value.number / below.number if several else float("nan")
+            value = Value(number, value.rows if several else 0, value.error)
+        numbers.append(value)
+    return numbers
+
+
+def _selected(rows: pd.DataFrame, query: str) -> pd.DataFrame:
+    return rows.query(query, engine="python") if query else rows
+
+
+def _value(reading: Reading, rows: pd.DataFrame, of: str, take: Take) -> Value:
+    found: Any = rows.eval(of, engine="python") if len(rows) else []
+    values = pd.Series(found, dtype=float).dropna()
+    if not len(values):
+        return Value(0.0 if take == "rows" else float("nan"), 0)
+    error = float(rows.loc[values.index, reading.error].max()) if reading.error else 0.0
+    if take != "one":
+        return Value(_TAKEN[take](values), len(values), error)
+    low, high = float(values.min()), float(values.max())
+    if high - low > _SAME * max(abs(low), abs(high)):
+        raise ValueError(
+            f"{reading.words!r}: {len(values)} rows give numbers from {low:.6g} to {high:.6g}; "
+            "narrow where, or take max, min or mean"
+        )
+    return Value(low, len(values), error)

@@ -1,0 +1,293 @@
+"""Claims are what the stored rows say; a false one, and a row that differs, are caught and named."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from analysis.__main__ import app
+from analysis.claims import page, prose, registry, verify
+from analysis.claims.claim import Claim, Reading, finding
+from analysis.claims.verdicts import judge
+from analysis.output import manifest, report
+from analysis.run import runner
+from analysis.run.registry import get_study, list_studies
+from analysis.studies.field_claims.published import CLAIMS as PUBLISHED
+
+RESULTS = report.place("paper")
+CLAIMS = list(registry.all_claims())
+#: Numbers of a page's finding that no claim reads yet.
+UNREAD = {"evaluation": 49, "frameworks": 75, "learning": 141, "llm": 136}
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, pd.DataFrame]:
+    return verify.read_rows(RESULTS)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_claim_is_what_the_stored_rows_say(claim: Claim, rows: dict[str, pd.DataFrame]) -> None:
+    found = judge(claim, rows)
+    wrong = [
+        f"{each.reading.words}: {each.value.number:.6g} of {each.value.rows} rows, not {each.stated.value}"
+        for each in found.outcomes
+        if each.found != "as said"
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert found.verdict == claim.verdict
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_claim_has_a_picture(claim: Claim) -> None:
+    assert (RESULTS / claim.figure).is_file()
+
+
+def test_the_pages_of_claims_are_those_of_the_rows(rows: dict[str, pd.DataFrame]) -> None:
+    for name, text in page.pages(rows).items():
+        assert (RESULTS / name).read_text(encoding="utf-8") == text, f"{name}: run python -m analysis claims"
+
+
+def test_every_claim_of_the_seed_has_a_verdict_and_a_picture() -> None:
+    seed = registry.by_theme()["The paper under study"]
+    assert {"seed-unbiased", "seed-centered", "seed-variance", "seed-training"} <= {
+        each.name for each in seed
+    }
+    assert [each.name for each in seed if each.verdict == "not decided"] == ["seed-quadratic-time"]
+
+
+def test_pages_say_what_is_read() -> None:
+    lost = [f"{claim.page}: {reading.words}" for claim, reading in prose.misquoted(CLAIMS, manifest.ROOT)]
+    assert not lost, "\n".join(lost)
+
+
+@pytest.mark.parametrize("study", list_studies())
+def test_numbers_of_a_finding_are_read_from_rows(study: str) -> None:
+    name = f"analysis/studies/{study.replace('-', '_')}/README.md"
+    found = prose.unsourced(name, CLAIMS, manifest.ROOT)
+    listed = "\n".join(f"{each.number} in: {each.around}" for each in found)
+    assert len(found) == UNREAD.get(study, 0), f"{len(found)} numbers of {name} have no source:\n{listed}"
+
+
+SMALL = "decomposition"
+FINDING = finding(
+    SMALL,
+    "of-a-test",
+    "Most of the variance is within counts.",
+    Reading(
+        says="within counts it has {0.986} of it",
+        study=SMALL,
+        where="space == '100 of 1,000, Zipf' and estimator == 'maxpo' and success == 0.239428",
+        of="within / trace_covariance",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def fresh() -> pd.DataFrame:
+    return runner.run(get_study(SMALL), "smoke", console=Console(quiet=True), workers=1).rows
+
+
+@pytest.fixture
+def verified(tmp_path: Path, fresh: pd.DataFrame, monkeypatch: pytest.MonkeyPatch):
+    """Run ``verify`` on a copy of a study's results, changed, with a claim."""
+
+    def call(claim: Claim, change: float = 1.0) -> Result:
+        runs, results = tmp_path / "runs", tmp_path / "results"
+        for folder in (runs, results):
+            shutil.copytree(RESULTS / SMALL, folder / SMALL)
+        fresh.to_parquet(runs / SMALL / "rows.parquet", index=False)
+        stored = pd.read_parquet(results / SMALL / "rows.parquet")
+        at = stored.index[(stored.success == fresh.success.iloc[-1]) & (stored.estimator == "maxpo")][0]
+        stored.loc[at, "along"] *= change
+        stored.to_parquet(results / SMALL / "rows.parquet", index=False)
+        monkeypatch.setattr(verify, "all_claims", lambda: [claim])
+        options = ["--runs", str(runs), "--results", str(results), "--wandb", "disabled"]
+        return CliRunner().invoke(app, ["verify", SMALL, *options])
+
+    return call
+
+
+def reading(claim: Claim, **changed: object) -> Claim:
+    return replace(claim, readings=(replace(claim.readings[0], **changed),))
+
+
+def test_a_run_that_agrees_is_verified(verified) -> None:
+    done = verified(FINDING)
+    assert done.exit_code == 0, done.output
+    assert "no claim is contradicted, no row differs" in done.output
+    assert f"{SMALL}-of-a-test" in done.output
+
+
+def test_a_false_claim_is_caught_and_named(verified) -> None:
+    done = verified(reading(FINDING, says="within counts it has {0.976} of it"))
+    assert done.exit_code == 1
+    assert f"{SMALL}-of-a-test is contradicted by the stored rows" in done.output
+
+
+def test_a_stored_row_edited_by_a_hundredth_is_caught_and_named(verified) -> None:
+    done = verified(FINDING, change=1.01)
+    assert done.exit_code == 1
+    assert f"{SMALL}: along of space = " in done.output
+    assert "estimator = maxpo" in done.output
+
+
+def some(**columns: Sequence[float]) -> dict[str, pd.DataFrame]:
+    return {"s": pd.DataFrame({"of": [1.0, 2.0, 3.0]} | columns)}
+
+
+@pytest.mark.parametrize(
+    ("says", "take", "values", "verdict"),
+    [
+        ("{3}", "max", [1.0, 2.0], "holds"),  # the largest is among what is lacking
+        ("{3}", "max", [1.0, 4.0], "contradicted"),
+        ("{1}", "min", [2.0, 3.0], "holds"),
+        ("{1}", "min", [0.2, 3.0], "contradicted"),
+        ("{2.0}", "mean", [1.0, 2.5], "not decided"),
+        ("{3}", "rows", [1.0, 2.0], "not decided"),
+        ("{2}", "mean", [1.0, 2.0, 3.4], "holds"),
+        ("{2}", "mean", [1.0, 2.0, 6.0], "contradicted"),
+        ("{3}", "max", [], "not decided"),
+    ],
+)
+def test_a_run_of_fewer_cells_is_judged_by_what_it_can_say(
+    says: str, take: str, values: list[float], verdict: str
+) -> None:
+    claim = Claim(
+        name="c",
+        statement="",
+        source="",
+        figure="",
+        readings=(Reading(says=says, study="s", of="of", take=take),),
+    )
+    assert judge(claim, some()).verdict == "holds"
+    found = judge(claim, {"s": pd.DataFrame({"of": values})}, some())
+    assert found.verdict == verdict
+    assert bool(found.why) == (verdict == "not decided")
+
+
+def test_sampled_numbers_of_a_run_are_judged_by_their_errors() -> None:
+    near = Reading(says="{2.0}", study="s", where="key == 1", of="of", error="error")
+    claim = Claim(name="c", statement="", source="", figure="", readings=(near,))
+    stored = some(key=[0, 1, 2], error=[0.1, 0.1, 0.1])
+    for value, verdict in ((2.6, "holds"), (2.7, "contradicted")):
+        fresh = {"s": pd.DataFrame({"of": [value], "key": [1], "error": [0.1]})}
+        assert judge(claim, fresh, stored).verdict == verdict
+        assert judge(claim, fresh).verdict == "contradicted"
+    unknown = replace(claim, readings=(replace(near, error="", drawn=True),))
+    assert judge(unknown, fresh, stored).verdict == "not decided"
+    assert judge(unknown, fresh).verdict == "contradicted"
+
+
+def test_a_verdict_follows_from_what_bears_a_claim_out_and_what_limits_it() -> None:
+    bears, limits = (
+        Reading(says="{1}", study="s", of="of", take="min", limits=each) for each in (False, True)
+    )
+    base = Claim(name="c", statement="", source="", figure="", conditions="if", why="no rows")
+    verdicts = {
+        (): "not decided",
+        (bears,): "holds",
+        (limits,): "does not hold",
+        (bears, limits): "holds with conditions",
+    }
+    for readings, verdict in verdicts.items():
+        assert replace(base, readings=readings).verdict == verdict
+    with pytest.raises(ValueError, match="state its conditions"):
+        replace(base, readings=(bears, limits), conditions="")
+    with pytest.raises(ValueError, match="say why it is not decided"):
+        replace(base, why="")
+
+
+def test_readings_are_checked() -> None:
+    with pytest.raises(ValueError, match="states 2 numbers in braces, but at, of and take read 1"):
+        Reading(says="{1} to {3}", study="s", of="of")
+    with pytest.raises(ValueError, match="is no number; write one such as"):
+        Reading(says="{about 1}", study="s", of="of")
+    with pytest.raises(ValueError, match="3 rows give numbers from 1 to 3; narrow where"):
+        judge(
+            Claim(
+                name="c",
+                statement="",
+                source="",
+                figure="",
+                readings=(Reading(says="{1}", study="s", of="of"),),
+            ),
+            some(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "rounding"),
+    [
+        ("0.13", 0.13, 0.005),
+        ("85}%{", 0.85, 0.005),
+        ("1,405", 1405, 0.5),
+        ("5e-13", 5e-13, 5e-14),
+        (".5", 0.5, 0.05),
+    ],
+)
+def test_the_last_digit_is_the_tolerance(text: str, value: float, rounding: float) -> None:
+    says = "{85}%" if "%" in text else f"{{{text}}}"
+    (stated,) = Reading(says=says, study="s", of="of").stated
+    assert (stated.value, stated.rounding) == (pytest.approx(value), pytest.approx(rounding))
+
+
+def test_a_number_without_a_source_is_found(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(
+        "# Page\n\n## Finding\n\nAt n = 16 and K = 4 it is 0.13 times, at p = 0.2 up to 3.5%, of pass@4 "
+        "(arXiv 2606.06080).\n"
+    )
+    claim = Claim(
+        name="c",
+        statement="",
+        source="",
+        figure="",
+        page="page.md",
+        readings=(Reading(says="it is {0.13} times", study="s", of="of"),),
+    )
+    assert [each.number for each in prose.unsourced("page.md", [], tmp_path)] == ["0.13", "3.5%"]
+    assert [each.number for each in prose.unsourced("page.md", [claim], tmp_path)] == ["3.5%"]
+    assert not list(prose.misquoted([claim], tmp_path))
+    wrong = reading(claim, says="it is {0.14} times")
+    assert [each.words for _, each in prose.misquoted([wrong], tmp_path)] == ["it is 0.14 times"]
+
+
+def test_a_claim_that_the_stored_rows_cannot_decide_is_named(verified) -> None:
+    done = verified(reading(FINDING, where="success == 0.123"))
+    assert done.exit_code == 1
+    assert f"{SMALL}-of-a-test cannot be decided by the stored rows" in done.output
+
+
+def numbers(text: str) -> list[float]:
+    return [float(each) for each in re.findall(r"-?(?:\d*\.)?\d+(?:e-?\d+)?", text.replace(",", ""))]
+
+
+def test_the_list_of_studies_repeats_what_their_findings_say() -> None:
+    lines = re.findall(
+        r"^\| \[([a-z-]+)\]\(\.\./(\S+)\) \|.*\| (.*) \|$",
+        (manifest.ROOT / "docs" / "studies.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert {study for study, _, _ in lines} == set(list_studies())
+    for study, readme, said in lines:
+        found = numbers(prose.finding((manifest.ROOT / readme).read_text(encoding="utf-8")))
+        found.append(len(PUBLISHED))
+        for text in re.findall(r"\d(?:[\d,]*\d)?(?:\.\d+)?(?:e-?\d+)?", said.replace("1/16", "")):
+            digits = 15 if "e" in text else len(text.partition(".")[2])
+            assert any(round(each, digits) == numbers(text)[0] for each in found), (
+                f"{study}: {text} in {said}"
+            )
+
+
+def test_numbers_of_the_readme_are_printed_by_its_code_or_read_from_rows() -> None:
+    found = prose.unsourced("README.md", CLAIMS, manifest.ROOT)
+    assert [each.number for each in found] == ["3.11", "2", "1.9"], (
+        "version, minutes and size of the environment"
+    )
