@@ -21,7 +21,7 @@ help:
 	@echo "make figures            redraw results/runs/standard/ from its stored rows   (PRESET=smoke|standard|paper)"
 	@echo "make docs               the documentation, to docs/_build/index.html"
 	@echo "make test               the test suite"
-	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, JAX, Triton, verl, TRL; the docs"
+	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, JAX, Triton, TRL, frameworks, tools; the docs"
 	@echo "make check              ruff, formatting, mypy --strict"
 	@echo "make bench              benchmarks, as ratios"
 	@echo "make setup | clean      make | remove the environment in $(VENV)"
