@@ -131,7 +131,7 @@ CLAIMS = (
             says="leave them out ({84}% high, of {20} prompts",
             where=(
                 f"{_UNEQUAL} and k == 8 and name in ('inspect-ai:pass_at', 'tinker-cookbook:pass@k', "
-                "'nemo-evaluator:pass@k')"
+                "'nemo-evaluator:pass@k', 'lmms-eval:cov@k')"
             ),
             of=("value", "left"),
             through=_left,
@@ -141,7 +141,7 @@ CLAIMS = (
             where=f"{_UNEQUAL} and k == 8 and name == 'lighteval:pass@k'",
         ),
         _evaluation(
-            says="{86}% high at K = 4",
+            says="{86}% high at K = 4, and refuses K = 8",
             where=f"{_UNEQUAL} and k == 4 and name == 'saber-risk:combinatorial'",
         ),
         figure="intervals",
