@@ -62,6 +62,9 @@ ARGUED = (
     "its scale is 1 to 1%",
     "from 17 count states",
     "rates moved by less than some 10% since",
+    "1,000 redraws from seed 42",
+    "the best of 8 draws with replacement from 8 responses: about the best of 5",  # 8 (1 - (7/8)^8)
+    "pass@8 of the samples with 8 scored epochs",
 )
 _SKIPPED = (
     r"<!-- verdicts.*?<!-- /verdicts -->",  # written from rows by the study itself

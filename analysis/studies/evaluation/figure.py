@@ -145,6 +145,7 @@ def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
     at = rows[(rows["at"] == most) & (rows.quantity != "width")]
     names, ks = list(map(str, at.name.unique()))[::-1], sorted(map(int, at.k.unique()))
     heights = {(name, k): 4 * y + 1 - place for y, name in enumerate(names) for place, k in enumerate(ks)}
+    over = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for quantity, marker, colour, size in (
         ("these prompts", "D", _RED, 4.5),
         ("all prompts", "o", _BLUE, 3.0),
@@ -153,10 +154,11 @@ def _coverage(axes: Axes, rows: pd.DataFrame) -> None:
         y = [heights[str(name), int(k)] for name, k in zip(own.name, own.k, strict=True)]
         axes.plot(own.value, y, marker, color=colour, ms=size, ls="none", label=f"of {quantity}")
         for k, height in zip(own.k, y, strict=True):
-            axes.text(1.03, height, f"K = {k}", fontsize=5, va="center", clip_on=False)
+            axes.text(1.05, height, f"K = {k}", fontsize=5, va="center", bbox=over)
     axes.axvline(0.95, color="0.5", lw=0.8, ls="--", zorder=0)
     axes.set_yticks([4 * y for y in range(len(names))], names, fontsize=6)
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_xlabel("share of 95% intervals that hold pass@K")
+    axes.set_xlim(-0.04, 1.2)
+    axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    axes.set_xlabel("95% intervals that hold pass@K")
     axes.set_title(f"coverage, {most:.0f} prompts, n = 8")
     axes.legend(fontsize=6, loc="lower left")

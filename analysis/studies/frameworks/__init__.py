@@ -19,7 +19,17 @@ STUDY = Study(
         # TRL's rules compute in float32.
         relative=1e-6,
         absolute=dict.fromkeys(
-            ("direction_error", "angle_8", "angle_32", "through_8", "through_32", "worst_sum"), 1e-6
+            (
+                "direction_error",
+                "angle_8",
+                "angle_32",
+                "through_8",
+                "through_32",
+                "worst_sum",
+                "loss_angle",
+                "loss_angle_lagged",
+            ),
+            1e-6,
         ),
     ),
     needs=("trl",),

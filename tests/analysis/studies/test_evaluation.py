@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from checks import EPS
 
-from analysis.studies.evaluation import figure, intervals, packages
+from analysis.run.comparison import compare
+from analysis.studies.evaluation import STUDY, figure, intervals, packages
 from analysis.studies.evaluation.probes import apart, battery, by_definition
 from analysis.studies.evaluation.study import DRAWN, Cell, cells, levels, measure, relative_error
 from analysis.studies.evaluation.tools import INTERVALS, NUMBERS, answered
@@ -166,6 +167,41 @@ def test_presets_run_definitions_and_paper_the_packages() -> None:
     assert {cell.name for cell in paper if cell.inside} == {*NUMBERS}
     assert {cell.name for cell in paper} == {*list_reports()}
     assert {*INTERVALS} < {*NUMBERS} < {*list_reports()}
+
+
+def _differing(part: str, quantity: str, **changed: object) -> dict[str, int]:
+    """What the comparison says of the committed rows next to those with a cell changed."""
+    assert STUDY.comparison is not None
+    stored = pd.read_parquet(ROWS)
+    fresh = stored.copy()
+    (at, *_) = stored.index[(stored.part == part) & (stored.quantity == quantity)]
+    for column, value in changed.items():
+        fresh.loc[at, column] = value if isinstance(value, str) else stored.loc[at, column] + value
+    return dict(compare(stored, fresh, STUDY.comparison).differing)
+
+
+def test_a_run_of_definitions_is_compared_with_that_of_the_packages() -> None:
+    """What differs by design, or by the draw, passes; another answer, error or coverage does not."""
+    for quantity in ("origin", "global seed"):
+        assert _differing("fact", quantity, text="another") == {}
+    assert _differing("coverage", "all prompts", value=-0.1) == {}
+    assert _differing("coverage", "width", value=0.01) == {}
+    assert _differing("fact", "one of 8 right, K = 8", text="0.636 to 0.676") == {"text": 1}
+    assert _differing("benchmark", "equal", value=1e-9) == {"value": 1}
+    assert _differing("coverage", "all prompts", value=-0.25) == {"value": 1}
+    assert _differing("coverage", "width", value=0.06) == {"value": 1}
+    assert _differing("fact", "agreement", value=1e-9) == {"value": 1}
+
+
+@pytest.mark.parametrize("preset", ["smoke", "standard"])
+def test_what_a_smaller_preset_runs_is_in_the_committed_rows(preset: str) -> None:
+    stored = pd.read_parquet(ROWS)
+    points = {f"{p:.6g}" for p in stored[stored.quantity == "by p"]["at"]}
+    for cell in cells(preset):
+        own = stored[(stored.part == cell.part) & (stored.name == cell.name)]
+        assert len(own)
+        assert cell.part != "coverage" or cell.prompts in set(own["at"])
+        assert {f"{p:.6g}" for p in np.geomspace(1e-3, 0.9, cell.points)} <= points
 
 
 def test_the_committed_rows_are_of_the_packages() -> None:
