@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 
 from ...measure.statistics import difference_interval, interquartile_mean_interval
-from ...studies.llm.design import GRPO, REFERENCE, REPLAY, SEED, SHARED
+from ...studies.llm.design import GRPO, OTHERS, REFERENCE, REPLAY, SEED, SHARED
 from ..claim import Reading, each, finding
 
 TITLE = "Training of a small language model"
@@ -65,9 +65,9 @@ def _lead(*pairs: tuple[str, str], of: tuple[str, ...]) -> Callable[[pd.DataFram
 
 def _gain_by_size(rows: pd.DataFrame) -> pd.DataFrame:
     """pass@4 at the end at the largest step size less that at the shared one, of the first seed."""
-    ends = rows[(rows.kind == "sample") & (rows.seed == 0)]
-    table = ends.pivot_table(index=["verifier", "rule"], columns="learning_rate", values="pass_at_k")
-    return table.assign(gain=table.iloc[:, -1] - table[SHARED])[["gain"]].reset_index()
+    ends = rows[(rows.kind == "sample") & (rows.seed == 0)].set_index(["verifier", "rule"])
+    one, other = (ends[ends.learning_rate == size].pass_at_k for size in (max(OTHERS), SHARED))
+    return (one - other).dropna().rename("gain").reset_index()
 
 
 def _line(place: str, quantity: str, start: str, ends: str) -> tuple[Reading, Reading]:
