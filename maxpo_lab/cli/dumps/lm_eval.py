@@ -32,7 +32,7 @@ def recognises(row: Mapping[str, Any]) -> bool:
     return row.keys() >= _KEYS
 
 
-def read(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
+def read(rows: Sequence[Mapping[str, Any]], asked: str) -> Dump:
     """The rollouts of the metric that is asked for, or of the only one.
 
     A metric is of one document, whatever the number of its responses. ``pass@k`` of n responses tells how
@@ -48,6 +48,11 @@ def read(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
     if not names:
         raise DumpError("its samples have no metric")
     ordered = sorted(names, key=lambda name: (int(found[1]) if (found := _PASS.match(name)) else 0, name))
+    decided = asked in names or len(names) == 1 or (len(filters) == 1 and all(map(_PASS.fullmatch, names)))
+    if not decided:  # none is read, as that of one may fail where that of another does not
+        return Dump(
+            "lm-eval samples", [dict.fromkeys((*ordered, "doc_id", "answer"))], ordered, "doc_id", False
+        )
     chosen = asked if asked in names else ordered[0]
     metric, kept = names[chosen]
     mine = [row for row in rows if _filter(row) == kept]
@@ -63,7 +68,6 @@ def read(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
         records,
         [chosen, *(name for name in ordered if name != chosen)],
         "doc_id",
-        decided=asked in names or len(names) == 1 or (len(filters) == 1 and all(map(_PASS.fullmatch, names))),
         notes=(left,) if len(records) < given else (),
     )
 

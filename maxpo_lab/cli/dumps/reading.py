@@ -76,9 +76,8 @@ def _of_lines(path: Path, columns: Columns) -> Dump | None:
         first = _object(next((line for line in lines if line.strip()), b""))
     if first is None or first.keys() >= {columns.reward, columns.group}:
         return None
-    asked = None if columns.reward == _DEFAULT.reward else columns.reward
     known: tuple[tuple[_Recognises, _Read], ...] = (
-        (lm_eval.recognises, partial(lm_eval.read, asked=asked)),
+        (lm_eval.recognises, partial(lm_eval.read, asked=columns.reward)),
         *_LINES,
     )
     for recognises, read in known:
@@ -145,7 +144,7 @@ def _rewards(path: Path, dump: Dump, columns: Columns) -> RewardFile:
     faults: list[Fault] = []
 
     def cells(name: str) -> list[Any]:
-        return [record[name] for record in dump.records]
+        return [record.get(name) for record in dump.records]
 
     rows = read_cells(asked, cells, cells, numbers, faults)
     refuse(path, "sample", faults)
