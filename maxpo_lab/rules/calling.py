@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +113,7 @@ def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors | RatioRu
         as_k(k, n=n)  # it does not say whether it uses k
     elif reason := rule.why_not(n, k):
         raise ValueError(reason)
-    return rule
+    return cast("Rule", rule)  # no rule of ratios
 
 
 def resolve_value(value_rule: str | Rule | OfBatches | WithMemory, n: int, k: int) -> Rule:

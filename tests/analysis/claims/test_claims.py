@@ -97,11 +97,11 @@ def fresh() -> pd.DataFrame:
 def verified(tmp_path: Path, fresh: pd.DataFrame, monkeypatch: pytest.MonkeyPatch):
     """Run ``verify`` on a copy of a study's results, changed, with a claim."""
 
-    def call(claim: Claim, change: float = 1.0) -> Result:
+    def call(claim: Claim, change: float = 1.0, rows: pd.DataFrame = fresh) -> Result:
         runs, results = tmp_path / "runs", tmp_path / "results"
         for folder in (runs, results):
-            shutil.copytree(RESULTS / SMALL, folder / SMALL)
-        fresh.to_parquet(runs / SMALL / "rows.parquet", index=False)
+            shutil.copytree(RESULTS / SMALL, folder / SMALL, dirs_exist_ok=True)
+        rows.to_parquet(runs / SMALL / "rows.parquet", index=False)
         stored = pd.read_parquet(results / SMALL / "rows.parquet")
         at = stored.index[(stored.success == fresh.success.iloc[-1]) & (stored.estimator == "maxpo")][0]
         stored.loc[at, "along"] *= change
@@ -135,6 +135,20 @@ def test_a_stored_row_edited_by_a_hundredth_is_caught_and_named(verified) -> Non
     assert done.exit_code == 1
     assert f"{SMALL}: along of space = " in done.output
     assert "estimator = maxpo" in done.output
+
+
+def test_a_run_that_shares_no_row_is_not_verified(verified, fresh: pd.DataFrame) -> None:
+    for rows in (fresh.iloc[:0], fresh.assign(success=fresh.success * 1.001)):
+        done = verified(FINDING, rows=rows)
+        assert done.exit_code == 1
+        assert f"{SMALL}: none of its {len(rows)} rows is stored" in done.output
+
+
+def test_a_run_without_a_column_is_refused(verified, fresh: pd.DataFrame) -> None:
+    for column in ("within", "along"):  # of a claim, and of none
+        done = verified(FINDING, rows=fresh.drop(columns=column))
+        assert done.exit_code == 2
+        assert f"no column {column}" in " ".join(done.output.replace("│", " ").split())
 
 
 def some(**columns: Sequence[float]) -> dict[str, pd.DataFrame]:
