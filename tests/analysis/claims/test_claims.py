@@ -53,6 +53,17 @@ def test_the_pages_of_claims_are_those_of_the_rows(rows: dict[str, pd.DataFrame]
         assert (RESULTS / name).read_text(encoding="utf-8") == text, f"{name}: run python -m analysis claims"
 
 
+def test_a_verdict_that_the_rows_do_not_give_is_named(
+    rows: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (claim,) = (each for each in CLAIMS if each.name == "variance-one-right")
+    monkeypatch.setattr(page, "by_theme", lambda: {"of a test": [claim]})
+    assert page.otherwise(rows) == []
+    edited = {"variance": rows["variance"].assign(ratio=rows["variance"].ratio * 1.05)}
+    assert page.otherwise(edited) == ["variance-one-right is contradicted, not 'holds'"]
+    assert page.otherwise({}) == ["variance-one-right is not decided, not 'holds'"]
+
+
 def test_every_claim_of_the_seed_has_a_verdict_and_a_picture() -> None:
     seed = registry.by_theme()["The paper under study"]
     assert {"seed-unbiased", "seed-centered", "seed-variance", "seed-training"} <= {
