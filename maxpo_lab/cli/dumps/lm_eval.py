@@ -23,6 +23,8 @@ _OTHERS = _KEYS | {
     "target_hash",
 }
 _PASS = re.compile(r"pass@(\d+)")
+#: What stands for a choice of a multiple-choice task.
+_PAIR, _GREEDY = 2, ("True", "False")
 #: How near a number of passes must be to a whole one.
 _NEAR = 1e-6
 
@@ -97,6 +99,10 @@ def _rollouts(row: Mapping[str, Any], metric: str) -> Iterator[tuple[Any, Any]]:
         return
     found = _PASS.fullmatch(metric)
     if found is None or value is None or n == 1:
+        if n > 1 and value is not None and _of_choices(kept):
+            raise DumpError(
+                f"doc_id {row['doc_id']}: its responses are log-likelihoods of choices, no rollouts"
+            )
         if n > 1 and value is not None:
             raise DumpError(
                 f"doc_id {row['doc_id']}: {metric} is one number for {n} responses, which does not tell "
@@ -107,6 +113,11 @@ def _rollouts(row: Mapping[str, Any], metric: str) -> Iterator[tuple[Any, Any]]:
     passed = _passes(row["doc_id"], float(value), n, int(found[1]))
     for place in range(n):
         yield float(place < passed), None
+
+
+def _of_choices(kept: Sequence[Any]) -> bool:
+    """Whether each response is a log-likelihood, and whether it is the greedy one."""
+    return all(isinstance(each, list) and len(each) == _PAIR and str(each[1]) in _GREEDY for each in kept)
 
 
 def _passes(document: Any, value: float, n: int, k: int) -> int:

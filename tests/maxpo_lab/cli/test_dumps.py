@@ -162,6 +162,14 @@ def test_what_a_sample_of_lm_eval_does_not_tell(tmp_path: Path) -> None:
     check(lines(tmp_path / "a.jsonl", [older]), [[1.0, 1, 0, 0]])
 
 
+def test_choices_of_lm_eval_are_no_rollouts(tmp_path: Path) -> None:
+    choices = [["-1.5", "False"], ["-0.5", "True"], ["-2.5", "False"]]
+    row = sample(0, {"acc": 1.0}) | {"resps": [[each] for each in choices], "filtered_resps": choices}
+    refused = run(lines(tmp_path / "a.jsonl", [row]))
+    assert refused.exit_code == 2
+    assert "doc_id 0: its responses are log-likelihoods of choices" in said(refused)
+
+
 def test_passes_are_found_from_pass_at_k() -> None:
     for n in (1, 4, 7):
         for k in range(1, n + 1):
@@ -274,9 +282,21 @@ def test_tasks_of_evalplus_without_a_solution(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", "{}", "the ending must be one of .csv"),
-        ("a.json", "{", "the ending must be one of .csv"),
-        ("a.eval", "no archive", "the ending must be one of .csv"),
+        (
+            "a.json",
+            "{}",
+            "no log of inspect-ai and no results of evalplus; of any other file",
+        ),
+        (
+            "a.json",
+            "{",
+            "no log of inspect-ai and no results of evalplus; of any other file",
+        ),
+        (
+            "a.eval",
+            "no archive",
+            "no log of inspect-ai and no results of evalplus; of any other file",
+        ),
         ("a.json", json.dumps({"version": 2, "status": "success", "eval": {}}), "it holds no samples"),
         (
             "a.jsonl",
