@@ -196,11 +196,17 @@ def verify(
 
 @app.command("claims")
 def claims_(results: PaperResults = None) -> None:
-    """Write claims.md and claims.json, with the verdict of every claim on the stored rows."""
+    """Write claims.md and claims.json, with the verdict of every claim on the stored rows.
+
+    A claim to which the rows give another verdict than its own is named.
+    """
     results = results or report.place("paper")
+    rows = verification.read_rows(results)
     with explained(results):
-        for path in claims_page.write(verification.read_rows(results), results):
+        for path in claims_page.write(rows, results):
             console.print(shown(path))
+    for line in claims_page.otherwise(rows):
+        errors.print(line, highlight=False)
 
 
 @app.command("report")

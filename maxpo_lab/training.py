@@ -336,9 +336,10 @@ def _check_history(rule: Any, history: Any) -> None:
 
 
 def _checked(rule: Rule, xp: Namespace) -> Rule:
-    from .rules.answers import checked  # noqa: PLC0415 - rules of the catalogue need none of it
+    from .rules import answers, calling  # noqa: PLC0415 - rules of the catalogue need none of it
 
-    return checked(rule, xp)
+    calling.refuse_ratios(rule)
+    return answers.checked(rule, xp)
 
 
 def _without_small(groups: ragged.Groups, rule: Rule, k: int, *, drop: bool) -> ragged.Groups:

@@ -23,6 +23,16 @@ def pages(rows: Rows) -> dict[str, str]:
     }
 
 
+def otherwise(rows: Rows) -> list[str]:
+    """Claims to which the rows give another verdict than their own, in a line each."""
+    found = [judge(claim, rows) for claims in by_theme().values() for claim in claims]
+    return [
+        f"{each.claim.name} is {each.verdict}, not {each.claim.verdict!r}"
+        for each in found
+        if each.verdict != each.claim.verdict
+    ]
+
+
 def write(rows: Rows, results: Path) -> list[Path]:
     """Write both files into the folder of the results."""
     found = []

@@ -30,7 +30,7 @@ class Verified:
 
     @property
     def failures(self) -> list[str]:
-        """Each contradicted claim and each row that differs, in a line that names it."""
+        """Each contradicted claim, each row that differs and each study that shares none, in a line."""
         said = [
             f"{judged.claim.name} is contradicted by the {whose} rows of {each.reading.study}: "
             f"{each.reading.words!r}, but {each.stated.value:.6g} is {each.value.number:.6g}"
@@ -46,6 +46,8 @@ class Verified:
         for study, found in self.compared.items():
             if found:
                 said += [f"{study}: {each}" for each in found.differences]
+                if not found.shared:
+                    said.append(f"{study}: none of its {found.rows} rows is stored, so nothing was compared")
                 more = sum(found.differing.values()) - len(found.differences)
                 said += [f"{study}: {more} more numbers differ"] if more else []
         return said
@@ -63,15 +65,15 @@ def verify(stored: Rows, fresh: Rows) -> Verified:
     Raises
     ------
     ValueError
-        Where a study has fresh rows and no stored ones.
+        Where a study has fresh rows and no stored ones, or lacks a column that it is compared by.
     """
     if lacking := [study for study in fresh if study not in stored]:
         raise ValueError(f"no stored rows of {', '.join(lacking)}: `make paper` makes them")
-    pairs = [(judge(each, stored), judge(each, fresh, stored)) for each in _decidable(stored)]
     compared: dict[str, Compared | None] = {}
     for study, rows in fresh.items():
         how = get_study(study).comparison
         compared[study] = compare(stored[study], rows, how) if how else None
+    pairs = [(judge(each, stored), judge(each, fresh, stored)) for each in _decidable(stored)]
     return Verified(tuple(pairs), compared)
 
 

@@ -93,15 +93,19 @@ def compare(stored: pd.DataFrame, fresh: pd.DataFrame, how: Comparison) -> Compa
     Raises
     ------
     ValueError
-        Where a key column is missing, or the keys name two rows of one run.
+        Where a key column is missing, or one of the stored rows is in the fresh ones, or the keys name two
+        rows of one run.
     """
+    if missing := [column for column in stored if column not in fresh]:
+        listed = ", ".join(map(str, missing))
+        raise ValueError(f"the fresh rows have no column {listed}, which the stored ones have")
     left, right = (_keyed(rows, how, name) for rows, name in ((stored, "stored"), (fresh, "fresh")))
     shared = right.index[right.index.isin(left.index)]
     rows = len(right)
     left, right = left.loc[shared], right.loc[shared]
     off = {
         column: _differ(left, right, column, how)
-        for column in left.columns.intersection(right.columns)
+        for column in left.columns
         if column not in {*how.keys, *how.errors.values()} and how.apart.get(column) != ""
     }
     found = [

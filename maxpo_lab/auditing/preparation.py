@@ -85,6 +85,7 @@ def prepare(
     SIGNATURES[signature]  # refuses an unknown one
     check_seconds(seconds)
     function = _function(rule)
+    rules.refuse_ratios(function)
     if isinstance(function, Estimator | BatchEstimator) and (reason := function.why_not(n, k)):
         raise ValueError(reason)
     for claim in wanted:

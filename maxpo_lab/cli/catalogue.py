@@ -141,7 +141,9 @@ def show(
         if isinstance(rule, Estimator) and (rule.claims.equivariant or n <= ORDERED_UP_TO):
             spectrum = pass_at_k_spectrum(rule, n=n, k=k)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        near = values.near(name)
+        of_values = f"; of value rules and tools' numbers: {' or '.join(near)}" if near else ""
+        raise typer.BadParameter(f"{error}{of_values}") from error
     unbiased, centered = _claims(rule)
     options = parameters(name)
     facts = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from rich.console import RenderableType
 from rich.markup import escape
@@ -12,6 +13,8 @@ from rich.table import Table
 from ..evaluation import get_value_rule, list_value_rules
 from ..evaluation.as_reported import get_report, list_reports
 
+#: How much of a name must be right to be meant, beside those of estimators.
+_NEAR = 0.8
 _MISSING = {
     "left out": "left out of its prompt",
     "ends": "its prompt is left out of every K from its place on",
@@ -26,6 +29,11 @@ def kind_of(name: str) -> str | None:
     if name in list_value_rules():
         return "value rule"
     return "report" if _listed_as(name) in list_reports() else None
+
+
+def near(name: str) -> list[str]:
+    """Names that are spelled nearly so."""
+    return get_close_matches(name, [*list_value_rules(), *list_reports()], n=2, cutoff=_NEAR)
 
 
 def _listed_as(name: str) -> str:

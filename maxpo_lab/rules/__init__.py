@@ -7,7 +7,7 @@ A *value rule* is any callable ``(rewards (B, n), k) -> (B,)``.
 from .batch_admission import admit_batch, hold_order_of_rollouts
 from .batch_calls import BatchCalls, of_batches
 from .behaviour import Behaviour, admit, equivariance, observe
-from .calling import Rule, describe, evaluate, k_at_most, per_group, resolve, resolve_value
+from .calling import Rule, describe, evaluate, k_at_most, per_group, refuse_ratios, resolve, resolve_value
 from .errors import (
     BadShapeError,
     CoupledRowsError,
@@ -80,6 +80,7 @@ __all__ = [
     "per_group",
     "precision_of",
     "ratio_rule",
+    "refuse_ratios",
     "resolve",
     "resolve_value",
     "takes_vectors",

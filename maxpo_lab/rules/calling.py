@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,15 @@ def k_at_most(estimator: object, n: int) -> int | None:
     return None if isinstance(rule, Entry) and rule.largest_k(n) > n else n
 
 
+def refuse_ratios(rule: object) -> None:
+    """Raise VectorRuleError for a rule of rewards and ratios, where a rollout has its reward alone."""
+    if isinstance(rule, RatioRule):
+        raise VectorRuleError(
+            f"{describe(rule)} is a rule of rewards and ratios: it takes two numbers of a rollout, and here "
+            f"a rollout has one reward; use update_moments, which takes it"
+        )
+
+
 def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors | RatioRule, n: int, k: int) -> Rule:
     """The callable meant by a name, an Estimator or a callable, known to be defined at (n, k).
 
@@ -94,11 +103,7 @@ def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors | RatioRu
             f"{describe(rule)} is a {rule.kind} rule: it takes several numbers of a rollout, and here a "
             f"rollout has one reward; measure it under VectorLevels, or take a rule of one reward"
         )
-    if isinstance(rule, RatioRule):
-        raise VectorRuleError(
-            f"{describe(rule)} is a rule of rewards and ratios: it takes two numbers of a rollout, and here "
-            f"a rollout has one reward; use update_moments, which takes it"
-        )
+    refuse_ratios(rule)
     if not callable(rule):
         raise TypeError(
             f"estimator={estimator!r} is a {type(estimator).__name__}: pass a name, an Estimator or a "
@@ -108,7 +113,7 @@ def resolve(estimator: str | Rule | OfBatches | WithMemory | OfVectors | RatioRu
         as_k(k, n=n)  # it does not say whether it uses k
     elif reason := rule.why_not(n, k):
         raise ValueError(reason)
-    return rule
+    return cast("Rule", rule)  # no rule of ratios
 
 
 def resolve_value(value_rule: str | Rule | OfBatches | WithMemory, n: int, k: int) -> Rule:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, TypeGuard, get_args
 
 from ..core.arguments import check_choice
-from ..estimators import BatchEstimator, MemoryEstimator, VectorBatchEstimator, VectorEstimator
+from ..estimators import BatchEstimator, Estimator, MemoryEstimator, VectorBatchEstimator, VectorEstimator
 from ..estimators.batch import Statistic
 from ..estimators.entry import Kind
 from ..estimators.vector import as_weights
@@ -232,7 +232,8 @@ def ratio_rule(f: Callable[..., Any], *, name: str | None = None) -> RatioRule:
     [[1.0, -0.5, -0.5]]
     """
     known: object = f
-    if couples(known) or has_memory(known) or takes_vectors(known) or not callable(f):
+    of_another_kind = couples(known) or has_memory(known) or takes_vectors(known)
+    if of_another_kind or isinstance(known, Estimator | RatioRule) or not callable(f):
         raise TypeError(
             f"f={f!r} is a {type(f).__name__}: it must be a callable (rewards (B, n), k, log_ratios=(B, n)) "
             f"-> (B, n)"

@@ -11,9 +11,10 @@ from typing import Any
 class Dump:
     """Rollouts of a tool's file.
 
-    ``tool`` is what messages call the file. ``records`` hold the fields of each rollout, the same in all;
-    ``rewards`` are those that can be the reward, of which the first is taken where ``decided``, and ``group``
-    is that of the prompt. ``notes`` say what must be known of the reading.
+    ``tool`` is what messages call the file. ``records`` hold the fields of each rollout, those of the first
+    by name; what another lacks it has no value of. ``rewards`` are those that can be the reward, of which the
+    first is taken where ``decided``, and ``group`` is that of the prompt. ``notes`` say what must be known of
+    the reading.
     """
 
     tool: str

@@ -24,8 +24,8 @@ def recognises_evalplus(content: Any) -> bool:
     """Whether the value of a JSON file is a result of evalplus."""
     if not isinstance(content, Mapping) or not isinstance(tasks := content.get("eval"), Mapping):
         return False
-    first = next(iter(tasks.values()), None)
-    return isinstance(first, list) and bool(first) and "base_status" in first[0]
+    first = next((each for each in tasks.values() if each), None)
+    return isinstance(first, list) and isinstance(first[0], Mapping) and "base_status" in first[0]
 
 
 def read_evalplus(content: Mapping[str, Any]) -> Dump:
@@ -37,8 +37,11 @@ def read_evalplus(content: Mapping[str, Any]) -> Dump:
             verdicts = {"base": None if base is None else base == _PASS}
             verdicts["plus"] = None if plus is None else base == plus == _PASS
             records.append({"task_id": task, **verdicts})
-    if not records:
-        raise DumpError("it holds no solution")
+    if empty := [task for task, solutions in content["eval"].items() if not solutions]:
+        raise DumpError(
+            f"{len(empty)} tasks have no solution (the first is {empty[0]}), so there is no pass@k of them: "
+            f"take them out of the file"
+        )
     rewards = ["plus", "base"] if any(record["plus"] is not None for record in records) else ["base"]
     notes = ("plus is all tests, base those of the original benchmark alone",) if len(rewards) > 1 else ()
     return Dump("evalplus results", records, rewards, "task_id", notes=notes)

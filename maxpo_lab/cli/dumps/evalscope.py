@@ -30,6 +30,9 @@ def read(rows: Sequence[Mapping[str, Any]]) -> Dump:
         }
         for each, value in zip(scored, values, strict=True)
     ]
+    alone = sum(each.get("group_id") is None for each in scored)
+    notes = (f"{alone} reviews have no group_id: the prompt of these is their sample_id",) if alone else ()
     main = scored[0]["score"].get("main_score_name")
     ordered = sorted(names, key=lambda name: name != main)
-    return Dump("evalscope reviews", records, ordered, "group_id", decided=main in names or len(names) == 1)
+    decided = main in names or len(names) == 1
+    return Dump("evalscope reviews", records, ordered, "group_id", decided=decided, notes=notes)

@@ -57,7 +57,7 @@ def _scores(sample: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _number(value: Any) -> Any:
-    return _VALUES.get(value, value) if isinstance(value, str) else value
+    return _VALUES.get(value, _VALUES.get(value.lower(), value)) if isinstance(value, str) else value
 
 
 def of_archive(path: Path) -> Mapping[str, Any] | None:

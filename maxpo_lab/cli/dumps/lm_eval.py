@@ -23,6 +23,8 @@ _OTHERS = _KEYS | {
     "target_hash",
 }
 _PASS = re.compile(r"pass@(\d+)")
+#: What stands for a choice of a multiple-choice task.
+_PAIR, _GREEDY = 2, ("True", "False")
 #: How near a number of passes must be to a whole one.
 _NEAR = 1e-6
 
@@ -32,7 +34,7 @@ def recognises(row: Mapping[str, Any]) -> bool:
     return row.keys() >= _KEYS
 
 
-def read(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
+def read(rows: Sequence[Mapping[str, Any]], asked: str) -> Dump:
     """The rollouts of the metric that is asked for, or of the only one.
 
     A metric is of one document, whatever the number of its responses. ``pass@k`` of n responses tells how
@@ -48,6 +50,11 @@ def read(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
     if not names:
         raise DumpError("its samples have no metric")
     ordered = sorted(names, key=lambda name: (int(found[1]) if (found := _PASS.match(name)) else 0, name))
+    decided = asked in names or len(names) == 1 or (len(filters) == 1 and all(map(_PASS.fullmatch, names)))
+    if not decided:  # none is read, as that of one may fail where that of another does not
+        return Dump(
+            "lm-eval samples", [dict.fromkeys((*ordered, "doc_id", "answer"))], ordered, "doc_id", False
+        )
     chosen = asked if asked in names else ordered[0]
     metric, kept = names[chosen]
     mine = [row for row in rows if _filter(row) == kept]
@@ -63,7 +70,6 @@ def read(rows: Sequence[Mapping[str, Any]], asked: str | None) -> Dump:
         records,
         [chosen, *(name for name in ordered if name != chosen)],
         "doc_id",
-        decided=asked in names or len(names) == 1 or (len(filters) == 1 and all(map(_PASS.fullmatch, names))),
         notes=(left,) if len(records) < given else (),
     )
 
@@ -93,6 +99,10 @@ def _rollouts(row: Mapping[str, Any], metric: str) -> Iterator[tuple[Any, Any]]:
         return
     found = _PASS.fullmatch(metric)
     if found is None or value is None or n == 1:
+        if n > 1 and value is not None and _of_choices(kept):
+            raise DumpError(
+                f"doc_id {row['doc_id']}: its responses are log-likelihoods of choices, no rollouts"
+            )
         if n > 1 and value is not None:
             raise DumpError(
                 f"doc_id {row['doc_id']}: {metric} is one number for {n} responses, which does not tell "
@@ -103,6 +113,11 @@ def _rollouts(row: Mapping[str, Any], metric: str) -> Iterator[tuple[Any, Any]]:
     passed = _passes(row["doc_id"], float(value), n, int(found[1]))
     for place in range(n):
         yield float(place < passed), None
+
+
+def _of_choices(kept: Sequence[Any]) -> bool:
+    """Whether each response is a log-likelihood, and whether it is the greedy one."""
+    return all(isinstance(each, list) and len(each) == _PAIR and str(each[1]) in _GREEDY for each in kept)
 
 
 def _passes(document: Any, value: float, n: int, k: int) -> int:

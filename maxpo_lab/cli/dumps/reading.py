@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from ...core.arrays import Float
 from ..reward_files import Columns, RewardFile, RewardFileError, read_cells
 from ..reward_files.base import Fault, refuse
+from ..reward_files.reading import READERS
 from . import code_results, evalscope, inspect_logs, lm_eval, rollouts
 from .base import Dump, DumpError
 
@@ -26,6 +27,8 @@ _LINES: tuple[tuple[_Recognises, _Read], ...] = (
     (rollouts.recognises_verl, rollouts.read_verl),
     (evalscope.recognises, evalscope.read),
 )
+#: Endings that no file of rewards has.
+_OF_TOOLS = (".eval", ".json")
 #: Fields named in a message.
 _SHOWN = 12
 
@@ -46,6 +49,11 @@ def read_dump(path: Path, columns: Columns) -> RewardFile | None:
         raise RewardFileError(f"{path}: {error}") from error
     except OSError as error:
         raise RewardFileError(f"{path}: {error.strerror or error}") from error
+    if found is None and path.suffix.lower() in _OF_TOOLS and path.exists():
+        raise RewardFileError(
+            f"{path}: no log of inspect-ai and no results of evalplus; of any other file the ending must be "
+            f"one of {', '.join(READERS)}"
+        )
     return None if found is None else _rewards(path, found, columns)
 
 
@@ -76,9 +84,8 @@ def _of_lines(path: Path, columns: Columns) -> Dump | None:
         first = _object(next((line for line in lines if line.strip()), b""))
     if first is None or first.keys() >= {columns.reward, columns.group}:
         return None
-    asked = None if columns.reward == _DEFAULT.reward else columns.reward
     known: tuple[tuple[_Recognises, _Read], ...] = (
-        (lm_eval.recognises, partial(lm_eval.read, asked=asked)),
+        (lm_eval.recognises, partial(lm_eval.read, asked=columns.reward)),
         *_LINES,
     )
     for recognises, read in known:
@@ -145,7 +152,7 @@ def _rewards(path: Path, dump: Dump, columns: Columns) -> RewardFile:
     faults: list[Fault] = []
 
     def cells(name: str) -> list[Any]:
-        return [record[name] for record in dump.records]
+        return [record.get(name) for record in dump.records]
 
     rows = read_cells(asked, cells, cells, numbers, faults)
     refuse(path, "sample", faults)

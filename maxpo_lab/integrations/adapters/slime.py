@@ -11,6 +11,7 @@ where ``maxpo.yaml`` says ``maxpo_k: 4``, and what else there is; slime sets wha
 - ``maxpo_estimator: maxpo``: the rule;
 - ``maxpo_reward_keys: [correct, format]``: of a rule of several rewards, keys of the reward of a sample;
   ``maxpo_reward_weights`` weighs them;
+- ``maxpo_small_groups: raise``: a group that is too small for the rule is an error, where it would get 0;
 - ``maxpo_memory_folder: path``: of ``replay``, which knows a prompt by ``Sample.prompt``: where its memory is
   kept.
 
@@ -62,11 +63,19 @@ def rule_of(args: Any) -> TrainingRule:
     estimator = getattr(args, "maxpo_estimator", "maxpo")
     keys = tuple(getattr(args, "maxpo_reward_keys", None) or ())
     weights = getattr(args, "maxpo_reward_weights", None)
+    small: Any = getattr(args, "maxpo_small_groups", "zero")
     folder = getattr(args, "maxpo_memory_folder", None)
-    settings = (k, estimator, keys, None if weights is None else tuple(weights), folder)
+    settings = (k, estimator, keys, None if weights is None else tuple(weights), small, folder)
     if settings not in _MADE:
         one = None if keys else "no maxpo_reward_keys say which: add them to the file of --custom-config-path"
-        rule = TrainingRule(estimator, k, reward_weights=weights, memory_folder=folder, one_reward=one)
+        rule = TrainingRule(
+            estimator,
+            k,
+            small_groups=small,
+            reward_weights=weights,
+            memory_folder=folder,
+            one_reward=one,
+        )
         if keys and not rule.several:
             raise ValueError(
                 f"maxpo_reward_keys={list(keys)} with {estimator}, which takes one reward; leave them out"

@@ -53,6 +53,17 @@ def test_the_pages_of_claims_are_those_of_the_rows(rows: dict[str, pd.DataFrame]
         assert (RESULTS / name).read_text(encoding="utf-8") == text, f"{name}: run python -m analysis claims"
 
 
+def test_a_verdict_that_the_rows_do_not_give_is_named(
+    rows: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (claim,) = (each for each in CLAIMS if each.name == "variance-one-right")
+    monkeypatch.setattr(page, "by_theme", lambda: {"of a test": [claim]})
+    assert page.otherwise(rows) == []
+    edited = {"variance": rows["variance"].assign(ratio=rows["variance"].ratio * 1.05)}
+    assert page.otherwise(edited) == ["variance-one-right is contradicted, not 'holds'"]
+    assert page.otherwise({}) == ["variance-one-right is not decided, not 'holds'"]
+
+
 def test_every_claim_of_the_seed_has_a_verdict_and_a_picture() -> None:
     seed = registry.by_theme()["The paper under study"]
     assert {"seed-unbiased", "seed-centered", "seed-variance", "seed-training"} <= {
@@ -97,11 +108,11 @@ def fresh() -> pd.DataFrame:
 def verified(tmp_path: Path, fresh: pd.DataFrame, monkeypatch: pytest.MonkeyPatch):
     """Run ``verify`` on a copy of a study's results, changed, with a claim."""
 
-    def call(claim: Claim, change: float = 1.0) -> Result:
+    def call(claim: Claim, change: float = 1.0, rows: pd.DataFrame = fresh) -> Result:
         runs, results = tmp_path / "runs", tmp_path / "results"
         for folder in (runs, results):
-            shutil.copytree(RESULTS / SMALL, folder / SMALL)
-        fresh.to_parquet(runs / SMALL / "rows.parquet", index=False)
+            shutil.copytree(RESULTS / SMALL, folder / SMALL, dirs_exist_ok=True)
+        rows.to_parquet(runs / SMALL / "rows.parquet", index=False)
         stored = pd.read_parquet(results / SMALL / "rows.parquet")
         at = stored.index[(stored.success == fresh.success.iloc[-1]) & (stored.estimator == "maxpo")][0]
         stored.loc[at, "along"] *= change
@@ -135,6 +146,20 @@ def test_a_stored_row_edited_by_a_hundredth_is_caught_and_named(verified) -> Non
     assert done.exit_code == 1
     assert f"{SMALL}: along of space = " in done.output
     assert "estimator = maxpo" in done.output
+
+
+def test_a_run_that_shares_no_row_is_not_verified(verified, fresh: pd.DataFrame) -> None:
+    for rows in (fresh.iloc[:0], fresh.assign(success=fresh.success * 1.001)):
+        done = verified(FINDING, rows=rows)
+        assert done.exit_code == 1
+        assert f"{SMALL}: none of its {len(rows)} rows is stored" in done.output
+
+
+def test_a_run_without_a_column_is_refused(verified, fresh: pd.DataFrame) -> None:
+    for column in ("within", "along"):  # of a claim, and of none
+        done = verified(FINDING, rows=fresh.drop(columns=column))
+        assert done.exit_code == 2
+        assert f"no column {column}" in " ".join(done.output.replace("│", " ").split())
 
 
 def some(**columns: Sequence[float]) -> dict[str, pd.DataFrame]:

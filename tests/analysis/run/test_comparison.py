@@ -101,6 +101,12 @@ def test_what_may_differ_is_let_pass(at: int, column: str, value: object) -> Non
     assert compare(rows(), edited(at, column, value), HOW).differences == ()
 
 
+def test_a_column_that_a_run_lacks_is_named() -> None:
+    with pytest.raises(ValueError, match="fresh rows have no column variance, which the stored"):
+        compare(rows(), rows().drop(columns="variance"), HOW)
+    assert compare(rows().drop(columns="variance"), rows(), HOW).shared == 4
+
+
 def test_keys_name_one_row() -> None:
     with pytest.raises(ValueError, match="fresh rows have two of rule = a"):
         compare(rows(), pd.concat([rows(), rows().iloc[:1]]), HOW)

@@ -115,6 +115,7 @@ def test_the_largest_spectrum_that_is_shown_is_finite() -> None:
     ("arguments", "fragments"),
     [
         (["show", "maxp"], ["maxp", "did you mean", "maxpo"]),
+        (["show", "verl:best"], ["verl:best", "tools' numbers", "verl:best@N"]),
         (["show", "zzz"], ["zzz", "known", "rloo"]),
         (["shout"], ["No such command"]),
         (["show"], ["Missing argument"]),

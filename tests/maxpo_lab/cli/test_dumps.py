@@ -150,10 +150,24 @@ def test_what_a_sample_of_lm_eval_does_not_tell(tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert message in said(result)
     check(lines(tmp_path / "a.jsonl", [sample(0, {"acc": [1, 0, 0, 1]})]), [[1.0, 0, 0, 1.0]])
+    both = lines(tmp_path / "a.jsonl", [sample(0, {"acc": 0.5, "pass@1": 0.5})])
+    assert "name one, --reward acc, pass@1" in said(run(both))  # of which one can be read
+    assert "choose from acc, pass@1" in said(run(both, "--reward", "f1"))
+    check(both, [[1.0, 1, 0, 0]], "--reward", "pass@1")
+    named = lines(tmp_path / "a.jsonl", [sample(0, {"exact": [0, 0, 0, 0], "reward": [1, 0, 0, 0]})])
+    check(named, [[1.0, 0, 0, 0]])
     older = {
         key: value for key, value in sample(0, {"pass@1": 0.5}).items() if key not in ("metrics", "filter")
     }
     check(lines(tmp_path / "a.jsonl", [older]), [[1.0, 1, 0, 0]])
+
+
+def test_choices_of_lm_eval_are_no_rollouts(tmp_path: Path) -> None:
+    choices = [["-1.5", "False"], ["-0.5", "True"], ["-2.5", "False"]]
+    row = sample(0, {"acc": 1.0}) | {"resps": [[each] for each in choices], "filtered_resps": choices}
+    refused = run(lines(tmp_path / "a.jsonl", [row]))
+    assert refused.exit_code == 2
+    assert "doc_id 0: its responses are log-likelihoods of choices" in said(refused)
 
 
 def test_passes_are_found_from_pass_at_k() -> None:
@@ -178,9 +192,11 @@ def inspect_log(scores: list[dict[str, Any]], status: str = "success") -> dict[s
 def test_scores_of_inspect_are_read_as_inspect_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
     path.write_text(
-        json.dumps(inspect_log([{"m": {"value": value}} for value in ("C", "P", "I", "N", 0.25, True)]))
+        json.dumps(
+            inspect_log([{"m": {"value": value}} for value in ("C", "P", "I", "N", 0.25, True, "Yes", "no")])
+        )
     )
-    check(path, [[1.0, 0.5], [0.0, 0.0], [0.25, 1.0]])
+    check(path, [[1.0, 0.5], [0.0, 0.0], [0.25, 1.0], [1.0, 0.0]])
     two = {"a": {"value": "C"}, "b": {"value": {"x": 1, "y": 0}}}
     path.write_text(json.dumps(inspect_log([two, two], "cancelled")))
     assert "name one, --reward a, b.x, b.y" in said(run(path))
@@ -234,12 +250,53 @@ def test_an_attempt_without_a_score_of_evalscope_is_missing(tmp_path: Path) -> N
     assert "no reward in sample 1" in said(run(lines(tmp_path / "a.jsonl", rows)))
 
 
+def test_reviews_without_a_group_say_what_their_prompt_is(tmp_path: Path) -> None:
+    """Their own ids may be one an attempt: pass@1 would have the error of as many prompts."""
+    rows = [json.loads(line) for line in (DUMPS / "evalscope.jsonl").read_text().splitlines()]
+    for row in rows:
+        del row["sample_score"]["group_id"]
+    found = json.loads(run(lines(tmp_path / "a.jsonl", rows), "--json").output)
+    assert "12 reviews have no group_id: the prompt of these is their sample_id" in found["notes"]
+
+
+def test_a_field_that_a_rollout_lacks_is_missing(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (DUMPS / "verl.jsonl").read_text().splitlines()]
+    del rows[3]["acc"]
+    path = lines(tmp_path / "a.jsonl", rows)
+    for options in (("--reward", "acc"), ("--group", "acc")):
+        refused = run(path, *options)
+        assert refused.exit_code == 2
+        assert "sample 4" in said(refused)
+
+
+def test_tasks_of_evalplus_without_a_solution(tmp_path: Path) -> None:
+    """The first says nothing of the format, and none of them is a prompt with fewer rollouts."""
+    content = json.loads((DUMPS / "evalplus.json").read_text())
+    content["eval"] = {"HumanEval/none": [], **content["eval"]}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    refused = run(tmp_path / "a.json")
+    assert refused.exit_code == 2
+    assert "1 tasks have no solution (the first is HumanEval/none)" in said(refused)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", "{}", "the ending must be one of .csv"),
-        ("a.json", "{", "the ending must be one of .csv"),
-        ("a.eval", "no archive", "the ending must be one of .csv"),
+        (
+            "a.json",
+            "{}",
+            "no log of inspect-ai and no results of evalplus; of any other file",
+        ),
+        (
+            "a.json",
+            "{",
+            "no log of inspect-ai and no results of evalplus; of any other file",
+        ),
+        (
+            "a.eval",
+            "no archive",
+            "no log of inspect-ai and no results of evalplus; of any other file",
+        ),
         ("a.json", json.dumps({"version": 2, "status": "success", "eval": {}}), "it holds no samples"),
         (
             "a.jsonl",

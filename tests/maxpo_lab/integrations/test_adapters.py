@@ -197,6 +197,15 @@ def test_slime_several_rewards_and_a_memory() -> None:
         assert slime.post_process_rewards(args, samples)[1] == pytest.approx(due.tolist())
 
 
+def test_slime_takes_small_groups_as_it_is_told() -> None:
+    samples = [Sample(reward=1.0, group_index=0, prompt="q")]
+    assert slime.post_process_rewards(arguments(k=2), samples)[1] == [0.0]
+    with pytest.raises(ValueError, match="at least 2 rollouts"):
+        slime.post_process_rewards(arguments(k=2, small_groups="raise"), samples)
+    with pytest.raises(ValueError, match="small_groups='drop'"):
+        slime.rule_of(arguments(k=2, small_groups="drop"))
+
+
 def test_another_slime_is_refused() -> None:
     with pytest.raises(ValueError, match="needs the K of max@K"):
         slime.rule_of(arguments())

@@ -149,6 +149,10 @@ def test_inner_epochs_stay_on_the_gradient() -> None:
     ("call", "message"),
     [
         (lambda: ml.ratio_rule(3), "f=3 is a int"),  # type: ignore[arg-type]
+        (lambda: ml.ratio_rule(ml.get_estimator("maxpo")), "is a RankLinear"),
+        (lambda: ml.ratio_rule(OFF_POLICY), "is a RatioRule"),
+        (lambda: ml.advantages(np.ones((2, 3)), 2, estimator=OFF_POLICY), "use update_moments"),
+        (lambda: ml.audit(OFF_POLICY, n=3, k=2), "use update_moments"),
         (lambda: ml.exact_moments(OFF_POLICY, PAIR.levels(), n=3, k=2), "use update_moments"),  # type: ignore[arg-type]
         (lambda: ml.update_moments(OFF_POLICY, "off-policy", PAIR, n=3, k=3), "k <= n-1 = 2"),
         (lambda: ml.update_moments(OFF_POLICY, "off-policy", PAIR, n=3, k=4), "k=4"),
