@@ -23,8 +23,8 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
     rewards
         Array of shape (..., n) from NumPy, torch or another Array API library, or a (nested)
         sequence of numbers, which becomes a NumPy array. Booleans and integers are promoted to the
-        library's default floating type; every other type, device and dtype is kept. A tensor that requires
-        grad is detached: rewards are data.
+        library's default floating type, which must hold each of them; every other type, device and dtype is
+        kept. A tensor that requires grad is detached: rewards are data.
     allow_nan
         Let NaN pass: a mark of unscorable rollouts. A masked entry of a NumPy masked array is another such
         mark, and comes back as NaN; what lies under the mask is never read.
@@ -39,7 +39,8 @@ def as_rewards(rewards: Any, *, allow_nan: bool = False) -> tuple[Namespace, Arr
     TypeError
         Complex, object, text: anything that is not a real number.
     ValueError
-        A scalar, an empty array, rows of different lengths, a masked entry, a NaN or an infinity.
+        A scalar, an empty array, rows of different lengths, a masked entry, a NaN, an infinity, or an integer
+        that would be rounded.
     """
     plain = _plain(rewards)
     if plain is not None and _finite(plain[1]):
@@ -95,8 +96,22 @@ def as_real(rewards: Any, *, allow_nan: bool = False, promote: bool = True) -> t
             raise not_finite(rewards, masked, "masked")
         rewards = np.where(masked, np.nan, rewards if rewards.dtype.kind == "f" else rewards.astype(float))
     if promote and not xp.isdtype(rewards.dtype, "real floating"):
-        return xp, xp.astype(rewards, xp.zeros(1, device=array_api_compat.device(rewards)).dtype)
+        return xp, _promoted(xp, rewards)
     return xp, rewards
+
+
+def _promoted(xp: Namespace, rewards: Array) -> Array:
+    """Booleans and integers in the default floating type, where it holds each of them."""
+    found = xp.astype(rewards, xp.zeros(1, device=array_api_compat.device(rewards)).dtype)
+    if xp.isdtype(rewards.dtype, "integral"):
+        with np.errstate(invalid="ignore"):  # the largest may come back as none of its type
+            lost = xp.astype(found, rewards.dtype) != rewards
+        if bool(xp.any(lost)):
+            raise ValueError(
+                f"rewards hold the integer {int(rewards[lost][0])}, which {found.dtype} would round: pass "
+                f"floats, in a type that tells your rewards apart"
+            )
+    return found
 
 
 def _plain(rewards: Any) -> tuple[Namespace, Any] | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from backends import BACKENDS, Backend
 
 import maxpo_lab as ml
@@ -257,3 +258,23 @@ def test_integers_of_any_library_are_a_k() -> None:
     for k in (np.int64(2), np.uint8(2), np.array(2)):
         assert ml.advantages(GROUP, k).tolist() == want
     assert len(BACKENDS) >= 1
+
+
+@pytest.mark.parametrize(
+    "rewards",
+    [
+        np.array([[2**53 + 1, 0, 1]]),
+        np.array([[2**64 - 1, 0, 1]], dtype=np.uint64),
+        np.array([[2**63 - 1, 0, 1]]),
+        torch.tensor([[2**24 + 1, 0, 1]]),
+    ],
+)
+def test_integers_that_would_be_rounded_are_refused(rewards: Any) -> None:
+    """Two rewards that differ would be one."""
+    with pytest.raises(ValueError, match=f"integer {int(rewards[0, 0])}, which"):
+        ml.advantages(rewards, k=2)
+
+
+@pytest.mark.parametrize("rewards", [np.array([[2**60, -(2**60), 3]]), torch.tensor([[2**24, -(2**30), 3]])])
+def test_large_integers_that_a_float_holds_are_taken(rewards: Any) -> None:
+    assert ml.advantages(rewards, k=2)[0, 0] > 0
