@@ -313,8 +313,6 @@ CLAIMS = (
             of="sum",
             through=_lengths,
         ),
-        _flat("a flat group of {0.92}", "equals == 'grpo:eps=1e-9'"),
-        _flat("`grpo` likewise ({0.056})", "framework == 'SkyRL' and rule == 'grpo'"),
         figure="as_coded",
     ),
 )
