@@ -48,6 +48,12 @@ def run(*command: object) -> str:
     return done.stdout
 
 
+@pytest.fixture(autouse=True)
+def _nothing_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package on PYTHONPATH would be taken for an installed one."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
