@@ -84,8 +84,8 @@ def draw(
         own = np.arange(len(mine) * seeds).reshape(-1, seeds, 1) * (observations * width)
         for time, move in enumerate(moves):
             if time == len(numbers):
-                first = uniforms(start.shape[-1]).numpy()
-                numbers.append((first, None if move.chances is None else uniforms(start.shape[-1])))
+                chosen = uniforms(start.shape[-1]).numpy()
+                numbers.append((chosen, None if move.chances is None else uniforms(start.shape[-1])))
             of_action, of_world = numbers[time]
             row = move.observation.take(place)
             pair = place * actions + _actions(mine.ravel(), row, own, of_action, width)

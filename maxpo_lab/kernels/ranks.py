@@ -74,8 +74,7 @@ class Ranks:
     def of(cls, groups: int, n: int, dtype: np.dtype[Any], *, by_rows: bool) -> Ranks:
         """For blocks of this many groups."""
         shape = (n, groups) if by_rows else (groups, n)
-        # Sums take the highest rank first or last: all n rows are there, so that gaps end where they do.
-        ranked, gaps = np.empty(shape, dtype), np.empty(shape)
+        ranked = np.empty(shape, dtype)
         first = np.arange(0, groups * n, n)
         return cls(
             by_rows=by_rows,
@@ -85,7 +84,7 @@ class Ranks:
             keys=np.empty((groups, n + _LINE if n >= _APART else n), np.int64)[:, :n],
             places=np.empty(shape, np.int64),
             ranked=ranked if by_rows else ranked.T,
-            gaps=gaps[1:] if by_rows else gaps.T[1:],
+            gaps=np.empty((n - 1, groups)) if by_rows else np.empty((groups, n - 1)).T,
         )
 
     def sort(self, rewards: Rewards) -> None:
