@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .claim import Reading, Take
@@ -77,7 +78,8 @@ def _value(reading: Reading, rows: pd.DataFrame, of: str, take: Take) -> Value:
         return Value(0.0 if take == "rows" else float("nan"), 0)
     read = rows.loc[values.index]
     error = float(read[reading.error].max()) if reading.error else 0.0
-    draws = float(read.eval(reading.draws, engine="python").min()) if reading.draws else 0.0
+    drawn: Any = read.eval(reading.draws, engine="python") if reading.draws else 0.0
+    draws = float(np.min(drawn))
     if take != "one":
         return Value(_TAKEN[take](values), len(values), error, draws)
     low, high = float(values.min()), float(values.max())

@@ -109,7 +109,7 @@ def judge(claim: Claim, rows: Rows, stored: Rows | None = None) -> Judged:
 def _found(
     reading: Reading, value: Value, stated: Stated, take: Take, *, fewer: int, error: float | None
 ) -> tuple[Found, str]:
-    """``fewer``: of how many rows there are but some here; 0 where all are. ``error``: of a fresh run's value."""
+    """``fewer``: of how many rows there are but some here; 0 where all are. ``error``: a fresh value's."""
     if value.rows == 0 and take != "rows":
         return "not decided", f"{reading.study} has no rows of: {reading.words}"
     slack = stated.rounding * (1 + 1e-9) + SURPRISE * (error or 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -173,9 +174,8 @@ def _times_fewer(stored: pd.DataFrame, fresh: pd.DataFrame, draws: str) -> np.nd
     """How many times what was drawn for a fresh row was drawn for the stored one; 1 where none says."""
     if not draws:
         return np.ones(len(stored))
-    one, other = (
-        rows.reset_index(drop=True).eval(draws, engine="python").to_numpy(float) for rows in (stored, fresh)
-    )
+    found: list[Any] = [rows.reset_index(drop=True).eval(draws, engine="python") for rows in (stored, fresh)]
+    one, other = (each.to_numpy(float) for each in found)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where((one > 0) & (other > 0), one / other, 1.0))
 

@@ -85,7 +85,7 @@ def _claims_table(report: Decision) -> Table:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Columns a blank apart; those of numbers are as wide as the longest, so that 80 characters break none."""
+    """Columns a blank apart; those of numbers as wide as the longest: 80 characters break none."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0, header_style="bold")
     for name, *cells in zip(header, *rows, strict=True):
         longest = max(len(word) for text in (name, *cells) for word in text.split())

@@ -1,4 +1,4 @@
-"""``verify`` and ``claims`` on the command line: what is contradicted, differs or is damaged ends them, named."""
+"""``verify`` and ``claims`` on the command line: they name what is contradicted, differs or is damaged."""
 
 from __future__ import annotations
 
