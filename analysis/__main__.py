@@ -78,7 +78,7 @@ def run(
 ) -> None:
     """Run studies and write their results; a run that was ended goes on where it was."""
     if engine == "ray" and find_spec("ray") is None:
-        raise typer.BadParameter("engine 'ray' needs Ray: pip install -c constraints.txt ray")
+        raise typer.BadParameter("engine 'ray' needs Ray: pip install -c constraints.txt -e '.[ray]'")
     if engine == "local" and workers is None:
         workers = joblib.cpu_count()
     results = results or report.place(preset)
