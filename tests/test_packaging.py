@@ -48,16 +48,16 @@ print(f"import took {seconds:.3f} s")
 """
 
 
-def run(*command: object) -> str:
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, cwd="/")
-    assert done.returncode == 0, done.stdout + done.stderr
+#: A package on PYTHONPATH would be taken for an installed one.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def run(*command: object, status: int = 0, cwd: Path = Path("/")) -> str:
+    done = subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, check=False, cwd=cwd, env=ENVIRONMENT
+    )
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
-
-
-@pytest.fixture(autouse=True)
-def _nothing_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package on PYTHONPATH would be taken for an installed one."""
-    monkeypatch.delenv("PYTHONPATH", raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -142,24 +142,9 @@ def test_it_works_in_an_empty_environment(installed: Path, tmp_path: Path) -> No
     assert "Leave-Two-Out" in shown
     rule = tmp_path / "rule_of_a_project.py"
     rule.write_text("def centre(rewards, k):\n    return rewards - rewards.mean()\n")
-    done = subprocess.run(
-        [
-            python.with_name("maxpo-lab"),
-            "audit",
-            "rule_of_a_project:centre",
-            "--n",
-            "6",
-            "--k",
-            "2",
-            "--json",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 1, done.stderr
-    assert json.loads(done.stdout)["coupling"]["met"]["effect"] == "shift"
+    audit = ("audit", "rule_of_a_project:centre", "--n", 6, "--k", 2, "--json")
+    said = run(python.with_name("maxpo-lab"), *audit, status=1, cwd=tmp_path)
+    assert json.loads(said)["coupling"]["met"]["effect"] == "shift"
     source = tmp_path / "rewards.csv"
     source.write_text("group,reward\na,1\na,0\na,0\n")
     assert "a,1,2.0" in run(python.with_name("maxpo-lab"), "advantages", source, "--k", 2)

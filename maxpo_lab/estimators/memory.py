@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..core.arguments import whole_number
 from ..core.arrays import Array, Float, Int, Namespace, on_host
+from ..core.limits import held, unwarned
 from ..core.rewards import as_rewards
 from .entry import Entry, Kind
 
@@ -60,8 +61,9 @@ class MemoryEstimator(Entry):
             state with other arrays, of another number of prompts, or of another version.
         """
         xp, rewards, k, rows, size = self._checked(state, rewards, k, prompts)
-        given, new = self._step(xp, rewards, k, _arrays(state), rows)
-        return given, {**self._head(size), **new}
+        with unwarned():
+            given, new = self._step(xp, rewards, k, _arrays(state), rows)
+        return held(self.name, xp, rewards, given), {**self._head(size), **new}
 
     def remember(self, state: State, rewards: Any, k: int, prompts: Any) -> State:
         """The next state alone, as ``update`` gives it, also where the rule has no advantages yet."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from ..core.arguments import finite_number, whole_number
 from ..core.arrays import Array, Namespace
+from ..core.limits import held, unwarned
 from ..core.rows import as_rows
 from ..core.tracing import untraced
 from .batch import Couple
@@ -123,7 +124,9 @@ class VectorEstimator(Weighing):
         k = whole_number(k, "k")
         if reason := self.why_not(rows.shape[-2], k) or self.why_not_rows(xp, rows):
             raise ValueError(reason)
-        return xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
+        with unwarned():
+            found = xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
+        return held(self.name, xp, given, found)
 
     def why_not_rows(self, xp: Namespace, rows: Array) -> str | None:
         """Reason why the rule is undefined on a part of the rows, with a valid choice; else None."""
@@ -179,4 +182,6 @@ class VectorBatchEstimator(Weighing):
             )
         if reason := self.why_not(rows.shape[-2], k) or self.own.why_not_rows(xp, rows):
             raise ValueError(reason)
-        return xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
+        with unwarned():
+            found = xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
+        return held(self.name, xp, given, found)
