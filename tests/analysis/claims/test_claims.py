@@ -227,10 +227,3 @@ def test_the_list_of_studies_repeats_what_their_findings_say() -> None:
             assert any(round(each, digits) == numbers(text)[0] for each in found), (
                 f"{study}: {text} in {said}"
             )
-
-
-def test_numbers_of_the_readme_are_printed_by_its_code_or_read_from_rows() -> None:
-    found = prose.unsourced("README.md", CLAIMS, manifest.ROOT)
-    assert [each.number for each in found] == ["3.11", "2", "1.9"], (
-        "version, minutes and size of the environment"
-    )
