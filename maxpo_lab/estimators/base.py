@@ -13,12 +13,12 @@ import numpy as np
 from ..core.arguments import whole_number
 from ..core.arrays import Array, Namespace
 from ..core.coefficients import Coefficients, Vector
-from ..core.limits import held, unwarned
 from ..core.rewards import as_rewards
 from ..core.tracing import compiles, untraced
 from ..kernels.engine import alone
 from ..kernels.tables import new_number
 from .entry import Entry, Kind
+from .limits import held, unwarned
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

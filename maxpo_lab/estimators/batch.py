@@ -11,11 +11,11 @@ import numpy as np
 
 from ..core.arguments import whole_number
 from ..core.arrays import Array, Int, Namespace, widest
-from ..core.limits import held, unwarned
 from ..core.rewards import as_rewards
 from ..core.tracing import untraced
 from .base import Estimator
 from .entry import Entry, Kind
+from .limits import held, unwarned
 
 if TYPE_CHECKING:
     from ..core import ragged

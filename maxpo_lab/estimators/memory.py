@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from ..core.arguments import whole_number
 from ..core.arrays import Array, Float, Int, Namespace, on_host
-from ..core.limits import held, unwarned
 from ..core.rewards import as_rewards
 from .entry import Entry, Kind
+from .limits import held, unwarned
 
 #: What a rule of the catalogue remembers: arrays by name, those of prompts with these along their first axis,
 #: and ``version``; ``prompts``, their number, where no array is of prompts. NumPy, torch and a trainer's

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Self
 
 from ..core.arguments import finite_number, whole_number
 from ..core.arrays import Array, Namespace
-from ..core.limits import held, unwarned
 from ..core.rows import as_rows
 from ..core.tracing import untraced
 from .batch import Couple
 from .entry import Entry, Kind
+from .limits import held, unwarned
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

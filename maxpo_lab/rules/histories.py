@@ -10,10 +10,10 @@ import numpy as np
 from ..core import ragged
 from ..core.arguments import whole_number
 from ..core.arrays import Array, Float, Namespace
-from ..core.limits import held, unwarned
 from ..core.rewards import as_rewards
 from ..estimators.families.with_memory.with_history import HistoryEstimator
 from ..estimators.history.argument import as_histories
+from ..estimators.limits import held, unwarned
 
 
 def of_dense_groups(rule: HistoryEstimator, rewards: Any, k: int, *, history: Any) -> Array:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from .arrays import Array, Namespace, widest
+from ..core.arrays import Array, Namespace, widest
 
 #: Around a rule whose answer is ``held``: what overflows is an error, said once.
 unwarned = partial(np.errstate, over="ignore", invalid="ignore")
