@@ -13,6 +13,7 @@ from .prose import Unsourced
 #: Pages that are checked or made as a whole, and by what.
 ELSEWHERE: Mapping[str, str] = {
     "docs/reference/rules.md": "written by `python -m analysis rules` from the registry and rows",
+    "docs/reference/systems.md": "each line names the run that gave it",
     "docs/speed.md": "measured by `make bench`, on the day and the machine that it states",
     "docs/studies.md": "held to the studies' findings by tests/analysis/claims/test_claims.py",
 }
