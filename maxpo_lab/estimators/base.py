@@ -74,7 +74,7 @@ class Estimator(Entry):
             raise ValueError(reason)
         with unwarned():
             found = self.unchecked(xp, rewards, k)
-        return held(self.name, xp, rewards, found, linear=isinstance(self, RankLinear))
+            return held(self.name, xp, rewards, found, linear=isinstance(self, RankLinear))
 
 
 def _defined(n: int, k: int) -> str | None:

@@ -82,8 +82,7 @@ class BatchEstimator(Entry):
         if reason := reason or self._outside_domain(xp, rewards):
             raise ValueError(reason)
         with unwarned():
-            found = self.unchecked(xp, rewards, k)
-        return held(self.name, xp, rewards, found)
+            return held(self.name, xp, rewards, self.unchecked(xp, rewards, k))
 
     def of_groups(self, xp: Namespace, flat: Array, groups: ragged.Groups, k: int) -> Array:
         """Advantages (B,) of one batch of rollouts (B,) in groups that may differ in size.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
 
 from ..core.arrays import Array, Namespace, widest
+from ..kernels.engine import as_host
 
-#: Around a rule whose answer is ``held``: what overflows is an error, said once.
+#: Around a rule whose answer is ``held``, and around that: what overflows is an error, said once.
 unwarned = partial(np.errstate, over="ignore", invalid="ignore")
 
 
@@ -26,7 +28,7 @@ def held(name: str, xp: Namespace, rewards: Array, advantages: Array, *, linear:
     ValueError
         Where a number is beyond the largest of the type; it names both.
     """
-    if bool(xp.all(xp.isfinite(advantages))) and (linear or _squares_fit(xp, rewards)):
+    if _finite(xp, advantages) and (linear or _squares_fit(xp, rewards)):
         return advantages
     most, limit = float(xp.max(xp.abs(rewards))), float(xp.finfo(rewards.dtype).max)
     raise ValueError(
@@ -35,9 +37,16 @@ def held(name: str, xp: Namespace, rewards: Array, advantages: Array, *, linear:
     )
 
 
+def _finite(xp: Namespace, advantages: Array) -> bool:
+    """Whether all are; on the CPU a sum proves it, unless it overflows."""
+    values = as_host(advantages)
+    if values is not None and math.isfinite(np.add.reduce(values, axis=None)):
+        return True
+    return bool(xp.all(xp.isfinite(advantages)))
+
+
 def _squares_fit(xp: Namespace, rewards: Array) -> bool:
     """Whether the squares of the rewards add up to a number, in the type that rules compute in."""
     if rewards.dtype != widest(xp):
         return True
-    with unwarned():
-        return bool(xp.isfinite(xp.sum(rewards * rewards)))
+    return bool(xp.isfinite(xp.sum(rewards * rewards)))

@@ -63,7 +63,8 @@ class MemoryEstimator(Entry):
         xp, rewards, k, rows, size = self._checked(state, rewards, k, prompts)
         with unwarned():
             given, new = self._step(xp, rewards, k, _arrays(state), rows)
-        return held(self.name, xp, rewards, given), {**self._head(size), **new}
+            given = held(self.name, xp, rewards, given)
+        return given, {**self._head(size), **new}
 
     def remember(self, state: State, rewards: Any, k: int, prompts: Any) -> State:
         """The next state alone, as ``update`` gives it, also where the rule has no advantages yet."""

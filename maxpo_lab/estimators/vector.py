@@ -126,7 +126,7 @@ class VectorEstimator(Weighing):
             raise ValueError(reason)
         with unwarned():
             found = xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
-        return held(self.name, xp, given, found)
+            return held(self.name, xp, given, found)
 
     def why_not_rows(self, xp: Namespace, rows: Array) -> str | None:
         """Reason why the rule is undefined on a part of the rows, with a valid choice; else None."""
@@ -184,4 +184,4 @@ class VectorBatchEstimator(Weighing):
             raise ValueError(reason)
         with unwarned():
             found = xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
-        return held(self.name, xp, given, found)
+            return held(self.name, xp, given, found)

@@ -28,8 +28,8 @@ def of_dense_groups(rule: HistoryEstimator, rewards: Any, k: int, *, history: An
     rows = xp.reshape(rewards, (-1, shape[-1]))
     y, w = _rows(rule, history, rows.shape[0], ids=None)
     with unwarned():
-        found = rule.at_history(xp, rows, k, y, w, history_sorted=True)
-    return xp.reshape(held(rule.name, xp, rows, found), shape)
+        found = held(rule.name, xp, rows, rule.at_history(xp, rows, k, y, w, history_sorted=True))
+    return xp.reshape(found, shape)
 
 
 def _rows(
@@ -100,6 +100,6 @@ def of_groups_with_history(
             dense = xp.reshape(ragged.of_rows(xp, flat, rows.ravel()), rows.shape)
             with unwarned():
                 each = rule.at_history(xp, dense, k, past, weights, history_sorted=True)
-            each = held(rule.name, xp, dense, each)
+                each = held(rule.name, xp, dense, each)
             found = found + ragged.to_rows(xp, xp.reshape(each, (-1,)), rows.ravel(), flat.shape[0])
     return found
