@@ -78,7 +78,7 @@ def run(
 ) -> None:
     """Run studies and write their results; a run that was ended goes on where it was."""
     if engine == "ray" and find_spec("ray") is None:
-        raise typer.BadParameter("engine 'ray' needs Ray: pip install -c constraints.txt ray")
+        raise typer.BadParameter("engine 'ray' needs Ray: pip install -c constraints.txt -e '.[ray]'")
     if engine == "local" and workers is None:
         workers = joblib.cpu_count()
     results = results or report.place(preset)
@@ -159,10 +159,12 @@ def verify(
     runs, results = runs or report.place("standard"), results or report.place("paper")
     start = time.perf_counter()
     names = [study.name for study in _finished(studies, runs)]
-    try:
-        found = verification.verify(
-            verification.read_rows(results, studies and names), verification.read_rows(runs, names)
+    with _readable():
+        stored, fresh = (
+            verification.read_rows(*each) for each in ((results, studies and names), (runs, names))
         )
+    try:
+        found = verification.verify(stored, fresh)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     console.print(verification.claims_table(found))
@@ -198,15 +200,18 @@ def verify(
 def claims_(results: PaperResults = None) -> None:
     """Write claims.md and claims.json, with the verdict of every claim on the stored rows.
 
-    A claim to which the rows give another verdict than its own is named.
+    Exit status 1 where the rows give a claim another verdict than its own, each named.
     """
     results = results or report.place("paper")
-    rows = verification.read_rows(results)
+    with _readable():
+        rows = verification.read_rows(results)
     with explained(results):
         for path in claims_page.write(rows, results):
             console.print(shown(path))
-    for line in claims_page.otherwise(rows):
-        errors.print(line, highlight=False)
+    if other := claims_page.otherwise(rows):
+        for line in other:
+            errors.print(line, highlight=False)
+        raise typer.Exit(1)
 
 
 @app.command("report")
@@ -286,9 +291,20 @@ def _finished(names: list[str] | None, results: Path) -> list[Study]:
 
 def _stored(study: Study, results: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
-        return report.read(study.name, results)
+        with _readable():
+            return report.read(study.name, results)
     except FileNotFoundError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Name a damaged file of results, with what makes it anew, and end with status 1."""
+    try:
+        yield
+    except report.DamagedResultsError as error:
+        errors.print(str(error), highlight=False)
+        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

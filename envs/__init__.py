@@ -26,6 +26,11 @@ a next-token network on a sequence task (CombinationLock, ChainSum), and ``envs.
 environment with any torch policy; both import torch, which nothing above does before ``sampler`` is called.
 """
 
+from importlib.util import find_spec
+
+if find_spec("gymnasium") is None:
+    raise ImportError("the specimens are Gymnasium's: pip install -c constraints.txt -e '.[lab]'")
+
 from . import registration as registration
 from .bandits.gaussian_bandit import GaussianBandit
 from .bandits.prompt_bandit import PromptBandit

@@ -70,8 +70,9 @@ PUBLIC = {
         update_moments update_path value_moments variance_floor
     """,
     "maxpo_lab.monte_carlo": """
-        QUANTITIES Accumulator Estimate Experiment RuleMoments SampledMoments SampledUpdates ShardTree Until
-        UpdateEstimates experiment finish measure_shard merge monte_carlo_moments monte_carlo_updates on_numpy
+        QUANTITIES Accumulator Estimate Experiment RuleMoments SampledGradient SampledMoments SampledUpdates
+        ShardTree Until UpdateEstimates experiment finish measure_shard merge monte_carlo_moments
+        monte_carlo_updates on_numpy
         shard_sizes
     """,
     "maxpo_lab.samplers": "RolloutPolicy RolloutTokens Sampler Scores",

@@ -59,6 +59,9 @@ class Reading:
         How the number in the rows stands to the one that is said.
     error
         The column of standard errors where the values are sampled.
+    draws
+        An expression of columns: how much was drawn for each value. A fresh run's error is that of the stored
+        rows by the root of how much less it drew, whatever it says itself. Empty: as much in every run.
     drawn
         Whether the values are sampled without standard errors: a run that samples otherwise is not held to
         them.
@@ -76,6 +79,7 @@ class Reading:
     through: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     relation: Relation = "="
     error: str = ""
+    draws: str = ""
     drawn: bool = False
     limits: bool = False
 

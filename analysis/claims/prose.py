@@ -78,7 +78,7 @@ _SKIPPED = (
     r"!?\[[^\]]*\]\([^)]*\)",
     r"\]\([^)]*\)",
 )
-_NUMBER = re.compile(r"(?<![\w@.])-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e-?\d+)?%?")
+NUMBER = re.compile(r"(?<![\w@.])-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e-?\d+)?%?")
 
 
 @dataclass(frozen=True)
@@ -112,17 +112,22 @@ def misquoted(claims: Iterable[Claim], root: Path) -> Iterator[tuple[Claim, Read
 def unsourced(page: str, claims: Iterable[Claim], root: Path) -> list[Unsourced]:
     """Numbers of a page's finding that no reading quotes, and that are not among ``NOT_MEASURED``."""
     text = finding((root / page).read_text(encoding="utf-8"))
+    return unsourced_text(text, [claim for claim in claims if claim.page == page])
+
+
+def unsourced_text(text: str, claims: Iterable[Claim]) -> list[Unsourced]:
+    """As ``unsourced``, of a text; the claims are those that it quotes."""
     for pattern in _SKIPPED:
         text = re.sub(pattern, lambda match: " " * len(match[0]), text, flags=re.DOTALL | re.MULTILINE)
     text = plain(text)
-    quoted = [plain(_bare(r.words)) for claim in claims if claim.page == page for r in claim.readings]
+    quoted = [plain(_bare(reading.words)) for claim in claims for reading in claim.readings]
     blank = bytearray(len(text))
     for pattern in [*map(re.escape, (*quoted, *ARGUED)), *NOT_MEASURED]:
         for match in re.finditer(pattern, text):
             blank[match.start() : match.end()] = b"x" * len(match[0])
     return [
         Unsourced(match[0], text[max(0, match.start() - 40) : match.end() + 25])
-        for match in _NUMBER.finditer(text)
+        for match in NUMBER.finditer(text)
         if not any(blank[match.start() : match.end()])
     ]
 

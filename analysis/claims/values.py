@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .claim import Reading, Take
@@ -25,11 +27,20 @@ _SAME = 1e-9
 
 @dataclass(frozen=True)
 class Value:
-    """A number, of how many rows it is made, and its standard error (0 where nothing is sampled)."""
+    """A number, of how many rows it is made, its standard error (0 where nothing is sampled), and the draws.
+
+    ``draws``: the least that was drawn for a row of it; 0 where that is not said.
+    """
 
     number: float
     rows: int
     error: float = 0.0
+    draws: float = 0.0
+
+    def error_of(self, fresh: Value) -> float:
+        """Standard error of a fresh value less this stored one, by what was drawn for either."""
+        fewer = self.draws / fresh.draws if self.draws and fresh.draws else 1.0
+        return self.error * math.sqrt(1.0 + fewer)
 
 
 def values_of(reading: Reading, rows: pd.DataFrame) -> list[Value]:
@@ -51,7 +62,7 @@ def values_of(reading: Reading, rows: pd.DataFrame) -> list[Value]:
             below = _value(reading, _selected(under, at), of, take)
             several = value.rows and below.rows
             number = value.number / below.number if several else float("nan")
-            value = Value(number, value.rows if several else 0, value.error)
+            value = replace(value, number=number, rows=value.rows if several else 0)
         numbers.append(value)
     return numbers
 
@@ -65,13 +76,16 @@ def _value(reading: Reading, rows: pd.DataFrame, of: str, take: Take) -> Value:
     values = pd.Series(found, dtype=float).dropna()
     if not len(values):
         return Value(0.0 if take == "rows" else float("nan"), 0)
-    error = float(rows.loc[values.index, reading.error].max()) if reading.error else 0.0
+    read = rows.loc[values.index]
+    error = float(read[reading.error].max()) if reading.error else 0.0
+    drawn: Any = read.eval(reading.draws, engine="python") if reading.draws else 0.0
+    draws = float(np.min(drawn))
     if take != "one":
-        return Value(_TAKEN[take](values), len(values), error)
+        return Value(_TAKEN[take](values), len(values), error, draws)
     low, high = float(values.min()), float(values.max())
     if high - low > _SAME * max(abs(low), abs(high)):
         raise ValueError(
             f"{reading.words!r}: {len(values)} rows give numbers from {low:.6g} to {high:.6g}; "
             "narrow where, or take max, min or mean"
         )
-    return Value(low, len(values), error)
+    return Value(low, len(values), error, draws)

@@ -95,19 +95,24 @@ def judge(claim: Claim, rows: Rows, stored: Rows | None = None) -> Judged:
         for value, full, stated, take in zip(values, of_all, reading.stated, takes, strict=True):
             fewer = derived or (value.rows < full.rows and take != "one")
             found, why = _found(
-                reading, value, stated, take, fewer=full.rows if fewer else 0, fresh=whole is not None
+                reading,
+                value,
+                stated,
+                take,
+                fewer=full.rows if fewer else 0,
+                error=None if whole is None else full.error_of(value),
             )
             outcomes.append(Outcome(reading, stated, value, found, why))
     return Judged(claim, tuple(outcomes))
 
 
 def _found(
-    reading: Reading, value: Value, stated: Stated, take: Take, *, fewer: int, fresh: bool
+    reading: Reading, value: Value, stated: Stated, take: Take, *, fewer: int, error: float | None
 ) -> tuple[Found, str]:
-    """``fewer``: of how many rows there are but some here; 0 where all are."""
+    """``fewer``: of how many rows there are but some here; 0 where all are. ``error``: a fresh value's."""
     if value.rows == 0 and take != "rows":
         return "not decided", f"{reading.study} has no rows of: {reading.words}"
-    slack = stated.rounding * (1 + 1e-9) + (SURPRISE * value.error if fresh else 0.0)
+    slack = stated.rounding * (1 + 1e-9) + SURPRISE * (error or 0.0)
     relation = reading.relation
     if fewer:
         some = f"{reading.study} has {value.rows} of {fewer} rows of: {reading.words}"
@@ -118,7 +123,7 @@ def _found(
         relation = bound if relation == "=" else relation
     if _stands(value.number, relation, stated.value, slack):
         return "as said", ""
-    if fresh and reading.drawn:
+    if error is not None and reading.drawn:
         return "not decided", f"{reading.study} has sampled rows without errors of: {reading.words}"
     return "contradicted", ""
 

@@ -83,7 +83,10 @@ def _decidable(stored: Rows) -> list[Claim]:
 
 def claims_table(found: Verified) -> Table:
     """Claim, paper, your run."""
-    table = Table("claim", "paper", "your run", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, expand=True)
+    table.add_column("claim", ratio=3)  # 38 of 80 characters: a name stays whole
+    table.add_column("paper", width=12)
+    table.add_column("your run", ratio=2, overflow="fold")
     for paper, own in found.claims:
         said = _said(own)
         style = "bold red" if "contradicted" in (paper.verdict, own.verdict) else ""

@@ -20,6 +20,10 @@ from .manifest import ROOT
 _FLOAT_FORMAT = "%.4g"
 
 
+class DamagedResultsError(Exception):
+    """A file of a results folder that is there and cannot be read; the message names it and what makes it."""
+
+
 def place(preset: Preset) -> Path:
     """The folder of a preset's results: the repository holds the paper's; git ignores the others."""
     results = ROOT / "results"
@@ -64,13 +68,26 @@ def _aside(study: str, results: Path) -> Path:
 
 
 def read(study: str, results: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Rows and manifest of a finished study; FileNotFoundError says how to make them."""
+    """Rows and manifest of a finished study; FileNotFoundError says how to make them.
+
+    Raises
+    ------
+    DamagedResultsError
+        Where either file is not what was written: cut, or of another kind.
+    """
     folder = results / study
+    path = folder / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-        return pd.read_parquet(folder / "rows.parquet"), manifest
+        manifest: dict[str, Any] = json.loads(path.read_text())
+        path = folder / "rows.parquet"
+        return pd.read_parquet(path), manifest
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(absent(results, study)) from error
+    except (OSError, ValueError) as error:  # pyarrow's errors of content are of both kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DamagedResultsError(
+            f"{path} cannot be read ({reason}): `{_maker(results, study)}` makes it anew"
+        ) from error
 
 
 def is_there(study: str, results: Path) -> bool:
@@ -80,10 +97,14 @@ def is_there(study: str, results: Path) -> bool:
 
 def absent(results: Path, study: str = "") -> str:
     """The message that the folder holds no finished run, of any study or of one, and what makes it."""
+    return f"{results / study} holds no finished run: `{_maker(results, study)}` makes it"
+
+
+def _maker(results: Path, study: str) -> str:
+    """The command that writes results there."""
     presets = {place(preset): preset for preset in get_args(Preset)}
     option = f"--preset {presets[results]}" if results in presets else f"--results {results}"
-    command = " ".join(filter(None, ["python -m analysis run", study, option]))
-    return f"{results / study} holds no finished run: `{command}` makes it"
+    return " ".join(filter(None, ["python -m analysis run", study, option]))
 
 
 def _write_table(table: pd.DataFrame, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,8 +35,11 @@ class Comparison:
     resolution
         By column, that of what rounding can make of its numbers, which they may differ by.
     errors
-        By sampled column, that of its standard error: where either is above 0 the two numbers may differ by
-        ``SURPRISE`` standard errors of their difference.
+        By sampled column, that of its standard error: the two numbers may differ by ``SURPRISE`` standard
+        errors of their difference. That of the fresh number is the stored one by the root of how much less
+        was drawn for it, whatever the fresh run says: errors that it has too large excuse nothing.
+    draws
+        An expression of columns: how much was drawn for a row. Empty, or not there: as much in both runs.
     unstable
         Queries of rows in which rounding grows, as it does on a path past a saddle, and by how much their
         numbers may differ.
@@ -50,6 +54,7 @@ class Comparison:
     absolute: Mapping[str, float] = field(default_factory=dict)
     resolution: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    draws: str = ""
     unstable: Mapping[str, float] = field(default_factory=dict)
     apart: Mapping[str, str] = field(default_factory=dict)
 
@@ -158,11 +163,21 @@ def _differ(left: pd.DataFrame, right: pd.DataFrame, column: str, how: Compariso
     if (bound := how.resolution.get(column)) is not None:
         allowed = allowed + np.nan_to_num(np.fmax(left[bound].to_numpy(float), right[bound].to_numpy(float)))
     if (error := how.errors.get(column)) is not None:
-        errors = [np.nan_to_num(table[error].to_numpy(float)) for table in (left, right)]
-        allowed = allowed + SURPRISE * np.hypot(*errors)
+        stored_error = np.nan_to_num(left[error].to_numpy(float))
+        allowed = allowed + SURPRISE * stored_error * np.sqrt(1.0 + _times_fewer(left, right, how.draws))
     with np.errstate(invalid="ignore"):
         near = np.abs(a - b) <= allowed
     return np.asarray(~(near | (a == b) | (np.isnan(a) & np.isnan(b))), dtype=bool)
+
+
+def _times_fewer(stored: pd.DataFrame, fresh: pd.DataFrame, draws: str) -> np.ndarray:
+    """How many times what was drawn for a fresh row was drawn for the stored one; 1 where none says."""
+    if not draws:
+        return np.ones(len(stored))
+    found: list[Any] = [rows.reset_index(drop=True).eval(draws, engine="python") for rows in (stored, fresh)]
+    one, other = (each.to_numpy(float) for each in found)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where((one > 0) & (other > 0), one / other, 1.0))
 
 
 def _meeting(rows: pd.DataFrame, query: str) -> np.ndarray:

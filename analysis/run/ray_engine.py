@@ -65,7 +65,7 @@ def measure_on_ray(
 def _ray_cluster(workers: int | None) -> Iterator[Any]:
     """Connect to Ray, with this checkout's packages on every worker, and disconnect at the end."""
     if find_spec("ray") is None:
-        raise ModuleNotFoundError("engine 'ray' needs Ray: pip install -c constraints.txt ray")
+        raise ModuleNotFoundError("engine 'ray' needs Ray: pip install -c constraints.txt -e '.[ray]'")
     address = os.environ.get("RAY_ADDRESS")
     # The wheel holds maxpo_lab alone, and a worker's may be another version.
     modules = [str(_ROOT / package) for package in ("maxpo_lab", "envs", "analysis")]

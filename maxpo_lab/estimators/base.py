@@ -18,6 +18,7 @@ from ..core.tracing import compiles, untraced
 from ..kernels.engine import alone
 from ..kernels.tables import new_number
 from .entry import Entry, Kind
+from .limits import held, unwarned
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,14 +64,17 @@ class Estimator(Entry):
         ------
         TypeError, ValueError
             See ``as_rewards`` and ``why_not``; ValueError also where the rule is not
-            defined at this n and k, with the reason that ``why_not`` gives.
+            defined at this n and k, with the reason that ``why_not`` gives, and where rewards are so large
+            that their type does not hold the advantages.
         """
         xp, rewards = as_rewards(rewards)
         if type(k) is not int:
             k = whole_number(k, "k")
         if reason := self.why_not(rewards.shape[-1], k) or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        return self.unchecked(xp, rewards, k)
+        with unwarned():
+            found = self.unchecked(xp, rewards, k)
+            return held(self.name, xp, rewards, found, linear=isinstance(self, RankLinear))
 
 
 def _defined(n: int, k: int) -> str | None:

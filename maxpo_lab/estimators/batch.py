@@ -15,6 +15,7 @@ from ..core.rewards import as_rewards
 from ..core.tracing import untraced
 from .base import Estimator
 from .entry import Entry, Kind
+from .limits import held, unwarned
 
 if TYPE_CHECKING:
     from ..core import ragged
@@ -80,7 +81,8 @@ class BatchEstimator(Entry):
         reason = self.why_not(shape[-1], k) or self.why_not_batch(shape[-2])
         if reason := reason or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        return self.unchecked(xp, rewards, k)
+        with unwarned():
+            return held(self.name, xp, rewards, self.unchecked(xp, rewards, k))
 
     def of_groups(self, xp: Namespace, flat: Array, groups: ragged.Groups, k: int) -> Array:
         """Advantages (B,) of one batch of rollouts (B,) in groups that may differ in size.
@@ -96,7 +98,8 @@ class BatchEstimator(Entry):
         rewards = ragged.of_rows(xp, flat, groups.order)
         if reason := reason or self._outside_domain(xp, rewards):
             raise ValueError(reason)
-        found = self._of_groups(xp, rewards, groups.sizes, k)
+        with unwarned():
+            found = held(self.name, xp, rewards, self._of_groups(xp, rewards, groups.sizes, k))
         return ragged.to_rows(xp, found, groups.order, flat.shape[0])
 
     def _of_groups(self, xp: Namespace, rewards: Array, sizes: Int, k: int) -> Array:

@@ -15,6 +15,7 @@ from ..core.arguments import whole_number
 from ..core.arrays import Array, Float, Int, Namespace, on_host
 from ..core.rewards import as_rewards
 from .entry import Entry, Kind
+from .limits import held, unwarned
 
 #: What a rule of the catalogue remembers: arrays by name, those of prompts with these along their first axis,
 #: and ``version``; ``prompts``, their number, where no array is of prompts. NumPy, torch and a trainer's
@@ -60,7 +61,9 @@ class MemoryEstimator(Entry):
             state with other arrays, of another number of prompts, or of another version.
         """
         xp, rewards, k, rows, size = self._checked(state, rewards, k, prompts)
-        given, new = self._step(xp, rewards, k, _arrays(state), rows)
+        with unwarned():
+            given, new = self._step(xp, rewards, k, _arrays(state), rows)
+            given = held(self.name, xp, rewards, given)
         return given, {**self._head(size), **new}
 
     def remember(self, state: State, rewards: Any, k: int, prompts: Any) -> State:

@@ -13,6 +13,7 @@ from ..core.rows import as_rows
 from ..core.tracing import untraced
 from .batch import Couple
 from .entry import Entry, Kind
+from .limits import held, unwarned
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,7 +124,9 @@ class VectorEstimator(Weighing):
         k = whole_number(k, "k")
         if reason := self.why_not(rows.shape[-2], k) or self.why_not_rows(xp, rows):
             raise ValueError(reason)
-        return xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
+        with unwarned():
+            found = xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
+            return held(self.name, xp, given, found)
 
     def why_not_rows(self, xp: Namespace, rows: Array) -> str | None:
         """Reason why the rule is undefined on a part of the rows, with a valid choice; else None."""
@@ -179,4 +182,6 @@ class VectorBatchEstimator(Weighing):
             )
         if reason := self.why_not(rows.shape[-2], k) or self.own.why_not_rows(xp, rows):
             raise ValueError(reason)
-        return xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
+        with unwarned():
+            found = xp.astype(self.unchecked(xp, rows, k), given.dtype, copy=False)
+            return held(self.name, xp, given, found)

@@ -7,9 +7,14 @@ shards along a fixed tree, ``estimates`` says how well each quantity is known, `
 Needs torch.
 """
 
+from importlib.util import find_spec
+
+if find_spec("torch") is None:
+    raise ImportError("maxpo_lab.monte_carlo samples with torch: pip install 'maxpo-lab[torch]'")
+
 from .accumulators import Accumulator, ShardTree, merge
 from .batched_rules import on_numpy
-from .estimates import Estimate, RuleMoments
+from .estimates import Estimate, RuleMoments, SampledGradient
 from .experiments import QUANTITIES, Experiment, Until, experiment, shard_sizes
 from .sampled import SampledMoments, finish, monte_carlo_moments
 from .shards import measure_shard
@@ -21,6 +26,7 @@ __all__ = [
     "Estimate",
     "Experiment",
     "RuleMoments",
+    "SampledGradient",
     "SampledMoments",
     "SampledUpdates",
     "ShardTree",

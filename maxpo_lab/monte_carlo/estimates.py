@@ -44,8 +44,8 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RuleMoments:
-    """Moments of ``g = (1/n) sum_i A_i s_i`` of one rule, estimated from groups.
+class SampledGradient:
+    """Moments of a gradient estimate g of one rule, from a sample.
 
     What is measured against the gradient is None where none was given, and NaN where the gradient is 0.
 
@@ -72,21 +72,8 @@ class RuleMoments:
         Trace of Cov(g), without bias.
     along_gradient_variance
         Variance of g along grad J, without bias.
-    advantage_sum_rms
-        Root mean square of ``|sum_i A_i|``.
-    advantage_sum_max
-        The largest ``|sum_i A_i|`` that came up: no more than a lower bound of the maximum.
-    advantage_rms
-        Root mean square advantage. For a rule that divides by its group's spread it varies with the number of
-        dead groups and with little else: where few came up, its standard error is too small.
-    dead_group_probability
-        Share of groups in which every advantage is 0: the root of the sum of their squares is, to 1e-9 of
-        ``advantage_rms`` rounded down to a power of 2. The standard error is that of two dead and two live
-        groups more: none in N is 0 +- 1.4/N.
     snr
         ``|E g|^2 / tr Cov(g)``, its numerator without bias.
-    informative_groups
-        Groups that were not dead. Trust intervals from ``INFORMATIVE`` of them on.
     """
 
     mean: Float
@@ -99,11 +86,34 @@ class RuleMoments:
     direction_error: Estimate | None
     trace_covariance: Estimate
     along_gradient_variance: Estimate | None
+    snr: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RuleMoments(SampledGradient):
+    """Moments of ``g = (1/n) sum_i A_i s_i`` of one rule, estimated from groups, and of its advantages.
+
+    Attributes
+    ----------
+    advantage_sum_rms
+        Root mean square of ``|sum_i A_i|``.
+    advantage_sum_max
+        The largest ``|sum_i A_i|`` that came up: no more than a lower bound of the maximum.
+    advantage_rms
+        Root mean square advantage. For a rule that divides by its group's spread it varies with the number of
+        dead groups and with little else: where few came up, its standard error is too small.
+    dead_group_probability
+        Share of groups in which every advantage is 0: the root of the sum of their squares is, to 1e-9 of
+        ``advantage_rms`` rounded down to a power of 2. The standard error is that of two dead and two live
+        groups more: none in N is 0 +- 1.4/N.
+    informative_groups
+        Groups that were not dead. Trust intervals from ``INFORMATIVE`` of them on.
+    """
+
     advantage_sum_rms: Estimate
     advantage_sum_max: float
     advantage_rms: Estimate
     dead_group_probability: Estimate
-    snr: Estimate
     informative_groups: int
 
 

@@ -13,6 +13,7 @@ from ..core.arrays import Array, Float, Namespace
 from ..core.rewards import as_rewards
 from ..estimators.families.with_memory.with_history import HistoryEstimator
 from ..estimators.history.argument import as_histories
+from ..estimators.limits import held, unwarned
 
 
 def of_dense_groups(rule: HistoryEstimator, rewards: Any, k: int, *, history: Any) -> Array:
@@ -26,7 +27,9 @@ def of_dense_groups(rule: HistoryEstimator, rewards: Any, k: int, *, history: An
         )
     rows = xp.reshape(rewards, (-1, shape[-1]))
     y, w = _rows(rule, history, rows.shape[0], ids=None)
-    return xp.reshape(rule.at_history(xp, rows, k, y, w, history_sorted=True), shape)
+    with unwarned():
+        found = held(rule.name, xp, rows, rule.at_history(xp, rows, k, y, w, history_sorted=True))
+    return xp.reshape(found, shape)
 
 
 def _rows(
@@ -95,6 +98,8 @@ def of_groups_with_history(
             continue
         if len(rows):
             dense = xp.reshape(ragged.of_rows(xp, flat, rows.ravel()), rows.shape)
-            each = rule.at_history(xp, dense, k, past, weights, history_sorted=True)
+            with unwarned():
+                each = rule.at_history(xp, dense, k, past, weights, history_sorted=True)
+                each = held(rule.name, xp, dense, each)
             found = found + ragged.to_rows(xp, xp.reshape(each, (-1,)), rows.ravel(), flat.shape[0])
     return found

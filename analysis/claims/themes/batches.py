@@ -45,6 +45,7 @@ def _line(name: str, rule: str, space: str, *numbers: str) -> Reading:
         at=each("n", 2, 4, 8, 16),
         of="ratio",
         error="ratio_error",
+        draws="draws",
     )
 
 
@@ -56,6 +57,7 @@ def _empirical(says: str, space: str) -> Reading:
         at=tuple(f"difficulty == {d!r} and n == {n}" for d in ("hard", "mixed", "easy") for n in (8, 16)),
         of="ratio",
         error="ratio_error",
+        draws="draws",
     )
 
 
@@ -244,6 +246,7 @@ _BATCHES = (
             of="1 - ratio",
             take=("min", "max"),
             error="ratio_error",
+            draws="draws",
         ),
         _batches(
             says="and better than all with one ({.60})",

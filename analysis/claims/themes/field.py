@@ -24,6 +24,7 @@ _SAID = {
     "prompt-interference": CONDITION,
     "leave-two-out-centered": CONDITION,
     "leading-method-not-centered": TRUE,
+    "leave-two-out-quadratic": CONDITION,
     "maxrl-unbiased": CONDITION,
     "pass-at-k-training-peak": CONDITION,
     "larger-k-smaller-advantage": TRUE,

@@ -17,9 +17,11 @@ STUDY = Study(
         keys=("difficulty", "space", "prompts", "n", "k", "rule", "success"),
         absolute={"relative_bias": 1e-12, "angle_to_plain": 1e-12, "angle_to_gradient": 1e-12},
         # Sampled others: ratio and bias alone have standard errors.
-        apart=dict.fromkeys(
+        apart={"draws": ""}
+        | dict.fromkeys(
             ("weight", "angle_to_plain", "angle_to_gradient", "noise"), "method == 'given others'"
         ),
         errors={"ratio": "ratio_error", "relative_bias": "bias_error"},
+        draws="draws",
     ),
 )

@@ -70,7 +70,7 @@ class Row:
     ``weight``: what the prompt's own gradient is multiplied by, relative to the plain rule. Angles, in
     radians, are of the expected batch gradient, to that of the plain rule and to the gradient of pass@K.
     ``noise`` is ``tr Cov / |c grad J|^2``, c the rule's scale, ``ratio`` that over the plain rule's. Errors
-    are standard errors, 0 where all is exact.
+    are standard errors, from so many ``draws`` of the batch, both 0 where all is exact.
     """
 
     difficulty: str
@@ -88,6 +88,7 @@ class Row:
     noise: float
     ratio: float
     ratio_error: float
+    draws: int
     method: str
 
 
@@ -135,6 +136,7 @@ def measure(cell: Cell) -> list[Row]:
             noise=of_rule.noise,
             ratio=of_rule.ratio,
             ratio_error=of_rule.ratio_error,
+            draws=of_rule.draws,
             method=of_rule.method,
         )
         for name, beside in RULES[cell.k].items()
@@ -154,6 +156,7 @@ class _Found:
     noise: float
     ratio: float
     ratio_error: float
+    draws: int
     method: str
 
 
@@ -188,6 +191,7 @@ def _exact(
             noise=noise,
             ratio=noise / _noise(plain[beside]),
             ratio_error=0.0,
+            draws=0,
             method=exact.method,
         )
     return found
@@ -217,6 +221,7 @@ def _estimated(cell: Cell, success: Float, plain: ml.BatchMoments) -> dict[str, 
             noise=ratio * _noise(plain),
             ratio=ratio,
             ratio_error=error,
+            draws=draws,
             method=METHOD,
         )
     return found
@@ -254,6 +259,7 @@ def _james_stein(cell: Cell) -> list[Row]:
                 noise=own.trace / signal,
                 ratio=ratio,
                 ratio_error=error,
+                draws=len(success),
                 method=METHOD,
             )
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import batches, rules, updates, variances
+from . import batches, operations, rules, updates, variances
 from .claim import Claim
 
 CLAIMS: Mapping[str, Claim] = {
-    claim.name: claim for claim in (*updates.CLAIMS, *rules.CLAIMS, *variances.CLAIMS, *batches.CLAIMS)
+    claim.name: claim
+    for claim in (*updates.CLAIMS, *rules.CLAIMS, *operations.CLAIMS, *variances.CLAIMS, *batches.CLAIMS)
 }

@@ -50,6 +50,7 @@ STUDY = Study(
             "sampled_trace": "sampled_trace_error",
             "sampled_ratio": "sampled_ratio_error",
         },
+        draws="groups",
         unstable={"kind in ('curve', 'sample') and step > 0": 0.2},
         apart={"groups": ""} | dict.fromkeys(_OF_CHECKPOINT, "checkpoint == 'trained'"),
     ),

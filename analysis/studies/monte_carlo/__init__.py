@@ -19,6 +19,7 @@ STUDY = Study(
         among="part in ('agreement', 'detection')",
         absolute={"exact": 1e-11, "sampled": 1e-11},
         errors={"sampled": "standard_error"},
+        draws="groups * repetitions",
         apart=dict.fromkeys(
             ("groups", "repetitions", "z", "error", "error_expected", "below", "above", "seen"), ""
         ),

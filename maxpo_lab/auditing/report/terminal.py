@@ -60,7 +60,8 @@ def framed(report: Decision, where: str, found: Sequence[tuple[str, str]], table
     for label, text in found:
         listed.add_row(label, escape(text))
     body.append(listed)
-    body += [_table(*rows) for rows in tables]
+    for rows in tables:
+        body += [Text(), _table(*rows)]
     colour = "green" if report.passed else "red"
     return Panel(
         Group(*body),
@@ -84,9 +85,12 @@ def _claims_table(report: Decision) -> Table:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for place, name in enumerate(header):
-        table.add_column(name, overflow="fold", no_wrap=not place)
+    """Columns a blank apart; those of numbers as wide as the longest: 80 characters break none."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0, header_style="bold")
+    for name, *cells in zip(header, *rows, strict=True):
+        longest = max(len(word) for text in (name, *cells) for word in text.split())
+        prose = any(" " in cell for cell in cells)
+        table.add_column(name, overflow="fold", width=None if prose else longest, min_width=longest)
     for row in rows:
         table.add_row(*map(escape, row))
     return table

@@ -90,8 +90,8 @@ def _entry(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
         import pyarrow  # noqa: PLC0415 - an optional dependency
     except ImportError as error:
         raise DumpError(
-            "it is compressed with zstandard, which needs pyarrow: pip install pyarrow, or log with "
-            "--log-format json"
+            "it is compressed with zstandard, which needs pyarrow: pip install 'maxpo-lab[parquet]', "
+            "or log with --log-format json"
         ) from error
     with path.open("rb") as raw:
         raw.seek(entry.header_offset)

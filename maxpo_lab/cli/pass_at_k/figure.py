@@ -23,7 +23,7 @@ def drawn(found: PassAtK, file: Path, other: Path | None, ending: str) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an optional dependency
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
-        raise typer.BadParameter("--plot needs matplotlib: pip install matplotlib") from error
+        raise typer.BadParameter("--plot needs matplotlib: pip install 'maxpo-lab[plot]'") from error
     compared = found.comparison
     figure = Figure(figsize=(4.2, 3.0 if compared is None else 4.6), layout="constrained")
     FigureCanvasAgg(figure)

@@ -20,8 +20,8 @@ def read_parquet(path: Path, columns: Columns) -> RewardFile:
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError as error:
         raise RewardFileError(
-            f"{path}: reading Parquet needs pyarrow, which is not installed: pip install pyarrow, or "
-            f"pass CSV or JSON lines"
+            f"{path}: reading Parquet needs pyarrow, which is not installed: pip install "
+            f"'maxpo-lab[parquet]', or pass CSV or JSON lines"
         ) from error
     data = path.read_bytes()
     try:

@@ -3,59 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from ...core.arrays import Float
 from ...moments.updates.draws import DeadGroupPolicy
 from ...objectives import Objective
-from ..estimates import Estimate
+from ..estimates import Estimate, SampledGradient
 from ..sampled import SampledMoments
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class UpdateEstimates:
-    r"""Moments of an update ``u = (1/N) sum_it w_it s_it`` of one rule, estimated from batches.
-
-    What is measured against the gradient is None where none is known, and NaN where it is 0.
+class UpdateEstimates(SampledGradient):
+    r"""Moments of an update ``g = (1/N) sum_it w_it s_it`` of one rule, estimated from batches.
 
     Attributes
     ----------
-    mean, mean_standard_errors
-        The mean of u, (d,), and the standard errors of its coordinates, (d,).
-    bias_squared
-        ``|E u - grad J|^2``, without bias of its own: negative where noise has it so.
-    bias, relative_bias
-        Its root, 0 where the square is negative, and the same over ``|grad J|``.
-    bias_p_value
-        Chance of a sample mean at least as far from the gradient if there is no bias.
-    bias_resolution
-        The least relative bias that this sample tells from 0 (at 5%).
-    scale
-        ``c = <E u, grad J> / |grad J|^2``.
-    direction_error
-        Angle between E u and grad J in radians; 0, give or take its standard error, where the part of E u
-        across the gradient is not resolved.
-    trace_covariance
-        Trace of Cov(u), without bias.
-    along_gradient_variance
-        Variance of u along grad J, without bias.
-    snr
-        ``|E u|^2 / tr Cov(u)``, its numerator without bias.
+    mean_standard_errors
+        The standard errors of the mean's coordinates, (d,).
     """
 
-    mean: Float
     mean_standard_errors: Float
-    bias_squared: Estimate | None
-    bias: Estimate | None
-    relative_bias: Estimate | None
-    bias_p_value: float | None
-    bias_resolution: float | None
-    scale: Estimate | None
-    direction_error: Estimate | None
-    trace_covariance: Estimate
-    along_gradient_variance: Estimate | None
-    snr: Estimate
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,20 +88,8 @@ class SampledUpdates:
 
     def __getitem__(self, name: str) -> UpdateEstimates:
         found = self.sample[name]
-        return UpdateEstimates(
-            mean=found.mean,
-            mean_standard_errors=self.standard_errors[self.names.index(name)],
-            bias_squared=found.bias_squared,
-            bias=found.bias,
-            relative_bias=found.relative_bias,
-            bias_p_value=found.bias_p_value,
-            bias_resolution=found.bias_resolution,
-            scale=found.scale,
-            direction_error=found.direction_error,
-            trace_covariance=found.trace_covariance,
-            along_gradient_variance=found.along_gradient_variance,
-            snr=found.snr,
-        )
+        shared = {each.name: getattr(found, each.name) for each in fields(SampledGradient)}
+        return UpdateEstimates(**shared, mean_standard_errors=self.standard_errors[self.names.index(name)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

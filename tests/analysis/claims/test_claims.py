@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from rich.console import Console
-from typer.testing import CliRunner, Result
 
-from analysis.__main__ import app
 from analysis.claims import page, prose, registry, verify
-from analysis.claims.claim import Claim, Reading, finding
+from analysis.claims.claim import Claim, Reading
 from analysis.claims.verdicts import judge
 from analysis.output import manifest, report
-from analysis.run import runner
-from analysis.run.registry import get_study, list_studies
+from analysis.run.registry import list_studies
 from analysis.studies.field_claims.published import CLAIMS as PUBLISHED
 
 RESULTS = report.place("paper")
@@ -69,7 +64,7 @@ def test_every_claim_of_the_seed_has_a_verdict_and_a_picture() -> None:
     assert {"seed-unbiased", "seed-centered", "seed-variance", "seed-training"} <= {
         each.name for each in seed
     }
-    assert [each.name for each in seed if each.verdict == "not decided"] == ["seed-quadratic-time"]
+    assert not [each.name for each in seed if each.verdict == "not decided"]
 
 
 def test_pages_say_what_is_read() -> None:
@@ -85,81 +80,8 @@ def test_numbers_of_a_finding_are_read_from_rows(study: str) -> None:
     assert not found, f"{len(found)} numbers of {name} have no source:\n{listed}"
 
 
-SMALL = "decomposition"
-FINDING = finding(
-    SMALL,
-    "of-a-test",
-    "Most of the variance is within counts.",
-    Reading(
-        says="within counts it has {0.986} of it",
-        study=SMALL,
-        where="space == '100 of 1,000, Zipf' and estimator == 'maxpo' and success == 0.239428",
-        of="within / trace_covariance",
-    ),
-)
-
-
-@pytest.fixture(scope="module")
-def fresh() -> pd.DataFrame:
-    return runner.run(get_study(SMALL), "smoke", console=Console(quiet=True), workers=1).rows
-
-
-@pytest.fixture
-def verified(tmp_path: Path, fresh: pd.DataFrame, monkeypatch: pytest.MonkeyPatch):
-    """Run ``verify`` on a copy of a study's results, changed, with a claim."""
-
-    def call(claim: Claim, change: float = 1.0, rows: pd.DataFrame = fresh) -> Result:
-        runs, results = tmp_path / "runs", tmp_path / "results"
-        for folder in (runs, results):
-            shutil.copytree(RESULTS / SMALL, folder / SMALL, dirs_exist_ok=True)
-        rows.to_parquet(runs / SMALL / "rows.parquet", index=False)
-        stored = pd.read_parquet(results / SMALL / "rows.parquet")
-        at = stored.index[(stored.success == fresh.success.iloc[-1]) & (stored.estimator == "maxpo")][0]
-        stored.loc[at, "along"] *= change
-        stored.to_parquet(results / SMALL / "rows.parquet", index=False)
-        monkeypatch.setattr(verify, "all_claims", lambda: [claim])
-        options = ["--runs", str(runs), "--results", str(results), "--wandb", "disabled"]
-        return CliRunner().invoke(app, ["verify", SMALL, *options])
-
-    return call
-
-
 def reading(claim: Claim, **changed: object) -> Claim:
     return replace(claim, readings=(replace(claim.readings[0], **changed),))
-
-
-def test_a_run_that_agrees_is_verified(verified) -> None:
-    done = verified(FINDING)
-    assert done.exit_code == 0, done.output
-    assert "no claim is contradicted, no row differs" in done.output
-    assert f"{SMALL}-of-a-test" in done.output
-
-
-def test_a_false_claim_is_caught_and_named(verified) -> None:
-    done = verified(reading(FINDING, says="within counts it has {0.976} of it"))
-    assert done.exit_code == 1
-    assert f"{SMALL}-of-a-test is contradicted by the stored rows" in done.output
-
-
-def test_a_stored_row_edited_by_a_hundredth_is_caught_and_named(verified) -> None:
-    done = verified(FINDING, change=1.01)
-    assert done.exit_code == 1
-    assert f"{SMALL}: along of space = " in done.output
-    assert "estimator = maxpo" in done.output
-
-
-def test_a_run_that_shares_no_row_is_not_verified(verified, fresh: pd.DataFrame) -> None:
-    for rows in (fresh.iloc[:0], fresh.assign(success=fresh.success * 1.001)):
-        done = verified(FINDING, rows=rows)
-        assert done.exit_code == 1
-        assert f"{SMALL}: none of its {len(rows)} rows is stored" in done.output
-
-
-def test_a_run_without_a_column_is_refused(verified, fresh: pd.DataFrame) -> None:
-    for column in ("within", "along"):  # of a claim, and of none
-        done = verified(FINDING, rows=fresh.drop(columns=column))
-        assert done.exit_code == 2
-        assert f"no column {column}" in " ".join(done.output.replace("│", " ").split())
 
 
 def some(**columns: Sequence[float]) -> dict[str, pd.DataFrame]:
@@ -196,14 +118,18 @@ def test_a_run_of_fewer_cells_is_judged_by_what_it_can_say(
     assert bool(found.why) == (verdict == "not decided")
 
 
-def test_sampled_numbers_of_a_run_are_judged_by_their_errors() -> None:
-    near = Reading(says="{2.0}", study="s", where="key == 1", of="of", error="error")
+def test_sampled_numbers_of_a_run_are_judged_by_the_stored_errors() -> None:
+    near = Reading(says="{2.0}", study="s", where="key == 1", of="of", error="error", draws="draws")
     claim = Claim(name="c", statement="", source="", figure="", readings=(near,))
-    stored = some(key=[0, 1, 2], error=[0.1, 0.1, 0.1])
-    for value, verdict in ((2.6, "holds"), (2.7, "contradicted")):
-        fresh = {"s": pd.DataFrame({"of": [value], "key": [1], "error": [0.1]})}
-        assert judge(claim, fresh, stored).verdict == verdict
-        assert judge(claim, fresh).verdict == "contradicted"
+    stored = some(key=[0, 1, 2], error=[0.1, 0.1, 0.1], draws=[400, 400, 400])
+    same, fewer = 0.05 + 0.61 * 2**0.5, 0.05 + 0.61 * 5**0.5  # rounding, and 6.1 errors of the difference
+    for draws, most in ((400, same), (100, fewer)):
+        for error in (0.0, 0.1, 1e3):  # what the run says of itself excuses and accuses nothing
+            for value, verdict in ((2 + 0.99 * most, "holds"), (2 + 1.01 * most, "contradicted")):
+                row = {"of": [value], "key": [1], "error": [error], "draws": [draws]}
+                fresh = {"s": pd.DataFrame(row)}
+                assert judge(claim, fresh, stored).verdict == verdict, (draws, error, value)
+                assert judge(claim, fresh).verdict == "contradicted"
     unknown = replace(claim, readings=(replace(near, error="", drawn=True),))
     assert judge(unknown, fresh, stored).verdict == "not decided"
     assert judge(unknown, fresh).verdict == "contradicted"
@@ -282,12 +208,6 @@ def test_a_number_without_a_source_is_found(tmp_path: Path) -> None:
     assert [each.words for _, each in prose.misquoted([wrong], tmp_path)] == ["it is 0.14 times"]
 
 
-def test_a_claim_that_the_stored_rows_cannot_decide_is_named(verified) -> None:
-    done = verified(reading(FINDING, where="success == 0.123"))
-    assert done.exit_code == 1
-    assert f"{SMALL}-of-a-test cannot be decided by the stored rows" in done.output
-
-
 def numbers(text: str) -> list[float]:
     return [float(each) for each in re.findall(r"-?(?:\d*\.)?\d+(?:e-?\d+)?", text.replace(",", ""))]
 
@@ -307,10 +227,3 @@ def test_the_list_of_studies_repeats_what_their_findings_say() -> None:
             assert any(round(each, digits) == numbers(text)[0] for each in found), (
                 f"{study}: {text} in {said}"
             )
-
-
-def test_numbers_of_the_readme_are_printed_by_its_code_or_read_from_rows() -> None:
-    found = prose.unsourced("README.md", CLAIMS, manifest.ROOT)
-    assert [each.number for each in found] == ["3.11", "2", "1.9"], (
-        "version, minutes and size of the environment"
-    )

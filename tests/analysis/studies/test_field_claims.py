@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from fractions import Fraction
-from functools import cache
+from functools import cache, cmp_to_key
 from itertools import combinations, product
 from math import acos, comb, hypot, sqrt
 from pathlib import Path
@@ -328,6 +328,29 @@ def group_size(case: Case) -> dict[str, float]:
     }
 
 
+def operations(case: Case) -> dict[str, float]:
+    """How often each loop of both ways runs, and what Python's sort compares."""
+
+    def compared(n: int) -> int:
+        calls: list[int] = []
+        compare = cmp_to_key(lambda one, other: calls.append(1) or (one > other) - (one < other))
+        sorted((0.6180339887498949 * i % 1.0 for i in range(1, n + 1)), key=compare)
+        return len(calls)
+
+    def pairs(
+        n: int,
+    ) -> int:  # gaps; own and its weight; reached, its weight and the others; three at the end
+        return compared(n) + (n - 1) + 2 * (n - 1) + 3 * n * (n - 1) + 3 * n
+
+    def one_sort(n: int) -> int:  # gaps; two sums with their weights; their sum
+        return compared(n) + (n - 1) + 4 * (n - 1) + n
+
+    return {
+        "operations at 2n over n, over all pairs": pairs(2 * case.n) / pairs(case.n),
+        "operations at 2n over n, by one sort": one_sort(2 * case.n) / one_sort(case.n),
+    }
+
+
 WITNESSES: dict[str, Callable[[Case], dict[str, float]]] = {
     "group-advantage-biased": biased,
     "std-overweights-extremes": of_grpo,
@@ -343,6 +366,7 @@ WITNESSES: dict[str, Callable[[Case], dict[str, float]]] = {
         "unbiased and centered advantages exist": int(case.k < case.n),
     },
     "leading-method-not-centered": lambda case: {"unbiased": 1, "centered": 0},
+    "leave-two-out-quadratic": operations,
     "maxrl-unbiased": orders,
     "pass-at-k-training-peak": peaks,
     "larger-k-smaller-advantage": shrinking,
