@@ -1,4 +1,4 @@
-"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | report``."""
+"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | compare``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from rich.table import Table
 
 from .claims import page as claims_page
 from .claims import verify as verification
+from .comparison import compare_
 from .output import gallery, manifest, report, rules_page, tracking
 from .output.wandb_session import Mode
 from .run import locks, runner
@@ -239,6 +240,9 @@ def rules_(results: PaperResults = None) -> None:
     rows, _ = _stored(get_study("unbiasedness"), results or report.place("paper"))
     changed = rules_page.update(manifest.ROOT / rules_page.PAGE, rows)
     console.print(f"{rules_page.PAGE} {'rewritten' if changed else 'is up to date'}")
+
+
+app.command("compare")(compare_)
 
 
 @contextmanager
