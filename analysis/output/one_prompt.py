@@ -35,7 +35,7 @@ def table(rows: pd.DataFrame) -> Table:
         shown.add_row(
             row["rule"],
             _number(efficiency, ".3f"),
-            _number(1 / efficiency if efficiency else math.nan, ".2f", unit=" x"),
+            _times(1 / efficiency if efficiency else math.nan),
             f"{row['scale']:.4g}",
             f"{row['trace_covariance']:.4g}",
             f"{row['sum_rms']:.3g}",
@@ -105,5 +105,9 @@ def _here(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows.part == "here"].sort_values("efficiency", ascending=False, kind="stable")
 
 
-def _number(value: float, form: str, unit: str = "") -> str:
-    return "-" if math.isnan(value) else f"{value:{form}}{unit}"
+def _number(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else f"{value:{form}}"
+
+
+def _times(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f} x" if value < 100 else f"{value:.1e} x"
