@@ -23,7 +23,7 @@ def compare_(
     k: Annotated[int, typer.Option("--k", help="K of max@K, at most n.")],
     success: Annotated[float, typer.Option("--success", "-p", help="Chance that a rollout is right.")],
     correct: Annotated[int, typer.Option(help="Different right answers.")] = 10,
-    answers: Annotated[int, typer.Option(help="Different answers in all.")] = 1000,
+    outcomes: Annotated[int, typer.Option(help="Different answers in all.")] = 1000,
     history: Annotated[int, typer.Option(help="Earlier rewards of the prompt that are remembered.")] = 0,
     false_positives: Annotated[float, typer.Option(help="Share of wrong rollouts that pass.")] = 0.0,
     false_negatives: Annotated[float, typer.Option(help="Share of right rollouts that fail.")] = 0.0,
@@ -53,7 +53,7 @@ def compare_(
             k=k,
             success=success,
             correct=correct,
-            answers=answers,
+            outcomes=outcomes,
             history=history,
             false_positives=false_positives,
             false_negatives=false_negatives,
@@ -61,7 +61,7 @@ def compare_(
         rows = compare(prompt, rule or ())
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
-    where = f"n = {n}, K = {k}, {correct:,} of {answers:,} answers right"
+    where = f"n = {n}, K = {k}, {correct:,} of {outcomes:,} outcomes right"
     where += f", {history} earlier rewards" if history else ""
     if prompt.flipped:
         where += f", {false_positives:g} of the wrong passed, {false_negatives:g} of the right failed"
@@ -85,7 +85,7 @@ def compare_(
     )
     if prompt.flipped:
         seen = ml.max_at_k(prompt.seen(success), k)
-        console.print(f"the verifier sees pass@{k} of {seen:.4g}", highlight=False)
+        console.print(f"the verifier sees a pass@{k} of {seen:.4g}", highlight=False)
     console.print(shown.table(rows))
     console.print(shown.verdict(rows), highlight=False)
     if plot is not None:

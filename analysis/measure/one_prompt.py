@@ -28,8 +28,8 @@ REMEMBERING: Mapping[str, HistoryRule] = {
 }
 #: What is compared unless told: the rules that are unbiased for max@K whatever the policy.
 UNBIASED = ("maxpo", "pkpo-loo1", "predictive")
-#: Answers at most, of which every policy of a curve has a gradient.
-MOST_ANSWERS = 100_000
+#: Outcomes at most, of which every policy of a curve has a gradient.
+MOST_OUTCOMES = 100_000
 #: Success rates of a curve, even in log-odds.
 _RATES = tuple(float(f"{p:.4g}") for p in expit(np.linspace(logit(0.001), logit(0.95), 41)))
 
@@ -44,7 +44,7 @@ class Prompt:
         Group size and K.
     success
         Chance that a rollout is right.
-    correct, answers
+    correct, outcomes
         Different right answers, and answers in all: equally likely among the right, and among the wrong.
     history
         Earlier rewards of the prompt that are remembered, of the same policy and verifier.
@@ -56,7 +56,7 @@ class Prompt:
     k: int
     success: float
     correct: int = 10
-    answers: int = 1000
+    outcomes: int = 1000
     history: int = 0
     false_positives: float = 0.0
     false_negatives: float = 0.0
@@ -66,16 +66,18 @@ class Prompt:
         as_k(self.k, n=n)
         for name in ("success", "false_positives", "false_negatives"):
             real_number(getattr(self, name), name)
-        for name in ("correct", "answers", "history"):
+        for name in ("correct", "outcomes", "history"):
             whole_number(getattr(self, name), name)
         if not 0 < self.success < 1:
             raise ValueError(f"success={self.success:g}: it must be above 0 and below 1")
-        if self.answers > MOST_ANSWERS:
-            raise ValueError(f"answers={self.answers}: at most {MOST_ANSWERS}, beyond which nothing changes")
-        if not 1 <= self.correct < self.answers:
+        if self.outcomes > MOST_OUTCOMES:
             raise ValueError(
-                f"correct={self.correct} of answers={self.answers}: there must be one right answer at least "
-                f"and one wrong one; correct={min(max(self.correct, 1), self.answers - 1)} is the nearest"
+                f"outcomes={self.outcomes}: at most {MOST_OUTCOMES}, beyond which nothing changes"
+            )
+        if not 1 <= self.correct < self.outcomes:
+            raise ValueError(
+                f"correct={self.correct} of outcomes={self.outcomes}: there must be a right answer at least "
+                f"and one wrong one; correct={min(max(self.correct, 1), self.outcomes - 1)} is the nearest"
             )
         if self.history < 0:
             raise ValueError(f"history={self.history}: it must be at least 0")
@@ -96,7 +98,7 @@ class Prompt:
 
     def seen(self, success: float) -> ml.RewardLevels:
         """The reward levels that the verifier makes of the policy, the failure first."""
-        levels = bandit(self.answers, self.correct, success)
+        levels = bandit(self.outcomes, self.correct, success)
         if not self.flipped:
             return levels
         passed = self.passes(success)
@@ -118,10 +120,11 @@ class Prompt:
 def compare(prompt: Prompt, rules: Sequence[str] = ()) -> pd.DataFrame:
     r"""One row for each rule at the prompt's point, along success rates and along K.
 
-    With ``E[g] = f(p) grad p`` on 0/1 rewards, ``scale`` is f over that of pass@K under true verdicts, and
-    ``efficiency`` is ``floor scale^2 / tr Cov(g)``: the floor is the least variance of an unbiased rule that
-    has true verdicts and no history, so that 1 / efficiency is how many times its rollouts the rule needs to
-    know the same direction as well. Covariances are over groups and histories.
+    With ``E[g] = f(p) grad p`` on 0/1 rewards, ``scale`` is f over that of pass@K under true verdicts.
+    ``efficiency`` is ``floor c^2 / tr Cov(g)``, all of the rewards as they are judged: c the scale on them,
+    the floor the least variance of a rule that is unbiased for their max@K and has no history. Its inverse
+    is how many times as many rollouts the rule needs for the same precision. Covariances are over groups
+    and histories.
 
     Parameters
     ----------
@@ -189,18 +192,14 @@ def _unbiased(name: str) -> bool:
 def _rows(
     part: str, prompt: Prompt, k: int, success: float, tables: Mapping[str, SuccessTable]
 ) -> list[dict[str, object]]:
-    n = prompt.n
-    true, seen, passed = (
-        bandit(prompt.answers, prompt.correct, success),
-        prompt.seen(success),
-        prompt.passes(success),
-    )
-    floor = ml.variance_floor(true, n=n, k=k).trace_covariance
-    signal = float(np.sum(ml.max_at_k_gradient(true, k) ** 2))
+    n, seen, passed = prompt.n, prompt.seen(success), prompt.passes(success)
+    floor = ml.variance_floor(seen, n=n, k=k).trace_covariance
+    signal = float(np.sum(ml.max_at_k_gradient(seen, k) ** 2))
+    left = (1 - prompt.flipped) * ((1 - passed) / (1 - success)) ** (k - 1)
     rows: list[dict[str, object]] = []
     for name, table in tables.items():
         chance = chances(prompt.history, passed) if name in REMEMBERING else np.ones(1)
-        scale = float(chance @ table.weight(passed)) * (1 - prompt.flipped) / (k * (1 - success) ** (k - 1))
+        scale = float(chance @ table.weight(passed)) / (k * (1 - passed) ** (k - 1))
         trace = float(chance @ table.second_moment(seen)) - scale**2 * signal
         sums, dead = _sums(table, passed)
         rows.append(
@@ -211,7 +210,7 @@ def _rows(
                 "n": n,
                 "k": k,
                 "success": success,
-                "scale": scale,
+                "scale": left * scale,
                 "trace_covariance": trace,
                 "efficiency": floor * scale**2 / trace if scale else float("nan"),
                 "sum_rms": float(np.sqrt(chance @ sums)),

@@ -12,17 +12,17 @@ from scipy.stats import binom
 import maxpo_lab as ml
 from analysis.measure.one_prompt import UNBIASED, Prompt, compare
 
-PROMPT = Prompt(n=6, k=3, success=0.3, correct=4, answers=20)
+PROMPT = Prompt(n=6, k=3, success=0.3, correct=4, outcomes=20)
 
 
 def outcomes(prompt: Prompt, p: float, *, noisy: bool) -> ml.RewardLevels:
     """The policy outcome by outcome, each with either verdict: probabilities, scores, rewards."""
-    right = np.arange(prompt.answers) < prompt.correct
-    share = np.where(right, p / prompt.correct, (1 - p) / (prompt.answers - prompt.correct))
-    scores = np.eye(prompt.answers) - share
+    right = np.arange(prompt.outcomes) < prompt.correct
+    share = np.where(right, p / prompt.correct, (1 - p) / (prompt.outcomes - prompt.correct))
+    scores = np.eye(prompt.outcomes) - share
     fp, fn = (prompt.false_positives, prompt.false_negatives) if noisy else (0.0, 0.0)
     rows = []
-    for answer, passed in product(range(prompt.answers), (0, 1)):
+    for answer, passed in product(range(prompt.outcomes), (0, 1)):
         chance = (1 - fn if right[answer] else fp) if passed else (fn if right[answer] else 1 - fp)
         if chance:
             rows.append((share[answer] * chance, scores[answer], float(passed)))
@@ -54,14 +54,14 @@ def test_verdicts_that_err_are_those_of_every_answer_with_either_verdict() -> No
     assert prompt.passes(0.3) == pytest.approx(0.3 * 0.8 + 0.7 * 0.05)
     true = outcomes(prompt, 0.3, noisy=False)
     gradient = ml.max_at_k_gradient(true, 3)
-    floor = ml.variance_floor(true, n=6, k=3).trace_covariance
     found = compare(prompt, ["maxpo", "pkpo-loo1"]).query("part == 'here'")
     for row in found.itertuples():
         moments = ml.exact_moments(row.rule, levels, n=6, k=3)
         scale = moments.mean @ gradient / (gradient @ gradient)
         assert row.scale == pytest.approx(scale, rel=1e-10)
         assert row.trace_covariance == pytest.approx(moments.trace_covariance, rel=1e-10)
-        assert row.efficiency == pytest.approx(floor * scale**2 / moments.trace_covariance, rel=1e-10)
+        efficiency = moments.efficiency(ml.variance_floor(levels, n=6, k=3))
+        assert row.efficiency == pytest.approx(efficiency, rel=1e-10)
     # The weight that is left of pass@K, as the loop's spectrum has it in rationals.
     loop = ml.loop_spectrum("maxpo", n=6, k=3, false_positives=0.05, false_negatives=0.2)
     assert found.scale.iloc[0] == pytest.approx(float(loop.weight_function(0.3)) / (3 * 0.7**2), rel=1e-10)
@@ -101,7 +101,7 @@ def test_what_is_compared_unless_told() -> None:
         ({"success": 1.0}, "success=1: it must be above 0 and below 1"),
         ({"correct": 20}, "correct=19 is the nearest"),
         ({"correct": 0}, "correct=1 is the nearest"),
-        ({"answers": 10**6}, "answers=1000000: at most 100000"),
+        ({"outcomes": 10**6}, "outcomes=1000000: at most 100000"),
         ({"history": -1}, "history=-1: it must be at least 0"),
         ({"false_positives": 0.6, "false_negatives": 0.4}, "both together below 1"),
     ],

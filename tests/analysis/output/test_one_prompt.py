@@ -15,8 +15,8 @@ from analysis.measure.one_prompt import Prompt, compare
 from analysis.output.one_prompt import draw, verdict
 from analysis.output.style import drawing
 
-OPTIONS = ("--n", 6, "--k", 3, "-p", 0.3, "--correct", 4, "--answers", 20)
-PROMPT = Prompt(n=6, k=3, success=0.3, correct=4, answers=20)
+OPTIONS = ("--n", 6, "--k", 3, "-p", 0.3, "--correct", 4, "--outcomes", 20)
+PROMPT = Prompt(n=6, k=3, success=0.3, correct=4, outcomes=20)
 
 
 def run(*arguments: object) -> Result:
@@ -38,7 +38,7 @@ def test_the_table_has_the_least_noisy_first_and_says_so() -> None:
     assert result.exit_code == 0, result.output
     here = compare(PROMPT).query("part == 'here'").sort_values("efficiency", ascending=False)
     lines = result.output.splitlines()
-    assert lines[0] == "n = 6, K = 3, 4 of 20 answers right, p = 0.3: pass@3 is 0.657"
+    assert lines[0] == "n = 6, K = 3, 4 of 20 outcomes right, p = 0.3: pass@3 is 0.657"
     assert [line.split()[:2] for line in lines[2:5]] == [
         [row.rule, f"{row.efficiency:.3f}"] for row in here.itertuples()
     ]
