@@ -52,8 +52,8 @@ SLOW = {"audit.md", "ci.md", "pass_at_k.md"}
 PROGRAMS = {"maxpo-lab": maxpo_lab, "python -m analysis": analysis}
 #: What a line of ``sh`` begins with: it takes minutes, a network, or a framework that is not here.
 NOT_RUN = re.compile(
-    r"make |pip install |git clone |python -m analysis verify |maxpo-lab audit verl\.|"
-    r"python train\.py |python -m verl\.|modules?=maxpo_lab|swift rlhf |echo .* > maxpo\.yaml"
+    r"make |pip install |git clone |cd maxpo-lab|python3 -m venv |python -m analysis verify |"
+    r"maxpo-lab audit verl\.|python train\.py |python -m verl\.|modules?=maxpo_lab|swift rlhf |echo .* > maxpo\.yaml"
 )
 
 
@@ -231,7 +231,7 @@ def test_every_block_has_a_language_that_is_checked() -> None:
 def shell(page: Path, language: str) -> list[str]:
     """The lines of a page's blocks of a shell, continued ones joined, the environment's folder left out."""
     code = "\n".join(block.code for block in blocks(page) if block.language == language)
-    return code.replace("\\\n", " ").replace(".venv/bin/", "").splitlines()
+    return re.sub(r"^\S*bin/", "", code.replace("\\\n", " "), flags=re.MULTILINE).splitlines()
 
 
 def test_what_is_not_run_says_why() -> None:
