@@ -53,7 +53,8 @@ PROGRAMS = {"maxpo-lab": maxpo_lab, "python -m analysis": analysis}
 #: What a line of ``sh`` begins with: it takes minutes, a network, or a framework that is not here.
 NOT_RUN = re.compile(
     r"make |pip install |git clone |cd maxpo-lab|python3 -m venv |python -m analysis verify |"
-    r"maxpo-lab audit verl\.|python train\.py |python -m verl\.|modules?=maxpo_lab|swift rlhf |echo .* > maxpo\.yaml"
+    r"maxpo-lab audit verl\.|python train\.py |python -m verl\.|modules?=maxpo_lab|swift rlhf |"
+    r"echo .* > maxpo\.yaml"
 )
 
 
