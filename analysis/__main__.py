@@ -1,4 +1,4 @@
-"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | compare``."""
+"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | report``."""
 
 from __future__ import annotations
 
@@ -226,6 +226,9 @@ def report_(studies: Studies = None, preset: Drawn = None, results: Results = No
         console.print(table)
 
 
+app.command("compare")(compare_)
+
+
 @app.command("gallery")
 def gallery_(results: PaperResults = None) -> None:
     """Draw the README's picture of the specimens, from their oracles."""
@@ -240,9 +243,6 @@ def rules_(results: PaperResults = None) -> None:
     rows, _ = _stored(get_study("unbiasedness"), results or report.place("paper"))
     changed = rules_page.update(manifest.ROOT / rules_page.PAGE, rows)
     console.print(f"{rules_page.PAGE} {'rewritten' if changed else 'is up to date'}")
-
-
-app.command("compare")(compare_)
 
 
 @contextmanager
