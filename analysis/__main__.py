@@ -24,6 +24,7 @@ from rich.table import Table
 
 from .claims import page as claims_page
 from .claims import verify as verification
+from .comparison import compare_
 from .output import gallery, manifest, report, rules_page, tracking
 from .output.wandb_session import Mode
 from .run import locks, runner
@@ -228,6 +229,9 @@ def report_(studies: Studies = None, preset: Drawn = None, results: Results = No
         for line in content.itertuples(index=False):
             table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in line))
         console.print(table)
+
+
+app.command("compare")(compare_)
 
 
 @app.command("gallery")

@@ -28,6 +28,8 @@ html_theme = "furo"
 html_title = f"{project} {version}"
 html_math_renderer = mathml.NAME
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 myst_enable_extensions = ["dollarmath", "substitution"]
 myst_heading_anchors = 3

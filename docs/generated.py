@@ -1,9 +1,12 @@
-"""Parts of pages that are made when they are built: commands' help, environments' ids, losses, frameworks."""
+"""Parts of pages that are made when they are built: commands' help, environments' ids, losses, claims."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 
 import gymnasium
 from typer import Typer
@@ -17,6 +20,7 @@ from maxpo_lab.integrations.frameworks import Framework, get_framework, list_fra
 from maxpo_lab.losses import FILTERINGS, get_loss, list_losses
 from maxpo_lab.losses.registry import parameters
 
+ROOT = Path(__file__).parent.parent
 _TERMINAL = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "100"}
 
 
@@ -105,11 +109,24 @@ def _rules(framework: Framework) -> Iterator[list[str]]:
         yield [framework.name, name, said, rule.target, rule.afterwards or "-"]
 
 
+def chosen_claims() -> str:
+    """The table of the claims that "Which rule should I use?" names: what each says, and its verdict."""
+    records = {each["name"]: each for each in json.loads((ROOT / "results/claims.json").read_text("utf-8"))}
+    named = re.findall(r"`([a-z-]+)`", (ROOT / "docs/howto/choose.md").read_text("utf-8"))
+    rows = ["| claim | says | verdict |", "|---|---|---|"]
+    for name in dict.fromkeys(each for each in named if each in records):
+        claim = records[name]
+        verdict = claim["verdict"] + (f": {claim['conditions']}" if claim["conditions"] else "")
+        rows.append(_row([f"`{name}`", claim["statement"], verdict]))
+    return "\n".join(rows)
+
+
 def _row(cells: list[str]) -> str:
     return "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "chosen_claims": chosen_claims,
     "commands": commands,
     "environments": environments,
     "filterings": filterings,

@@ -1,11 +1,12 @@
 """README and documentation are true: their code runs and prints what they say, commands and links exist.
 
-Blocks of a page share a scope and a folder, and run in order:
+Blocks of a page share a scope and a folder, which holds files that evaluation tools left, and run in order:
 
 - ``python`` prints what the ``text`` block that follows it says, nothing where none does; one that begins
   with ``# name.py`` is a program, which lies under that name in the folder too;
 - ``console``: each ``$ command`` prints what follows it;
-- ``sh`` is not run, being long or in need of a network, but this project's commands must take its options;
+- ``sh`` is not run: ``NOT_RUN`` says what such blocks are, and commands of this project take their options;
+- ``yaml``, a workflow, is read, and all that it runs but installations runs in ``make test-integrations``;
 - of a framework that is not here (``<!-- needs skyrl -->``) what a block calls of this project is looked up;
 - after ``<!-- needs trl -->`` or ``<!-- needs jax -->`` a block runs by itself in ``make test-integrations``,
   after ``<!-- needs verl -->`` on a stub of what it touches of verl, which has an environment of its own.
@@ -15,10 +16,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib.util
 import io
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,6 +34,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from typer.main import get_command
 
 import envs
@@ -42,7 +47,15 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
 BLOCK = re.compile(r"(?:<!-- needs (\w+) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FRAMEWORKS = ("skyrl", "tunix", "torchrl", "swift", "areal", "openrlhf", "rllm", "prime_rl")
+#: Pages with a dozen audits, or processes.
+SLOW = {"audit.md", "ci.md", "pass_at_k.md"}
 PROGRAMS = {"maxpo-lab": maxpo_lab, "python -m analysis": analysis}
+#: What a line of ``sh`` begins with: it takes minutes, a network, or a framework that is not here.
+NOT_RUN = re.compile(
+    r"make |pip install |git clone |cd maxpo-lab|python3 -m venv |python -m analysis verify |"
+    r"maxpo-lab audit verl\.|python train\.py |python -m verl\.|modules?=maxpo_lab|swift rlhf |"
+    r"echo .* > maxpo\.yaml"
+)
 
 
 def name(path: Path) -> str:
@@ -71,6 +84,8 @@ def with_blocks(*languages: str) -> list[Path]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for each in (ROOT / "tests/maxpo_lab/cli/dumps").iterdir():
+        shutil.copy(each, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
@@ -99,7 +114,7 @@ def shown(commands: str, folder: Path) -> str:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=pytest.mark.integration if page.name == "audit.md" else ())  # a dozen audits
+        pytest.param(page, marks=pytest.mark.integration if page.name in SLOW else ())
         for page in with_blocks("python", "console")
     ],
     ids=name,
@@ -115,7 +130,8 @@ def test_code_prints_what_follows_it(page: Path, folder: Path) -> None:
             if program := re.match(r"# (\w+\.py)\n", block.code):
                 (folder / program[1]).write_text(block.code)
             assert printed(block.code, scope) == block.output
-    sys.modules.pop("losses", None)
+    for program in ("losses", "our_rules"):
+        sys.modules.pop(program, None)
 
 
 def needing(needs: str) -> list[Any]:
@@ -207,16 +223,98 @@ def parameters_of(file: Path, name: str) -> set[str]:
 def test_every_block_has_a_language_that_is_checked() -> None:
     kinds = {(block.language, block.needs) for page in PAGES for block in blocks(page)}
     assert kinds <= {("python", needs) for needs in ("", "trl", "jax", "verl", *FRAMEWORKS)} | {
-        (language, "") for language in ("sh", "console", "text")
+        (language, "") for language in ("sh", "console", "text", "yaml")
     }
     fences = sum(len(re.findall(r"^```\w+$", page.read_text(), re.MULTILINE)) for page in PAGES)
     assert sum(len(blocks(page)) for page in PAGES) == fences
 
 
+def shell(page: Path, language: str) -> list[str]:
+    """The lines of a page's blocks of a shell, continued ones joined, the environment's folder left out."""
+    code = "\n".join(block.code for block in blocks(page) if block.language == language)
+    return re.sub(r"^\S*bin/", "", code.replace("\\\n", " "), flags=re.MULTILINE).splitlines()
+
+
+def test_what_is_not_run_says_why() -> None:
+    """A command of ``sh`` is of a kind that cannot run here, or one that a console shows."""
+    consoles = {line.removeprefix("$ ") for page in PAGES for line in shell(page, "console")}
+    for page in PAGES:
+        for line in shell(page, "sh"):
+            command = line.partition(" #")[0].strip()
+            assert NOT_RUN.match(command) or command in consoles, f"{name(page)}: {command}"
+
+
+def workflows() -> list[Any]:
+    return [
+        pytest.param(page, block.code, id=name(page))
+        for page in PAGES
+        for block in blocks(page)
+        if block.language == "yaml"
+    ]
+
+
+@pytest.mark.integration  # a process for each command
+@pytest.mark.parametrize(("page", "code"), workflows())
+def test_what_a_workflow_runs_passes(page: Path, code: str, folder: Path) -> None:
+    for block in blocks(page):
+        if program := re.match(r"# (\w+\.py)\n", block.code):
+            (folder / program[1]).write_text(block.code)
+    steps = steps_of(code)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    summary = folder / "summary.md"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "GITHUB_STEP_SUMMARY": str(summary)}
+    ran = [step["run"] for step in steps if "run" in step and not step["run"].startswith("pip install ")]
+    assert len(ran) == 3
+    for command in ran:
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", command],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert summary.read_text().startswith("# Audit of `best_of_k`: passed")
+    # With a defect the last steps, and so the job, fail.
+    broken = (folder / "our_rules.py").read_text().replace("k * np.cumsum", "np.cumsum")
+    (folder / "our_rules.py").write_text(broken)
+    failed = subprocess.run(
+        ["bash", "-c", ran[1]], cwd=folder, env=environment, capture_output=True, check=False
+    )
+    assert failed.returncode == 1
+
+
+def steps_of(code: str) -> list[dict[str, Any]]:
+    (job,) = yaml.safe_load(code)["jobs"].values()
+    return list(job["steps"])
+
+
+@pytest.mark.parametrize(("page", "code"), workflows())
+def test_a_workflow_is_one(page: Path, code: str) -> None:
+    read = yaml.safe_load(code)
+    assert set(read) == {"name", True, "permissions", "jobs"}  # YAML 1.1 reads ``on`` as true
+    for step in steps_of(code):
+        assert ("run" in step) != ("uses" in step)
+        if "uses" in step:
+            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+        for line in step.get("run", "").splitlines():
+            if line.startswith("pip install "):
+                assert set(line.split()[2:]) == {"maxpo-lab", "pytest"}
+            for program in PROGRAMS:
+                if line.startswith(f"{program} "):
+                    taken = options_of(program, line.split()[1])
+                    assert {word for word in line.split() if word.startswith("--")} <= taken
+
+
+def options_of(program: str, command: str) -> set[str]:
+    found = get_command(PROGRAMS[program]).commands[command]  # type: ignore[attr-defined]
+    return {option for each in found.params for option in each.opts}
+
+
 def commands() -> set[str]:
     """Every line of a shell in the pages, continued ones joined, comments gone; every `command` in a text."""
-    said = [b.code for page in PAGES for b in blocks(page) if b.language in {"sh", "console"}]
-    lines = "\n".join(said).replace("\\\n", " ").splitlines()
+    lines = [line for page in PAGES for language in ("sh", "console") for line in shell(page, language)]
     inline = [code for page in PAGES for code in re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text()))]
     return {re.sub(r"^\$ ", "", line).partition(" #")[0].partition("|")[0].strip() for line in lines + inline}
 
@@ -235,9 +333,8 @@ def test_every_command_takes_its_options(program: str) -> None:
     assert lines
     for line in lines:
         words = shlex.split(re.split(r"[>;]", line)[0].removeprefix(program))
-        command = get_command(PROGRAMS[program]).commands[words[0]]  # type: ignore[attr-defined]
-        options = {option for each in command.params for option in each.opts}
-        assert {word for word in words if word.startswith("-") and word != "-"} <= options, line
+        given = {word for word in words if word.startswith("-") and word != "-"}
+        assert given <= options_of(program, words[0]), line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -258,3 +355,70 @@ def test_every_public_name_has_its_place() -> None:
     assert shown == {each for each in dir(ml) if each in {*ml.__all__, *ml._LATER}}
     text = (ROOT / "docs/reference/environments.md").read_text()
     assert set(re.findall(r"auto(?:class|function):: (\w+)$", text, re.MULTILINE)) == set(envs.__all__)
+
+
+def generated() -> Any:
+    """``docs/generated.py``, which lies in no package."""
+    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    page = generated().commands()
+    for program, app in PROGRAMS.items():
+        for command in get_command(app).commands:  # type: ignore[attr-defined]
+            _, _, section = page.partition(f"### {program} {command}\n")
+            section = section.partition("\n### ")[0]
+            for option in options_of(program, command):
+                if option.startswith("-"):
+                    assert re.search(rf"{option}(?![\w-])", section), f"{program} {command} {option}"
+
+
+def test_what_a_page_claims_of_rules_are_claims_that_hold() -> None:
+    records = {each["name"]: each for each in json.loads((ROOT / "results/claims.json").read_text())}
+    text = (ROOT / "docs/howto/choose.md").read_text()
+    themes = {each.partition("-")[0] for each in records}
+    named = {each for each in re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text) if each.partition("-")[0] in themes}
+    assert len(named) > 15
+    assert named <= records.keys()
+    assert {records[each]["verdict"] for each in named} <= {"holds", "holds with conditions"}
+    table = generated().chosen_claims()
+    assert all(f"| `{each}` | {records[each]['statement']}" in table for each in named)
+
+
+#: What pages have in italics for stress, or as labels of their own lists and tables.
+STRESSED = {
+    *("a prompt is", "across", "both", "current", "direction", "does not hold", "each", "holds"),
+    *("holds with conditions", "is", "measured", "neither", "new", "not decided", "other", "report"),
+    *("rewards", "rollout", "rollouts", "sum", "what was run", "whole"),
+}
+
+
+def test_the_glossary_has_what_pages_define() -> None:
+    """A word in italics is a term of the glossary, or stress; terms are in order, and used."""
+    text = (ROOT / "docs/glossary.md").read_text().partition("```{glossary}")[2].partition("```")[0]
+    terms = re.findall(r"^(?! )(.+)$", text, re.MULTILINE)
+    assert terms == sorted(set(terms), key=str.lower)
+    known = {each.lower() for line in terms for each in line.split(", ")}
+    used = ""
+    for page in PAGES:
+        used += page.read_text() if page.name != "glossary.md" else ""
+        said = re.sub(
+            r"^```.*?^```|\$\$.*?\$\$|`[^`\n]*`|\*\*.*?\*\*",
+            "",
+            page.read_text(),
+            flags=re.DOTALL | re.MULTILINE,
+        )
+        for word in re.findall(r"(?<![\w*])\*([A-Za-z][^*\n]{1,30}?)\*(?![\w*])", said):
+            forms = {word.lower(), word.lower().removesuffix("s"), f"{word.lower()} policy"}
+            caption = word[0].isupper() and word.endswith(".")
+            assert forms & (known | STRESSED) or caption, f"{name(page)}: {word}"
+    used = re.sub(r"[\s_-]+", " ", used.lower())
+    unused = [
+        term for term in known if any(word.removesuffix("y") not in used for word in re.split("[ -]", term))
+    ]
+    assert not unused
