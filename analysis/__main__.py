@@ -1,4 +1,4 @@
-"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | report``."""
+"""The studies' command line: ``python -m analysis list | run | verify | claims | figures | report | page``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from .claims import page as claims_page
 from .claims import verify as verification
 from .output import gallery, manifest, report, rules_page, tracking
 from .output.wandb_session import Mode
+from .page import build
 from .run import locks, runner
 from .run.endings import errors, explained, shown
 from .run.engines import Engine
@@ -239,6 +240,17 @@ def rules_(results: PaperResults = None) -> None:
     rows, _ = _stored(get_study("unbiasedness"), results or report.place("paper"))
     changed = rules_page.update(manifest.ROOT / rules_page.PAGE, rows)
     console.print(f"{rules_page.PAGE} {'rewritten' if changed else 'is up to date'}")
+
+
+@app.command("page")
+def page_(results: PaperResults = None) -> None:
+    """Build the report page, index.html, from a folder of results and claims; `make page` installs node."""
+    results = results or report.place("paper")
+    with explained(results):
+        try:
+            console.print(shown(build.write(results)))
+        except (FileNotFoundError, ModuleNotFoundError) as error:
+            raise typer.BadParameter(str(error)) from error
 
 
 @contextmanager
