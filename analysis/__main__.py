@@ -1,4 +1,4 @@
-"""The studies' command line: ``python -m analysis list | run | verify | claims | figures | report | page``."""
+"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | page``."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ def settings(number: int, seed: int = 0) -> list[Setting]:
 
 def one(rng: np.random.Generator, *, with_errors: bool) -> Setting:
     """A setting of the controls, the ends of their ranges among them."""
-    n = int(rng.choice([2, 3, 4, 5, 8, 12, 16, 24, 32, 48, 64]))
+    n = int(rng.choice([2, 3, 4, 5, 8, 12, 16, 24, 32, 64]))
     k = int(rng.choice([1, n, max(1, n - 1), *rng.integers(1, n + 1, size=3)]))
-    outcomes = int(rng.choice([2, 3, 10, 40, 150]))
+    outcomes = int(rng.choice([2, 3, 10, 40, 100]))
     correct = int(rng.choice([1, outcomes - 1, *rng.integers(1, outcomes, size=2)]))
     wrong = rng.integers(0, 31, size=2) / 100 if with_errors else np.zeros(2)
     return {
@@ -45,7 +45,7 @@ def one(rng: np.random.Generator, *, with_errors: bool) -> Setting:
         "p": float(f"{1 / (1 + math.exp(-rng.uniform(-6.9, 2.2))):.4g}"),
         "outcomes": outcomes,
         "correct": correct,
-        "history": int(rng.choice([0, 1, 5, 16])),
+        "history": int(rng.choice([0, 1, 3, 8])),
         "staleness": float(rng.choice([1.0, 1.0, 0.5, 1.1])),
         "falsePositives": float(wrong[0]),
         "falseNegatives": float(wrong[1]),

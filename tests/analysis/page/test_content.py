@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -88,7 +89,7 @@ def test_pictures_and_controls_say_what_they_are(text: str) -> None:
         assert named, each
     levels = [int(tag[1]) for tag, _ in page.found if re.fullmatch(r"h[1-6]", tag)]
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert "do &amp; &lt;what&gt; you like" in text
 
 
@@ -140,7 +141,8 @@ What?
 
 ## Finding
 
-- see [table](../../../results/beyond-n/table.md), [it](../../../results/history/one.png), [other](../phase_diagram/README.md),
+- see [table](../../../results/beyond-n/table.md), [it](../../../results/history/one.png),
+  [other](../phase_diagram/README.md),
   [docs](../../../docs/reference/rules.md) and [a paper](https://arxiv.org/abs/2606.06080) <b>
 
 ### More
@@ -182,7 +184,8 @@ def test_drawings_are_vectors_and_the_same_each_time() -> None:
 
 
 def test_only_coordinates_of_paths_lose_digits() -> None:
-    svg = '<?xml?><svg><defs><path d="M 1.23456 2"/></defs><g transform="scale(0.075 -0.075)"/><path d="M 1.23956 2.5"/></svg>'
+    scaled = '<defs><path d="M 1.23456 2"/></defs><g transform="scale(0.075 -0.075)"/>'
+    svg = f'<?xml?><svg>{scaled}<path d="M 1.23956 2.5"/></svg>'
     assert figures._compact(svg) == svg.removeprefix("<?xml?>").replace("1.23956", "1.23")
 
 

@@ -111,3 +111,6 @@ export function recommended(setting) {
     ),
   };
 }
+
+/** Every rule that the explorer may show. */
+export const EVERY_RULE = [...Object.keys(RULES), ...Object.keys(HISTORY_RULES)];

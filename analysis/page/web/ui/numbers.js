@@ -8,6 +8,6 @@ export function short(value, digits = 4) {
     return Math.abs(value) < 1e6 ? String(value) : value.toExponential(digits - 1);
   }
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e6) return value.toExponential(digits - 2).replace("e+", "e");
+  if (size < 1e-3 || size >= 1e6) return value.toExponential(digits - 1).replace("e+", "e");
   return String(Number(value.toPrecision(digits)));
 }
