@@ -12,7 +12,6 @@ from browser import Browser, Visit
 from analysis.page import build
 
 ROOT = Path(__file__).parents[3]
-playwright = pytest.importorskip("playwright.sync_api", reason="make test-integrations installs playwright")
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +24,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def browser(built: Path) -> Iterator[Browser]:
-    """A browser that opens the page."""
-    with playwright.sync_playwright() as driver, tempfile.TemporaryDirectory() as home:
+    """A browser that opens the page; `make test-integrations` installs what drives it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver, tempfile.TemporaryDirectory() as home:
         opens = Browser(driver, built, home)
         yield opens
         opens.close()

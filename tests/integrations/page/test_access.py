@@ -57,7 +57,7 @@ def test_axe_finds_nothing(scheme: str, visit: Browser) -> None:
           for (const each of part.querySelectorAll("details")) each.open = true;
         }"""
     )
-    page.wait_for_selector("article img[src]")
+    page.wait_for_selector("article details.data tbody tr")
     contrast = page.evaluate("axe.run({ runOnly: ['color-contrast'] })")
     assert violations(contrast) == []
     assert len(contrast["passes"][0]["nodes"]) > 200

@@ -75,8 +75,8 @@ def test_tables_sort_and_filter(visit: Browser) -> None:
     assert "maxpo" in page.locator("#catalogue tbody").inner_text()
     part = page.locator("#study-variance details.data")
     part.locator("summary").click()
-    header = part.locator("thead th").last
-    header.click()
+    part.locator("thead th").last.click()
+    part.locator("th[aria-sort=ascending]").wait_for()
     values = part.locator("tbody tr").evaluate_all(
         "(rows) => rows.map((row) => row.lastElementChild.textContent)"
     )

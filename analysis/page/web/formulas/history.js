@@ -48,7 +48,12 @@ function plugInFloor(n, k, m, successes) {
 export const HISTORY_RULES = {
   replay: { aim: "max@k", unbiased: true, after: replay, defined: (n, k, m) => k < n || m > 0 || k > 1 },
   "plug-in-floor": { aim: "max@k", unbiased: true, after: plugInFloor, defined: () => true },
-  "centered-replay": { aim: "max@k", fair: true, after: centeredReplay, defined: (n, k, m) => k < n || m > 0 },
+  "centered-replay": {
+    aim: "max@k",
+    fair: true,
+    after: centeredReplay,
+    defined: (n, k, m) => k < n || m > 0,
+  },
 };
 
 const tables = new Map();

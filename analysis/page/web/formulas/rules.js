@@ -10,7 +10,10 @@ function credit(n, k, others) {
 function byEstimate(estimate) {
   return {
     success: (n, k, c) => credit(n, k, c - 1).mul(ONE.sub(estimate(n, k, c - 1))),
-    failure: (n, k, c) => credit(n, k, c).mul(estimate(n, k, c)).neg(),
+    failure: (n, k, c) =>
+      credit(n, k, c)
+        .mul(estimate(n, k, c))
+        .neg(),
   };
 }
 
@@ -72,7 +75,13 @@ export const RULES = {
     failure: (n, k, c) => ratio(-c, n),
   },
   grpo: { aim: "mean", ...standardised((sigma) => sigma + 1e-6) },
-  "rloo-standardised": { aim: "mean", ...standardised((sigma) => sigma + 1e-4, (n) => n / (n - 1)) },
+  "rloo-standardised": {
+    aim: "mean",
+    ...standardised(
+      (sigma) => sigma + 1e-4,
+      (n) => n / (n - 1),
+    ),
+  },
   "torchrl-grpo": { aim: "mean", ...standardised((sigma) => Math.max(sigma, 1e-6)) },
   "nemo-grpo": {
     aim: "mean",
@@ -101,8 +110,15 @@ export const RULES = {
   "rloo-reweighted": {
     aim: "max@k",
     exact: true,
-    success: (n, k, c) => ratio(n - c, n - 1).pow(k).mul(k),
-    failure: (n, k, c) => ratio(n - 1 - c, n - 1).pow(k - 1).mul(ratio(-c, n - 1)).mul(k),
+    success: (n, k, c) =>
+      ratio(n - c, n - 1)
+        .pow(k)
+        .mul(k),
+    failure: (n, k, c) =>
+      ratio(n - 1 - c, n - 1)
+        .pow(k - 1)
+        .mul(ratio(-c, n - 1))
+        .mul(k),
   },
   "pkpo-s": {
     aim: "max@k",
@@ -117,7 +133,10 @@ export const RULES = {
     exact: true,
     defined: notAtN,
     success: (n, k, c) => ONE.sub(excluded(n, k, c - 1)).mul(k),
-    failure: (n, k, c) => ONE.mul(k).sub(credit(n, k, c)).sub(excluded(n, k, c).mul(k)),
+    failure: (n, k, c) =>
+      ONE.mul(k)
+        .sub(credit(n, k, c))
+        .sub(excluded(n, k, c).mul(k)),
   },
   "pkpo-loo1": {
     aim: "max@k",
@@ -245,7 +264,9 @@ export function table(name, n, k) {
     tables.set(key, {
       won: won.map(Number),
       lost: lost.map(Number),
-      steps: counts.slice(0, n).map((c) => Number(rule.exact ? won[c + 1].sub(lost[c]) : won[c + 1] - lost[c])),
+      steps: counts
+        .slice(0, n)
+        .map((c) => Number(rule.exact ? won[c + 1].sub(lost[c]) : won[c + 1] - lost[c])),
       exact: rule.exact ? { won, lost } : null,
     });
   }

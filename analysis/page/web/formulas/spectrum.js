@@ -12,7 +12,7 @@ export const LARGEST = 32;
  * C(n-1, k-1) / k times the (k-1)th forward difference of D at 0. Under a verifier that fails a share fn of
  * right and passes fp of wrong answers, 1 - p becomes fn + s (1-p), s = 1 - fn - fp, and
  *     lambda'_j = sum_k lambda_k (k/j) C(k-1, j-1) s^j fn^(k-j).
- * The shares are numbers of at most four decimals, taken as such.
+ * The shares are taken as what they read as, to nine decimals.
  */
 export function spectrum({ won, lost }, falsePositives = 0, falseNegatives = 0) {
   const n = won.length - 1;
@@ -23,9 +23,7 @@ export function spectrum({ won, lost }, falsePositives = 0, falseNegatives = 0) 
     differences = differences.slice(1).map((each, i) => each.sub(differences[i]));
   }
   if (!falsePositives && !falseNegatives) return weights;
-  const [missed, passed] = [falseNegatives, falsePositives].map(
-    (share) => new Fraction(BigInt(Math.round(share * 1e4)), 10000n),
-  );
+  const [missed, passed] = [falseNegatives, falsePositives].map((share) => new Fraction(share.toFixed(9)));
   const kept = new Fraction(1).sub(missed).sub(passed);
   return weights.map((_, i) => {
     const j = i + 1;
@@ -33,7 +31,12 @@ export function spectrum({ won, lost }, falsePositives = 0, falseNegatives = 0) 
     for (let k = j; k <= n; k += 1) {
       if (weights[k - 1].equals(0) || (missed.equals(0) && k > j)) continue;
       const share = new Fraction(BigInt(k) * choose(k - 1, j - 1), BigInt(j));
-      total = total.add(weights[k - 1].mul(share).mul(kept.pow(j)).mul(missed.pow(k - j)));
+      total = total.add(
+        weights[k - 1]
+          .mul(share)
+          .mul(kept.pow(j))
+          .mul(missed.pow(k - j)),
+      );
     }
     return total;
   });

@@ -6,7 +6,12 @@ const RATES = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99];
 const logit = (p) => Math.log(p / (1 - p));
 
 /** Success rates along an axis that is even in log-odds. */
-const rateAxis = () => ({ label: "success rate p →", ticks: RATES.map(logit), tickFormat: (x) => String(Number((1 / (1 + Math.exp(-x))).toPrecision(3))), labelOffset: 40 });
+const rateAxis = () => ({
+  label: "success rate p →",
+  ticks: RATES.map(logit),
+  tickFormat: (x) => String(Number((1 / (1 + Math.exp(-x))).toPrecision(3))),
+  labelOffset: 40,
+});
 
 const options = (element, description) => ({
   width: Math.max(280, element.clientWidth),
@@ -28,7 +33,9 @@ function put(element, chart, description) {
 
 /** Curves {name, colour, points: [{p, value}]} of efficiencies; the chosen p is marked. */
 export function efficiencyChart(element, curves, p) {
-  const points = curves.flatMap(({ name, points: own }) => own.map((each) => ({ name, x: logit(each.p), y: each.value })));
+  const points = curves.flatMap(({ name, points: own }) =>
+    own.map((each) => ({ name, x: logit(each.p), y: each.value })),
+  );
   const description = `Efficiency against the success rate, of ${curves.map((each) => each.name).join(", ")}; the table has the numbers at p = ${short(p)}.`;
   const most = Math.max(1, ...points.map(({ y }) => y).filter((y) => y < 1.6));
   put(
@@ -37,11 +44,18 @@ export function efficiencyChart(element, curves, p) {
       ...options(element, description),
       x: { ...rateAxis(), grid: true },
       y: { label: "↑ efficiency", domain: [0, most], clamp: true, grid: true },
-      color: { domain: curves.map(({ name }) => name), range: curves.map(({ colour }) => colour), legend: true },
+      color: {
+        domain: curves.map(({ name }) => name),
+        range: curves.map(({ colour }) => colour),
+        legend: true,
+      },
       marks: [
         Plot.ruleX([logit(p)], { stroke: "currentColor", strokeOpacity: 0.6, strokeDasharray: "3 3" }),
         Plot.ruleY([0]),
-        Plot.lineY(points.filter(({ y }) => Number.isFinite(y)), { x: "x", y: "y", stroke: "name", strokeWidth: 2 }),
+        Plot.lineY(
+          points.filter(({ y }) => Number.isFinite(y)),
+          { x: "x", y: "y", stroke: "name", strokeWidth: 2 },
+        ),
       ],
     }),
     description,
@@ -65,8 +79,14 @@ export function weightChart(element, { name, colour, own, wanted, k, p }) {
       marks: [
         Plot.ruleX([logit(p)], { stroke: "currentColor", strokeOpacity: 0.6, strokeDasharray: "3 3" }),
         Plot.ruleY([0]),
-        Plot.lineY(series.filter(({ of }) => of !== name), { x: "x", y: "y", stroke: "of", strokeWidth: 5, strokeOpacity: 0.75 }),
-        Plot.lineY(series.filter(({ of }) => of === name), { x: "x", y: "y", stroke: "of", strokeWidth: 2 }),
+        Plot.lineY(
+          series.filter(({ of }) => of !== name),
+          { x: "x", y: "y", stroke: "of", strokeWidth: 5, strokeOpacity: 0.75 },
+        ),
+        Plot.lineY(
+          series.filter(({ of }) => of === name),
+          { x: "x", y: "y", stroke: "of", strokeWidth: 2 },
+        ),
       ],
     }),
     description,

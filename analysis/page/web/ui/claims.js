@@ -16,7 +16,8 @@ export function startClaims(form) {
     filtered = Boolean(words.length || verdict);
     let shown = 0;
     for (const claim of claims) {
-      const fits = (!verdict || claim.verdict === verdict) && words.every((word) => claim.text.includes(word));
+      const fits =
+        (!verdict || claim.verdict === verdict) && words.every((word) => claim.text.includes(word));
       claim.element.hidden = !fits;
       shown += fits;
     }

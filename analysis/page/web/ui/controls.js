@@ -32,11 +32,17 @@ export function whyNot(setting, limits) {
   for (const name of NAMES) {
     const [label, least, most] = limits[name];
     const value = setting[name];
-    if (!Number.isFinite(value) || value < least || value > most || (WHOLE.has(name) && !Number.isInteger(value))) {
+    if (
+      !Number.isFinite(value) ||
+      value < least ||
+      value > most ||
+      (WHOLE.has(name) && !Number.isInteger(value))
+    ) {
       return `${label} = ${Number.isNaN(value) ? "?" : value}: a ${WHOLE.has(name) ? "whole " : ""}number from ${least} to ${most} is needed.`;
     }
   }
-  if (setting.k > setting.n) return `K = ${setting.k}: at most n = ${setting.n}, which no rule of a group exceeds without bias.`;
+  if (setting.k > setting.n)
+    return `K = ${setting.k}: at most n = ${setting.n}, which no rule of a group exceeds without bias.`;
   if (setting.correct >= setting.outcomes) {
     return `Correct outcomes = ${setting.correct}: at most Outcomes - 1 = ${setting.outcomes - 1}, so that some are wrong.`;
   }
@@ -54,7 +60,10 @@ export function startControls(form, changed) {
     }),
   );
   const scale = (name) => SCALES[sliders[name].dataset.scale ?? "linear"];
-  const read = () => Object.fromEntries(NAMES.map((name) => [name, inputs[name].value === "" ? NaN : Number(inputs[name].value)]));
+  const read = () =>
+    Object.fromEntries(
+      NAMES.map((name) => [name, inputs[name].value === "" ? NaN : Number(inputs[name].value)]),
+    );
   const range = (name) => [limits[name][1], name === "k" ? Math.max(2, read().n || 2) : limits[name][2]];
 
   function follow() {
@@ -73,7 +82,12 @@ export function startControls(form, changed) {
     }
     follow();
     if (keep && !why) {
-      const query = new URLSearchParams(NAMES.filter((name) => inputs[name].value !== inputs[name].defaultValue).map((name) => [name, inputs[name].value]));
+      const query = new URLSearchParams(
+        NAMES.filter((name) => inputs[name].value !== inputs[name].defaultValue).map((name) => [
+          name,
+          inputs[name].value,
+        ]),
+      );
       try {
         history.replaceState(null, "", `${location.pathname}${String(query) && `?${query}`}${location.hash}`);
       } catch {

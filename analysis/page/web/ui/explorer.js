@@ -43,7 +43,12 @@ function advice(setting) {
   };
   const code = (text) => Object.assign(document.createElement("code"), { textContent: text });
   if (!here.name) {
-    return [head("Recommended"), line("No rule can be preferred: with two outcomes the scores of a verdict do not vary, and the floor is 0.")];
+    return [
+      head("Recommended"),
+      line(
+        "No rule can be preferred: with two outcomes the scores of a verdict do not vary, and the floor is 0.",
+      ),
+    ];
   }
   const share = (value) => `${short(100 * value, 3)} %`;
   const same = here.name === everywhere.name;
@@ -55,9 +60,21 @@ function advice(setting) {
       ` has the least variance of the unbiased rules at this p: ${share(here.efficiency)} of what the floor allows`,
       same ? `, and is the safest choice where p varies (${share(everywhere.efficiency)} ${over}).` : ".",
     ),
-    ...(same ? [] : [line("Where p varies, ", code(everywhere.name), ` is the safest: ${share(everywhere.efficiency)} ${over}.`)]),
+    ...(same
+      ? []
+      : [
+          line(
+            "Where p varies, ",
+            code(everywhere.name),
+            ` is the safest: ${share(everywhere.efficiency)} ${over}.`,
+          ),
+        ]),
     ...(setting.falsePositives + setting.falseNegatives > 0
-      ? [line("Unbiased for the rewards as they are judged: what it then climbs of true correctness is below.")]
+      ? [
+          line(
+            "Unbiased for the rewards as they are judged: what it then climbs of true correctness is below.",
+          ),
+        ]
       : []),
   ];
 }
@@ -74,14 +91,23 @@ export function startExplorer(form, rules) {
     element("moments"),
     [
       { title: "rule", render: (v, type) => (type === "display" ? `<code>${v}</code>` : v) },
-      { title: "unbiased", render: yes },
+      { title: "unbiased for pass@K", render: yes },
       { title: "scale" },
       { title: "tr Cov" },
       { title: "efficiency" },
       { title: "weight of grad p" },
     ],
     [],
-    { paging: false, info: false, layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null }, order: [[1, "desc"], [4, "desc"]], choices: [] },
+    {
+      paging: false,
+      info: false,
+      layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
+      order: [
+        [1, "desc"],
+        [4, "desc"],
+      ],
+      choices: [],
+    },
   );
   let setting = null;
 
@@ -105,7 +131,10 @@ export function startExplorer(form, rules) {
     const listed = names(setting);
     const least = floor(setting);
     const found = listed.map((name) => moments(name, setting, least));
-    table.clear().rows.add(found.map((m) => [m.name, m.unbiased, m.scale, m.trace, m.efficiency, m.climbed])).draw();
+    table
+      .clear()
+      .rows.add(found.map((m) => [m.name, m.unbiased, m.scale, m.trace, m.efficiency, m.climbed]))
+      .draw();
     const before = choice.value;
     choice.replaceChildren(...listed.map((name) => new Option(name)));
     const { here } = recommended(setting);

@@ -14,7 +14,8 @@ const LANGUAGE = {
   zeroRecords: "No row has that.",
 };
 
-const escaped = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
+const escaped = (text) =>
+  text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
 /** How a cell is shown, and what it is sorted by. */
 export function cell(value, type) {
@@ -47,7 +48,9 @@ export function makeTable(element, columns, rows, options = {}) {
   });
   // A wide table scrolls by itself, by the keyboard too; what searches it stays.
   const scroller = element.closest(".dt-layout-row");
-  Object.entries({ tabindex: "0", role: "region", "aria-label": element.dataset.label }).forEach((each) => scroller.setAttribute(...each));
+  Object.entries({ tabindex: "0", role: "region", "aria-label": element.dataset.label }).forEach((each) =>
+    scroller.setAttribute(...each),
+  );
   const pages = table.table().container().querySelector("nav");
   pages?.setAttribute("aria-label", `Pages of: ${element.dataset.label}`);
   addChoices(table, columns, rows, choices);
