@@ -53,8 +53,16 @@ class Visit:
         self.page.wait_for_selector("#efficiency-chart svg")
 
     def unfold(self) -> None:
-        """Open every part of the page and wait until each figure is there."""
-        self.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        """Open every part of the page, tables included."""
+        self.page.evaluate(
+            """() => {
+              for (const each of document.querySelectorAll("details")) each.open = true;
+              return new Promise((later) => setTimeout(later));
+            }"""
+        )
+
+    def unpack(self) -> None:
+        """Go to every figure and wait until it is there."""
         self.page.evaluate(
             """async () => {
               for (const each of document.querySelectorAll("img")) {

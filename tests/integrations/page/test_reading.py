@@ -43,6 +43,8 @@ def test_nothing_goes_wrong_and_no_network_is_asked(visit: Browser) -> None:
 
 def test_every_picture_and_link_is_there(desktop: Visit) -> None:
     desktop.unfold()
+    desktop.unpack()
+    assert not desktop.wrong
     pictures = desktop.page.evaluate("[...document.images].map((each) => [each.alt, each.naturalWidth])")
     assert len(pictures) > 40
     assert all(alt and width > 100 for alt, width in pictures)
