@@ -91,6 +91,7 @@ class Browser:
             viewport=viewport,
             **options,
         )
+        context.set_default_timeout(120_000)  # a machine that is busy with other things
         self.opened.append(context)
         visited = Visit(context.pages[0])
         visited.page.goto(self.file.as_uri() + query)

@@ -27,7 +27,7 @@ def browser(built: Path) -> Iterator[Browser]:
     """A browser that opens the page; `make test-integrations` installs what drives it."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as driver, tempfile.TemporaryDirectory() as home:
+    with sync_playwright() as driver, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         opens = Browser(driver, built, home)
         yield opens
         opens.close()
