@@ -11,7 +11,7 @@ PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce verify smoke paper figures docs test test-integrations check bench clean $(STUDIES)
+.PHONY: help setup reproduce verify smoke paper figures page docs test test-integrations check bench clean $(STUDIES)
 
 help:
 	@echo "make reproduce          run all studies (standard preset) to results/runs/standard/, log to W&B, then verify"
@@ -19,9 +19,10 @@ help:
 	@echo "make smoke | paper      the studies, in seconds, to results/runs/smoke/ | in full, to results/, with the claims"
 	@echo "make <study>            one study: $(STUDIES)   (PRESET=smoke|standard|paper)"
 	@echo "make figures            redraw results/runs/standard/ from its stored rows   (PRESET=smoke|standard|paper)"
+	@echo "make page               the report page, one file for any browser, to results/index.html"
 	@echo "make docs               the documentation, to docs/_build/index.html"
 	@echo "make test               the test suite"
-	@echo "make test-integrations  slower tests of real components: the wheel, W&B, Ray, JAX, Triton, TRL, frameworks, tools; the docs"
+	@echo "make test-integrations  slower tests of real components: the wheel, the page in Chromium, W&B, Ray, JAX, Triton, TRL, frameworks, tools; the docs"
 	@echo "make check              ruff, formatting, mypy --strict"
 	@echo "make bench              benchmarks, as ratios"
 	@echo "make setup | clean      make | remove the environment in $(VENV)"
@@ -62,6 +63,16 @@ $(STUDIES): setup
 figures: setup
 	$(PY) -m analysis figures --preset $(PRESET)
 
+# Node comes from PyPI, its packages from the lock file, both into the environment; the page needs no network.
+WEB := analysis/page/web
+page: $(VENV)/.page
+	$(PY) -m analysis page
+
+$(VENV)/.page: $(STAMP) $(WEB)/package.json $(WEB)/package-lock.json
+	$(PY) $(PIP) -c constraints.txt -e '.[page]'
+	$(PY) -m analysis.page.packages
+	@touch $@
+
 # A broken page, link or reference fails; only the installation needs a network.
 docs: $(VENV)/.docs
 	$(PY) -m sphinx -E -W --keep-going -n -q docs docs/_build
@@ -87,16 +98,16 @@ IN_OTHERS := tests/integrations/test_adapter_areal.py tests/integrations/test_ad
              tests/integrations/test_adapters_by_rewards.py
 # Triton interprets its kernels, or compiles them: whichever it was first imported for.
 IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
-test-integrations: setup docs $(VENV)/.extras $(IN_OWN)
+test-integrations: setup docs $(VENV)/.page $(VENV)/.extras $(IN_OWN)
 	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL) $(IN_OTHERS) $(IN_TRITON))
 	TRITON_INTERPRET=1 $(PY) -m pytest -m integration $(IN_TRITON)
 	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
 	$(OTHERS)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_OTHERS)
 
-# Beside the rest, as a study's workers, the audit of JAX's rules and the fused kernels need them. Triton is the
+# Beside the rest, as a study's workers, the audit of JAX's rules, the fused kernels and the page's tests need them. Triton is the
 # one of torch 2.13 (198 MB, 691 installed), for Linux alone; without a card its interpreter runs the kernels.
 $(VENV)/.extras: $(STAMP)
-	$(PY) $(PIP) -c constraints.txt jax ray 'triton; sys_platform == "linux"'
+	$(PY) $(PIP) -c constraints.txt jax playwright ray 'triton; sys_platform == "linux"'
 	@touch $@
 
 # Of verl's and SkyRL's dependencies only those that their advantage functions import.
@@ -139,4 +150,4 @@ bench: setup
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VERL) $(OTHERS) $(TOOLS) .lab build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VERL) $(OTHERS) $(TOOLS) .lab build docs/_build results/index.html *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | report``."""
+"""Command line of the studies: ``python -m analysis list | run | verify | claims | figures | page``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from .claims import verify as verification
 from .comparison import compare_
 from .output import gallery, manifest, report, rules_page, tracking
 from .output.wandb_session import Mode
+from .page import build
 from .run import locks, runner
 from .run.endings import errors, explained, shown
 from .run.engines import Engine
@@ -248,6 +249,17 @@ def rules_(results: PaperResults = None) -> None:
     rows, _ = _stored(get_study("unbiasedness"), results or report.place("paper"))
     changed = rules_page.update(manifest.ROOT / rules_page.PAGE, rows)
     console.print(f"{rules_page.PAGE} {'rewritten' if changed else 'is up to date'}")
+
+
+@app.command("page")
+def page_(results: PaperResults = None) -> None:
+    """Build the report page, index.html, from a folder of results and claims; `make page` installs node."""
+    results = results or report.place("paper")
+    with explained(results):
+        try:
+            console.print(shown(build.write(results)))
+        except (FileNotFoundError, ModuleNotFoundError) as error:
+            raise typer.BadParameter(str(error)) from error
 
 
 @contextmanager

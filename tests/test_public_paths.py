@@ -98,7 +98,7 @@ LATER = """
 GYMNASIUM = "SparseBandit PromptBandit CombinationLock Maze ChainSum GaussianBandit"
 COMMANDS = {
     "maxpo-lab": "list show advantages audit pass-at-k",
-    "python -m analysis": "list run verify claims figures report compare gallery rules",
+    "python -m analysis": "list run verify claims figures report compare gallery page rules",
 }
 TARGETS = "help setup reproduce verify smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
