@@ -109,9 +109,9 @@ class ArmRules:
     def __call__(self, rewards: torch.Tensor, prompts: torch.Tensor | None = None) -> torch.Tensor:
         """Advantages of rewards, both (arms, ..., groups, n): arms of one rule and K together.
 
-        ``prompts`` (arms, seeds, groups), or those of all arms, are for arms that remember these. No rule sees two arms or two seeds at
-        once but one of groups, whose rows are its own, and one with memories, one for each seed. Raises
-        ValueError for a rule that gives another shape.
+        ``prompts`` (arms, seeds, groups), or those of all arms, are for arms that remember these. No rule
+        sees two arms or two seeds at once but one of groups, whose rows are its own, and one with memories,
+        one for each seed. Raises ValueError for a rule that gives another shape.
         """
         n = rewards.shape[-1]
         advantages = torch.empty_like(rewards)

@@ -120,10 +120,10 @@ def train(
     Raises
     ------
     ValueError
-        No arms, no seeds or two equal ones; ``epochs`` below 1, ``lag`` below 0 or no ``budget``; points out of order or
-        range, or ``keep`` not among them; a rule that is not defined at n and its K, or on the world's
-        rewards, with the reason; one that is random, remembers earlier calls, or couples groups, and with
-        them seeds and arms.
+        No arms, no seeds or two equal ones; ``epochs`` below 1, ``lag`` below 0 or no ``budget``; points out
+        of order or range, or ``keep`` not among them; a rule that is not defined at n and its K, or on the
+        world's rewards, with the reason; one that is random, remembers earlier calls, or couples groups, and
+        with them seeds and arms.
     """
     n = as_group_size(n)
     _check_sizes(arms, seeds, steps, groups)

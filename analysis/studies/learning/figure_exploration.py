@@ -1,0 +1,127 @@
+"""Exploration apart from variance: first successes, the diversity that is kept, and pass@1 against max@K."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ...output.colours import colour_of
+from ...trainer import EXACT
+from .drawing import legend_of, panels, root_scale, style_of
+
+#: Where several outcomes are right, and some may be lost.
+_DIVERSE = ("bandit, many correct", "bandit, 100 of 1,000", "maze, graded")
+#: Where prompts share parameters, or lesser rewards are found on the way: there rules explore differently.
+_EXPLORED = ("prompts", "maze, graded", "chain", "transformer")
+_K_COLOURS = {1: "#c6dbef", 2: "#9ecae1", 4: "#6baed6", 8: "#2171b5", 16: "#08519c", 32: "#041f4a"}
+_OTHERS = {"maxrl": "X", "grpo": "P"}
+
+
+def first_success(rows: pd.DataFrame) -> Figure:
+    """Shares of the runs that have solved every prompt by then, against a policy that stays at the start."""
+    runs = rows[(rows.kind == "run") & (rows.choice == "best") & (rows.rule != EXACT)]
+    laws = rows[rows.kind == "law"]
+    names = [name for name in _EXPLORED if name in set(runs.specimen)]
+    figure, places, free = panels(["first success, all specimens", *names], 3, 1.9)
+    for specimen, own in runs.groupby("specimen", sort=False):
+        law = laws[laws.specimen == specimen]
+        one = own[own.rule == own.rule.iloc[0]]
+        expected = np.interp(np.sort(one.first_success.fillna(np.inf)), law.rollouts, law.first_success)
+        places[0].plot(expected, (np.arange(len(one)) + 0.5) / len(one), lw=0.9, label=specimen)
+    places[0].plot([0, 1], [0, 1], color="0.3", ls="--", lw=0.8)
+    places[0].set_xlabel("chance by the exact law", fontsize=6.5)
+    places[0].set_ylabel("share of the seeds")
+    for axes, name in zip(places[1:], names, strict=True):
+        law = laws[laws.specimen == name]
+        axes.plot(law.rollouts, law.all_solved, color="0.1", ls="--", lw=1.3, zorder=3)
+        for rule, own in runs[runs.specimen == name].groupby("rule", sort=False):
+            at = np.sort(own.all_solved.dropna())
+            share = np.arange(1, len(at) + 1) / len(own)
+            last = law.rollouts.max()
+            axes.step(
+                [0, *at, last],
+                [0, *share, share[-1] if len(share) else 0],
+                where="post",
+                **style_of(str(rule)),
+            )
+        root_scale(axes, law.rollouts.max())
+        axes.set_ylim(-0.02, 1.02)
+    start = Line2D([], [], color="0.1", ls="--", lw=1.3, label="policy of the start, exact")
+    legend_of(runs.rule.unique(), free, start)
+    figure.suptitle("Share of runs in which every prompt has earned its highest reward once", fontsize=8)
+    figure.supxlabel("rollouts (square-root scale)", fontsize=8)
+    return figure
+
+
+def kept_diversity(curves: pd.DataFrame) -> Figure:
+    """The effective number of correct outcomes along training, at the shared and at the best step size."""
+    names = [name for name in _DIVERSE if name in set(curves.specimen)]
+    shown = [(name, choice) for choice in ("shared", "best") for name in names]
+    titles = [
+        f"{name}\n{'one shared step size' if choice == 'shared' else 'best step size'}"
+        for name, choice in shown
+    ]
+    figure, places, free = panels(titles, max(len(names), 1), 1.9)
+    for axes, (name, choice) in zip(places, shown, strict=True):
+        own = curves[(curves.specimen == name) & (curves.choice == choice)]
+        for rule, line in own.groupby("rule", sort=False):
+            axes.plot(line.rollouts, line.diversity, **style_of(str(rule)))
+        axes.set_yscale("log")
+        root_scale(axes, own.rollouts.max())
+    for axes in places[:: max(len(names), 1)]:
+        axes.set_ylabel("correct outcomes, effective")
+    legend_of(curves[curves.specimen.isin(names)].rule.unique(), free)
+    figure.supxlabel("rollouts (square-root scale)", fontsize=8)
+    return figure
+
+
+def trade_off(rows: pd.DataFrame) -> Figure:
+    """pass@1 against max@8 at the end, through all step sizes of the tuning, and as reported."""
+    names = [str(name) for name in rows.specimen.unique()]
+    figure, places, free = panels(names, len(names) + 1, 2.3)
+    handles: dict[str, Line2D] = {}
+    for axes, name in zip(places, names, strict=True):
+        own = rows[rows.specimen == name]
+        for (rule, k, annealed), each in own[own.rule != ""].groupby(["rule", "k", "annealed"], sort=False):
+            style = _front_style(str(rule), int(k), bool(annealed))
+            said = (
+                "exact gradient" if rule == EXACT else f"{rule}, K = {int(k)}{', then 1' if annealed else ''}"
+            )
+            tuned = each[each.kind == "tuning"].sort_values("step_size")
+            axes.plot(tuned.mean_reward, tuned.max_at_k, lw=0.6, color=style["color"], alpha=0.6)
+            axes.plot(tuned.mean_reward, tuned.max_at_k, ls="", ms=2, marker=".", color=style["color"])
+            runs = each[each.kind == "run"]
+            for choice, at in runs.groupby("choice"):
+                filled = choice == "best"
+                axes.plot(
+                    at.mean_reward.mean(),
+                    at.max_at_k.mean(),
+                    **style | {"mfc": style["color"] if filled else "white"},
+                )
+            handles.setdefault(said, Line2D([], [], label=said, **style))
+        axes.plot([0, 1], [0, 1], color="0.8", lw=0.6, zorder=0)
+        axes.set_xlim(-0.03, 1.03)
+        axes.set_ylim(-0.03, 1.03)
+    places[0].set_ylabel("max@8 at the end")
+    free.legend(handles=list(handles.values()), loc="center", fontsize=6.3, labelspacing=0.4)
+    figure.suptitle(
+        "Lines: all step sizes. Filled: the best for max@8; open: the best for pass@1 (60 other seeds)"
+        if rows.seed.max() == 59
+        else "Lines: all step sizes. Filled: the best for max@8; open: the best for pass@1 (other seeds)",
+        fontsize=8,
+    )
+    figure.supxlabel("pass@1 at the end", fontsize=8)
+    return figure
+
+
+def _front_style(rule: str, k: int, annealed: bool) -> dict[str, Any]:
+    if rule == EXACT:
+        return {"color": "0.25", "marker": "*", "ls": "", "ms": 6, "mew": 0.8}
+    if rule in _OTHERS:
+        return {"color": colour_of(rule), "marker": _OTHERS[rule], "ls": "", "ms": 5, "mew": 0.8}
+    colour = "#009e73" if annealed else _K_COLOURS[k]
+    return {"color": colour, "marker": "s" if annealed else "o", "ls": "", "ms": 4.5, "mew": 0.9}
