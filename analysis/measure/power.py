@@ -1,6 +1,6 @@
-"""What paired runs say of two rules, and what they could have said: the difference that they would have seen.
+"""What paired runs say of two rules, and the difference that they could have seen.
 
-Source: the paired t test; its power by the noncentral t distribution (Cohen, Statistical Power Analysis, ch. 2).
+Source: the paired t test, its power by the noncentral t distribution (Cohen, Statistical Power Analysis).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Paired:
 def paired(differences: npt.ArrayLike, *, confidence: float = CONFIDENCE, power: float = POWER) -> Paired:
     """Student's interval of the mean of differences (strata, runs) or (runs,), and what it can resolve.
 
-    Strata have equal weight; their runs are independent. The degrees of freedom are Welch and Satterthwaite's.
+    Strata have equal weight and independent runs; degrees of freedom are Welch and Satterthwaite's.
     Differences are taken as near normal as their number needs; where all are equal, the interval is a point.
 
     Raises

@@ -1,4 +1,4 @@
-"""Does it train better? Rollouts to a target, exploration and trade-offs of every rule, and trainers' loops."""
+"""Does it train better? Rollouts to a target, exploration, trade-offs, and the loops of trainers."""
 
 from ...run.comparison import Comparison
 from ...run.study import Study
@@ -8,7 +8,7 @@ from .summary import table
 
 STUDY = Study(
     name="learning",
-    question="Which rule trains max@K better, what does it explore and keep, and do trainers' loops matter more?",
+    question="Which rule trains max@K better, what does it explore and keep, and do loops matter more?",
     seed=SEED,
     cells=cells,
     measure=measure,

@@ -169,13 +169,12 @@ def cells(preset: Preset) -> list[Cell]:
     """Every section on its specimens, the costly ones first; the standard preset has some of these cells."""
     if preset == "smoke":
         return _smoke()
-    made = [
+    return [
         _cell(section, name)
         for section, names in _PLAN
         for name in dict.fromkeys(names)
         if preset == "paper" or (section, name) in _STANDARD
     ]
-    return made
 
 
 def _cell(section: Section, name: str) -> Cell:

@@ -62,13 +62,14 @@ def legend_of(rules: npt.ArrayLike, place: Axes, *extra: Line2D) -> None:
 
 def ratio_bars(axes: Axes, found: pd.DataFrame, places: Float, colours: list[str], filled: bool) -> None:
     """Rollouts as multiples of the reference's, with 95 % intervals, on bars of what would not be seen."""
-    bounds = (found.times_smallest - 1 / found.times_smallest).to_numpy()
-    axes.barh(places, bounds, 0.3, left=1 / found.times_smallest, color="0.86", lw=0, zorder=0)
-    for place, colour, row in zip(places, colours, found.itertuples(), strict=True):
-        axes.plot([row.times_low, row.times_high], [place, place], color=colour, lw=1.1)
-        axes.plot(
-            row.times, place, "D" if filled else "o", color=colour, ms=3, mfc=colour if filled else "white"
-        )
+    middle, low, high, smallest = (
+        found[f"times{end}"].to_numpy(dtype=np.float64) for end in ("", "_low", "_high", "_smallest")
+    )
+    axes.barh(places, smallest - 1 / smallest, 0.3, left=1 / smallest, color="0.86", lw=0, zorder=0)
+    for i, (place, colour) in enumerate(zip(places, colours, strict=True)):
+        axes.plot([low[i], high[i]], [place, place], color=colour, lw=1.1)
+        style: dict[str, Any] = {"color": colour, "ms": 3, "mfc": colour if filled else "white"}
+        axes.plot(middle[i], place, "D" if filled else "o", **style)
     axes.axvline(1, color="0.3", lw=0.7, ls="--", zorder=0.5)
 
 

@@ -18,7 +18,7 @@ from .contestants import LOOPS
 from .design import RULES
 from .drawing import legend_of, panels, ratio_bars, ratio_scale, root_scale, style_of
 from .figure_exploration import first_success, kept_diversity, trade_off
-from .pairs import compared_table
+from .pairs import NAME, compared_table
 from .summary import in_order, label
 
 #: Specimens whose curves are apart: on the others all are one line, which ``figure`` says in numbers.
@@ -47,7 +47,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 
 
 def curves(rows: pd.DataFrame) -> list[Curves]:
-    """The curves of every contestant with its seeds, for W&B: ``section/specimen/choice/quantity`` by rollouts.
+    """Curves of every contestant with its seeds, for W&B: ``section/specimen/choice/quantity`` by rollouts.
 
     Interquartile means and the ends of their intervals, ``max_at_k_low`` and so on.
     """
@@ -55,7 +55,7 @@ def curves(rows: pd.DataFrame) -> list[Curves]:
     runs: dict[str, int] = {}
     every = rows[rows.kind == "curve"]
     for row in every.to_dict("records"):
-        name = label(*(row[key] for key in ("section", "rule", "k", "loop", "annealed")))
+        name = label(row["section"], [row[key] for key in NAME])
         place = found.setdefault(name, {}).setdefault(int(row["rollouts"]), {})
         runs[name] = max(runs.get(name, 0), int(row["runs"]))
         for key in _QUANTITIES:
@@ -195,7 +195,13 @@ def _loops(rows: pd.DataFrame) -> Figure:
         grid[0, column].set_title(name)
         found = compared[compared.specimen == name]
         axes = grid[-1, column]
-        ratio_bars(axes, found, np.arange(len(found)), [_LOOPS[loop] for loop in found.loop], filled=True)
+        ratio_bars(
+            axes,
+            found,
+            np.arange(len(found), dtype=np.float64),
+            [_LOOPS[loop] for loop in found.loop],
+            filled=True,
+        )
         ratio_scale(axes, found)
         axes.set_yticks(
             np.arange(len(found)),

@@ -12,6 +12,8 @@ from matplotlib.lines import Line2D
 from ...output.colours import colour_of
 from ...trainer import EXACT
 from .drawing import legend_of, panels, root_scale, style_of
+from .pairs import NAME
+from .summary import label
 
 #: Where several outcomes are right, and some may be lost.
 _DIVERSE = ("bandit, many correct", "bandit, 100 of 1,000", "maze, graded")
@@ -86,11 +88,10 @@ def trade_off(rows: pd.DataFrame) -> Figure:
     handles: dict[str, Line2D] = {}
     for axes, name in zip(places, names, strict=True):
         own = rows[rows.specimen == name]
-        for (rule, k, annealed), each in own[own.rule != ""].groupby(["rule", "k", "annealed"], sort=False):
+        for name_of, each in own[own.rule != ""].groupby(NAME, sort=False):
+            rule, k, _, annealed = (getattr(each, column).iloc[0] for column in NAME)
             style = _front_style(str(rule), int(k), bool(annealed))
-            said = (
-                "exact gradient" if rule == EXACT else f"{rule}, K = {int(k)}{', then 1' if annealed else ''}"
-            )
+            said = label("trade-off", name_of)
             tuned = each[each.kind == "tuning"].sort_values("step_size")
             axes.plot(tuned.mean_reward, tuned.max_at_k, lw=0.6, color=style["color"], alpha=0.6)
             axes.plot(tuned.mean_reward, tuned.max_at_k, ls="", ms=2, marker=".", color=style["color"])

@@ -1,4 +1,4 @@
-"""Two contestants compared run by run: areas, and rollouts to the target, with what their seeds could have seen."""
+"""Contestants compared run by run: areas, rollouts to the target, and what the seeds could have seen."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Compared:
     area
         Reference less contestant, in units of target times budget.
     ratio
-        Logarithm of the contestant's rollouts to the target over the reference's: where a run does not arrive,
-        the budget counts, so it is of times cut there. None where specimens are pooled.
+        Logarithm of the contestant's rollouts to the target over the reference's. A run that does not arrive
+        counts with its budget, so these are cut there. None where specimens are pooled.
     arrived
         The least share of runs that arrive, of the two.
     """
@@ -102,25 +102,18 @@ def is_reference(runs: pd.DataFrame) -> pd.Series:
 
 
 def compared_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """The comparisons as rows of numbers: area and log ratio, their intervals, and the smallest to be seen."""
+    """The comparisons as rows of numbers: area, log ratio and ratio (``times``), intervals and smallest."""
     lines = []
     for place, found in comparisons(rows):
         line: dict[str, object] = {**place, "arrived": found.arrived, "verdict": found.verdict}
-        for key, each in (("area", found.area), ("ratio", found.ratio)):
-            line |= {f"{key}_{name}": value for name, value in asdict(each).items()} if each else {}
-        line |= (
-            {
-                f"times{end}": float(np.exp(line[f"ratio_{name}"]))
-                for end, name in (
-                    ("", "estimate"),
-                    ("_low", "low"),
-                    ("_high", "high"),
-                    ("_smallest", "smallest"),
-                )
+        line |= {f"area_{name}": value for name, value in asdict(found.area).items()}
+        if found.ratio:
+            line |= {
+                "times": float(np.exp(found.ratio.estimate)),
+                "times_low": float(np.exp(found.ratio.low)),
+                "times_high": float(np.exp(found.ratio.high)),
+                "times_smallest": float(np.exp(found.ratio.smallest)),
             }
-            if found.ratio
-            else {}
-        )
         lines.append(line)
     return pd.DataFrame(lines)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ def run_rows(row: Row, runs: Runs, seeds: Sequence[int]) -> Iterator[Row]:
         "diversity": diversity,
     }
     for i, seed in enumerate(seeds):
-        own = {name: _number(values[i]) for name, values in scores.items()}
+        own: dict[str, Any] = {name: _number(values[i]) for name, values in scores.items()}
         yield replace(row, seed=seed, runs=1, diverged=int(runs.diverged[i]), **own)
 
 

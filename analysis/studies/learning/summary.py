@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ NOTHING = "-"
 _PLACE = ["section", "specimen", "choice"]
 
 
-def label(section: str, rule: str, k: float, loop: str, annealed: bool) -> str:
-    """A contestant by what tells it from the others of its section."""
+def label(section: str, name: Sequence[Any]) -> str:
+    """A contestant by what tells it from the others of its section; ``name`` as in ``NAME``."""
+    rule, k, loop, annealed = name
     if rule == EXACT:
         return "exact gradient"
     if section == "trade-off":
@@ -60,11 +62,11 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     for place, here in runs.groupby(_PLACE, sort=False):
         for name, own in here.groupby(NAME, sort=False):
             tuning = tuned[(tuned[[*_PLACE[:2], *NAME]] == [*place[:2], *name]).all(axis=1)]
-            line = dict(zip(_PLACE, place, strict=True)) | {"contestant": label(place[0], *name)}
+            line = dict(zip(_PLACE, place, strict=True)) | {"contestant": label(str(place[0]), name)}
             lines.append(line | _own(own, tuning) | _against(against.get((*place, *name))))
     for place, found in against.items():
         if place[1] == POOLED:
-            line = dict(zip(_PLACE, place[:3], strict=True)) | {"contestant": label(*place[:1], *place[3:])}  # type: ignore[arg-type]
+            line = dict(zip(_PLACE, place[:3], strict=True)) | {"contestant": label(str(place[0]), place[3:])}
             lines.append(line | _against(found))
     return pd.DataFrame(lines).fillna(NOTHING).rename(columns={"choice": "step size"})
 
@@ -101,8 +103,9 @@ def _against(found: Compared | None) -> dict[str, Any]:
         "verdict": found.verdict,
     }
     if ratio:
+        times = [float(np.exp(each)) for each in (ratio.estimate, ratio.low, ratio.high)]
         said |= {
-            "rollouts over maxpo's": _text(*np.exp([ratio.estimate, ratio.low, ratio.high]), "{:.3f}"),
+            "rollouts over maxpo's": _text(times[0], times[1], times[2], "{:.3f}"),
             "smallest ratio seen": f"{np.exp(ratio.smallest):.3f}",
         }
     return said
