@@ -28,7 +28,7 @@ class Paired:
     smallest
         Were the true mean as far from 0, the interval would exclude 0 with a chance of 80 %.
     runs
-        Pairs.
+        Pairs, of all strata.
     """
 
     estimate: float
@@ -43,43 +43,44 @@ class Paired:
         return self.low > 0 or self.high < 0
 
 
-def paired(differences: npt.ArrayLike, *, confidence: float = CONFIDENCE, power: float = POWER) -> Paired:
-    """Student's interval of the mean of differences (strata, runs) or (runs,), and what it can resolve.
+def paired(*strata: npt.ArrayLike, confidence: float = CONFIDENCE, power: float = POWER) -> Paired:
+    """Student's interval of the mean of differences, (runs,) of each stratum, and what it can resolve.
 
     Strata have equal weight and independent runs; degrees of freedom are Welch and Satterthwaite's.
     Differences are taken as near normal as their number needs; where all are equal, the interval is a point.
+    The smallest is that of a whole number of degrees of freedom, not above these.
 
     Raises
     ------
     ValueError
-        Differences that are not finite, or less than two in a stratum; a confidence or a power that does not
-        lie between 0 and 1, or a power that chance alone has.
+        No stratum, or one whose differences are not finite, not of one axis or less than two; a confidence or
+        a power that does not lie between 0 and 1, or a power that chance alone has.
     """
-    array = np.atleast_2d(np.asarray(differences, dtype=np.float64))
     check_confidence(confidence)
-    if array.ndim != 2 or array.shape[-1] < 2 or not np.isfinite(array).all():
+    arrays = [np.asarray(each, dtype=np.float64) for each in strata]
+    if not arrays or any(a.ndim != 1 or len(a) < 2 or not np.isfinite(a).all() for a in arrays):
         raise ValueError(
-            f"differences have shape {array.shape} or are not finite: expected numbers, (strata, runs), two "
-            f"runs at least"
+            f"strata have shapes {[each.shape for each in arrays]} or are not finite: expected numbers, "
+            f"(runs,) of each, two runs at least"
         )
     if not 1 - confidence < power < 1:
         raise ValueError(
             f"power={power}: must lie between 1 - confidence={1 - confidence:g} and 1, e.g. power={POWER}"
         )
-    strata, runs = array.shape
-    squares = array.var(axis=-1, ddof=1) / runs / strata**2
+    runs = np.array([len(each) for each in arrays])
+    squares = np.array([each.var(ddof=1) for each in arrays]) / runs / len(arrays) ** 2
     error = float(np.sqrt(squares.sum()))
-    estimate = float(array.mean())
+    estimate = float(np.mean([each.mean() for each in arrays]))
     if error == 0:
-        return Paired(estimate, estimate, estimate, 0.0, runs)
+        return Paired(estimate, estimate, estimate, 0.0, int(runs.sum()))
     freedom = float(squares.sum() ** 2 / (squares**2 / (runs - 1)).sum())
     away = float(t.ppf((1 + confidence) / 2, freedom)) * error
-    smallest = _noncentrality(freedom, confidence, power) * error
-    return Paired(estimate, estimate - away, estimate + away, smallest, runs)
+    smallest = _noncentrality(int(freedom), confidence, power) * error
+    return Paired(estimate, estimate - away, estimate + away, smallest, int(runs.sum()))
 
 
 @cache
-def _noncentrality(freedom: float, confidence: float, power: float) -> float:
+def _noncentrality(freedom: int, confidence: float, power: float) -> float:
     """The mean, in standard errors, that a two-sided t test sees with this power, on its own side."""
     critical = float(t.ppf((1 + confidence) / 2, freedom))
 

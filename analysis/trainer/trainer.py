@@ -79,6 +79,7 @@ def train(
     epochs: int = 1,
     lag: int = 0,
     budget: float = float("inf"),
+    spacing: float = 0.0,
 ) -> Trace:
     """Train every arm with every seed, all from ``world.start``.
 
@@ -112,6 +113,10 @@ def train(
         against that policy. The identity ignores them and is biased where there are any.
     budget
         Rollouts of a run: one that has drawn as many before a batch draws no more and stays where it is.
+    spacing
+        Every step ends on the nearest multiples of it; 0: on any number of float64. What processors and
+        versions round differently would grow where a step size is too large for its rule, run by run: with a
+        spacing far above rounding it is gone before.
 
     Returns
     -------
@@ -120,10 +125,10 @@ def train(
     Raises
     ------
     ValueError
-        No arms, no seeds or two equal ones; ``epochs`` below 1, ``lag`` below 0 or no ``budget``; points out
-        of order or range, or ``keep`` not among them; a rule that is not defined at n and its K, or on the
-        world's rewards, with the reason; one that is random, remembers earlier calls, or couples groups, and
-        with them seeds and arms.
+        No arms, no seeds or two equal ones; ``epochs`` below 1, ``lag`` below 0, no ``budget`` or a negative
+        ``spacing``; points out of order or range, or ``keep`` not among them; a rule that is not defined at n
+        and its K, or on the world's rewards, with the reason; one that is random, remembers earlier calls, or
+        couples groups, and with them seeds and arms.
     """
     n = as_group_size(n)
     _check_sizes(arms, seeds, steps, groups)
@@ -132,6 +137,8 @@ def train(
             raise ValueError(f"{name}={value}: at least {least} is needed")
     if not budget > 0:
         raise ValueError(f"budget={budget}: must be positive, in rollouts, e.g. budget={steps * groups * n}")
+    if not 0 <= spacing < float("inf"):
+        raise ValueError(f"spacing={spacing}: must be 0 or positive and finite, e.g. spacing=2**-18")
     points = _checked_points(points, steps, keep)
     theta = world.start.expand(len(arms), len(seeds), -1).clone()
     step_size = torch.tensor([arm.step_size for arm in arms], dtype=torch.float64)[:, None, None]
@@ -150,6 +157,8 @@ def train(
                 kept[step] = theta.numpy().copy()
         if step < steps:
             moved = theta + step_size * direction(ascent.gradient(theta, step))
+            if spacing:
+                moved = (moved / spacing).round() * spacing
             theta = torch.where(ascent.over[..., None], theta, moved)
     objectives, means, entropies, diversities = (
         torch.stack(each, dim=-1).numpy() for each in zip(*found, strict=True)

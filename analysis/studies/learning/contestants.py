@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from maxpo_lab import Replay, advantages, get_estimator
+from maxpo_lab import Replay, get_estimator
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.integrations.schedules import KSteps
 from maxpo_lab.memory.replay import RULES as WITH_HISTORY
@@ -16,7 +14,6 @@ from maxpo_lab.memory.replay import RULES as WITH_HISTORY
 from ...trainer import EXACT, Arm
 
 ON_POLICY: Final = "on-policy"
-_ROUNDING = 1e-9
 #: How often DAPO's loop draws a group at most.
 DRAWS = 8
 
@@ -63,12 +60,6 @@ class Contestant:
             rule = Replay(self.k, estimator=self.rule)
         phases = {0: self.k, steps // 2 * loop.epochs: 1} if self.annealed else {0: self.k}
         return Arm(rule=rule, step_size=step_size, schedule=KSteps(phases), loss=loop.loss, draws=loop.draws)
-
-    def pays_solved(self, n: int) -> bool:
-        """Whether groups that are all right move the policy: one that has solved its task never rests."""
-        if self.rule == EXACT or get_estimator(self.rule).kind != "group":
-            return False
-        return bool(np.abs(advantages(np.ones((1, n)), k=self.k, estimator=self.rule)).max() > _ROUNDING)
 
     def why_not(self, n: int, rewards: Float) -> str | None:
         """Why the rule is not defined for groups of n, or on these rewards."""

@@ -74,6 +74,8 @@ class Task:
         Batches of training.
     grid, shared
         Step sizes that a contestant chooses from, and the one that all rules are also shown at.
+    spacing
+        Of the parameters: far below a step, far above rounding.
     """
 
     make: Callable[[], ExactSpecimen]
@@ -82,6 +84,7 @@ class Task:
     steps: int = 200
     grid: tuple[float, ...] = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0)
     shared: float = 16.0
+    spacing: float = 2.0**-18
 
 
 def _transformer() -> ExactSpecimen:
@@ -113,13 +116,14 @@ TASKS: Mapping[str, Task] = {
         shared=4.0,
     ),
     "chain": Task(make=lambda: ChainSum(base=5, digits=3, prompts=4, verifier="chain"), noise=0.5),
-    "transformer": Task(make=_transformer, steps=150, grid=(0.03, 0.1, 0.3, 1.0, 3.0), shared=0.3),
+    "transformer": Task(
+        make=_transformer, steps=150, grid=(0.03, 0.1, 0.3, 1.0, 3.0), shared=0.3, spacing=2.0**-24
+    ),
     "bandit, 100 of 1,000": Task(
         make=lambda: SparseBandit(arms=1000, good=100),
-        noise=0.5,
         start=0.05,
-        steps=150,
         grid=(1.0, 4.0, 16.0, 64.0, 256.0),
+        shared=4.0,
     ),
 }
 

@@ -60,33 +60,24 @@ def legend_of(rules: npt.ArrayLike, place: Axes, *extra: Line2D) -> None:
     place.legend(handles=[*handles, *extra], loc="center", fontsize=6.3, handlelength=2.2, labelspacing=0.3)
 
 
-def ratio_bars(axes: Axes, found: pd.DataFrame, places: Float, colours: list[str], filled: bool) -> None:
-    """Rollouts as multiples of the reference's, with 95 % intervals, on bars of what would not be seen."""
+def difference_bars(axes: Axes, found: pd.DataFrame, places: Float, colours: list[str], filled: bool) -> None:
+    """Areas less the reference's, with 95 % intervals, on bars of what would not be seen."""
     middle, low, high, smallest = (
-        found[f"times{end}"].to_numpy(dtype=np.float64) for end in ("", "_low", "_high", "_smallest")
+        found[f"area_{end}"].to_numpy(dtype=np.float64) for end in ("estimate", "low", "high", "smallest")
     )
-    axes.barh(places, smallest - 1 / smallest, 0.3, left=1 / smallest, color="0.86", lw=0, zorder=0)
+    axes.barh(places, 2 * smallest, 0.34, left=-smallest, color="0.86", lw=0, zorder=0)
     for i, (place, colour) in enumerate(zip(places, colours, strict=True)):
         axes.plot([low[i], high[i]], [place, place], color=colour, lw=1.1)
         style: dict[str, Any] = {"color": colour, "ms": 3, "mfc": colour if filled else "white"}
         axes.plot(middle[i], place, "D" if filled else "o", **style)
-    axes.axvline(1, color="0.3", lw=0.7, ls="--", zorder=0.5)
+    axes.axvline(0, color="0.3", lw=0.7, ls="--", zorder=0.5)
 
 
-def ratio_scale(axes: Axes, found: pd.DataFrame) -> None:
-    """A logarithmic axis of multiples, as wide on both sides."""
-    furthest = max(
-        np.abs(np.log(found[["times_low", "times_high", "times_smallest"]].to_numpy())).max(), 0.05
-    )
-    axes.set_xscale("log")
-    axes.set_xlim(np.exp(-1.08 * furthest), np.exp(1.08 * furthest))
-    choices = (0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 2, 5, 10)
-    inside = [each for each in choices if abs(np.log(each)) <= 1.08 * furthest]
-    # At most five, evenly: the ends, 1, and what lies between.
-    ticks = (
-        inside
-        if len(inside) <= 5
-        else [inside[0], inside[len(inside) // 4], 1, inside[-len(inside) // 4], inside[-1]]
-    )
+def difference_scale(axes: Axes, furthest: float) -> None:
+    """Differences of areas, linear up to 0.02 and logarithmic beyond."""
+    axes.set_xscale("symlog", linthresh=0.02, linscale=0.8)
+    end = max(1.15 * furthest, 0.1)
+    axes.set_xlim(-end, end)
+    ticks = [tick for tick in (-0.5, -0.1, -0.02, 0, 0.02, 0.1, 0.5) if abs(tick) <= end]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=6)
     axes.minorticks_off()

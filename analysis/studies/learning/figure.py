@@ -1,4 +1,4 @@
-"""What the rule decides, from stored rows: rollouts to the target, curves, step sizes; and curves for W&B."""
+"""What rule and loop decide, from stored rows: areas, curves, step sizes; and curves for W&B."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ...run.curves import Curves
 from ...trainer import EXACT
 from .contestants import LOOPS
 from .design import RULES
-from .drawing import legend_of, panels, ratio_bars, ratio_scale, root_scale, style_of
+from .drawing import difference_bars, difference_scale, legend_of, panels, root_scale, style_of
 from .figure_exploration import first_success, kept_diversity, trade_off
-from .pairs import NAME, compared_table
+from .pairs import NAME, POOLED, compared_table
 from .summary import in_order, label
 
 #: Specimens whose curves are apart: on the others all are one line, which ``figure`` says in numbers.
@@ -31,11 +31,11 @@ _QUANTITIES = tuple(
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure``: rollouts to the target against maxpo's; the others by what they show."""
+    """``figure``: areas against maxpo's; the others by what they show."""
     rows = in_order(rows)
     of_rules = rows[rows.section == "rules"]
     return {
-        "figure": _ratios(of_rules),
+        "figure": _differences(of_rules),
         "curves": _curves(of_rules[(of_rules.kind == "curve") & (of_rules.choice == "best")]),
         "step_size": _step_sizes(of_rules[of_rules.kind == "tuning"]),
         "cosine": _cosines(of_rules[(of_rules.kind == "curve") & of_rules.cosine.notna()]),
@@ -69,28 +69,27 @@ def _each(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield str(rule), own
 
 
-def _ratios(rows: pd.DataFrame) -> Figure:
-    """Rollouts to the target over maxpo's, specimen by specimen."""
+def _differences(rows: pd.DataFrame) -> Figure:
+    """Areas less maxpo's, specimen by specimen."""
     compared = compared_table(rows)
-    compared = compared[compared.times.notna()]
     names = [str(name) for name in compared.specimen.unique()]
     rules = [rule for rule in RULES if rule in set(compared.rule)]
-    across = min(len(names), 4)
+    across = min(len(names), 3)
     lines = -(-len(names) // across)
     figure, grid = subplots(
-        lines, across, figsize=(PAGE, lines * (0.2 * len(rules) + 0.55) + 0.5), sharey=True, squeeze=False
+        lines, across, figsize=(PAGE, lines * (0.19 * len(rules) + 0.45) + 0.5), sharey=True, squeeze=False
     )
     for spare in grid.ravel()[len(names) :]:
         spare.set_axis_off()
+    furthest = float(compared[["area_low", "area_high", "area_smallest"]].abs().max().max())
     for axes, name in zip(grid.ravel(), names, strict=False):
         here = compared[compared.specimen == name]
-        for choice, shift, filled in (("shared", -0.18, False), ("best", 0.18, True)):
+        for choice, shift, filled in (("shared", -0.2, False), ("best", 0.2, True)):
             own = here[here.choice == choice]
             places = np.array([rules.index(rule) for rule in own.rule]) + shift
-            ratio_bars(axes, own, places, [colour_of(rule) for rule in own.rule], filled)
-        ratio_scale(axes, here)
-        arrived = here[here.choice == "best"].arrived.min()
-        axes.set_title(f"{name}" + ("" if arrived == 1 else f"\n(at least {arrived:.0%} arrive)"), fontsize=7)
+            difference_bars(axes, own, places, [colour_of(rule) for rule in own.rule], filled)
+        difference_scale(axes, furthest)
+        axes.set_title("sparse starts together" if name == POOLED else name)
     for axes in grid[:, 0]:
         axes.set_yticks(range(len(rules)), rules, fontsize=6.5)
         axes.set_ylim(len(rules) - 0.5, -0.5)
@@ -100,7 +99,7 @@ def _ratios(rows: pd.DataFrame) -> Figure:
         Patch(color="0.86", label="what these seeds would miss (80 % power)"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
-    figure.supxlabel("rollouts to 90 % of the optimum over maxpo's, with 95 % intervals", fontsize=8)
+    figure.supxlabel("area under max@4 less that of maxpo (1: the whole budget at the target)", fontsize=8)
     return figure
 
 
@@ -167,7 +166,7 @@ def _cosines(rows: pd.DataFrame) -> Figure:
 
 
 def _loops(rows: pd.DataFrame) -> Figure:
-    """Curves of maxpo and of grpo in every loop, and rollouts to the target over those of maxpo on-policy."""
+    """Curves of maxpo and of grpo in every loop, and their areas less that of maxpo on-policy."""
     curves = rows[rows.kind == "curve"]
     names = [str(name) for name in curves.specimen.unique()]
     rules = [str(rule) for rule in curves.rule.unique()]
@@ -175,10 +174,12 @@ def _loops(rows: pd.DataFrame) -> Figure:
     figure, grid = subplots(
         len(rules) + 1,
         len(names),
-        figsize=(PAGE, 1.6 * len(rules) + 2.6),
+        figsize=(PAGE, 1.5 * len(rules) + 2.4),
+        sharey="row",
         squeeze=False,
-        gridspec_kw={"height_ratios": [*[1.0] * len(rules), 1.35]},
+        gridspec_kw={"height_ratios": [*[1.0] * len(rules), 1.3]},
     )
+    furthest = float(compared[["area_low", "area_high", "area_smallest"]].abs().max().max())
     for column, name in enumerate(names):
         for axes, rule in zip(grid[:, column], rules, strict=False):
             own = curves[(curves.specimen == name) & (curves.rule == rule)]
@@ -193,25 +194,15 @@ def _loops(rows: pd.DataFrame) -> Figure:
             if not column:
                 axes.set_ylabel(f"{rule}: max@4")
         grid[0, column].set_title(name)
+        grid[len(rules) - 1, column].set_xlabel("rollouts (square-root scale)", fontsize=7)
         found = compared[compared.specimen == name]
-        axes = grid[-1, column]
-        ratio_bars(
-            axes,
-            found,
-            np.arange(len(found), dtype=np.float64),
-            [_LOOPS[loop] for loop in found.loop],
-            filled=True,
-        )
-        ratio_scale(axes, found)
-        axes.set_yticks(
-            np.arange(len(found)),
-            [f"{rule}, {loop}" for rule, loop in zip(found.rule, found.loop, strict=True)]
-            if not column
-            else [],
-            fontsize=6,
-        )
+        axes, places = grid[-1, column], np.arange(len(found), dtype=np.float64)
+        difference_bars(axes, found, places, [_LOOPS[loop] for loop in found.loop], filled=True)
+        difference_scale(axes, furthest)
+        said = [f"{rule}, {loop}" for rule, loop in zip(found.rule, found.loop, strict=True)]
+        axes.set_yticks(places, said, fontsize=6)
         axes.set_ylim(len(found) - 0.5, -0.5)
-        axes.set_xlabel("rollouts to the target over maxpo's on-policy", fontsize=6.5)
+        axes.set_xlabel("area less maxpo's, on-policy", fontsize=7)
     handles = [Line2D([], [], color=_LOOPS[loop], label=loop) for loop in LOOPS]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
     return figure

@@ -18,6 +18,8 @@ REFERENCE = "maxpo"
 #: Areas are rounded to this, so that rounding is no difference.
 _EXACT = 1e-9
 POOLED = "all"
+#: The share of runs that must arrive for a time to be told.
+ARRIVED = 0.8
 #: What tells contestants apart.
 NAME = ["rule", "k", "loop", "annealed"]
 
@@ -29,10 +31,11 @@ class Compared:
     Attributes
     ----------
     area
-        Reference less contestant, in units of target times budget.
+        Contestant less reference, in units of target times budget.
     ratio
         Logarithm of the contestant's rollouts to the target over the reference's. A run that does not arrive
-        counts with its budget, so these are cut there. None where specimens are pooled.
+        counts with its budget, so these are cut there. None where less than ``ARRIVED`` of the runs of either
+        arrive, or specimens are pooled.
     arrived
         The least share of runs that arrive, of the two.
     """
@@ -43,11 +46,11 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        """In words: by which rule the area is larger, or what difference there would have been seen."""
+        """In words: whether the contestant's area is the larger, or what difference would have been seen."""
         if not self.area.runs or self.area.smallest == 0:
             return "the same runs" if self.area.estimate == 0 else "differs"
         if self.area.seen:
-            return "reference ahead" if self.area.estimate > 0 else "reference behind"
+            return "ahead" if self.area.estimate > 0 else "behind"
         return f"none above {self.area.smallest:.1g}"
 
 
@@ -57,15 +60,15 @@ def compare(reference: pd.DataFrame, other: pd.DataFrame) -> Compared | None:
     names = [name for name in first if name in second]
     if not names:
         return None
-    apart = np.stack([np.round((first[name] - second[name]) / _EXACT) * _EXACT for name in names])
+    apart = [np.round((second[name] - first[name]) / _EXACT) * _EXACT for name in names]
     arrived = min(
         float(rows[rows.specimen.isin(names)].to_target.notna().mean()) for rows in (reference, other)
     )
     ratio = None
-    if len(names) == 1:
+    if len(names) == 1 and arrived >= ARRIVED:
         slow, fast = (np.log(_restricted(rows[rows.specimen == names[0]])) for rows in (other, reference))
         ratio = paired(np.round((slow - fast) / _EXACT) * _EXACT)
-    return Compared(paired(apart), ratio, arrived)
+    return Compared(paired(*apart), ratio, arrived)
 
 
 def comparisons(rows: pd.DataFrame) -> Iterator[tuple[dict[str, object], Compared]]:

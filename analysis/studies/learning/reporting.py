@@ -37,16 +37,21 @@ def tuning_row(row: Row, runs: Runs) -> Row:
     )
 
 
-def run_rows(row: Row, runs: Runs, seeds: Sequence[int]) -> Iterator[Row]:
+def run_rows(row: Row, runs: Runs, seeds: Sequence[int], law: Law) -> Iterator[Row]:
     """What became of every seed."""
     top, mean = (runs.scored(runs.after(runs.budget, each)) for each in (runs.objective, runs.mean_reward))
     entropy, diversity = (runs.after(runs.budget, each) for each in (runs.entropy, runs.diversity))
+    first = runs.first_success.min(axis=-1, initial=np.inf, where=~np.isnan(runs.first_success))
     scores = {
         "area": runs.area(),
         "mean_area": runs.mean_area(),
         "to_target": runs.to_target(),
         "diversity_at_target": runs.on_arrival(runs.diversity),
-        "first_success": runs.first_success.min(axis=-1, initial=np.inf, where=~np.isnan(runs.first_success)),
+        "first_success": first,
+        "first_chance": [
+            law.first(int(each) // BATCH) if np.isfinite(each) and row.section == "rules" else np.nan
+            for each in first
+        ],
         "all_solved": runs.first_success.max(axis=-1),
         "max_at_k": top,
         "mean_reward": mean,
@@ -91,8 +96,14 @@ def curve_rows(setting: Setting, row: Row, runs: Runs) -> Iterator[Row]:
 
 
 def law_rows(setting: Setting, row: Row) -> Iterator[Row]:
-    """The chances that a policy at the start has solved the first prompt, and all prompts."""
-    law = law_of(setting)
+    """The chances that a policy at the start has solved the first prompt, and all of them; the means."""
+    law, steps = law_of(setting), setting.cell.steps
+    yield replace(
+        row,
+        kind="expected",
+        first_success=law.mean_first(steps) * BATCH,
+        all_solved=law.mean_all(steps) * BATCH,
+    )
     for step in setting.points:
         yield replace(
             row,

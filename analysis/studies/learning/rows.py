@@ -11,16 +11,17 @@ class Row:
     """One result of one contestant; ``kind`` says what it is.
 
     - ``run``: what became of one seed. ``area`` is that under max@K over the rollouts of the budget, in units
-      of the target, which is 90 % of the optimum; from where a curve first is there it counts as the target.
-      ``to_target`` are the rollouts until then, None where it never is. ``first_success`` and ``all_solved``
-      are those until the first prompt, and all of them, have earned their highest reward once.
-      ``diversity_at_target`` is that of the first evaluated policy that is there. Ends are at the budget.
+      of the target, which is 90 % of the optimum; what is above counts as the target. ``to_target`` are the
+      rollouts until a run is at the target and stays there, None where it never does. ``first_success`` and
+      ``all_solved`` are those until the first prompt, and all of them, have earned their highest reward once,
+      None where they never have; ``first_chance`` is the chance that the start would have been as fast.
+      ``diversity_at_target`` is that of the first evaluated policy that has arrived. Ends are at the budget.
     - ``curve``: after ``rollouts``, interquartile means over the seeds of max@K and pass@1, with 95 %
       intervals, of the diversity and the signal, with the number of runs that have one.
     - ``tuning``: means over the tuning seeds at one step size, of the area under max@K and under pass@1, and
       interquartile means of both at the end.
     - ``law``: what a policy that stays at the start does, exactly: the chances that the first prompt, and all
-      prompts, are solved within ``rollouts``.
+      prompts, are solved within ``rollouts``. ``expected``: the means of these rollouts, cut at the budget.
     - ``undefined``: the rule is not defined here, and why.
 
     ``k`` is that of the contestant, ``evaluated_k`` that of max@K. ``choice`` says how the step size was
@@ -28,7 +29,7 @@ class Row:
     ``diverged`` counts them.
     """
 
-    kind: Literal["run", "curve", "tuning", "law", "undefined"]
+    kind: Literal["run", "curve", "tuning", "law", "expected", "undefined"]
     section: str
     specimen: str
     start: float
@@ -56,6 +57,7 @@ class Row:
     mean_area: float | None = None
     to_target: float | None = None
     first_success: float | None = None
+    first_chance: float | None = None
     all_solved: float | None = None
     entropy: float | None = None
     diversity: float | None = None

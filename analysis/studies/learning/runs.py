@@ -17,8 +17,8 @@ from ...trainer import Trace
 class Runs:
     """What was evaluated of each seed, (seeds, T), and the rollouts it had drawn by then.
 
-    A run has arrived at the first evaluation that finds it at the ``target`` within its ``budget``: areas and
-    times are those until then. One that has diverged scores ``lowest``.
+    What is above the ``target`` counts as the target, and a run has arrived where it is at the target and
+    stays there until its ``budget`` is spent. One that has diverged scores ``lowest``.
 
     Attributes
     ----------
@@ -26,8 +26,6 @@ class Runs:
         As in ``Trace``, (seeds, prompts).
     theta
         Parameters by step, (seeds, d) each.
-    ends
-        Whether a run is over when it arrives, and keeps what it had then.
     """
 
     points: tuple[int, ...]
@@ -41,7 +39,6 @@ class Runs:
     budget: int
     target: float
     lowest: float
-    ends: bool
 
     @classmethod
     def of(
@@ -53,7 +50,6 @@ class Runs:
         budget: int,
         target: float,
         lowest: float,
-        ends: bool = False,
     ) -> Runs:
         """An arm of a trace; ``rollouts`` (seeds, T)."""
         return cls(
@@ -68,7 +64,6 @@ class Runs:
             budget=budget,
             target=target,
             lowest=lowest,
-            ends=ends,
         )
 
     @property
@@ -82,9 +77,10 @@ class Runs:
 
     @cached_property
     def _there(self) -> Bool:
-        """Whether a run has arrived by then, (seeds, T)."""
-        here = (self.scored(self.objective) >= self.target) & (self.rollouts <= self.budget)
-        return np.logical_or.accumulate(here, axis=-1)
+        """Whether a run is at the target from then on until the budget is spent, (seeds, T)."""
+        within = self.rollouts <= self.budget
+        here = (self.scored(self.objective) >= self.target) | ~within
+        return np.asarray(np.logical_and.accumulate(here[:, ::-1], axis=-1)[:, ::-1] & within)
 
     @cached_property
     def _arrival(self) -> Int:
@@ -93,18 +89,13 @@ class Runs:
         return np.asarray(np.where(self._there.any(axis=-1), self._there.argmax(axis=-1), last))
 
     def area(self) -> Float:
-        """Mean of max@K over the rollouts of the budget, in units of the target, (seeds,).
-
-        From where a run has arrived it counts as the target.
-        """
-        curve = np.where(self._there, self.target, self.scored(self.objective))
+        """Mean of max@K up to the target, over the rollouts of the budget, in units of the target."""
+        curve = np.minimum(self.scored(self.objective), self.target)
         return self._over_budget(curve) / self.target
 
     def mean_area(self) -> Float:
         """Mean of pass@1 over the rollouts of the budget, (seeds,)."""
-        last = self._arrival if self.ends else np.full(len(self.rollouts), len(self.points) - 1)
-        places = np.minimum(np.arange(len(self.points)), last[:, None])
-        return self._over_budget(np.take_along_axis(self.scored(self.mean_reward), places, axis=-1))
+        return self._over_budget(self.scored(self.mean_reward))
 
     def to_target(self) -> Float:
         """Rollouts until a run arrives, between evaluations along a line; NaN where it does not, (seeds,)."""
@@ -124,8 +115,6 @@ class Runs:
     def after(self, rollouts: float, values: Float) -> Float:
         """Values (seeds, T) at the latest evaluation by then, (seeds,)."""
         latest = (self.rollouts <= rollouts).sum(axis=-1) - 1
-        if self.ends:
-            latest = np.minimum(latest, self._arrival)
         return np.asarray(values[np.arange(len(values)), latest])
 
     def _over_budget(self, curve: Float) -> Float:

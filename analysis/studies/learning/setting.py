@@ -84,6 +84,7 @@ class Setting:
                 epochs=epochs,
                 lag=lag,
                 budget=self.budget,
+                spacing=self.task.spacing,
             )
             for arm, place in enumerate(places):
                 rollouts = trace.rollouts[arm]
@@ -96,6 +97,5 @@ class Setting:
                     budget=self.budget,
                     target=TARGET * self.world.optimum,
                     lowest=float(self.world.values[0]),
-                    ends=arms[place][0].pays_solved(N),
                 )
         return [found[place] for place in range(len(arms))]

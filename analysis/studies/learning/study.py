@@ -12,7 +12,7 @@ from maxpo_lab.core.arrays import Float
 from ...trainer import EXACT, world_of
 from .contestants import Contestant
 from .design import ALIKE, CHOICES, SEED, Cell, N, cells, starting_point
-from .reporting import curve_rows, law_rows, run_rows, tuning_row
+from .reporting import curve_rows, law_of, law_rows, run_rows, tuning_row
 from .rows import Row
 from .setting import TUNING, Setting
 
@@ -85,9 +85,10 @@ def _trained(
             rank = ranks[choice]
             row = replace(_named(place, each), choice=choice, step_size=grid[rank], step_size_rank=rank)
             shown.setdefault((each, grid[rank]), []).append(row)
+    law = law_of(setting)
     for runs, rows in zip(setting.train(list(shown), seeds, keep=setting.kept), shown.values(), strict=True):
         for row in rows:
-            yield from run_rows(row, runs, seeds)
+            yield from run_rows(row, runs, seeds, law)
             yield from curve_rows(setting, row, runs)
 
 

@@ -49,7 +49,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
     Means with Student's 95 % intervals; the share of runs that arrived with Wilson's, and the median of their
     rollouts with that of its order statistics. Against maxpo (on-policy, at the K that is evaluated): the
-    difference of the areas, maxpo's less the contestant's, and the contestant's rollouts to the target as a
+    difference of the areas, the contestant's less maxpo's, and the contestant's rollouts to the target as a
     multiple of maxpo's, each with the smallest that these seeds would have seen with a chance of 80 %. The
     exact gradient is not random: no intervals, and no comparison.
     """
@@ -98,7 +98,7 @@ def _against(found: Compared | None) -> dict[str, Any]:
         return {}
     area, ratio = found.area, found.ratio
     said = {
-        "area, maxpo - rule": _text(area.estimate, area.low, area.high, "{:.4f}"),
+        "area, rule - maxpo": _text(area.estimate, area.low, area.high, "{:.4f}"),
         "smallest area seen": f"{area.smallest:.2g}",
         "verdict": found.verdict,
     }
