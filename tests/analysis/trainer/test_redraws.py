@@ -182,6 +182,22 @@ def test_a_memory_is_told_the_prompts_that_were_drawn_in_the_end() -> None:
     assert not np.array_equal(trace.objective[0, :, -1], trace.objective[1, :, -1])
 
 
+def test_parameters_on_a_spacing_forget_how_they_were_rounded() -> None:
+    """Starts 1e-13 apart end in the same parameters, all multiples of the spacing, half of it off a step."""
+    specimen, spacing = SPECIMENS["prompts"](), 2.0**-10
+    world = world_of(specimen)
+    shifted = world_of(specimen, specimen.theta + 1e-13)
+    settings = {"n": N, "groups": 3, "steps": 5, "seeds": [0, 1], "optimiser": SGD(), "evaluate_k": K}
+    found = [
+        train(each, [arm("pkpo-s", size=8.0)], points=range(6), keep=[1, 5], spacing=size, **settings)
+        for each, size in ((world, spacing), (shifted, spacing), (world, 0.0), (shifted, 0.0))
+    ]
+    assert np.array_equal(found[0].theta[5], found[1].theta[5])
+    assert not np.array_equal(found[2].theta[5], found[3].theta[5])
+    assert not (found[0].theta[5] / spacing % 1).any()
+    assert 0 < np.abs(found[0].theta[1] - found[2].theta[1]).max() <= spacing / 2
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="draws=0: a group is drawn once at least"):
         arm(draws=0)
@@ -189,3 +205,5 @@ def test_what_cannot_be_is_refused() -> None:
         Arm(rule=EXACT, step_size=1.0, schedule=KSteps({0: K}), draws=2)
     with pytest.raises(ValueError, match="budget=0"):
         traced(SPECIMENS["prompts"](), [arm()], budget=0)
+    with pytest.raises(ValueError, match="spacing=-1"):
+        traced(SPECIMENS["prompts"](), [arm()], spacing=-1.0)
