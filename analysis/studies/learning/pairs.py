@@ -110,13 +110,9 @@ def compared_table(rows: pd.DataFrame) -> pd.DataFrame:
     for place, found in comparisons(rows):
         line: dict[str, object] = {**place, "arrived": found.arrived, "verdict": found.verdict}
         line |= {f"area_{name}": value for name, value in asdict(found.area).items()}
-        if found.ratio:
-            line |= {
-                "times": float(np.exp(found.ratio.estimate)),
-                "times_low": float(np.exp(found.ratio.low)),
-                "times_high": float(np.exp(found.ratio.high)),
-                "times_smallest": float(np.exp(found.ratio.smallest)),
-            }
+        for name in ("estimate", "low", "high", "smallest"):
+            told = float(np.exp(getattr(found.ratio, name))) if found.ratio else np.nan
+            line["times" if name == "estimate" else f"times_{name}"] = told
         lines.append(line)
     return pd.DataFrame(lines)
 

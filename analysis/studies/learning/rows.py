@@ -39,7 +39,7 @@ class Row:
     rule: str = ""
     k: int | None = None
     loop: str = ""
-    annealed: bool = False
+    annealed: int = 0
     choice: str | None = None
     step_size: float | None = None
     step_size_rank: int | None = None

@@ -59,7 +59,7 @@ def _named(place: Row, contestant: Contestant) -> Row:
         rule=contestant.rule,
         k=contestant.k,
         loop=contestant.loop,
-        annealed=contestant.annealed,
+        annealed=int(contestant.annealed),
     )
 
 
