@@ -162,8 +162,8 @@ FRONT = (
 IN_LOOPS = tuple(Contestant(rule, 4, loop) for rule in ("maxpo", "grpo") for loop in LOOPS)
 _PLAN: tuple[tuple[Section, tuple[str, ...]], ...] = (
     ("rules", ("transformer", "prompts", "bandit, 100 of 1,000", *TASKS)),
-    ("trade-off", ("maze, graded", "chain", "prompts")),
-    ("loops", ("bandit, many correct", "maze, graded", "chain")),
+    ("trade-off", ("maze, graded", "chain")),
+    ("loops", ("maze, graded", "chain")),
 )
 #: Cells of the preset ``standard``.
 _STANDARD = (("rules", "lock"), ("trade-off", "chain"), ("loops", "chain"))

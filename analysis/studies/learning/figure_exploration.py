@@ -10,51 +10,54 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ...output.colours import colour_of
+from ...output.style import PAGE, subplots
 from ...trainer import EXACT
 from .drawing import legend_of, panels, root_scale, style_of
-from .pairs import NAME
+from .pairs import NAME, REFERENCE, SPARSE
 from .summary import label
 
 #: Where several outcomes are right, and some may be lost.
 _DIVERSE = ("bandit, many correct", "bandit, 100 of 1,000", "maze, graded")
 #: Where prompts share parameters, or lesser rewards are found on the way: there rules explore differently.
-_EXPLORED = ("prompts", "maze, graded", "chain", "transformer")
+_EXPLORED = ("maze, graded", "chain", "transformer")
 _K_COLOURS = {1: "#c6dbef", 2: "#9ecae1", 4: "#6baed6", 8: "#2171b5", 16: "#08519c", 32: "#041f4a"}
 _OTHERS = {"maxrl": "X", "grpo": "P"}
 
 
 def first_success(rows: pd.DataFrame) -> Figure:
-    """Shares of the runs that have solved every prompt by then, against a policy that stays at the start."""
-    runs = rows[(rows.kind == "run") & (rows.choice == "best") & (rows.rule != EXACT)]
+    """First successes, and when all prompts are solved, against a policy that stays at the start."""
+    runs = rows[(rows.kind == "run") & (rows.rule != EXACT)]
     laws = rows[rows.kind == "law"]
     names = [name for name in _EXPLORED if name in set(runs.specimen)]
-    figure, places, free = panels(["first success, all specimens", *names], 3, 1.9)
-    for specimen, own in runs.groupby("specimen", sort=False):
-        law = laws[laws.specimen == specimen]
-        one = own[own.rule == own.rule.iloc[0]]
-        expected = np.interp(np.sort(one.first_success.fillna(np.inf)), law.rollouts, law.first_success)
-        places[0].plot(expected, (np.arange(len(one)) + 0.5) / len(one), lw=0.9, label=specimen)
-    places[0].plot([0, 1], [0, 1], color="0.3", ls="--", lw=0.8)
-    places[0].set_xlabel("chance by the exact law", fontsize=6.5)
-    places[0].set_ylabel("share of the seeds")
-    for axes, name in zip(places[1:], names, strict=True):
-        law = laws[laws.specimen == name]
-        axes.plot(law.rollouts, law.all_solved, color="0.1", ls="--", lw=1.3, zorder=3)
-        for rule, own in runs[runs.specimen == name].groupby("rule", sort=False):
-            at = np.sort(own.all_solved.dropna())
-            share = np.arange(1, len(at) + 1) / len(own)
-            last = law.rollouts.max()
-            axes.step(
-                [0, *at, last],
-                [0, *share, share[-1] if len(share) else 0],
-                where="post",
-                **style_of(str(rule)),
-            )
-        root_scale(axes, law.rollouts.max())
-        axes.set_ylim(-0.02, 1.02)
-    start = Line2D([], [], color="0.1", ls="--", lw=1.3, label="policy of the start, exact")
+    figure, grid = subplots(2, len(names) + 1, figsize=(PAGE, 3.9), squeeze=False)
+    luck, free = grid[:, 0]
+    sparse = runs[(runs.rule == REFERENCE) & (runs.choice == "best") & (runs.start < SPARSE)]
+    for specimen, own in sparse.groupby("specimen", sort=False):
+        chance = np.sort(own.first_chance.fillna(1.0))
+        luck.step(chance, (np.arange(len(own)) + 1) / len(own), where="post", lw=0.9, label=specimen)
+    luck.plot([0, 1], [0, 1], color="0.1", ls="--", lw=1.1)
+    luck.set_title("first success of a run")
+    luck.set_xlabel("chance by the exact law", fontsize=6.5)
+    luck.set_ylabel("share of runs")
+    luck.legend(fontsize=4.8, loc="lower right", handlelength=1.0, borderpad=0.2, labelspacing=0.2)
+    free.set_axis_off()
+    for line, choice in zip(grid[:, 1:], ("shared", "best"), strict=True):
+        for axes, name in zip(line, names, strict=True):
+            law, here = laws[laws.specimen == name], runs[(runs.specimen == name) & (runs.choice == choice)]
+            last = float(law.rollouts.max())
+            axes.plot(law.rollouts, law.all_solved, color="0.1", ls="--", lw=1.1, zorder=3)
+            for rule, own in here.groupby("rule", sort=False):
+                at = np.sort(own.all_solved.dropna())
+                share = np.arange(len(at) + 1) / len(own)
+                axes.step([0, *at, last], [*share, share[-1]], where="post", **style_of(str(rule)))
+            root_scale(axes, last)
+            axes.set_ylim(-0.02, 1.02)
+            axes.set_title(f"{name}\n{'shared' if choice == 'shared' else 'best'} step size", fontsize=7.5)
+    start = Line2D([], [], color="0.1", ls="--", lw=1.1, label="policy of the start")
     legend_of(runs.rule.unique(), free, start)
-    figure.suptitle("Share of runs in which every prompt has earned its highest reward once", fontsize=8)
+    figure.suptitle(
+        "Right: share of runs that have solved every prompt once (maze: found its best goal)", fontsize=8
+    )
     figure.supxlabel("rollouts (square-root scale)", fontsize=8)
     return figure
 
@@ -62,21 +65,19 @@ def first_success(rows: pd.DataFrame) -> Figure:
 def kept_diversity(curves: pd.DataFrame) -> Figure:
     """The effective number of correct outcomes along training, at the shared and at the best step size."""
     names = [name for name in _DIVERSE if name in set(curves.specimen)]
-    shown = [(name, choice) for choice in ("shared", "best") for name in names]
-    titles = [
-        f"{name}\n{'one shared step size' if choice == 'shared' else 'best step size'}"
-        for name, choice in shown
-    ]
-    figure, places, free = panels(titles, max(len(names), 1), 1.9)
-    for axes, (name, choice) in zip(places, shown, strict=True):
-        own = curves[(curves.specimen == name) & (curves.choice == choice)]
-        for rule, line in own.groupby("rule", sort=False):
-            axes.plot(line.rollouts, line.diversity, **style_of(str(rule)))
-        axes.set_yscale("log")
-        root_scale(axes, own.rollouts.max())
-    for axes in places[:: max(len(names), 1)]:
-        axes.set_ylabel("correct outcomes, effective")
-    legend_of(curves[curves.specimen.isin(names)].rule.unique(), free)
+    figure, grid = subplots(2, len(names) + 1, figsize=(PAGE, 3.7), squeeze=False)
+    for spare in grid[:, -1]:
+        spare.set_axis_off()
+    for line, choice in zip(grid, ("shared", "best"), strict=True):
+        for axes, name in zip(line, names, strict=False):
+            own = curves[(curves.specimen == name) & (curves.choice == choice)]
+            for rule, each in own.groupby("rule", sort=False):
+                axes.plot(each.rollouts, each.diversity, **style_of(str(rule)))
+            axes.set_yscale("log")
+            root_scale(axes, own.rollouts.max())
+            axes.set_title(f"{name}\n{'shared' if choice == 'shared' else 'best'} step size", fontsize=7.5)
+        line[0].set_ylabel("correct outcomes, effective", fontsize=7)
+    legend_of(curves[curves.specimen.isin(names)].rule.unique(), grid[0, -1])
     figure.supxlabel("rollouts (square-root scale)", fontsize=8)
     return figure
 

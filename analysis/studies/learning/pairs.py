@@ -18,6 +18,8 @@ REFERENCE = "maxpo"
 #: Areas are rounded to this, so that rounding is no difference.
 _EXACT = 1e-9
 POOLED = "all"
+#: Success below which a start is sparse.
+SPARSE = 0.01
 #: The share of runs that must arrive for a time to be told.
 ARRIVED = 0.8
 #: What tells contestants apart.
@@ -80,7 +82,7 @@ def comparisons(rows: pd.DataFrame) -> Iterator[tuple[dict[str, object], Compare
     for section, of_section in runs.groupby("section", sort=False):
         places = [(str(name), own) for name, own in of_section.groupby("specimen", sort=False)]
         if section == "rules":
-            sparse = of_section[of_section.start < 0.01]
+            sparse = of_section[of_section.start < SPARSE]
             places = [(POOLED, sparse), *places] if sparse.specimen.nunique() > 1 else places
         for specimen, here in places:
             for choice, field in here.groupby("choice", sort=False):
