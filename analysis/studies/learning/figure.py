@@ -22,7 +22,7 @@ from .pairs import NAME, POOLED, compared_table
 from .summary import in_order, label
 
 #: Specimens whose curves are apart: on the others all are one line, which ``figure`` says in numbers.
-APART = ("bandit, 100 of 1,000", "maze, graded", "chain", "transformer")
+APART = ("maze, graded", "chain", "transformer")
 _LOOPS = dict(zip(LOOPS, ("#000000", "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7"), strict=True))
 _QUANTITIES = tuple(
     [f"{name}{end}" for name in ("max_at_k", "mean_reward") for end in ("", "_low", "_high")]
@@ -105,7 +105,7 @@ def _differences(rows: pd.DataFrame) -> Figure:
 
 def _curves(rows: pd.DataFrame) -> Figure:
     names = [name for name in APART if name in set(rows.specimen)]
-    figure, places, free = panels(names, 3, 1.9)
+    figure, places, free = panels(names, 4, 1.9)
     for axes, name in zip(places, names, strict=True):
         own = rows[rows.specimen == name]
         for rule, line in _each(own):
@@ -121,8 +121,7 @@ def _curves(rows: pd.DataFrame) -> Figure:
                 )
         root_scale(axes, own.rollouts.max())
         axes.set_ylim(-0.02, 1.02)
-    for axes in places[::3]:
-        axes.set_ylabel("max@4, exact")
+    places[0].set_ylabel("max@4, exact")
     legend_of(rows[rows.specimen.isin(names)].rule.unique(), free)
     figure.suptitle("Each at the best step size of its grid: interquartile mean, 95 % intervals", fontsize=8)
     figure.supxlabel("rollouts (square-root scale)", fontsize=8)
@@ -150,7 +149,7 @@ def _step_sizes(rows: pd.DataFrame) -> Figure:
 
 def _cosines(rows: pd.DataFrame) -> Figure:
     names = [name for name in APART if name in set(rows.specimen)]
-    figure, places, free = panels(names, 3, 1.9)
+    figure, places, free = panels(names, 4, 1.9)
     for axes, name in zip(places, names, strict=True):
         own = rows[rows.specimen == name]
         for rule, line in _each(own):
