@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from maxpo_lab import get_estimator, rules
+from maxpo_lab.core.arguments import whole_number
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_numpy
 from maxpo_lab.estimators import BatchEstimator
@@ -42,19 +43,30 @@ class Arm:
     loss
         What turns advantages into an update: a name of ``maxpo_lab.list_losses()``, or a ``Loss``. A KL
         penalty is taken against the start.
+    draws
+        How many times a group is drawn at most: while its rewards are all alike, it makes way for one whose
+        prompt is drawn anew (DAPO's dynamic sampling, as ``update_moments(dead_groups="replace")`` has it
+        without a bound). The last one is kept as it is. A rule that pays groups of equal rewards is biased
+        by it.
 
     Raises
     ------
     ValueError
-        A step size that is not positive and finite; an unknown loss.
+        A step size that is not positive and finite; an unknown loss; less than one draw, or several of the
+        exact gradient, which draws nothing.
     """
 
     rule: str | rules.Rule | rules.OfBatches | Replay | Memories
     step_size: float
     schedule: KSteps
     loss: str | Loss = "identity"
+    draws: int = 1
 
     def __post_init__(self) -> None:
+        if whole_number(self.draws, "draws") < 1:
+            raise ValueError(f"draws={self.draws}: a group is drawn once at least, e.g. draws=1")
+        if self.draws > 1 and self.rule == EXACT:
+            raise ValueError(f"draws={self.draws} of {EXACT!r}, which draws nothing: leave it out")
         if isinstance(self.loss, str):
             get_loss(self.loss)  # raises for an unknown one
         if not 0 < self.step_size < float("inf"):
@@ -97,9 +109,9 @@ class ArmRules:
     def __call__(self, rewards: torch.Tensor, prompts: torch.Tensor | None = None) -> torch.Tensor:
         """Advantages of rewards, both (arms, ..., groups, n): arms of one rule and K together.
 
-        ``prompts`` (seeds, groups) are for arms that remember these. No rule sees two arms or two seeds at
-        once but one of groups, whose rows are its own, and one with memories, one for each seed. Raises
-        ValueError for a rule that gives another shape.
+        ``prompts`` (arms, seeds, groups), or those of all arms, are for arms that remember these. No rule
+        sees two arms or two seeds at once but one of groups, whose rows are its own, and one with memories,
+        one for each seed. Raises ValueError for a rule that gives another shape.
         """
         n = rewards.shape[-1]
         advantages = torch.empty_like(rewards)
@@ -108,8 +120,9 @@ class ArmRules:
             if isinstance(rule, Memories):
                 if prompts is None:
                     raise ValueError("prompts are missing: an arm with a memory needs each group's")
+                own = prompts.expand(rewards.shape[:-1])
                 for place in places:
-                    advantages[place] = rule(rewards[place], prompts, k)
+                    advantages[place] = rule(rewards[place], own[place], k)
             elif isinstance(rule, BatchEstimator):
                 advantages[places] = rule(given, k)
             elif rules.couples(rule):

@@ -14,6 +14,7 @@ from maxpo_lab.memory.replay import Replay
 from .arms import EXACT, Arm, ArmRules
 from .memories import Memories
 from .protocol import Rollouts, Uniforms, World, objective
+from .spending import Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Ascent:
         n: int,
         groups: int,
         batches: Batches,
+        budget: float = float("inf"),
     ) -> None:
         arms = tuple(
             replace(arm, rule=Memories(arm.rule)) if isinstance(arm.rule, Replay) else arm for arm in arms
@@ -59,6 +61,10 @@ class Ascent:
         losses = [get_loss(arm.loss) if isinstance(arm.loss, str) else arm.loss for arm in arms]
         self._losses = [losses[i] for i in self.sampled]
         self._plain = batches.fresh and all(not loss.needs and _is_sum(loss) for loss in self._losses)
+        self._draws = [arms[i].draws for i in self.sampled]
+        self.spent, self._budget = Spent(world, len(arms), uniforms.seeds), budget
+        #: Runs that have drawn what they may, and stay where they are, (arms, seeds).
+        self.over = torch.zeros(len(arms), uniforms.seeds, dtype=torch.bool)
         self._past: deque[torch.Tensor] = deque(maxlen=batches.lag + 1)
         self._batch: tuple[Rollouts, torch.Tensor, torch.Tensor, torch.Tensor]  # from step 0 on
 
@@ -82,14 +88,33 @@ class Ascent:
 
     def _of_rollouts(self, theta: torch.Tensor, step: int) -> torch.Tensor:
         """The sum over tokens with the advantages as they are, of fresh rollouts."""
-        rollouts = self.world.rollouts(theta, self.groups, self.n, self.uniforms)
+        rollouts = self._drawn(theta, step)
         return rollouts.gradient(self._rules[self._ks(step)](rollouts.rewards, rollouts.prompts))
+
+    def _drawn(self, theta: torch.Tensor, step: int) -> Rollouts:
+        """Fresh rollouts, counted; dead groups of the arms that draw them again have made way for others."""
+        rollouts = self.world.rollouts(theta, self.groups, self.n, self.uniforms)
+        self.over = self.spent.rollouts >= self._budget
+        going = ~self.over[self.sampled][..., None].expand(rollouts.rewards.shape[:-1])
+        self.spent.add(self.sampled, rollouts, going)
+        for attempt in range(1, max(self._draws)):
+            places = [i for i, draws in enumerate(self._draws) if draws > attempt]
+            own = rollouts.rewards[places]
+            dead = going[places] & (own.amax(dim=-1) == own.amin(dim=-1))
+            if not dead.any():
+                break
+            others = self.world.rollouts(
+                theta[places], self.groups, self.n, self.uniforms.beside(step, attempt)
+            )
+            self.spent.add([self.sampled[i] for i in places], others, dead)
+            rollouts = rollouts.replaced(others, places, dead)
+        return rollouts
 
     def _of_losses(self, theta: torch.Tensor, step: int) -> torch.Tensor:
         self._past.append(theta)
         if step % self.batches.epochs == 0:
             behaviour = self._past[0]
-            drawn = self.world.rollouts(behaviour, self.groups, self.n, self.uniforms)
+            drawn = self._drawn(behaviour, step)
             # Once: a rule that remembers must not see them again.
             advantages = self._rules[self._ks(step)](drawn.rewards, drawn.prompts)
             self._batch = drawn, advantages, drawn.tokens(behaviour).logs, drawn.mask

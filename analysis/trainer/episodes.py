@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -139,8 +140,8 @@ def inverted(rows: Float, row: Int, uniform: torch.Tensor) -> Int:
 class Episodes:
     """Groups of episodes of every policy.
 
-    ``prompts`` (seeds, groups) are numbers of the world's; ``decisions`` are indices into the policy's table
-    (O A after the end), (T, arms, seeds, groups n);
+    ``prompts`` (seeds, groups) are numbers of the world's, with an axis of arms where these differ;
+    ``decisions`` are indices into the policy's table (O A after the end), (T, arms, seeds, groups n);
     ``policy`` is (arms, seeds, O, A).
     """
 
@@ -148,6 +149,16 @@ class Episodes:
     prompts: torch.Tensor
     decisions: torch.Tensor
     policy: torch.Tensor
+
+    def replaced(self, others: Self, arms: Sequence[int], where: torch.Tensor) -> Self:
+        """With the groups of these arms that are so marked, (arms, seeds, groups), those of the others."""
+        rewards, decisions = self.rewards.clone(), self.decisions.clone()
+        prompts = self.prompts.expand(rewards.shape[:-1]).clone()
+        rewards[arms] = torch.where(where[..., None], others.rewards, rewards[arms])
+        prompts[arms] = torch.where(where, others.prompts, prompts[arms])
+        each = where.repeat_interleave(rewards.shape[-1], dim=-1)
+        decisions[:, arms] = torch.where(each, others.decisions, decisions[:, arms])
+        return replace(self, rewards=rewards, prompts=prompts, decisions=decisions)
 
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
         """Advantages are added up at the decisions of their episodes, less their expectation there."""

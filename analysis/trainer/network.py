@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -125,8 +126,8 @@ class NetworkWorld:
 class Outputs:
     """Groups of outputs of every policy.
 
-    ``prompts`` (seeds, groups) are numbers of the world's, ``place`` (policies, groups n) those of prompt and
-    output in ``logs``.
+    ``prompts`` (seeds, groups) are numbers of the world's, with an axis of arms where these differ;
+    ``place`` (policies, groups n) those of prompt and output in ``logs``.
     """
 
     rewards: torch.Tensor
@@ -135,6 +136,15 @@ class Outputs:
     theta: torch.Tensor
     logs: torch.Tensor
     world: NetworkWorld
+
+    def replaced(self, others: Self, arms: Sequence[int], where: torch.Tensor) -> Self:
+        """With the groups of these arms that are so marked, (arms, seeds, groups), those of the others."""
+        rewards, place = self.rewards.clone(), self.place.reshape(self.rewards.shape).clone()
+        prompts = self.prompts.expand(rewards.shape[:-1]).clone()
+        rewards[arms] = torch.where(where[..., None], others.rewards, rewards[arms])
+        prompts[arms] = torch.where(where, others.prompts, prompts[arms])
+        place[arms] = torch.where(where[..., None], others.place.reshape(others.rewards.shape), place[arms])
+        return replace(self, rewards=rewards, prompts=prompts, place=place.reshape(self.place.shape))
 
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
         """One backward pass, from the advantages added up by prompt and output. Once per batch."""

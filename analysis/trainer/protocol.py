@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -20,7 +20,14 @@ class Rollouts(Protocol):
 
     @property
     def prompts(self) -> torch.Tensor:
-        """The number of each group's prompt, (seeds, groups): all arms of a seed have the same."""
+        """The number of each group's prompt, (seeds, groups): all arms of a seed have the same.
+
+        With an axis of arms in front where they differ, as groups were ``replaced``.
+        """
+        ...
+
+    def replaced(self, others: Self, arms: Sequence[int], where: torch.Tensor) -> Self:
+        """With groups of other rollouts, of these arms, in place of those marked, (arms, seeds, groups)."""
         ...
 
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
@@ -77,8 +84,17 @@ class Uniforms:
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        states = [np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] for seed in seeds]
-        self._generators = [torch.Generator().manual_seed(int(state >> np.uint64(1))) for state in states]
+        self._roots = tuple(seeds)
+        self._generators = [_generator(np.random.SeedSequence(seed)) for seed in seeds]
+
+    def beside(self, *place: int) -> Uniforms:
+        """Streams of the same seeds for what some arms draw more: at each place others, always the same."""
+        streams = Uniforms(())
+        streams._roots = self._roots
+        streams._generators = [
+            _generator(np.random.SeedSequence(seed, spawn_key=place)) for seed in self._roots
+        ]
+        return streams
 
     @property
     def seeds(self) -> int:
@@ -90,6 +106,11 @@ class Uniforms:
         return torch.stack(
             [torch.rand(shape, dtype=torch.float64, generator=generator) for generator in self._generators]
         )
+
+
+def _generator(sequence: np.random.SeedSequence) -> torch.Generator:
+    state = sequence.generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 class World(Protocol):

@@ -30,6 +30,11 @@ class Trace:
         a run has diverged.
     entropy, diversity
         As ``Spread``, (arms, seeds, T).
+    rollouts
+        Drawn before each evaluation, (arms, seeds, T): what an arm draws again counts, ``EXACT`` draws none.
+    first_success
+        Rollouts at the end of the batch in which a prompt first earned its highest reward, (arms, seeds,
+        prompts); NaN where it never did.
     theta
         Parameters at the steps that were to be kept, (arms, seeds, d) each.
     """
@@ -39,6 +44,8 @@ class Trace:
     mean_reward: Float
     entropy: Float
     diversity: Float
+    rollouts: Float
+    first_success: Float
     theta: Mapping[int, Float]
 
     @property
@@ -71,6 +78,8 @@ def train(
     keep: Collection[int] = (),
     epochs: int = 1,
     lag: int = 0,
+    budget: float = float("inf"),
+    spacing: float = 0.0,
 ) -> Trace:
     """Train every arm with every seed, all from ``world.start``.
 
@@ -102,6 +111,12 @@ def train(
     lag
         How many steps before a batch's first one the policy was that draws it: the ratios of a loss are taken
         against that policy. The identity ignores them and is biased where there are any.
+    budget
+        Rollouts of a run: one that has drawn as many before a batch draws no more and stays where it is.
+    spacing
+        Every step ends on the nearest multiples of it; 0: on any number of float64. What processors and
+        versions round differently would grow where a step size is too large for its rule, run by run: with a
+        spacing far above rounding it is gone before.
 
     Returns
     -------
@@ -110,30 +125,41 @@ def train(
     Raises
     ------
     ValueError
-        No arms, no seeds or two equal ones; ``epochs`` below 1 or ``lag`` below 0; points out of order or
-        range, or ``keep`` not among them; a rule that is not defined at n and its K, or on the world's
-        rewards, with the reason; one that is random, remembers earlier calls, or couples groups, and with
-        them seeds and arms.
+        No arms, no seeds or two equal ones; ``epochs`` below 1, ``lag`` below 0, no ``budget`` or a negative
+        ``spacing``; points out of order or range, or ``keep`` not among them; a rule that is not defined at n
+        and its K, or on the world's rewards, with the reason; one that is random, remembers earlier calls, or
+        couples groups, and with them seeds and arms.
     """
     n = as_group_size(n)
     _check_sizes(arms, seeds, steps, groups)
     for name, value, least in (("epochs", epochs, 1), ("lag", lag, 0)):
         if whole_number(value, name) < least:
             raise ValueError(f"{name}={value}: at least {least} is needed")
+    if not budget > 0:
+        raise ValueError(f"budget={budget}: must be positive, in rollouts, e.g. budget={steps * groups * n}")
+    if not 0 <= spacing < float("inf"):
+        raise ValueError(f"spacing={spacing}: must be 0 or positive and finite, e.g. spacing=2**-18")
     points = _checked_points(points, steps, keep)
     theta = world.start.expand(len(arms), len(seeds), -1).clone()
     step_size = torch.tensor([arm.step_size for arm in arms], dtype=torch.float64)[:, None, None]
     uniforms, direction = Uniforms(seeds), optimiser.begin()
-    ascent = Ascent(world, tuple(arms), uniforms, n=n, groups=groups, batches=Batches(epochs, lag))
+    ascent = Ascent(
+        world, tuple(arms), uniforms, n=n, groups=groups, batches=Batches(epochs, lag), budget=budget
+    )
+    spent: list[torch.Tensor] = []
     found: list[tuple[torch.Tensor, ...]] = []
     kept: dict[int, Float] = {}
     for step in range(steps + 1):
         if step in points:
             found.append(_evaluated(world, theta, evaluate_k))
+            spent.append(ascent.spent.rollouts.clone())
             if step in keep:
                 kept[step] = theta.numpy().copy()
         if step < steps:
-            theta = theta + step_size * direction(ascent.gradient(theta, step))
+            moved = theta + step_size * direction(ascent.gradient(theta, step))
+            if spacing:
+                moved = (moved / spacing).round() * spacing
+            theta = torch.where(ascent.over[..., None], theta, moved)
     objectives, means, entropies, diversities = (
         torch.stack(each, dim=-1).numpy() for each in zip(*found, strict=True)
     )
@@ -143,6 +169,8 @@ def train(
         mean_reward=means,
         entropy=entropies,
         diversity=diversities,
+        rollouts=torch.stack(spent, dim=-1).double().numpy(),
+        first_success=ascent.spent.first.numpy(),
         theta=kept,
     )
 

@@ -1,4 +1,4 @@
-"""What the study of learning found: which rule trains max@K better, and what turns away from it."""
+"""What the study of learning found: what the rule decides, what is explored and kept, and what loops do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import partial
 
 import pandas as pd
 
-from ...measure.resampling import Interval
-from ...studies.learning.comparison import CENTERED, POOLED, compare, places
+from ...measure.power import paired
+from ...studies.learning.pairs import REFERENCE, compared_table
 from ..claim import Reading, each, finding
 
 TITLE = "Training"
@@ -16,259 +16,436 @@ TITLE = "Training"
 _exact = partial(Reading, study="learning")
 #: What is trained is sampled: a run of other seeds has other curves and areas.
 _learning = partial(_exact, drawn=True)
-_BY_CHOICE = each("choice", "shared", "best")
-_PROBABILITY = ("p", "p_low", "p_high")
-_DIFFERENCE = ("area", "area_low", "area_high")
+_AREA = ("area_estimate", "area_low", "area_high", "area_smallest")
+_TIMES = ("times", "times_low", "times_high", "times_smallest")
 _MANY, _MAZE, _NETWORK = "bandit, many correct", "maze, graded", "transformer"
-_BASE_SHARED = "kind == 'curve' and condition == 'base' and choice == 'shared'"
-_MEAN = ("mean_reward", "mean_reward_low", "mean_reward_high")
-_TOP = ("max_at_k", "max_at_k_low", "max_at_k_high")
+_DIVERSE = "bandit, 100 of 1,000"
 
 
-def _against(
-    other: str, rows_of: str = "k > 0", *, pooled: bool = False
-) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """MaxPO's areas against a rule's, as in the study's table: specimens of the base design together, or each."""
+def _against(section: str, *rules: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """The comparisons of these rules with maxpo, as in the study's table; of all rules where none is named."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:
-        runs = rows.query(f"kind == 'run' and rule in {[CENTERED, other]!r} and {rows_of}", engine="python")
-        found = []
-        chosen = (place for place in places(runs) if (place[0] == POOLED) == pooled)
-        for specimen, condition, own in chosen:
-            for choice, both in own.groupby("choice"):
-                compared = compare(both[both.rule == CENTERED], both[both.rule == other])
-                if compared:
-                    numbers = (*_numbers(compared.probability), *_numbers(compared.difference))
-                    found.append((specimen, condition, choice, *numbers))
-        return pd.DataFrame(found, columns=["specimen", "condition", "choice", *_PROBABILITY, *_DIFFERENCE])
+        chosen = rows[(rows.kind == "run") & (rows.section == section)]
+        return compared_table(chosen[chosen.rule.isin((REFERENCE, *rules))] if rules else chosen)
 
     return through
 
 
-def _numbers(found: Interval) -> tuple[float, float, float]:
-    return float(found.estimate), float(found.low), float(found.high)
-
-
-def _pooled(other: str, says: str, at: tuple[str, ...] = _BY_CHOICE) -> Reading:
-    """MaxPO against a rule, all specimens of the base design together."""
-    return _learning(
-        says=says,
-        through=_against(other, "condition == 'base'", pooled=True),
-        at=at,
-        of=_PROBABILITY if at != _BY_CHOICE else (*_PROBABILITY, *_DIFFERENCE),
-    )
-
-
-def _line(other: str, numbers: str) -> Reading:
-    """A line of the table: P and the area at the shared step size, and at the best of the grid."""
+def _line(rule: str, numbers: str) -> Reading:
+    """A line of the table of sparse starts: area and smallest at the shared step size, then at the best."""
     given = numbers.split()
-    cells = [
-        f"{{{a}}} [{{{b}}}, {{{c}}}]" for a, b, c in zip(given[::3], given[1::3], given[2::3], strict=True)
-    ]
-    return _pooled(other, f"| `{other}` | {' | '.join(cells)} |")
+    cells = [f"{{{a}}} [{{{b}}}, {{{c}}}] | {{{d}}}" for a, b, c, d in zip(*(iter(given),) * 4, strict=True)]
+    return _learning(
+        says=f"| `{rule}` | {' | '.join(cells)} |",
+        through=_against("rules", rule),
+        where=f"specimen == 'all' and rule == {rule!r}",
+        at=each("choice", "shared", "best"),
+        of=_AREA,
+    )
 
 
-def _area(
-    says: str, other: str, *cases: tuple[str, str, str], of: str | tuple[str, ...] = _DIFFERENCE
+def _runs(section: str, specimen: str, choice: str) -> str:
+    return f"kind == 'run' and section == {section!r} and specimen == {specimen!r} and choice == {choice!r}"
+
+
+def _difference(
+    says: str, rule: str, choice: str, *specimens: str, of: str | tuple[str, ...] = _AREA[:3]
 ) -> Reading:
-    """The difference of the areas against a rule: specimen, condition and choice of step size."""
-    specimens = sorted({specimen for specimen, _, _ in cases})
-    conditions = sorted({condition for _, condition, _ in cases})
+    """The area of a rule less MaxPO's, on these specimens."""
     return _learning(
         says=says,
-        through=_against(other, f"specimen in {specimens!r} and condition in {conditions!r}"),
-        at=tuple(f"specimen == {s!r} and condition == {c!r} and choice == {step!r}" for s, c, step in cases),
+        through=_against("rules", rule),
+        where=f"rule == {rule!r} and choice == {choice!r}",
+        at=each("specimen", *specimens),
         of=of,
     )
 
 
-def _ends(rows: pd.DataFrame) -> pd.DataFrame:
-    """The last points of the curves."""
-    curves = rows[rows.kind == "curve"]
-    return curves[curves.step == curves.groupby("specimen").step.transform("max")]
-
-
-def _annealed(says: str, specimen: str, *schedules: str, of: tuple[str, ...] = _MEAN) -> Reading:
-    """Ends of MaxPO under schedules of K, at the shared step size."""
+def _loop(loop: str, numbers: str) -> Reading:
+    """A line of the table of loops: area less MaxPO's on-policy, and the smallest that would have been seen."""
+    given = numbers.split()
+    cells = [f"{{{a}}} [{{{b}}}, {{{c}}}] ({{{d}}})" for a, b, c, d in zip(*(iter(given),) * 4, strict=True)]
     return _learning(
-        says=says,
-        through=_ends,
-        where=f"condition == 'annealing' and choice == 'shared' and rule == 'maxpo' and specimen == {specimen!r}",
-        at=each("schedule", *schedules),
-        of=of,
+        says=f"| {loop} | {' | '.join(cells)} |",
+        through=_against("loops"),
+        where=f"loop == {loop!r}",
+        at=tuple(
+            f"specimen == {specimen!r} and rule == {rule!r}"
+            for specimen in ("chain", _MAZE)
+            for rule in ("maxpo", "grpo")
+        ),
+        of=_AREA,
     )
 
 
-def _signal(says: str, specimen: str, step: int, of: str, *rules: str) -> Reading:
+def _found(says: str, specimen: str, rule: str, *choices: str) -> Reading:
+    """The share of runs in which every prompt has earned its highest reward once."""
     return _learning(
         says=says,
-        where=f"{_BASE_SHARED} and specimen == {specimen!r} and step == {step}",
-        at=each("rule", *rules),
-        of=of,
+        where=f"kind == 'run' and section == 'rules' and specimen == {specimen!r} and rule == {rule!r}",
+        at=each("choice", *choices),
+        of="all_solved == all_solved",
+        take="mean",
     )
 
+
+def _ends(says: str, specimen: str, of: str) -> Reading:
+    """Means at the end by K, at the step sizes that are best for max@8."""
+    rules = (("rloo", 1), ("maxpo", 2), ("maxpo", 4), ("maxpo", 8), ("pkpo-loo1", 16))
+    return _learning(
+        says=says,
+        where=f"{_runs('trade-off', specimen, 'best')} and annealed == 0",
+        at=tuple(f"rule == {rule!r} and k == {k}" for rule, k in rules),
+        of=of,
+        take="mean",
+    )
+
+
+def _apart(
+    column: str, one: tuple[str, int], other: tuple[str, int]
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Paired differences of two rules at their K, by section, specimen and choice, with intervals."""
+
+    def through(rows: pd.DataFrame) -> pd.DataFrame:
+        runs = rows[(rows.kind == "run") & (rows.loop == "on-policy") & (rows.annealed == 0)]
+        place = ["section", "specimen", "choice", "seed"]
+        first, second = (
+            runs[(runs.rule == rule) & (runs.k == k)].set_index(place)[column] for rule, k in (one, other)
+        )
+        apart = (first - second).dropna()
+        lines = []
+        for name, own in apart.groupby(level=place[:3]):
+            found = paired(own) if len(own) > 1 else None
+            if found:
+                lines.append((*name, found.estimate, found.low, found.high, found.smallest))
+        return pd.DataFrame(lines, columns=[*place[:3], "estimate", "low", "high", "smallest"])
+
+    return through
+
+
+def _first_differs(rows: pd.DataFrame) -> pd.DataFrame:
+    """By specimen and seed, whether the first success of any rule and step size comes at another rollout."""
+    runs = rows[(rows.kind == "run") & (rows.section == "rules") & (rows.rule != "exact")]
+    distinct = runs.groupby(["specimen", "seed"]).first_success.nunique()
+    return (distinct > 1).rename("differs").reset_index()
+
+
+def _kept(rows: pd.DataFrame) -> pd.DataFrame:
+    """By specimen, choice and rule, the mean diversity at the end, and the share of runs that arrive."""
+    runs = rows[(rows.kind == "run") & (rows.section == "rules") & (rows.rule != "exact")]
+    runs = runs.assign(arrived=runs.to_target.notna())
+    return runs.groupby(["specimen", "choice", "rule"])[["diversity", "arrived"]].mean().reset_index()
+
+
+def _mean(says: str, where: str, *columns: str, at: tuple[str, ...] = ("",)) -> Reading:
+    """Means over runs, of columns or expressions of them."""
+    return _learning(says=says, where=where, at=at, of=columns, take="mean")
+
+
+_ALIKE = ("bandit, many correct", "bandit, one correct", "lock", "prompts")
+_BASED = "rule != 'pkpo-s'"
 
 CLAIMS = (
     finding(
         "learning",
-        "without-baseline",
-        "MaxPO trains better than the uncentered rule without a baseline.",
-        _line("pkpo-s", "0.62 0.59 0.66 0.039 0.023 0.055 0.60 0.57 0.63 0.066 0.040 0.094"),
-        _learning(
-            says="in {16} of its {38} places",
-            through=_against("pkpo-s"),
-            of="area_low > 0",
-            take=("sum", "rows"),
+        "sparse-start",
+        "From a sparse start rules for max@K with a baseline learn as much as MaxPO from a budget, to a hundredth.",
+        _line("pkpo-loo1", "0.0015 -0.0074 0.0105 0.0127 0.0029 -0.0086 0.0145 0.0165"),
+        _line("predictive", "0.0024 -0.0062 0.0110 0.0122 0.0057 -0.0018 0.0132 0.0107"),
+        _line("replay", "-0.0023 -0.0098 0.0053 0.0108 0.0093 -0.0001 0.0188 0.0134"),
+        _line(
+            "centered-replay",
+            "-0.0016 -0.0036 0.0005 0.0029 0.0025 -0.0014 0.0064 0.0056",
         ),
-        _area(
-            "most on the chain ({0.16} [{0.12}, {0.20}]), the lock ({0.18} [{0.06}, {0.32}]) and the maze at K = 8 "
-            "({0.20} [{0.12}, {0.28}])",
-            "pkpo-s",
-            ("chain", "base", "best"),
-            ("lock", "base", "best"),
-            (_MAZE, "K = 8", "best"),
-        ),
+        _line("plug-in-floor", "0.0007 -0.0013 0.0027 0.0029 0.0044 0.0010 0.0079 0.0049"),
         _learning(
-            says="the interval of the difference below 0 by more than {0.001}",
-            through=_against("pkpo-s"),
-            of="-area_high",
+            says="no rule but `pkpo-s` is apart from MaxPO by more than {0.0012}, and {0.0004} would have been seen",
+            through=_against("rules"),
+            where=f"specimen in {_ALIKE!r} and choice == 'best' and {_BASED}",
+            of=("abs(area_estimate)", "area_smallest"),
             take="max",
-            relation="<=",
         ),
-        figure="improvement",
+        _mean(
+            "the first success comes after {1073} rollouts, {4.2}% of the budget, and the area lacks {4.1}%",
+            f"{_runs('rules', 'lock', 'best')} and rule == 'maxpo'",
+            "first_success",
+            "first_success / budget",
+            "1 - area",
+        ),
+        _learning(
+            says="`pkpo-loo1` needs {0.962} [{0.938}, {0.987}] times MaxPO's rollouts there, and {1.037} "
+            "would have been seen",
+            through=_against("rules", "pkpo-loo1"),
+            where=f"specimen == {_DIVERSE!r} and choice == 'shared'",
+            of=_TIMES,
+        ),
+        _difference(
+            "`pkpo-loo1` is ahead on the chain by {0.025} [{0.006}, {0.045}] and on the transformer by "
+            "{0.067} [{0.019}, {0.114}], and apart by {-0.072} [{-0.136}, {-0.007}] on the maze",
+            "pkpo-loo1",
+            "best",
+            "chain",
+            _NETWORK,
+            _MAZE,
+        ),
+        _difference(
+            "at the shared step size these are {-0.001} [{-0.010}, {0.007}], {0.037} [{-0.009}, {0.082}] "
+            "and {-0.027} [{-0.070}, {0.016}]",
+            "pkpo-loo1",
+            "shared",
+            "chain",
+            _NETWORK,
+            _MAZE,
+        ),
     ),
     finding(
         "learning",
-        "with-baseline",
-        "Leaving two out trains no better than uncentered rules that have a baseline.",
-        _line("pkpo-loo", "0.50 0.48 0.52 -0.001 -0.010 0.009 0.50 0.48 0.53 -0.003 -0.014 0.007"),
-        _line("pkpo-loo1", "0.48 0.46 0.50 -0.007 -0.018 0.002 0.48 0.46 0.51 -0.013 -0.025 -0.003"),
-        _line("predictive", "0.49 0.48 0.50 -0.005 -0.013 0.002 0.49 0.48 0.51 -0.004 -0.012 0.002"),
-        _area(
-            "on the maze under Adam ({0.083} [{0.015}, {0.150}]) and at K = 2 ({0.090} [{0.020}, {0.155}], shared)",
-            "pkpo-loo1",
-            (_MAZE, "Adam", "shared"),
-            (_MAZE, "K = 2", "shared"),
+        "without-baseline",
+        "The rule without a baseline learns less from a sparse start.",
+        _line("pkpo-s", "-0.0369 -0.0494 -0.0245 0.0177 -0.0392 -0.0533 -0.0252 0.0200"),
+        _difference(
+            "most on the maze ({-0.131} [{-0.202}, {-0.060}]) and the chain ({-0.110} [{-0.139}, {-0.081}])",
+            "pkpo-s",
+            "best",
+            _MAZE,
+            "chain",
         ),
-        _area(
-            "on the many-correct bandit under Adam ({-0.066} [{-0.072}, {-0.061}], shared) and on the transformer "
-            "({-0.057} [{-0.096}, {-0.020}], best",
-            "pkpo-loo1",
-            (_MANY, "Adam", "shared"),
-            (_NETWORK, "base", "best"),
-        ),
-        _area(
-            "on the bandit under Adam by {0.218} at the best step sizes",
-            "pkpo-loo",
-            (_MANY, "Adam", "best"),
-            of="area",
-        ),
-        _area("behind by {0.012} at the shared one", "pkpo-loo", (_MANY, "Adam", "shared"), of="-area"),
-        figure="improvement",
-    ),
-    finding(
-        "learning",
-        "signal",
-        "What the phase diagram says of variance is there along training, and too small to show in curves.",
-        _exact(
-            says="{0.0132} for MaxPO and {0.0140} for `pkpo-loo1` on the bandit",
-            where=f"{_BASE_SHARED} and specimen == {_MANY!r} and step == 0",
-            at=each("rule", "maxpo", "pkpo-loo1"),
-            of="snr",
-        ),
-        _exact(
-            says="on the bandit, {1.06} times as much",
-            where=f"{_BASE_SHARED} and specimen == {_MANY!r} and step == 0 and rule == 'pkpo-loo1'",
-            over=f"{_BASE_SHARED} and specimen == {_MANY!r} and step == 0 and rule == 'maxpo'",
-            of="snr",
-        ),
-        _signal(
-            "by step 100 the ten correct arms have become an effective {2.4}",
-            _MANY,
-            100,
-            "diversity",
-            "maxpo",
-        ),
-        _signal("and {1.0} at step 225", _MANY, 225, "diversity", "maxpo"),
-        _signal("is {0.06} for MaxPO and {0.29} for `pkpo-loo1`", _MANY, 225, "snr", "maxpo", "pkpo-loo1"),
-        _signal("at step 50 ({0.79} against {0.40}", _MAZE, 50, "snr", "maxpo", "pkpo-loo1"),
-        _area("their areas {0.0001} apart", "pkpo-loo1", (_MANY, "moderate start", "shared"), of="-area"),
-        figure="snr",
     ),
     finding(
         "learning",
         "step-size",
-        "The step size is the larger effect: rules that differ in length alone are level at their best ones.",
-        Reading(
-            says="is MaxPO divided by {21.3} (n = 16, K = 4)",
-            study="unbiasedness",
-            where="estimator == 'pkpo-mean-centered' and n == 16 and k == 4",
-            of="1 / scale",
+        "At a shared step size the scale of a rule decides; at the best ones of each nothing of it is left on 0/1 rewards.",
+        _line("maxrl", "0.0955 0.0859 0.1051 0.0137 -0.0031 -0.0107 0.0044 0.0107"),
+        _line("rloo", "-0.3875 -0.3996 -0.3755 0.0172 -0.0278 -0.0369 -0.0188 0.0128"),
+        _difference(
+            "RLOO is behind by {0.75}, {0.41} and {0.30} on the two bandits and the lock",
+            "rloo",
+            "shared",
+            "bandit, many correct",
+            "bandit, one correct",
+            "lock",
+            of="-area_estimate",
         ),
-        _pooled("maxrl", "P for MaxPO {0.20} [{0.17}, {0.25}]", at=("choice == 'shared'",)),
-        _pooled("maxrl", "at the best ones ({0.53} [{0.51}, {0.55}])", at=("choice == 'best'",)),
         figure="step_size",
     ),
     finding(
         "learning",
         "mean-reward",
-        "Rules for the mean reward turn away from max@K where rewards are graded or parameters shared.",
-        _line("grpo", "0.62 0.60 0.65 0.065 0.051 0.079 0.59 0.57 0.62 0.056 0.041 0.071"),
-        _signal("to a cosine of {0.08} with the gradient of max@4 by step 12", _MAZE, 12, "cosine", "grpo"),
-        _learning(
-            says="its max@4 ends at {0.31} [{0.30}, {0.37}]; MaxPO's at {0.81} [{0.66}, {0.97}], "
-            "`predictive`'s at {0.88} [{0.72}, {1.00}]",
-            through=_ends,
-            where=f"condition == 'base' and choice == 'shared' and specimen == {_MAZE!r}",
-            at=each("rule", "grpo", "maxpo", "predictive"),
-            of=_TOP,
+        "A rule for the mean reward turns away from max@K where rewards are graded.",
+        _line("grpo", "-0.0628 -0.0734 -0.0521 0.0152 -0.0555 -0.0671 -0.0439 0.0166"),
+        _difference(
+            "GRPO is behind by {0.34} [{0.28}, {0.40}] on the maze",
+            "grpo",
+            "best",
+            _MAZE,
+            of=("-area_estimate", "-area_high", "-area_low"),
         ),
         _learning(
-            says="cosines of GRPO, MaxRL and RLOO fall to {-0.23}, {-0.15} and {-0.15}",
-            where=f"{_BASE_SHARED} and specimen == {_NETWORK!r}",
-            at=each("rule", "grpo", "maxrl", "rloo"),
+            says="its mean step falls to a cosine of {-0.19} with the gradient of max@4",
+            where=f"kind == 'curve' and section == 'rules' and specimen == {_MAZE!r} and rule == 'grpo'",
             of="cosine",
             take="min",
+        ),
+        _mean(
+            "ends at a max@4 of {0.34}, where MaxPO has {0.73}",
+            _runs("rules", _MAZE, "best"),
+            "max_at_k",
+            at=each("rule", "grpo", "maxpo"),
         ),
         figure="cosine",
     ),
     finding(
         "learning",
-        "exact-gradient",
-        "Sampled training stays below the exact gradient where there is something to be explored.",
+        "first-success",
+        "Where prompts share nothing, the first success is luck that the rule has no part in.",
+        _mean(
+            "after {1137}, {1037} and {1073} rollouts",
+            "kind == 'run' and section == 'rules' and choice == 'best' and rule == 'maxpo'",
+            "first_success",
+            at=each("specimen", "bandit, many correct", "bandit, one correct", "lock"),
+        ),
         _exact(
-            says="{1.00} against",
-            through=_ends,
-            where=f"condition == 'base' and specimen in {[_MAZE, _NETWORK]!r} and rule == 'exact'",
-            of="max_at_k",
-            take="min",
+            says="a policy that stays at the start takes {1065} on average",
+            where="kind == 'expected' and specimen == 'lock'",
+            of="first_success",
         ),
         _learning(
-            says="against at most {0.88} on the maze and {0.50} on the transformer",
-            through=_ends,
-            where="condition == 'base' and rule != 'exact'",
-            at=each("specimen", _MAZE, _NETWORK),
-            of="max_at_k",
-            take="max",
+            says="differs between rules on {0} of these seeds",
+            through=_first_differs,
+            where=f"specimen in {_ALIKE!r}",
+            of="differs",
+            take="sum",
         ),
+        figure="first_success",
     ),
     finding(
         "learning",
-        "annealing",
-        "Annealing K raises the mean reward of a policy that was trained at a large K.",
-        _annealed("from {0.85} [{0.81}, {0.89}] to", _MANY, "K = 8"),
-        _annealed("to {1.00} on the bandit", _MANY, "K = 8, then 1", of=("mean_reward",)),
-        _annealed("its max@8 kept at {1.00}", _MANY, "K = 8, then 1", of=("max_at_k",)),
-        _annealed(
-            "from {0.65} [{0.53}, {0.75}] to {0.78} [{0.62}, {0.94}] for MaxPO",
-            _MAZE,
-            "K = 8",
-            "K = 8, then 1",
+        "explored",
+        "What is learned first makes the rest rarer: training explores less than the start where lesser rewards are found.",
+        _exact(
+            says="finds the goal of 1 in {100.0}% of the runs",
+            where=f"kind == 'law' and specimen == {_MAZE!r} and rollouts == budget",
+            of="all_solved",
         ),
-        _annealed("max@8 stops at {0.78}", _MAZE, "K = 8, then 1", of=("max_at_k",)),
-        _annealed("where K = 8 goes on to {0.88} [{0.72}, {1.00}]", _MAZE, "K = 8", of=_TOP),
-        _annealed("is still at {0.07} [{0.00}, {0.38}] on the bandit", _MANY, "K = 1"),
-        _annealed("near the annealed one on the maze ({0.71} [{0.51}, {0.87}])", _MAZE, "K = 1"),
-        figure="annealing",
+        _found(
+            "MaxPO in {92}% at the shared step size and {55}% at its best",
+            _MAZE,
+            "maxpo",
+            "shared",
+            "best",
+        ),
+        _found("`pkpo-loo1` in {83}% and {83}%", _MAZE, "pkpo-loo1", "shared", "best"),
+        _found("GRPO in {33}%", _MAZE, "grpo", "best"),
+        _found(
+            "on the chain MaxPO solves all prompts in {100}% at the shared step size and {87}% at its best",
+            "chain",
+            "maxpo",
+            "shared",
+            "best",
+        ),
+        _exact(
+            says="where the start alone has {98}%",
+            where="kind == 'law' and specimen == 'chain' and rollouts == budget",
+            of="all_solved",
+        ),
+        _found("on the transformer MaxPO does in {0}%", _NETWORK, "maxpo", "shared"),
+        _exact(
+            says="where the start has {89}%",
+            where=f"kind == 'law' and specimen == {_NETWORK!r} and rollouts == budget",
+            of="all_solved",
+        ),
+        figure="first_success",
+    ),
+    finding(
+        "learning",
+        "diversity",
+        "No rule keeps the correct answers that the exact gradient keeps.",
+        _exact(
+            says="the exact gradient keeps all {100}",
+            where=f"{_runs('rules', _DIVERSE, 'shared')} and rule == 'exact'",
+            of="diversity",
+        ),
+        _mean(
+            "MaxPO has an effective {3.28} left when it arrives and {1.37} at the end",
+            f"{_runs('rules', _DIVERSE, 'shared')} and rule == 'maxpo'",
+            "diversity_at_target",
+            "diversity",
+        ),
+        _learning(
+            says="of the rules that arrive none has more than {1.80} at the end, at either step size",
+            through=_kept,
+            where=f"specimen == {_DIVERSE!r} and arrived > 0.9",
+            of="diversity",
+            take="max",
+        ),
+        _learning(
+            says="{0.53} [{-0.15}, {1.20}] more than `pkpo-loo1` on arrival, and {0.96} would have been seen",
+            through=_apart("diversity_at_target", ("maxpo", 4), ("pkpo-loo1", 4)),
+            where=f"section == 'rules' and specimen == {_DIVERSE!r} and choice == 'shared'",
+            of=("estimate", "low", "high", "smallest"),
+        ),
+        figure="diversity",
+    ),
+    finding(
+        "learning",
+        "trade-off",
+        "On the maze a K of up to 4 gains both pass@1 and max@8; beyond it max@8 is bought with pass@1.",
+        _ends(
+            "from {0.59} (K = 1) through {0.68}, {0.73} and {0.78} (MaxPO, K = 2, 4, 8) to {0.86} "
+            "(`pkpo-loo1`, K = 16)",
+            _MAZE,
+            "max_at_k",
+        ),
+        _ends(
+            "and pass@1 is {0.59}, {0.67}, {0.69}, {0.60} and {0.51}",
+            _MAZE,
+            "mean_reward",
+        ),
+        _mean(
+            "`chebyshev` at K = 32 = 2n ends at {0.50} and {0.48}",
+            f"{_runs('trade-off', _MAZE, 'best')} and rule == 'chebyshev'",
+            "max_at_k",
+            "mean_reward",
+        ),
+        _mean(
+            "has a pass@1 of {0.55} and a max@8 of {1.00} at the one, {0.99} and {1.00} at the other",
+            "kind == 'run' and section == 'trade-off' and specimen == 'chain' and rule == 'pkpo-loo1'",
+            "mean_reward",
+            "max_at_k",
+            at=each("choice", "best", "best for pass@1"),
+        ),
+        _mean(
+            "annealed from 8 to 1, MaxPO has {0.72} and {0.72} there",
+            f"{_runs('trade-off', _MAZE, 'best')} and rule == 'maxpo' and annealed == 1",
+            "max_at_k",
+            "mean_reward",
+        ),
+        _learning(
+            says="K = 16 less K = 4 is {0.13} [{0.07}, {0.19}] in max@8",
+            through=_apart("max_at_k", ("pkpo-loo1", 16), ("maxpo", 4)),
+            where=f"section == 'trade-off' and specimen == {_MAZE!r} and choice == 'best'",
+            of=("estimate", "low", "high"),
+        ),
+        _learning(
+            says="and {-0.19} [{-0.25}, {-0.13}] in pass@1",
+            through=_apart("mean_reward", ("pkpo-loo1", 16), ("maxpo", 4)),
+            where=f"section == 'trade-off' and specimen == {_MAZE!r} and choice == 'best'",
+            of=("estimate", "low", "high"),
+        ),
+        figure="trade_off",
+    ),
+    finding(
+        "learning",
+        "loops",
+        "By rollouts, loops of trainers change nothing on the chain; on the maze a lag and whitening cost MaxPO area.",
+        _loop(
+            "clip, 4 epochs",
+            "0.001 -0.017 0.019 0.026 -0.013 -0.036 0.010 0.033 "
+            "-0.042 -0.103 0.019 0.087 -0.328 -0.388 -0.268 0.086",
+        ),
+        _loop(
+            "clip, lag 4",
+            "0.007 -0.013 0.028 0.029 -0.039 -0.064 -0.013 0.036 "
+            "-0.253 -0.319 -0.186 0.095 -0.434 -0.493 -0.375 0.084",
+        ),
+        _loop(
+            "redraw",
+            "0.007 -0.025 0.040 0.046 -0.004 -0.037 0.029 0.048 "
+            "-0.014 -0.086 0.058 0.103 -0.411 -0.483 -0.338 0.103",
+        ),
+        _loop(
+            "whitened",
+            "0.005 -0.013 0.023 0.025 -0.007 -0.033 0.019 0.037 "
+            "-0.194 -0.251 -0.137 0.081 -0.333 -0.391 -0.275 0.083",
+        ),
+        _loop(
+            "DAPO",
+            "0.000 -0.031 0.032 0.045 -0.014 -0.051 0.024 0.054 "
+            "-0.027 -0.092 0.037 0.092 -0.294 -0.356 -0.232 0.088",
+        ),
+        _learning(
+            says="GRPO on-policy is behind by {0.018} [{-0.007}, {0.044}] on the chain and by {0.344} "
+            "[{0.283}, {0.405}] on the maze",
+            through=_against("loops", "grpo"),
+            where="loop == 'on-policy' and rule == 'grpo'",
+            at=each("specimen", "chain", _MAZE),
+            of=("-area_estimate", "-area_high", "-area_low"),
+        ),
+        _learning(
+            says="no loop of MaxPO is apart from on-policy, and {0.046} would have been seen of each",
+            through=_against("loops", REFERENCE),
+            where="specimen == 'chain'",
+            of="area_smallest",
+            take="max",
+        ),
+        _learning(
+            says="are not apart, where {0.103} would have been seen",
+            through=_against("loops", REFERENCE),
+            where=f"specimen == {_MAZE!r} and loop in ('clip, 4 epochs', 'redraw', 'DAPO')",
+            of="area_smallest",
+            take="max",
+        ),
+        figure="loops",
     ),
 )

@@ -1,4 +1,4 @@
-"""The design table: what is trained, under which conditions, with which step sizes and how many seeds."""
+"""The design table: what is trained, by whom, with which step sizes, for how long and with how many seeds."""
 
 from __future__ import annotations
 
@@ -10,39 +10,51 @@ from envs import ChainSum, CombinationLock, Maze, PromptBandit, SparseBandit
 from envs.base.paths import TrainingPath
 from envs.base.specimen import ExactSpecimen
 from maxpo_lab.core.arrays import Float
-from maxpo_lab.integrations.schedules import KSteps
 
 from ...measure.specimens import noisy_start
 from ...run.presets import Preset
-from ...trainer import SGD, Adam, Optimiser
+from .contestants import LOOPS, Contestant
 
 SEED = 260606080
 #: Groups in a step, whatever their size; prompts are drawn, one per group.
 GROUPS = 8
-#: Areas that differ by less are alike: where a policy is solved, rounding tells step sizes and rules apart.
-ALIKE = 1e-9
-#: Success of the sparse and of the moderate start.
-SPARSE, MODERATE = 1e-3, 0.2
+#: Rollouts in a group.
+N = 16
+#: Success of the sparse start.
+SPARSE = 1e-3
+#: A run has arrived at this share of the optimum.
+TARGET = 0.9
+#: Of step sizes as good as the best to within this area the smallest is taken.
+ALIKE = 0.01
 
+#: In the order of the figures.
 RULES = (
-    "reinforce",
+    "maxpo",
+    "replay",
+    "centered-replay",
+    "plug-in-floor",
+    "predictive",
+    "pkpo-loo1",
+    "pkpo-s",
+    "maxrl",
     "rloo",
     "grpo",
-    "maxrl",
-    "pkpo-s",
-    "pkpo-loo",
-    "pkpo-loo1",
-    "maxpo",
-    "predictive",
-    "passk-training",
-    "verl-grpo-passk",
-    "pkpo-mean-centered",
-    "rloo-reweighted",
 )
 #: A network costs far more than a table of logits: its cell has fewer rules.
-NETWORK_RULES = ("rloo", "grpo", "maxrl", "pkpo-s", "pkpo-loo", "pkpo-loo1", "maxpo")
-SMOKE_RULES = ("maxrl", "pkpo-s", "pkpo-loo1", "maxpo")
-ANNEALED_RULES = ("pkpo-loo", "maxpo")
+NETWORK_RULES = ("maxpo", "replay", "predictive", "pkpo-loo1", "pkpo-s", "maxrl", "rloo", "grpo")
+#: Whose moments along training are looked at, where their rewards allow: those that climb max@K and others.
+SIGNALS = ("maxpo", "pkpo-loo1", "maxrl", "rloo", "grpo")
+
+Section = Literal["rules", "trade-off", "loops"]
+#: How a step size is chosen: shared by all, by the area under max@K, or by that under pass@1.
+Choice = Literal["shared", "best", "best for pass@1"]
+CHOICES: Mapping[Section, tuple[Choice, ...]] = {
+    "rules": ("shared", "best"),
+    "trade-off": ("best", "best for pass@1"),
+    "loops": ("best",),
+}
+#: K of max@K as it is evaluated.
+EVALUATED: Mapping[Section, int] = {"rules": 4, "trade-off": 8, "loops": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,27 +67,24 @@ class Task:
         The specimen.
     noise
         Standard deviation of the Gaussian logits added to its initial parameters.
-    walked
-        Whether the start is reached along the exact gradient of the mean reward; else the specimen's own
-        parameters are the sparse start.
+    start
+        Success that is reached along the exact gradient of the mean reward before training starts; 0: the
+        specimen's own parameters are the start.
     steps
-        Steps of training.
+        Batches of training.
     grid, shared
-        Step sizes of SGD that a rule chooses from, and the one that all rules are also shown at.
-    adam_grid
-        Step sizes of Adam.
-    rules
-        Rules that are compared.
+        Step sizes that a contestant chooses from, and the one that all rules are also shown at.
+    spacing
+        Of the parameters: far below a step, far above rounding.
     """
 
     make: Callable[[], ExactSpecimen]
     noise: float = 0.0
-    walked: bool = True
+    start: float = SPARSE
     steps: int = 200
-    grid: tuple[float, ...] = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0)
+    grid: tuple[float, ...] = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0)
     shared: float = 16.0
-    adam_grid: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-    rules: tuple[str, ...] = RULES
+    spacing: float = 2.0**-18
 
 
 def _transformer() -> ExactSpecimen:
@@ -89,12 +98,13 @@ def _transformer() -> ExactSpecimen:
     return SequencePolicy(task, Transformer(config, torch.Generator().manual_seed(0)))
 
 
+#: Their places number their random streams: new ones go last.
 TASKS: Mapping[str, Task] = {
     "bandit, many correct": Task(make=lambda: SparseBandit(arms=100, good=10), steps=400),
     "bandit, one correct": Task(make=lambda: SparseBandit(arms=10, good=1), steps=400, shared=4.0),
     "prompts": Task(
         make=lambda: PromptBandit(prompts=16, arms=100, good=10, hardest=2e-4, easiest=5e-3),
-        walked=False,
+        start=0.0,
         steps=400,
         shared=64.0,
     ),
@@ -102,122 +112,106 @@ TASKS: Mapping[str, Task] = {
     "maze, graded": Task(
         make=lambda: Maze("cross"),
         noise=0.5,
-        grid=(1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0),
+        grid=(1.0, 4.0, 16.0, 64.0, 256.0, 1024.0),
         shared=4.0,
-        adam_grid=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
     ),
-    "chain": Task(
-        make=lambda: ChainSum(base=5, digits=3, prompts=4, verifier="chain"),
-        noise=0.5,
-        grid=(4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0),
-    ),
+    "chain": Task(make=lambda: ChainSum(base=5, digits=3, prompts=4, verifier="chain"), noise=0.5),
     "transformer": Task(
-        make=_transformer, steps=150, grid=(0.03, 0.1, 0.3, 1.0, 3.0), shared=0.3, rules=NETWORK_RULES
+        make=_transformer, steps=150, grid=(0.03, 0.1, 0.3, 1.0, 3.0), shared=0.3, spacing=2.0**-24
+    ),
+    "bandit, 100 of 1,000": Task(
+        make=lambda: SparseBandit(arms=1000, good=100),
+        start=0.05,
+        grid=(1.0, 4.0, 16.0, 64.0, 256.0),
+        shared=4.0,
     ),
 }
-
-#: The two specimens on which one factor at a time is varied.
-VARIED = ("bandit, many correct", "maze, graded")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """K, group size, optimiser, start and schedules of K; the defaults are the base design."""
-
-    k: int = 4
-    n: int = 16
-    optimiser: Literal["sgd", "adam"] = "sgd"
-    start: Literal["sparse", "moderate"] = "sparse"
-    annealed: bool = False
-
-    def schedules(self, steps: int) -> dict[str, KSteps]:
-        """The schedules of K by their names."""
-        if not self.annealed:
-            return {f"K = {self.k}": KSteps({0: self.k})}
-        return {
-            f"K = {self.k}": KSteps({0: self.k}),
-            f"K = {self.k}, then 1": KSteps({0: self.k, steps // 2: 1}),
-            "K = 1": KSteps({0: 1}),
-        }
-
-
-BASE = "base"
-CONDITIONS: Mapping[str, Condition] = {
-    BASE: Condition(),
-    "moderate start": Condition(start="moderate"),
-    "K = 8": Condition(k=8),
-    "Adam": Condition(optimiser="adam"),
-    "annealing": Condition(k=8, annealed=True),
-    "n = 32": Condition(n=32),
-    "K = 2": Condition(k=2),
-    "n = 8": Condition(n=8),
-}
-ANNEALING = "annealing"
-ADAM_SHARED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A specimen under a condition.
+    """A section's contestants on a specimen.
 
     ``tuning_seeds`` choose the step sizes, ``seeds`` are what is reported, and the exact signal is taken on
     the first ``signal_seeds`` of these.
     """
 
+    section: Section
     specimen: str
-    condition: str
-    rules: tuple[str, ...]
+    contestants: tuple[Contestant, ...]
     steps: int
     tuning_seeds: int
     seeds: int
-    signal_seeds: int
+    signal_seeds: int = 0
+
+
+#: Who trades pass@1 for max@8: every K up to the double of n, by the rule that is defined there, and the
+#: recipe of PKPO (arXiv 2505.15201).
+FRONT = (
+    Contestant("rloo", 1),
+    Contestant("maxpo", 2),
+    Contestant("maxpo", 4),
+    Contestant("maxpo", 8),
+    Contestant("pkpo-loo1", 16),
+    Contestant("chebyshev", 32),
+    Contestant("maxpo", 8, annealed=True),
+    Contestant("maxrl", 8),
+    Contestant("grpo", 8),
+)
+#: The defaults of trainers, by rule.
+IN_LOOPS = tuple(Contestant(rule, 4, loop) for rule in ("maxpo", "grpo") for loop in LOOPS)
+_PLAN: tuple[tuple[Section, tuple[str, ...]], ...] = (
+    ("rules", ("transformer", "prompts", "bandit, 100 of 1,000", *TASKS)),
+    ("trade-off", ("maze, graded", "chain")),
+    ("loops", ("maze, graded", "chain")),
+)
+#: Cells of the preset ``standard``.
+_STANDARD = (("rules", "lock"), ("trade-off", "chain"), ("loops", "chain"))
 
 
 def cells(preset: Preset) -> list[Cell]:
-    """The base design on every specimen, then one factor at a time on two of them; the costly ones first.
-
-    The last three conditions are for the preset ``paper`` alone.
-    """
+    """Every section on its specimens, the costly ones first; the standard preset has some of these cells."""
     if preset == "smoke":
-        plan = [("maze, graded", BASE), ("chain", BASE), ("bandit, many correct", "Adam")]
-        plan.append(("bandit, many correct", ANNEALING))
-        return [Cell(name, condition, SMOKE_RULES, 12, 2, 4, 1) for name, condition in plan]
-    conditions = list(CONDITIONS) if preset == "paper" else list(CONDITIONS)[:-3]
-    made = []
-    for name in ("transformer", "maze, graded", "prompts", *TASKS):
-        task = TASKS[name]
-        tuning, seeds = {"standard": (8, 10), "paper": (16, 30)}[preset]
-        if preset == "standard" and name == "transformer":
-            tuning = 2
-        for condition in conditions if name in VARIED else [BASE]:
-            rules = ANNEALED_RULES if condition == ANNEALING else task.rules
-            signals = (3 if preset == "paper" else 1) if condition == BASE else 0
-            made.append(Cell(name, condition, rules, task.steps, tuning, seeds, signals))
-    return list(dict.fromkeys(made))
+        return _smoke()
+    return [
+        _cell(section, name)
+        for section, names in _PLAN
+        for name in dict.fromkeys(names)
+        if preset == "paper" or (section, name) in _STANDARD
+    ]
 
 
-def starting_point(name: str, condition: Condition) -> tuple[ExactSpecimen, Float]:
+def _cell(section: Section, name: str) -> Cell:
+    network = name == "transformer"
+    tuning, seeds = (4, 30) if network else (8 if section == "loops" else 16, 60)
+    if section == "rules":
+        rules = NETWORK_RULES if network else RULES
+        contestants = tuple(Contestant(rule, EVALUATED[section]) for rule in rules)
+        return Cell(section, name, contestants, TASKS[name].steps, tuning, seeds, 3)
+    return Cell(
+        section, name, FRONT if section == "trade-off" else IN_LOOPS, TASKS[name].steps, tuning, seeds
+    )
+
+
+def _smoke() -> list[Cell]:
+    few = tuple(Contestant(rule, 4) for rule in ("maxpo", "replay", "pkpo-loo1", "pkpo-s", "grpo", "maxrl"))
+    return [
+        Cell("rules", "maze, graded", few, 12, 2, 4, 1),
+        Cell("rules", "chain", few, 12, 2, 4, 1),
+        Cell("rules", "bandit, 100 of 1,000", few[:4], 12, 2, 4, 0),
+        Cell("trade-off", "chain", (FRONT[0], *FRONT[3:7]), 12, 2, 4),
+        Cell("loops", "chain", IN_LOOPS, 12, 2, 4),
+    ]
+
+
+def starting_point(name: str) -> tuple[ExactSpecimen, Float]:
     """A specimen, and the parameters that training starts from."""
     task = TASKS[name]
     specimen = task.make()
     theta = noisy_start(specimen, task.noise, list(TASKS).index(name))
-    if not task.walked and condition.start == "sparse":
-        return specimen, theta
-    return specimen, TrainingPath(specimen, theta).at(SPARSE if condition.start == "sparse" else MODERATE)
+    return specimen, TrainingPath(specimen, theta).at(task.start) if task.start else theta
 
 
-def step_sizes(name: str, condition: Condition) -> tuple[tuple[float, ...], float]:
-    """The grid of step sizes, and the shared one, which is in it."""
-    if condition.optimiser == "adam":
-        return TASKS[name].adam_grid, ADAM_SHARED
-    return TASKS[name].grid, TASKS[name].shared
-
-
-def optimiser_of(condition: Condition) -> Optimiser:
-    """The optimiser of a condition."""
-    return Adam() if condition.optimiser == "adam" else SGD()
-
-
-def evaluation_points(steps: int, count: int = 20) -> tuple[int, ...]:
-    """Steps that are evaluated, from 0 to all of them, closer together at the start."""
+def evaluation_points(steps: int, count: int = 60) -> tuple[int, ...]:
+    """Batches after which policies are evaluated, from 0 to all of them, closer together at the start."""
     return tuple(sorted({round(steps * (i / count) ** 2) for i in range(count + 1)}))

@@ -1,299 +1,207 @@
-"""Learning curves, step sizes, the trade-off, the signal and who improves on whom, from stored rows."""
+"""What rule and loop decide, from stored rows: areas, curves, step sizes; and curves for W&B."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-
-from maxpo_lab.core.arrays import Float
+from matplotlib.patches import Patch
 
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
 from ...run.curves import Curves
 from ...trainer import EXACT
-from .comparison import CENTERED, POOLED, RIVALS, compare, in_order, places
-from .design import ANNEALING, BASE, RULES
+from .contestants import LOOPS
+from .design import RULES
+from .drawing import difference_bars, difference_scale, legend_of, panels, root_scale, style_of
+from .figure_exploration import first_success, kept_diversity, trade_off
+from .pairs import NAME, POOLED, compared_table
+from .summary import in_order, label
 
-CHOICES = {"best": "best of the grid for each rule", "shared": "one shared step size"}
-#: What the signal is drawn between: below, a policy is solved or lost.
-_SNR = (1e-6, 1e2)
-_SNR_LABEL = r"Signal to noise of a step, $|E g|^2 / \mathrm{tr\,Cov}(g)$"
-#: Marker and fill of the shared and of the best step size.
-_MARKERS = (("o", "white"), ("D", "0.3"))
-#: Lines of the schedules of K, which are no rules: greys.
-_SCHEDULES = (("0.0", "-"), ("0.35", "--"), ("0.6", ":"))
-_ENDS = tuple(f"{name}{end}" for name in ("max_at_k", "mean_reward") for end in ("", "_low", "_high"))
-_QUANTITIES = (*_ENDS, "entropy", "diversity", "snr", "cosine")
+#: Specimens whose curves are apart: on the others all are one line, which ``figure`` says in numbers.
+APART = ("maze, graded", "chain", "transformer")
+_LOOPS = dict(zip(LOOPS, ("#000000", "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7"), strict=True))
+_QUANTITIES = tuple(
+    [f"{name}{end}" for name in ("max_at_k", "mean_reward") for end in ("", "_low", "_high")]
+    + ["entropy", "diversity", "snr", "cosine"]
+)
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure`` and ``shared``: curves; the others by what they show."""
+    """``figure``: areas against maxpo's; the others by what they show."""
     rows = in_order(rows)
-    curves = rows[rows.kind == "curve"]
-    base = curves[curves.condition == BASE]
+    of_rules = rows[rows.section == "rules"]
     return {
-        "figure": _curves(base[base.choice == "best"], "Every rule at the best step size of the grid"),
-        "shared": _curves(base[base.choice == "shared"], "Every rule at one shared step size"),
-        "step_size": _step_sizes(rows[(rows.kind == "tuning") & (rows.condition == BASE)]),
-        "trade_off": _trade_off(base[base.step == base.groupby("specimen").step.transform("max")]),
-        "snr": _signal(base[base.choice == "shared"], "snr", _SNR_LABEL),
-        "cosine": _signal(base[base.choice == "shared"], "cosine", r"Cosine of $E g$ and $\nabla J_K$"),
-        "annealing": _annealing(curves[curves.condition == ANNEALING]),
-        "improvement": _improvements(rows[rows.kind == "run"]),
+        "figure": _differences(of_rules),
+        "curves": _curves(of_rules[(of_rules.kind == "curve") & (of_rules.choice == "best")]),
+        "step_size": _step_sizes(of_rules[of_rules.kind == "tuning"]),
+        "cosine": _cosines(of_rules[(of_rules.kind == "curve") & of_rules.cosine.notna()]),
+        "first_success": first_success(of_rules),
+        "diversity": kept_diversity(of_rules[of_rules.kind == "curve"]),
+        "trade_off": trade_off(rows[rows.section == "trade-off"]),
+        "loops": _loops(rows[rows.section == "loops"]),
     }
 
 
 def curves(rows: pd.DataFrame) -> list[Curves]:
-    """The curves of every rule with its seeds, for W&B: ``specimen/condition/choice/quantity`` by step.
+    """Curves of every contestant with its seeds, for W&B: ``section/specimen/choice/quantity`` by rollouts.
 
     Interquartile means and the ends of their intervals, ``max_at_k_low`` and so on.
     """
-    found = []
+    found: dict[str, dict[int, dict[str, float | None]]] = {}
+    runs: dict[str, int] = {}
     every = rows[rows.kind == "curve"]
-    for rule, own in every.groupby("rule", sort=False):
-        points: dict[int, dict[str, float | None]] = {}
-        for row in own.to_dict("records"):
-            place = points.setdefault(int(row["step"]), {})
-            condition = row["condition"]
-            within = condition if condition != ANNEALING else f"{condition}, {row['schedule']}"
-            for name in _QUANTITIES:
-                value = None if pd.isna(row[name]) else float(row[name])
-                place[f"{row['specimen']}/{within}/{row['choice']}/{name}"] = value
-        found.append(Curves(str(rule), f"seeds 0-{int(own.runs.max()) - 1}", points))
-    return found
+    for row in every.to_dict("records"):
+        name = label(row["section"], [row[key] for key in NAME])
+        place = found.setdefault(name, {}).setdefault(int(row["rollouts"]), {})
+        runs[name] = max(runs.get(name, 0), int(row["runs"]))
+        for key in _QUANTITIES:
+            value = None if pd.isna(row[key]) else float(row[key])
+            place[f"{row['section']}/{row['specimen']}/{row['choice']}/{key}"] = value
+    return [Curves(name, f"seeds 0-{runs[name] - 1}", points) for name, points in found.items()]
 
 
-def _panels(names: list[str], height: float = 1.7) -> tuple[Figure, list[Axes], Axes]:
-    """One panel per specimen, four in a row, and one more for the legend."""
-    lines = (len(names) + 4) // 4
-    figure, grid = subplots(lines, 4, figsize=(PAGE, height * lines + 0.35), squeeze=False)
-    axes = list(grid.ravel())
-    for spare in axes[len(names) :]:
-        spare.set_axis_off()
-    for place, name in zip(axes, names, strict=False):
-        place.set_title(name)
-    return figure, axes[: len(names)], axes[-1]
-
-
-def _away(middle: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> Float:
-    """Lengths of error bars, (2, points): 0 where a percentile lies on the estimate's other side."""
-    estimate = np.asarray(middle, dtype=np.float64)
-    ends = np.stack([estimate - np.asarray(low), np.asarray(high) - estimate])
-    return np.asarray(np.maximum(ends, 0.0))
-
-
-def _style(rule: str) -> dict[str, Any]:
-    if rule == EXACT:
-        star = {"marker": "*", "ms": 4, "markevery": 4, "mew": 0.3}
-        return {"color": "0.25", "ls": "--", "lw": 1.0, "zorder": 3, **star}
-    return {"color": colour_of(rule), "lw": 2.2 if rule == CENTERED else 1.0}
-
-
-def _rules(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _each(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for rule, own in rows.groupby("rule", sort=False):
         yield str(rule), own
 
 
-def _legend(rows: pd.DataFrame, place: Axes, **style: Any) -> None:
-    """The rules in the free panel."""
-    for rule in sorted(rows.rule.unique(), key=[EXACT, *RULES].index):
-        own = _style(rule) | style
-        if rule == EXACT:
-            own |= {"marker": "*", "ms": 6, "markevery": 1}
-        place.plot([], [], label="exact gradient" if rule == EXACT else rule, **own)
-    place.legend(loc="center", fontsize=6.3, handlelength=1.6, labelspacing=0.25, borderaxespad=0.0)
+def _differences(rows: pd.DataFrame) -> Figure:
+    """Areas less maxpo's, specimen by specimen."""
+    compared = compared_table(rows)
+    names = [str(name) for name in compared.specimen.unique()]
+    rules = [rule for rule in RULES if rule in set(compared.rule)]
+    across = min(len(names), 3)
+    lines = -(-len(names) // across)
+    figure, grid = subplots(
+        lines, across, figsize=(PAGE, lines * (0.19 * len(rules) + 0.45) + 0.5), sharey=True, squeeze=False
+    )
+    for spare in grid.ravel()[len(names) :]:
+        spare.set_axis_off()
+    furthest = float(compared[["area_low", "area_high", "area_smallest"]].abs().max().max())
+    for axes, name in zip(grid.ravel(), names, strict=False):
+        here = compared[compared.specimen == name]
+        for choice, shift, filled in (("shared", -0.2, False), ("best", 0.2, True)):
+            own = here[here.choice == choice]
+            places = np.array([rules.index(rule) for rule in own.rule]) + shift
+            difference_bars(axes, own, places, [colour_of(rule) for rule in own.rule], filled)
+        difference_scale(axes, furthest)
+        axes.set_title("sparse starts together" if name == POOLED else name)
+    for axes in grid[:, 0]:
+        axes.set_yticks(range(len(rules)), rules, fontsize=6.5)
+        axes.set_ylim(len(rules) - 0.5, -0.5)
+    handles = [
+        Line2D([], [], color="0.3", marker="o", mfc="white", ls="", ms=3.5, label="shared step size"),
+        Line2D([], [], color="0.3", marker="D", ls="", ms=3.5, label="best of the grid"),
+        Patch(color="0.86", label="what these seeds would miss (80 % power)"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    figure.supxlabel("area under max@4 less that of maxpo (1: the whole budget at the target)", fontsize=8)
+    return figure
 
 
-def _root_steps(axes: Axes, last: float) -> None:
-    """Steps on a square-root scale, on which the points lie evenly."""
-    axes.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
-    ticks = [round(last * share**2) for share in (0, 0.25, 0.5, 0.75, 1)]
-    axes.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=6)
-    axes.set_xlim(0, last)
-
-
-def _curves(rows: pd.DataFrame, title: str) -> Figure:
-    names = [str(name) for name in rows.specimen.unique()]
-    figure, panels, free = _panels(names)
-    for axes, name in zip(panels, names, strict=True):
+def _curves(rows: pd.DataFrame) -> Figure:
+    names = [name for name in APART if name in set(rows.specimen)]
+    figure, places, free = panels(names, 4, 1.9)
+    for axes, name in zip(places, names, strict=True):
         own = rows[rows.specimen == name]
-        for rule, line in _rules(own):
-            axes.plot(line.step, line.max_at_k, **_style(rule))
+        for rule, line in _each(own):
+            axes.plot(line.rollouts, line.max_at_k, **style_of(rule))
             if rule != EXACT:
                 axes.fill_between(
-                    line.step, line.max_at_k_low, line.max_at_k_high, color=colour_of(rule), alpha=0.1, lw=0
+                    line.rollouts,
+                    line.max_at_k_low,
+                    line.max_at_k_high,
+                    color=colour_of(rule),
+                    alpha=0.08,
+                    lw=0,
                 )
-        _root_steps(axes, own.step.max())
+        root_scale(axes, own.rollouts.max())
         axes.set_ylim(-0.02, 1.02)
-        if rows.choice.iloc[0] == "shared":
-            axes.set_title(f"{name}, {own.step_size.iloc[0]:g}")
-    for axes in panels[::4]:
-        axes.set_ylabel("max@K, exact")
-    _legend(rows, free)
-    figure.suptitle(f"{title}: interquartile mean, 95 % intervals, {int(rows.runs.max())} seeds", fontsize=8)
-    figure.supxlabel("step (square-root scale)", fontsize=8)
+    places[0].set_ylabel("max@4, exact")
+    legend_of(rows[rows.specimen.isin(names)].rule.unique(), free)
+    figure.suptitle("Each at the best step size of its grid: interquartile mean, 95 % intervals", fontsize=8)
+    figure.supxlabel("rollouts (square-root scale)", fontsize=8)
     return figure
 
 
 def _step_sizes(rows: pd.DataFrame) -> Figure:
     names = [str(name) for name in rows.specimen.unique()]
-    figure, panels, free = _panels(names)
-    for axes, name in zip(panels, names, strict=True):
-        for rule, line in _rules(rows[rows.specimen == name]):
-            ends = _away(line.area, line.area_low, line.area_high)
-            style = _style(rule) | ({"markevery": 1} if rule == EXACT else {})
-            axes.errorbar(line.step_size, line.area, yerr=ends, elinewidth=0.6, **style)
+    figure, places, free = panels(names, 3, 1.75)
+    for axes, name in zip(places, names, strict=True):
+        for rule, line in _each(rows[rows.specimen == name]):
+            axes.plot(line.step_size, line.area, marker="o", ms=2.2, **style_of(rule))
         axes.set_xscale("log")
         axes.set_ylim(-0.02, 1.02)
-    for axes in panels[::4]:
-        axes.set_ylabel("area under max@K")
-    _legend(rows, free)
-    seeds = int(rows.runs.max())
-    figure.suptitle(f"Tuning: interquartile mean over {seeds} seeds that are not used again", fontsize=8)
+    for axes in places[::3]:
+        axes.set_ylabel("area under max@4")
+    legend_of(rows.rule.unique(), free)
+    seeds = rows[rows.rule != EXACT].groupby("specimen").runs.max()
+    figure.suptitle(
+        f"Tuning: means of {seeds.min()} to {seeds.max()} seeds that are not used again", fontsize=8
+    )
     figure.supxlabel("step size", fontsize=8)
     return figure
 
 
-def _trade_off(rows: pd.DataFrame) -> Figure:
-    names = [str(name) for name in rows.specimen.unique()]
-    figure, panels, free = _panels(names)
-    for axes, name in zip(panels, names, strict=True):
+def _cosines(rows: pd.DataFrame) -> Figure:
+    names = [name for name in APART if name in set(rows.specimen)]
+    figure, places, free = panels(names, 4, 1.9)
+    for axes, name in zip(places, names, strict=True):
         own = rows[rows.specimen == name]
-        for rule, points in _rules(own):
-            for choice, marker in (("shared", "o"), ("best", "D")):
-                at = points[points.choice == choice]
-                style: dict[str, Any] = {
-                    "color": _style(rule)["color"],
-                    "marker": marker,
-                    "ms": 3.6,
-                    "mew": 0.9,
-                    "ls": "",
-                }
-                style |= {"mfc": "none"} if choice == "shared" else {}
-                style |= {"marker": "*", "ms": 6} if rule == EXACT else {}
-                x, y = (
-                    _away(at[key], at[f"{key}_low"], at[f"{key}_high"]) for key in ("mean_reward", "max_at_k")
-                )
-                axes.errorbar(at.mean_reward, at.max_at_k, xerr=x, yerr=y, elinewidth=0.5, **style)
-        axes.plot([0, 1], [0, 1], color="0.7", lw=0.6, zorder=0)
-        axes.set_xlim(-0.03, 1.05)
-        axes.set_ylim(-0.03, 1.05)
-    for axes in panels[::4]:
-        axes.set_ylabel("max@K at the end")
-    _legend(rows, free, marker="o", ls="", ms=3.6)
-    figure.suptitle("Open: shared step size; filled: best of the grid; stars: exact gradient", fontsize=8)
-    figure.supxlabel("mean reward (pass@1) at the end", fontsize=8)
+        for rule, line in _each(own):
+            axes.plot(line.rollouts, line.cosine, marker="o", ms=2.5, **style_of(rule))
+        axes.set_ylim(-1.05, 1.05)
+        root_scale(axes, own.budget.max())
+    legend_of(rows.rule.unique(), free)
+    figure.suptitle(
+        r"Cosine of $E g$ and the gradient of max@4 along training, exact, shared step size", fontsize=8
+    )
+    figure.supxlabel("rollouts (square-root scale)", fontsize=8)
     return figure
 
 
-def _signal(rows: pd.DataFrame, quantity: str, label: str) -> Figure:
-    measured = rows[rows[quantity].notna()]
-    names = [str(name) for name in measured.specimen.unique()]
-    figure, panels, free = _panels(names)
-    for axes, name in zip(panels, names, strict=True):
-        own = measured[measured.specimen == name]
-        for rule, line in _rules(own):
-            dots: dict[str, Any] = {"marker": "o", "ms": 2.2}
-            axes.plot(line.step, line[quantity], **(dots | _style(rule)))
-        if quantity == "snr":
-            axes.set_yscale("log")
-            axes.set_ylim(*_SNR)
-        else:
-            axes.set_ylim(-1.05, 1.05)
-        _root_steps(axes, rows[rows.specimen == name].step.max())
-    _legend(measured, free)
-    figure.suptitle(f"{label}, exact, at the shared step size", fontsize=8)
-    figure.supxlabel("step (square-root scale)", fontsize=8)
-    return figure
-
-
-def _annealing(rows: pd.DataFrame) -> Figure:
-    """One column per rule and choice of step size, two lines per specimen."""
-    names = [str(name) for name in rows.specimen.unique()]
-    schedules = list(rows.schedule.unique())
-    columns = [(rule, choice) for rule in rows.rule.unique() for choice in ("shared", "best")]
+def _loops(rows: pd.DataFrame) -> Figure:
+    """Curves of maxpo and of grpo in every loop, and their areas less that of maxpo on-policy."""
+    curves = rows[rows.kind == "curve"]
+    names = [str(name) for name in curves.specimen.unique()]
+    rules = [str(rule) for rule in curves.rule.unique()]
+    compared = compared_table(rows)
     figure, grid = subplots(
-        2 * len(names),
-        len(columns),
-        figsize=(PAGE, 1.25 * 2 * len(names) + 0.6),
-        sharey=True,
-        sharex="row",
+        len(rules) + 1,
+        len(names),
+        figsize=(PAGE, 1.5 * len(rules) + 2.4),
+        sharey="row",
         squeeze=False,
+        gridspec_kw={"height_ratios": [*[1.0] * len(rules), 1.3]},
     )
-    pairs = [(name, key) for name in names for key in ("max_at_k", "mean_reward")]
-    for line, (name, key) in zip(grid, pairs, strict=True):
-        last = rows[rows.specimen == name].step.max()
-        for axes, (rule, choice) in zip(line, columns, strict=True):
-            of_rule = rows[(rows.specimen == name) & (rows.rule == rule) & (rows.choice == choice)]
-            for schedule, (colour, dashes) in zip(schedules, _SCHEDULES, strict=True):
-                own = of_rule[of_rule.schedule == schedule]
-                axes.plot(own.step, own[key], color=colour, ls=dashes, label=schedule)
+    furthest = float(compared[["area_low", "area_high", "area_smallest"]].abs().max().max())
+    for column, name in enumerate(names):
+        for axes, rule in zip(grid[:, column], rules, strict=False):
+            own = curves[(curves.specimen == name) & (curves.rule == rule)]
+            for loop, line in own.groupby("loop", sort=False):
+                colour = _LOOPS[str(loop)]
+                axes.plot(line.rollouts, line.max_at_k, color=colour, lw=1.1)
                 axes.fill_between(
-                    own.step, own[f"{key}_low"], own[f"{key}_high"], color=colour, alpha=0.15, lw=0
+                    line.rollouts, line.max_at_k_low, line.max_at_k_high, color=colour, alpha=0.08, lw=0
                 )
-            _root_steps(axes, last)
-            # Five numbers would run into one another in a column this narrow.
-            axes.set_xticks([0, last / 4, last], ["0", f"{last / 4:g}", f"{last:g}"], fontsize=5.5)
-            axes.axvline(last / 2, color="0.5", lw=0.6, ls=":")
+            root_scale(axes, own.rollouts.max())
             axes.set_ylim(-0.02, 1.02)
-        line[0].set_ylabel(f"{name}\n{'max@8' if key == 'max_at_k' else 'mean reward'}", fontsize=6.5)
-    for axes, (rule, choice) in zip(grid[0], columns, strict=True):
-        axes.set_title(f"{'exact gradient' if rule == EXACT else rule}\n{choice}", fontsize=7)
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(schedules))
-    figure.supxlabel(
-        "step (square-root scale; dotted: K falls to 1); shared step size, and best of the grid", fontsize=8
-    )
-    return figure
-
-
-def _improvements(runs: pd.DataFrame) -> Figure:
-    """MaxPO against its rivals: probability of the larger area, next to it the difference of the areas."""
-    known = [each for each in places(runs) if not each[1].startswith(ANNEALING)]
-    rules = [rule for rule in RIVALS if rule in set(runs.rule)]
-    lines = (len(rules) + 1) // 2
-    figure, grid = subplots(
-        lines, 4, figsize=(PAGE, lines * (0.15 * len(known) + 0.7) + 0.4), sharey=True, squeeze=False
-    )
-    for spare in grid.ravel()[2 * len(rules) :]:
-        spare.set_axis_off()
-    for rule, chance, apart in zip(rules, grid.ravel()[::2], grid.ravel()[1::2], strict=False):
-        for choice, shift, (marker, fill) in zip(("shared", "best"), (-0.17, 0.17), _MARKERS, strict=True):
-            for place, (_, _, every) in enumerate(known):
-                own = every[every.choice == choice]
-                found = compare(own[own.rule == CENTERED], own[own.rule == rule])
-                if found is None:
-                    continue
-                for axes, each in ((chance, found.probability), (apart, found.difference)):
-                    style: dict[str, Any] = {"fmt": marker, "ms": 2.6, "elinewidth": 0.9, "mew": 0.8}
-                    style |= {"mfc": "white"} if fill == "white" else {}
-                    ends = _away([each.estimate], [each.low], [each.high])
-                    axes.errorbar(each.estimate, place + shift, xerr=ends, color=colour_of(rule), **style)
-        for axes, middle in ((chance, 0.5), (apart, 0.0)):
-            axes.axvline(middle, color="0.3", lw=0.8, ls="--", zorder=0)
-            axes.axhline(0.5, color="0.3", lw=0.5, zorder=0)
-        chance.set_title(f"P(better than {rule})", fontsize=7)
-        apart.set_title(f"area minus {rule}'s", fontsize=7)
-        chance.set_xlim(-0.05, 1.05)
-        furthest = max(abs(end) for end in apart.get_xlim())
-        apart.set_xlim(-furthest, furthest)
-    names = [name if condition == BASE else f"{name}: {condition}" for name, condition, _ in known]
-    names = ["all specimens, base" if name == POOLED else name for name in names]
-    for axes in grid[:, 0]:
-        axes.set_yticks(range(len(known)), names, fontsize=5.5)
-    grid[0][0].set_ylim(len(known) - 0.4, -0.6)
-    figure.legend(
-        [Line2D([], [], color="0.3", ls="", marker=marker, ms=3.5, mfc=fill) for marker, fill in _MARKERS],
-        [CHOICES["shared"], CHOICES["best"]],
-        loc="outside upper center",
-        ncols=2,
-    )
-    figure.supxlabel(f"of the area under max@K of {CENTERED}, {int(runs.seed.max()) + 1} seeds", fontsize=8)
+            if not column:
+                axes.set_ylabel(f"{rule}: max@4")
+        grid[0, column].set_title(name)
+        grid[len(rules) - 1, column].set_xlabel("rollouts (square-root scale)", fontsize=7)
+        found = compared[compared.specimen == name]
+        axes, places = grid[-1, column], np.arange(len(found), dtype=np.float64)
+        difference_bars(axes, found, places, [_LOOPS[loop] for loop in found.loop], filled=True)
+        difference_scale(axes, furthest)
+        said = [f"{rule}, {loop}" for rule, loop in zip(found.rule, found.loop, strict=True)]
+        axes.set_yticks(places, said, fontsize=6)
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_xlabel("area less maxpo's, on-policy", fontsize=7)
+    handles = [Line2D([], [], color=_LOOPS[loop], label=loop) for loop in LOOPS]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
     return figure

@@ -4,120 +4,152 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from maxpo_lab.core.arrays import Float
 
 from ...measure.resampling import Interval
 from ...measure.statistics import interquartile_mean, interquartile_mean_interval
-from ...trainer import EXACT, Trace, World, signal
-from .design import GROUPS, SEED, step_sizes
+from ...trainer import signal
+from .contestants import ON_POLICY
+from .design import GROUPS, SEED, SIGNALS, N
+from .law import Law
 from .rows import Row
-from .setting import Setting
+from .runs import Runs
+from .setting import BATCH, Setting
 
 
-def tuning_rows(setting: Setting, row: Row, tuned: Trace, place: int) -> Iterator[Row]:
-    """Areas and ends at the step sizes of the grid, of the contestant in this place."""
-    grid, _ = step_sizes(setting.cell.specimen, setting.condition)
-    for rank, size in enumerate(grid):
-        arm = place * len(grid) + rank
-        area = _over_seeds(scored(setting.world, tuned.area()[arm]))
-        yield replace(
-            row,
-            kind="tuning",
-            step_size=size,
-            step_size_rank=rank,
-            runs=len(tuned.diverged[arm]),
-            diverged=int(tuned.diverged[arm].sum()),
-            max_at_k=float(interquartile_mean(scored(setting.world, tuned.objective[arm, :, -1]))),
-            area=float(area.estimate),
-            area_low=float(area.low),
-            area_high=float(area.high),
-        )
+def tuning_row(row: Row, runs: Runs) -> Row:
+    """Areas and ends at a step size."""
+    return replace(
+        row,
+        kind="tuning",
+        runs=len(runs.diverged),
+        diverged=int(runs.diverged.sum()),
+        max_at_k=_middle_at_end(runs, runs.objective),
+        mean_reward=_middle_at_end(runs, runs.mean_reward),
+        area=float(runs.area().mean()),
+        mean_area=float(runs.mean_area().mean()),
+    )
 
 
-def run_rows(setting: Setting, row: Row, trace: Trace, arm: int, seeds: Sequence[int]) -> Iterator[Row]:
-    """The end of every seed's run of an arm."""
-    area = scored(setting.world, trace.area()[arm])
-    final = scored(setting.world, trace.objective[arm, :, -1])
-    mean = scored(setting.world, trace.mean_reward[arm, :, -1])
-    reached = trace.steps_to(0.9 * setting.world.optimum)[arm]
+def run_rows(row: Row, runs: Runs, seeds: Sequence[int], law: Law) -> Iterator[Row]:
+    """What became of every seed."""
+    top, mean = (runs.scored(runs.after(runs.budget, each)) for each in (runs.objective, runs.mean_reward))
+    entropy, diversity = (runs.after(runs.budget, each) for each in (runs.entropy, runs.diversity))
+    first = runs.first_success.min(axis=-1, initial=np.inf, where=~np.isnan(runs.first_success))
+    scores = {
+        "area": runs.area(),
+        "mean_area": runs.mean_area(),
+        "to_target": runs.to_target(),
+        "diversity_at_target": runs.on_arrival(runs.diversity),
+        "first_success": first,
+        "first_chance": [
+            law.first(int(each) // BATCH) if np.isfinite(each) and row.section == "rules" else np.nan
+            for each in first
+        ],
+        "all_solved": runs.first_success.max(axis=-1),
+        "max_at_k": top,
+        "mean_reward": mean,
+        "entropy": entropy,
+        "diversity": diversity,
+    }
     for i, seed in enumerate(seeds):
-        yield replace(
-            row,
-            seed=seed,
-            runs=1,
-            diverged=int(trace.diverged[arm, i]),
-            max_at_k=float(final[i]),
-            mean_reward=float(mean[i]),
-            area=float(area[i]),
-            steps_to_90=_number(reached[i]),
-            entropy=_number(trace.entropy[arm, i, -1]),
-            diversity=_number(trace.diversity[arm, i, -1]),
+        own: dict[str, Any] = {name: _number(values[i]) for name, values in scores.items()}
+        yield replace(row, seed=seed, runs=1, diverged=int(runs.diverged[i]), **own)
+
+
+def curve_rows(setting: Setting, row: Row, runs: Runs) -> Iterator[Row]:
+    """The curve over the seeds, by rollouts."""
+    signals = _signals(setting, row, runs) if row.choice == "shared" else {}
+    for step in setting.points:
+        spent = step * BATCH
+        top, mean = (
+            _over_seeds(runs.scored(runs.after(spent, each))) for each in (runs.objective, runs.mean_reward)
         )
-
-
-def curve_rows(setting: Setting, row: Row, trace: Trace, arm: int) -> Iterator[Row]:
-    """The curve of an arm over its seeds."""
-    top = _over_seeds(scored(setting.world, trace.objective[arm]).T)
-    mean = _over_seeds(scored(setting.world, trace.mean_reward[arm]).T)
-    signals = {} if row.choice == "best" or row.rule == EXACT else _signals(setting, row, trace, arm)
-    for i, step in enumerate(trace.points):
+        diversity, diversity_runs = _middle(runs.after(spent, runs.diversity))
+        entropy, _ = _middle(runs.after(spent, runs.entropy))
         snr, cosine, signal_runs = signals.get(step, (None, None, None))
-        entropy, entropy_runs = middle(trace.entropy[arm, :, i])
-        diversity, diversity_runs = middle(trace.diversity[arm, :, i])
         yield replace(
             row,
             kind="curve",
-            step=step,
-            runs=trace.objective.shape[1],
-            diverged=int((~np.isfinite(trace.objective[arm, :, i])).sum()),
-            max_at_k=float(top.estimate[i]),
-            max_at_k_low=float(top.low[i]),
-            max_at_k_high=float(top.high[i]),
-            mean_reward=float(mean.estimate[i]),
-            mean_reward_low=float(mean.low[i]),
-            mean_reward_high=float(mean.high[i]),
+            rollouts=float(spent),
+            runs=len(runs.diverged),
+            diverged=int((~np.isfinite(runs.after(spent, runs.objective))).sum()),
+            max_at_k=float(top.estimate),
+            max_at_k_low=float(top.low),
+            max_at_k_high=float(top.high),
+            mean_reward=float(mean.estimate),
+            mean_reward_low=float(mean.low),
+            mean_reward_high=float(mean.high),
             entropy=entropy,
             diversity=diversity,
+            diversity_runs=diversity_runs,
             snr=snr,
             cosine=cosine,
-            entropy_runs=entropy_runs,
-            diversity_runs=diversity_runs,
             signal_runs=signal_runs,
         )
 
 
-def _signals(
-    setting: Setting, row: Row, trace: Trace, arm: int
-) -> dict[int, tuple[float | None, float | None, int]]:
+def law_rows(setting: Setting, row: Row) -> Iterator[Row]:
+    """The chances that a policy at the start has solved the first prompt, and all of them; the means."""
+    law, steps = law_of(setting), setting.cell.steps
+    yield replace(
+        row,
+        kind="expected",
+        first_success=law.mean_first(steps) * BATCH,
+        all_solved=law.mean_all(steps) * BATCH,
+    )
+    for step in setting.points:
+        yield replace(
+            row,
+            kind="law",
+            rollouts=float(step * BATCH),
+            first_success=law.first(step),
+            all_solved=law.all(step),
+        )
+
+
+def law_of(setting: Setting) -> Law:
+    """The law of the cell's start."""
+    world = setting.world
+    with torch.no_grad():
+        masses = world.masses(world.start[None, None])[0, 0].numpy()
+    best = [int(np.flatnonzero(own)[-1]) for own in masses]
+    return Law(masses[np.arange(len(best)), best], N, GROUPS)
+
+
+def _signals(setting: Setting, row: Row, runs: Runs) -> dict[int, tuple[float | None, float | None, int]]:
     """Exact SNR and cosine at the kept points, interquartile means over the first seeds; how many of them."""
+    if row.rule not in SIGNALS or row.loop != ON_POLICY:
+        return {}
     found = {}
-    for step, theta in trace.theta.items():
-        ended = trace.objective[arm, : setting.cell.signal_seeds, trace.points.index(step)]
+    for step, theta in runs.theta.items():
+        ended = runs.objective[: setting.cell.signal_seeds, runs.points.index(step)]
         each = [
-            signal(setting.specimen, point, row.rule, n=row.n, k=row.k, groups=GROUPS)
-            for point, value in zip(theta[arm], ended, strict=False)
+            signal(setting.specimen, point, row.rule, n=N, k=setting.k, groups=GROUPS)
+            for point, value in zip(theta, ended, strict=False)
             if np.isfinite(value)
         ]
-        (snr, runs), (cosine, _) = middle([s.snr for s in each]), middle([s.cosine for s in each])
-        found[step] = snr, cosine, runs
+        (snr, count), (cosine, _) = _middle([s.snr for s in each]), _middle([s.cosine for s in each])
+        found[step] = snr, cosine, count
     return found
 
 
-def scored(world: World, values: Float) -> Float:
-    """Scores of runs: those that diverged get the lowest reward."""
-    return np.where(np.isfinite(values), values, float(world.values[0]))
+def _middle_at_end(runs: Runs, values: Float) -> float:
+    return float(interquartile_mean(runs.scored(runs.after(runs.budget, values))))
 
 
 def _over_seeds(scores: Float) -> Interval:
-    """Interquartile mean over the last axis, which are the runs of one task."""
-    return interquartile_mean_interval(scores[..., None, :], seed=SEED)
+    """Interquartile mean of the runs of one task."""
+    return interquartile_mean_interval(scores[None], seed=SEED)
 
 
-def middle(values: npt.ArrayLike) -> tuple[float | None, int]:
+def _middle(values: npt.ArrayLike) -> tuple[float | None, int]:
     """Interquartile mean of the finite ones, None where there is none, and how many there are."""
     array = np.asarray(values, dtype=np.float64)
     finite = array[np.isfinite(array)]

@@ -285,7 +285,8 @@ def test_what_draws_tracks_writes_and_reads_commands_is_in_no_key(
     )
     files = [f"analysis/{name}.py" for name in names]
     files += [str(path.relative_to(copy)) for path in copy.glob("analysis/studies/*/figure.py")]
-    files += ["analysis/studies/learning/summary.py", "analysis/studies/learning/comparison.py"]
+    learning = ("summary", "pairs", "drawing", "figure_exploration")
+    files += [f"analysis/studies/learning/{name}.py" for name in learning]
     files += [
         "maxpo_lab/cli/__init__.py",
         "maxpo_lab/cli/reward_files/reading.py",

@@ -1,4 +1,4 @@
-"""The study ``learning``: its design, that its rows follow from one another, and its curves in W&B."""
+"""The study ``learning``: its design, scores, laws and comparisons, that its rows follow from one another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import re
 import shlex
 from dataclasses import asdict, replace
+from fractions import Fraction
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +18,18 @@ import pytest
 from wandb_files import read_items, read_records
 
 import maxpo_lab as ml
-from analysis.measure.statistics import difference_interval, improvement, interquartile_mean
+from analysis.measure.power import paired
+from analysis.measure.statistics import interquartile_mean
 from analysis.output import tracking
-from analysis.output.colours import colour_of
-from analysis.studies.learning import STUDY, design, reporting, setting, study
-from analysis.studies.learning.comparison import POOLED, compare
-from analysis.studies.learning.design import ANNEALING, BASE, CONDITIONS, TASKS, Cell
+from analysis.studies.learning import STUDY, design, pairs, setting, study
+from analysis.studies.learning.contestants import LOOPS, Contestant
+from analysis.studies.learning.design import ALIKE, CHOICES, TASKS, Cell
 from analysis.studies.learning.figure import curves
-from analysis.studies.learning.summary import table
+from analysis.studies.learning.law import Law
+from analysis.studies.learning.pairs import NAME, POOLED, compare, compared_table
+from analysis.studies.learning.reporting import law_of
+from analysis.studies.learning.runs import Runs
+from analysis.studies.learning.summary import label, table
 from analysis.trainer import EXACT, objective, world_of
 
 
@@ -38,42 +45,36 @@ def smoke() -> pd.DataFrame:
 @pytest.mark.integration
 def test_every_specimen_starts_where_the_design_says() -> None:
     for name, task in TASKS.items():
-        specimen, theta = design.starting_point(name, CONDITIONS[BASE])
+        specimen, theta = design.starting_point(name)
         success = specimen.max_at_k(theta, 1)
-        if task.walked:
+        if task.start:
             low, high = (world_of(specimen).values[place].item() for place in (0, -1))
-            assert (success - low) / (high - low) == pytest.approx(design.SPARSE, rel=1e-9)
+            assert (success - low) / (high - low) == pytest.approx(task.start, rel=1e-9)
         else:
             assert 0.5e-3 < success < 2e-3
-    for name in design.VARIED:
-        specimen, theta = design.starting_point(name, CONDITIONS["moderate start"])
-        assert specimen.max_at_k(theta, 1) == pytest.approx(design.MODERATE, rel=1e-9)
 
 
-def test_the_design_is_one_factor_at_a_time() -> None:
-    base = CONDITIONS[BASE]
-    assert (base.k, base.n, base.optimiser, base.start) == (4, 16, "sgd", "sparse")
-    for name, condition in CONDITIONS.items():
-        changed = [key for key, value in asdict(condition).items() if value != getattr(base, key)]
-        assert len(changed) == (0 if name == BASE else 2 if name == ANNEALING else 1)
-        assert condition.k < condition.n
-    for name in TASKS:
-        for condition in CONDITIONS.values():
-            grid, shared = design.step_sizes(name, condition)
-            assert shared in grid
-            assert list(grid) == sorted(grid)
-    assert len({*map(colour_of, design.RULES)}) == len(design.RULES)
-    for preset in ("smoke", "standard", "paper"):
-        cells = STUDY.cells(preset)
+def test_the_design_covers_its_questions() -> None:
+    for task in TASKS.values():
+        assert task.shared in task.grid
+        assert list(task.grid) == sorted(task.grid)
+    presets = {preset: STUDY.cells(preset) for preset in ("smoke", "standard", "paper")}
+    for cells in presets.values():
         assert len(set(cells)) == len(cells)
-        for cell in cells:
-            # Seeds that choose a step size are not seeds that it is judged by.
-            assert cell.seeds < setting.TUNING
-    paper = STUDY.cells("paper")
-    assert {cell.specimen for cell in paper if cell.condition == BASE} == set(TASKS)
-    assert min(cell.seeds for cell in paper) >= 30
-    for name in design.VARIED:
-        assert {cell.condition for cell in paper if cell.specimen == name} == set(CONDITIONS)
+        assert {cell.section for cell in cells} == set(CHOICES)
+        # Seeds that choose a step size are not seeds that it is judged by.
+        assert all(cell.seeds < setting.TUNING for cell in cells)
+    assert set(presets["standard"]) < set(presets["paper"])
+    rules = [cell for cell in presets["paper"] if cell.section == "rules"]
+    assert {cell.specimen for cell in rules} == set(TASKS)
+    for cell in presets["paper"]:
+        assert cell.seeds >= 30
+        assert pairs.REFERENCE in {each.rule for each in cell.contestants if each.loop == "on-policy"}
+        if cell.section == "loops":
+            found = {(each.rule, each.loop) for each in cell.contestants}
+            assert found == set(product(("maxpo", "grpo"), LOOPS))
+        if cell.section == "trade-off":
+            assert {each.k for each in cell.contestants} == {1, 2, 4, 8, 16, 32}
 
 
 def test_evaluation_points_run_from_the_start_to_the_end() -> None:
@@ -84,49 +85,246 @@ def test_evaluation_points_run_from_the_start_to_the_end() -> None:
         assert list(points) == sorted(set(points))
 
 
-def test_the_best_step_size_is_the_best_of_the_tuning_runs(smoke: pd.DataFrame) -> None:
-    keys = ["specimen", "condition", "rule", "schedule"]
+def runs_of(objective: Any, rollouts: Any, **settings: Any) -> Runs:
+    curve = np.asarray(objective, dtype=float)
+    every = {
+        "points": tuple(range(curve.shape[1])),
+        "rollouts": np.broadcast_to(np.asarray(rollouts, dtype=float), curve.shape),
+        "objective": curve,
+        "mean_reward": curve / 2,
+        "entropy": curve,
+        "diversity": np.arange(curve.size, dtype=float).reshape(curve.shape),
+        "first_success": np.full((len(curve), 1), np.nan),
+        "theta": {},
+        "budget": 100,
+        "target": 0.5,
+        "lowest": 0.0,
+    }
+    return Runs(**{**every, **settings})
+
+
+def test_scores_of_runs_by_hand() -> None:
+    """The target is 0.5 and the budget 100: met at 40, after 100, for a while, and by none that diverged."""
+    nan = np.nan
+    found = runs_of(
+        [[0, 0.25, 0.75, 0.6], [0, 0.1, 0.2, 0.6], [0, 0.7, 0.3, 0.6], [0, nan, nan, nan]], [0, 20, 60, 120]
+    )
+    # 20 x 0.125, 40 x 0.375 and 40 x 0.5 of the first, as what is above the target counts as the target; the
+    # second's line from 0.2 to the target at 120 is cut at 100, where it is at 0.2 + 0.3 x 40/60.
+    first = (20 * 0.125 + 40 * 0.375 + 40 * 0.5) / 100 / 0.5
+    second = (20 * 0.05 + 40 * 0.15 + 40 * (0.2 + 0.1)) / 100 / 0.5
+    third = (20 * 0.25 + 40 * 0.4 + 40 * (0.3 + 0.4 / 6)) / 100 / 0.5
+    assert found.area() == pytest.approx([first, second, third, 0.0], rel=1e-14)
+    assert found.to_target() == pytest.approx([20 + 40 * 0.5, nan, nan, nan], nan_ok=True)
+    assert found.on_arrival(found.diversity) == pytest.approx([2.0, nan, nan, nan], nan_ok=True)
+    assert found.diverged.tolist() == [False, False, False, True]
+    assert found.after(100, found.objective)[:2].tolist() == [0.75, 0.2]
+    assert found.after(19, found.objective)[:2].tolist() == [0.0, 0.0]
+    assert found.after(1000, found.objective)[0] == 0.6
+    # Of pass@1, half of these, nothing is cut off.
+    mean = (20 * 0.0625 + 40 * 0.25 + 40 * (0.375 - 0.075 * 2 / 6)) / 100
+    assert found.mean_area()[0] == pytest.approx(mean)
+
+
+def test_what_a_solved_policy_does_above_the_target_changes_no_area_and_no_time() -> None:
+    rollouts = [0, 10, 20, 50, 100]
+    one = runs_of([[0, 0.2, 0.6, 0.7, 0.8]], rollouts)
+    other = runs_of([[0, 0.2, 0.6, 0.55, 0.51]], rollouts)
+    assert other.area() == one.area()
+    assert other.to_target() == one.to_target()
+    left = runs_of([[0, 0.2, 0.6, 0.7, 0.1]], rollouts)
+    assert left.area() < one.area()
+    assert np.isnan(left.to_target())
+    # What comes after the budget is no matter.
+    assert runs_of([[0, 0.2, 0.6, 0.7, 0.1]], [0, 10, 20, 50, 101]).to_target() == one.to_target()
+
+
+def test_the_law_of_first_successes_is_that_of_a_walk_over_subsets() -> None:
+    """Two prompts, groups of 3, batches of 2: the set of solved prompts, batch by batch, in rationals."""
+    rates, n, groups = (Fraction(1, 10), Fraction(1, 3)), 3, 2
+    solved = [1 - (1 - p) ** n for p in rates]
+    state = {(False, False): Fraction(1)}
+    law = Law(np.array([float(p) for p in rates]), n, groups)
+    later_first = later_all = Fraction(0)
+    for batch in range(6):
+        first = sum(chance for done, chance in state.items() if any(done))
+        both = state.get((True, True), Fraction(0))
+        assert law.first(batch) == pytest.approx(float(first), abs=1e-14)
+        assert law.all(batch) == pytest.approx(float(both), abs=1e-14)
+        later_first, later_all = later_first + 1 - first, later_all + 1 - both
+        for _ in range(groups):
+            after: dict[tuple[bool, bool], Fraction] = {}
+            for done, chance in state.items():
+                for prompt, success in product(range(2), (True, False)):
+                    own = chance * Fraction(1, 2) * (solved[prompt] if success else 1 - solved[prompt])
+                    now = tuple(was or (success and i == prompt) for i, was in enumerate(done))
+                    after[now] = after.get(now, Fraction(0)) + own  # type: ignore[index]
+            state = after
+    assert law.mean_first(6) == pytest.approx(float(later_first), abs=1e-13)
+    assert law.mean_all(6) == pytest.approx(float(later_all), abs=1e-13)
+
+
+def test_the_law_takes_the_chances_of_the_start() -> None:
+    for name in ("maze, graded", "chain"):
+        specimen, theta = design.starting_point(name)
+        cell = next(cell for cell in STUDY.cells("smoke") if cell.specimen == name)
+        law = law_of(setting.Setting(cell, specimen, world_of(specimen, theta)))
+        for x in range(specimen.prompts):
+            levels = specimen.levels(theta, x)
+            assert law.success[x] == pytest.approx(levels.probabilities[levels.values.argmax()], rel=1e-9)
+
+
+def test_the_smallest_difference_is_seen_four_times_in_five() -> None:
+    """Normal differences of 3 strata: 1,500 repetitions, within 4 standard errors of 0.8, of 0.05 at 0."""
+    rng = np.random.default_rng(0)
+    spreads = np.array([[0.5], [1.0], [2.0]])
+    seen = {0.0: 0, 1.0: 0}
+    # The smallest of the truth: that of each repetition varies with its own spread.
+    smallest = float(np.mean([paired(*spreads * rng.normal(size=(3, 20))).smallest for _ in range(200)]))
+    for _ in range(1500):
+        noise = spreads * rng.normal(size=(3, 20))
+        for shift in seen:
+            seen[shift] += paired(*noise + shift * smallest).seen
+    assert abs(seen[1.0] / 1500 - 0.8) < 4 * np.sqrt(0.16 / 1500) + 0.01
+    assert abs(seen[0.0] / 1500 - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 1500) + 0.005
+
+
+def test_paired_differences() -> None:
+    from scipy.stats import ttest_1samp
+
+    values = np.random.default_rng(1).normal(1.0, size=12)
+    found, known = paired(values), ttest_1samp(values, 0.0)
+    ends = known.confidence_interval(0.95)
+    assert (found.estimate, found.low, found.high) == pytest.approx((values.mean(), ends.low, ends.high))
+    assert paired(values, power=0.9).smallest > found.smallest > found.high - found.estimate
+    alike = paired(np.full(5, 2.0))
+    assert (alike.low, alike.high, alike.smallest) == (2.0, 2.0, 0.0)
+    for wrong, said in (([1.0], "two runs"), ([np.nan, 1.0], "not finite"), ([[1.0, 2.0]], r"\(1, 2\)")):
+        with pytest.raises(ValueError, match=said):
+            paired(wrong)
+    with pytest.raises(ValueError, match=r"power=0\.04"):
+        paired(values, power=0.04)
+
+
+def run_frame(areas: Any, times: Any, rule: str = "maxpo", **more: Any) -> pd.DataFrame:
+    every = {
+        "kind": "run",
+        "section": "rules",
+        "specimen": "lock",
+        "start": 1e-3,
+        "choice": "best",
+        "rule": rule,
+        "k": 4,
+        "evaluated_k": 4,
+        "loop": "on-policy",
+        "annealed": False,
+        "budget": 100,
+    }
+    given = {"seed": range(len(areas)), "area": areas, "to_target": times}
+    return pd.DataFrame({**every, **given, **more})
+
+
+def test_rounding_is_no_difference() -> None:
+    """Areas 0.5 and 0.5 + 1e-12 are the same, and 0.5 + 1e-6 is not."""
+    base = run_frame([0.5] * 4, [10.0] * 4)
+    alike, apart = (compare(base, run_frame([0.5 + more] * 4, [10.0] * 4)) for more in (1e-12, 1e-6))
+    assert alike is not None
+    assert apart is not None
+    assert (alike.verdict, alike.area.estimate, alike.area.smallest) == ("the same runs", 0.0, 0.0)
+    assert apart.verdict == "differs"
+    assert apart.area.estimate == pytest.approx(1e-6, rel=1e-2)
+    assert compare(base, base.assign(specimen="chain")) is None
+
+
+def test_runs_are_compared_seed_by_seed() -> None:
+    """The other takes twice the rollouts on each seed; one that never arrives counts with its 100."""
+    times = np.array([10.0, 20.0, 40.0, 30.0, 25.0])
+    areas = np.array([0.2, 0.3, 0.4, 0.5, 0.6])
+    base = run_frame(areas, times)
+    late = run_frame(areas - [0.1, 0.1, 0.1, 0.09, 0.1], [20.0, 40.0, 80.0, np.nan, 50.0], "rloo")
+    other = late.sample(frac=1, random_state=0)
+    found, turned = compare(base, other), compare(other, base)
+    assert found is not None
+    assert turned is not None
+    assert found.ratio is not None
+    assert np.exp(found.ratio.estimate) == pytest.approx((16 * 100 / 30) ** 0.2)
+    assert found.area.estimate == pytest.approx(-0.098)
+    assert found.arrived == 0.8
+    assert (found.verdict, turned.verdict) == ("behind", "ahead")
+    # Where more than a fifth does not arrive no time is told.
+    rare = compare(base, run_frame(areas, [20.0, 40.0, 80.0, np.nan, np.nan]))
+    assert rare is not None
+    assert rare.ratio is None
+    noisy = compare(base, run_frame(areas + np.array([0.1, -0.1, 0.1, -0.09, 0.01]), times))
+    assert noisy is not None
+    assert noisy.verdict == f"none above {noisy.area.smallest:.1g}"
+    assert noisy.area.low < 0 < noisy.area.high < noisy.area.smallest
+
+
+def test_sparse_starts_are_pooled_and_others_are_not() -> None:
+    rows = pd.concat(
+        run_frame(np.arange(5) / 10 + shift * (rule == "rloo"), [10.0] * 5, rule, specimen=name, start=start)
+        for rule in ("maxpo", "rloo")
+        for name, start, shift in (("lock", 1e-3, 0.1), ("chain", 1e-3, 0.3), ("bandit", 0.05, 0.9))
+    )
+    found = compared_table(rows).set_index("specimen")
+    assert found.area_estimate.round(6).to_dict() == {
+        POOLED: 0.2,
+        "bandit": 0.9,
+        "chain": 0.3,
+        "lock": 0.1,
+    }
+    assert np.isnan(found.times[POOLED])
+
+
+def test_the_best_step_size_is_the_smallest_as_good_as_any(smoke: pd.DataFrame) -> None:
+    keys = ["section", "specimen", *NAME]
     tuned, runs = smoke[smoke.kind == "tuning"], smoke[smoke.kind == "run"]
-    chosen = runs[runs.choice == "best"].groupby(keys).step_size.unique()
+    seen = 0
     for key, own in tuned.groupby(keys):
-        grid, shared = design.step_sizes(key[0], CONDITIONS[key[1]])
-        assert own.step_size.tolist() == list(grid)
-        # Of those as good as the best, the smallest.
-        assert chosen[key].tolist() == [own.step_size[own.area >= own.area.max() - design.ALIKE].min()]
-        found = runs[(runs[keys] == list(key)).all(axis=1) & (runs.choice == "shared")]
-        assert set(found.step_size) == {shared}
+        assert own.step_size.tolist() == list(TASKS[key[1]].grid)
+        here = runs[(runs[keys] == list(key)).all(axis=1)].groupby("choice").step_size.unique()
+        assert set(here.index) == set(CHOICES[key[0]])
+        for choice, score in (("best", own.area), ("best for pass@1", own.mean_area)):
+            if choice in here.index:
+                assert here[choice].tolist() == [own.step_size[score >= score.max() - ALIKE].min()]
+                seen += 1
+        if "shared" in here.index:
+            assert here["shared"].tolist() == [TASKS[key[1]].shared]
+    assert seen > 20
 
 
 def test_curves_end_in_the_runs(smoke: pd.DataFrame) -> None:
     """Interquartile means of the last point are those of the runs' ends, and lie in their intervals."""
-    keys = ["specimen", "condition", "rule", "schedule", "choice"]
+    keys = ["section", "specimen", "choice", *NAME]
     drawn = smoke[smoke.kind == "curve"]
-    last = drawn.loc[drawn.groupby(keys).step.idxmax()].set_index(keys)
+    last = drawn.loc[drawn.groupby(keys).rollouts.idxmax()].set_index(keys)
     runs = smoke[smoke.kind == "run"]
-    assert (runs.groupby(keys).size() == [1 if key[2] == EXACT else 4 for key in last.index]).all()
     for key, own in runs.groupby(keys):
+        assert len(own) == (1 if key[3] == EXACT else 4)
         for name in ("max_at_k", "mean_reward"):
             assert last.loc[key, name] == pytest.approx(float(interquartile_mean(own[name])), rel=1e-14)
     for name in ("max_at_k", "mean_reward"):
         assert (drawn[f"{name}_low"] <= drawn[name] + 1e-15).all()
         assert (drawn[name] <= drawn[f"{name}_high"] + 1e-15).all()
     assert (drawn.max_at_k >= drawn.mean_reward - 1e-15).all()
+    assert (drawn.snr.notna() == (drawn.signal_runs > 0)).all()
 
 
 def test_all_start_from_the_oracle_at_the_start(smoke: pd.DataFrame) -> None:
-    first = smoke[(smoke.kind == "curve") & (smoke.step == 0)]
-    for (name, condition), own in first.groupby(["specimen", "condition"]):
-        specimen, theta = design.starting_point(name, CONDITIONS[condition])
+    first = smoke[(smoke.kind == "curve") & (smoke.rollouts == 0)]
+    for (name, k), own in first.groupby(["specimen", "evaluated_k"]):
+        specimen, theta = design.starting_point(name)
         # Starting probabilities are walked to, in NumPy, and summed, in torch: a few hundred roundings.
         assert np.ptp(own.max_at_k) < 1e-13
-        assert own.max_at_k.iloc[0] == pytest.approx(specimen.max_at_k(theta, int(own.k.iloc[0])), abs=1e-13)
+        assert own.max_at_k.iloc[0] == pytest.approx(specimen.max_at_k(theta, int(k)), abs=1e-13)
 
 
 def test_the_signal_at_the_start_is_that_of_exact_moments(smoke: pd.DataFrame) -> None:
-    first = smoke[(smoke.kind == "curve") & (smoke.step == 0) & smoke.snr.notna()]
-    one = first[first.specimen == "maze, graded"]
-    assert set(one.rule) == {"pkpo-s", "pkpo-loo1", "maxpo"}
-    specimen, theta = design.starting_point("maze, graded", CONDITIONS[BASE])
+    first = smoke[(smoke.kind == "curve") & (smoke.rollouts == 0) & smoke.snr.notna()]
+    one = first[(first.specimen == "maze, graded") & first.rule.isin(["maxpo", "pkpo-loo1"])]
+    assert len(one) == 2
+    specimen, theta = design.starting_point("maze, graded")
     levels = specimen.levels(theta)
     for row in one.itertuples():
         moments = ml.exact_moments(row.rule, levels, n=16, k=4)
@@ -137,73 +335,60 @@ def test_the_signal_at_the_start_is_that_of_exact_moments(smoke: pd.DataFrame) -
 
 def test_undefined_rules_are_rows_with_the_reason(smoke: pd.DataFrame) -> None:
     undefined = smoke[smoke.kind == "undefined"]
-    reasons = dict(
-        zip(zip(undefined.specimen, undefined.rule, strict=True), undefined.undefined, strict=True)
-    )
-    assert "0/1 rewards" in reasons["maze, graded", "maxrl"]
-    assert "pkpo-loo1 needs k >= 2" in reasons["bandit, many correct", "pkpo-loo1"]
-    others = smoke[smoke.kind != "undefined"]
-    assert others.undefined.isna().all()
-    for cell in STUDY.cells("smoke"):
-        own = smoke[(smoke.specimen == cell.specimen) & (smoke.condition == cell.condition)]
-        assert {*cell.rules, EXACT} == set(own.rule)
+    (row,) = undefined.to_dict("records")
+    assert (row["specimen"], row["rule"]) == ("maze, graded", "maxrl")
+    assert "0/1 rewards" in row["undefined"]
+    assert smoke[smoke.kind != "undefined"].undefined.isna().all()
+
+
+def test_loops_spend_the_same_rollouts(smoke: pd.DataFrame) -> None:
+    """A dead group that is drawn again counts, and an epoch that draws nothing does not."""
+    rows = smoke[(smoke.section == "loops") & (smoke.kind == "run")]
+    assert set(rows.loop) == set(LOOPS)
+    cell = next(cell for cell in STUDY.cells("smoke") if cell.section == "loops")
+    specimen, start = design.starting_point(cell.specimen)
+    made = setting.Setting(cell, specimen, world_of(specimen, start))
+    arms = [(Contestant("maxpo", 4, loop), TASKS["chain"].shared) for loop in LOOPS]
+    found = dict(zip(LOOPS, made.train(arms, [0, 1]), strict=True))
+    for loop, runs in found.items():
+        spent = runs.rollouts[:, -1]
+        assert (spent >= made.budget).all(), loop
+        most = LOOPS[loop].draws * setting.BATCH
+        assert (spent < made.budget + most).all(), loop
+        assert (runs.rollouts[:, 0] == 0).all()
+    for loop in ("on-policy", "whitened", "clip, 4 epochs", "clip, lag 4"):
+        assert (found[loop].rollouts == found["on-policy"].rollouts).all(), loop
+    # Nearly all groups are dead: a batch costs up to eight.
+    assert found["redraw"].rollouts[0, 1] > 4 * setting.BATCH
 
 
 def test_the_same_cell_gives_the_same_rows() -> None:
-    cell = replace(STUDY.cells("smoke")[1], rules=("maxpo", "pkpo-s"), steps=5)
+    cell = replace(STUDY.cells("smoke")[1], steps=5)
     assert STUDY.measure(cell) == STUDY.measure(cell)
+    loops = replace(STUDY.cells("smoke")[4], steps=3, contestants=design.IN_LOOPS[3:6])
+    assert STUDY.measure(loops) == STUDY.measure(loops)
 
 
 def test_diverged_runs_are_counted_and_score_the_lowest_reward(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of 1e200 overflow a network; the table counts them, and no run is missing from it."""
-    wild = replace(TASKS["transformer"], grid=(0.1, 1e200), shared=1e200)
+    wild = replace(TASKS["transformer"], grid=(0.1, 1e200), shared=1e200, start=0.0)
     monkeypatch.setitem(design.TASKS, "transformer", wild)
-    # From the moderate start, where the first step has a success in it, and which is not the base design.
-    rows = frame(Cell("transformer", "moderate start", ("rloo", "maxpo"), 12, 2, 3, 1))
+    # From the network's own start, where the first step has a success in it.
+    rows = frame(Cell("rules", "transformer", tuple(Contestant(r, 4) for r in ("maxpo", "rloo")), 12, 2, 3))
     tuned = rows[(rows.kind == "tuning") & (rows.rule == "maxpo")]
     assert tuned.diverged.tolist() == [0, 2]
     assert tuned.max_at_k.tolist()[1] == 0.0
     runs = rows[(rows.kind == "run") & (rows.rule == "maxpo")].set_index("choice")
     assert runs.loc["shared", "diverged"].tolist() == [1, 1, 1]
     assert runs.loc["shared", "max_at_k"].tolist() == [0.0, 0.0, 0.0]
-    assert runs.loc["shared", "steps_to_90"].isna().all()
+    assert runs.loc["shared", "to_target"].isna().all()
     assert runs.loc["best", "step_size"].tolist() == [0.1] * 3
-    end = rows[(rows.kind == "curve") & (rows.rule == "maxpo") & (rows.step == 12)].set_index("choice")
-    assert end.diverged.to_dict() == {"shared": 3, "best": 0}
-    shown = table(rows)
-    assert set(shown.specimen) == {"transformer"}
-    lines = shown.set_index(["rule", "step size"]).sort_index()
+    end = rows[(rows.kind == "curve") & (rows.rule == "maxpo") & (rows.rollouts == rows.budget)]
+    assert end.set_index("choice").diverged.to_dict() == {"shared": 3, "best": 0}
+    lines = table(rows).set_index(["contestant", "step size"]).sort_index()
     columns = ["runs", "diverged", "diverged in tuning"]
-    assert lines.loc[("maxpo", "shared"), columns].tolist() == [3, 3, "2 of 4"]
-    assert lines.loc[("maxpo", "best"), columns].tolist() == [3, 0, "2 of 4"]
-
-
-def test_diverged_runs_of_every_condition_are_in_the_table(smoke: pd.DataFrame) -> None:
-    """One run and one tuning run under Adam, and one of an annealed schedule, are said to have diverged."""
-    rows = smoke.copy()
-    adam = (rows.condition == "Adam") & (rows.rule == "maxpo")
-    annealed = (rows.condition == ANNEALING) & (rows.rule == "maxpo") & (rows.schedule == "K = 8, then 1")
-    for chosen in (
-        adam & (rows.kind == "run"),
-        adam & (rows.kind == "tuning"),
-        annealed & (rows.kind == "run"),
-    ):
-        rows.loc[chosen.idxmax(), "diverged"] = 1
-    before, after = (
-        table(each).set_index(["specimen", "condition", "rule", "step size"]) for each in (smoke, rows)
-    )
-    assert before.diverged.sum() == 0
-    found = after[(after.diverged > 0) | after["diverged in tuning"].str.startswith("1 of")]
-    name = "bandit, many correct"
-    tuned = 2 * len(design.step_sizes(name, CONDITIONS["Adam"])[0])
-    counts = found[["diverged", "diverged in tuning"]].apply(tuple, axis=1).to_dict()
-    first = rows.choice[adam & (rows.kind == "run")].iloc[0]
-    other = {"shared": "best", "best": "shared"}[first]
-    assert counts.pop((name, "Adam", "maxpo", first)) == (1, f"1 of {tuned}")
-    assert counts.pop((name, "Adam", "maxpo", other)) == (0, f"1 of {tuned}")
-    ((place, (runs, _)),) = counts.items()
-    assert place[:3] == (name, f"{ANNEALING}, K = 8, then 1", "maxpo")
-    assert runs == 1
+    assert lines.loc[("maxpo", "shared"), columns].tolist() == ["3", "3", "2 of 4"]
+    assert lines.loc[("maxpo", "best"), columns].tolist() == ["3", "0", "2 of 4"]
 
 
 def numbers(text: str) -> list[float]:
@@ -211,91 +396,45 @@ def numbers(text: str) -> list[float]:
 
 
 def test_the_table_says_what_the_runs_say(smoke: pd.DataFrame) -> None:
-    shown = table(smoke).set_index(["specimen", "condition", "rule", "step size"]).sort_index()
-    assert shown.index.is_unique
-    every = smoke[(smoke.kind == "run") & (smoke.choice == "best")].sort_values(["specimen", "seed"])
-    for specimen, condition in ((POOLED, BASE), ("chain", BASE), ("bandit, many correct", "Adam")):
-        runs = every[every.condition == condition]
-        runs = runs if specimen == POOLED else runs[runs.specimen == specimen]
-        own = runs[runs.rule == "maxpo"]
-        line = shown.loc[specimen, condition, "maxpo", "best"]
-        assert line.runs == len(own) == (8 if specimen == POOLED else 4)
-        for column, key in (
-            ("area under max@K", "area"),
-            ("max@K at the end", "max_at_k"),
-            ("pass@1 at the end", "mean_reward"),
-        ):
-            estimate, low, high = numbers(line[column])
-            assert estimate == pytest.approx(float(interquartile_mean(own[key])), abs=0.00501)
-            assert low <= estimate <= high
-        x, y = (
-            np.stack([each.area for _, each in runs[runs.rule == rule].groupby("specimen")])
-            for rule in ("maxpo", "pkpo-s")
-        )
-        against = shown.loc[specimen, condition, "pkpo-s", "best"]
-        expected = float(improvement(x, y, paired=True))
-        assert numbers(against["P(maxpo better)"])[0] == pytest.approx(expected, abs=0.00501)
-        apart = difference_interval(x, y, seed=STUDY.seed)
-        for found, end in zip(
-            numbers(against["area, maxpo - rule"]), (apart.estimate, apart.low, apart.high), strict=True
-        ):
-            assert found == pytest.approx(float(end), abs=0.000501)
-        assert line["P(maxpo better)"] == line["area, maxpo - rule"] == "-"
-        exact = shown.loc[specimen, condition, EXACT, "best"]
-        assert exact["P(maxpo better)"] == "-"
-        assert "[" not in exact["area under max@K"]
-    line = shown.loc["chain", BASE, "maxpo", "best"]
-    share = every[(every.specimen == "chain") & (every.rule == "maxpo")].steps_to_90.notna().mean()
-    assert line["reached 90 %"].startswith(f"{share:.2f} [")
-    assert line["steps to 90 % (median)"] == "-", "twelve steps reach nothing"
-    assert set(shown.loc[POOLED]["steps to 90 % (median)"]) == {"-"}, "steps are not pooled"
-
-
-def test_step_sizes_at_the_edge_are_marked(smoke: pd.DataFrame) -> None:
     shown = table(smoke)
-    best = shown[(shown["step size"] == "best") & (shown.specimen != POOLED)]
-    for line in best.to_dict("records"):
-        condition = line["condition"].split(",")[0]
-        grid, _ = design.step_sizes(line["specimen"], CONDITIONS[condition])
-        place = (
-            "smallest"
-            if float(line["size"]) == grid[0]
-            else "largest"
-            if float(line["size"]) == grid[-1]
-            else "no"
+    keys = ["section", "specimen", "contestant", "step size"]
+    assert not shown.duplicated(keys).any()
+    lines = shown.set_index(keys).sort_index()
+    every = smoke[smoke.kind == "run"]
+    for (section, specimen, choice, *name), own in every.groupby(["section", "specimen", "choice", *NAME]):
+        line = lines.loc[section, specimen, label(section, name), choice]
+        for column, key in (("area", "area"), ("max@K at the end", "max_at_k")):
+            assert numbers(line[column])[0] == pytest.approx(own[key].mean(), abs=0.000501)
+        assert int(line.runs) == len(own)
+        rank, grid = own.step_size_rank.iloc[0], TASKS[specimen].grid
+        edge = "smallest" if rank == 0 else "largest" if rank == len(grid) - 1 else "no"
+        assert line["at the grid's edge"] == ("-" if choice == "shared" else edge)
+        if name[0] == EXACT:
+            assert line.verdict == "-"
+            assert "[" not in line.area
+    found = compared_table(smoke).set_index(["section", "specimen", "choice", *NAME])
+    assert len(found) > 40
+    for (section, specimen, choice, *name), row in found.iterrows():
+        line = lines.loc[section, specimen, label(section, name), choice]
+        assert line.verdict == row.verdict
+        said = numbers(line["area, rule - maxpo"])
+        assert said == pytest.approx([row.area_estimate, row.area_low, row.area_high], abs=0.0000501)
+        # None says "no difference" without what it could have seen.
+        assert row.verdict in ("the same runs", "differs", "ahead", "behind") or (
+            float(row.verdict.removeprefix("none above ")) == pytest.approx(row.area_smallest, rel=0.5)
         )
-        assert line["at the grid's edge"] == place
-    pooled = shown[(shown["step size"] == "best") & (shown.specimen == POOLED)].set_index("rule")
-    base = best[best.condition == BASE]
-    for rule, own in base.groupby("rule"):
-        edge = int((own["at the grid's edge"] != "no").sum())
-        assert pooled.loc[rule, "at the grid's edge"] == f"{edge} of {len(own)}"
-
-
-def test_rounding_wins_nothing() -> None:
-    """Areas 0.5 and 0.5 + 1e-12 are a tie, and 0.5 + 1e-6 is not."""
-    frames = [
-        pd.DataFrame({"specimen": "lock", "seed": range(6), "area": 0.5 + extra})
-        for extra in (0.0, 1e-12, 1e-6)
-    ]
-    alike, apart = (compare(each, frames[0]) for each in frames[1:])
-    assert alike is not None
-    assert apart is not None
-    assert (alike.probability.estimate, alike.difference.estimate) == (0.5, 0.0)
-    assert apart.probability.estimate == 1
-    assert apart.difference.estimate == pytest.approx(1e-6, rel=1e-2)
-    assert compare(frames[0], frames[0].assign(specimen="chain")) is None
+    assert {place for _, place, *_ in found.index} >= {POOLED, "chain", "maze, graded"}
 
 
 def test_all_rewards_lie_between_0_and_1() -> None:
-    """So areas of different specimens are on one scale, from nothing to the optimum."""
+    """So areas of different specimens are on one scale, from nothing to the target."""
     for name in TASKS:
-        world = world_of(design.starting_point(name, CONDITIONS[BASE])[0])
+        world = world_of(design.starting_point(name)[0])
         assert (world.values[0].item(), world.optimum) == pytest.approx((0.0, 1.0), abs=1e-12)
 
 
 def test_specimens_do_not_share_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pooled intervals take their runs to be independent; conditions of one specimen are alike."""
+    """Pooled intervals take their runs to be independent; sections of one specimen are alike."""
     used: dict[tuple[str, str], set[int]] = {}
     plain = setting.train
 
@@ -304,26 +443,13 @@ def test_specimens_do_not_share_random_numbers(monkeypatch: pytest.MonkeyPatch) 
         return plain(world, arms, **settings)
 
     monkeypatch.setattr(setting, "train", spy)
-    for place in (
-        ("chain", BASE),
-        ("lock", BASE),
-        ("bandit, many correct", BASE),
-        ("bandit, many correct", "Adam"),
-    ):
-        study.measure(Cell(*place, ("maxpo",), 1, 2, 3, 0))
-    chain, lock, bandit, adam = used.values()
-    assert bandit == adam
+    for place in (("rules", "chain"), ("rules", "lock"), ("loops", "chain")):
+        study.measure(Cell(*place, (Contestant("maxpo", 4),), 1, 2, 3))
+    chain, lock, loops = used.values()
+    assert chain == loops
     # Tuning and reported seeds; the exact gradient's are among them.
-    assert len(chain) == len(lock) == len(bandit) == 5
-    assert len(chain | lock | bandit) == 15
-
-
-def test_means_say_of_how_many_runs_they_are(smoke: pd.DataFrame) -> None:
-    assert reporting.middle([1.0, np.nan, 3.0]) == (2.0, 2)
-    assert reporting.middle([np.nan, np.inf]) == (None, 0)
-    drawn = smoke[smoke.kind == "curve"]
-    assert (drawn.entropy_runs == drawn.runs).all()
-    assert (drawn.snr.notna() == (drawn.signal_runs > 0)).all()
+    assert len(chain) == len(lock) == 5
+    assert len(chain | lock) == 10
 
 
 def test_objective_of_certain_success_has_a_gradient() -> None:
@@ -351,10 +477,10 @@ def _no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.integration
 @pytest.mark.usefixtures("_no_account")
 def test_curves_are_read_back_from_wandb(smoke: pd.DataFrame, tmp_path: Path) -> None:
-    """One run a rule and seed group, in the study's group, with each curve by step, to the bit."""
-    rows = smoke[smoke.rule.isin([EXACT, "maxpo", "pkpo-s"])]
+    """One run a contestant and seed group, in the study's group, with each curve by step, to the bit."""
+    rows = smoke[(smoke.section == "rules") & smoke.rule.isin([EXACT, "maxpo", "pkpo-s"])]
     logged = curves(rows)
-    assert {each.name for each in logged} == {EXACT, "pkpo-s", "maxpo"}
+    assert {each.name for each in logged} == {"exact gradient", "pkpo-s", "maxpo"}
     tracked = tracking.log_study(
         "learning",
         preset="smoke",
@@ -388,14 +514,12 @@ def test_curves_are_read_back_from_wandb(smoke: pd.DataFrame, tmp_path: Path) ->
         assert (group, job) == ("learning", "curves")
         assert config["seed"] == STUDY.seed
         found[config["rule"]] = (name, config["seed_group"], points)
-    assert found.keys() == {EXACT, "maxpo", "pkpo-s"}
+    assert found.keys() == {"exact gradient", "maxpo", "pkpo-s"}
     assert found["maxpo"][:2] == ("learning-smoke-maxpo", "seeds 0-3")
-    assert found[EXACT][1] == "seeds 0-0"
-    drawn = rows[(rows.kind == "curve") & (rows.rule == "maxpo") & (rows.condition == BASE)]
+    assert found["exact gradient"][1] == "seeds 0-0"
+    drawn = rows[(rows.kind == "curve") & (rows.rule == "maxpo")]
     for row in drawn.itertuples():
-        own = found["maxpo"][2][row.step]
+        own = found["maxpo"][2][int(row.rollouts)]
         for name in ("max_at_k", "max_at_k_low", "max_at_k_high", "mean_reward_low", "entropy", "snr"):
-            key, value = f"{row.specimen}/{row.condition}/{row.choice}/{name}", getattr(row, name)
+            key, value = f"{row.section}/{row.specimen}/{row.choice}/{name}", getattr(row, name)
             assert own.get(key) == (None if pd.isna(value) else value)
-    annealed = f"bandit, many correct/{ANNEALING}, K = 8, then 1/shared/max_at_k"
-    assert annealed in found["maxpo"][2][12]
