@@ -2,8 +2,9 @@
 
 from ...run.comparison import Comparison
 from ...run.study import Study
-from .design import SEED, cells
+from .design import SEED
 from .figure import curves, draw, table
+from .plan import cells
 from .study import measure
 
 _OF_CHECKPOINT = (
