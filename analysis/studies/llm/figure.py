@@ -14,7 +14,7 @@ from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
 from ...run.curves import Curves
 from . import outcomes
-from .design import FLOOR, GRPO, REFERENCE, REPLAY, SETTINGS, TRAINED, UNBIASED
+from .design import FLOOR, GRPO, REFERENCE, REPLAY, SETTINGS, TRAINED, UNBIASED, Verifier
 
 NOTHING = "-"
 #: All that there are rows of.
@@ -78,7 +78,7 @@ def curves(rows: pd.DataFrame) -> list[Curves]:
     return found
 
 
-def _settings(rows: pd.DataFrame) -> list[str]:
+def _settings(rows: pd.DataFrame) -> list[Verifier]:
     """Settings there are rows of, in the order of the design."""
     return [verifier for verifier in SETTINGS if verifier in set(rows.verifier)]
 
@@ -115,21 +115,26 @@ def _name(rule: str) -> str:
 
 
 def _overview(rows: pd.DataFrame) -> Figure:
-    """Many derivations in the first line of panels: lead, diversity, prediction; the ends of all settings."""
-    figure, grid = subplots(2, 3, figsize=(PAGE, 4.3), squeeze=False)
-    setting = SETTINGS["order"]
+    """Many derivations above: lead along training, diversity, prediction; below the ends of all settings."""
+    settings = _settings(rows)
+    figure, grid = subplots(2, 3, figsize=(PAGE, 4.4), squeeze=False)
     _lead(grid[0][0], rows)
     _diversity(grid[0][1], rows)
     _against_prediction(grid[0][2], rows)
-    grid[0][0].set_title(f"{setting.title}: pass@4 less that of {REFERENCE}", fontsize=7)
-    grid[0][1].set_title("right completions in effect", fontsize=7)
-    grid[0][2].set_title(f"rollouts to pass@4 of {setting.target}, over {REFERENCE}", fontsize=7)
-    leads = outcomes.leads(rows)
-    power = rows[rows.kind == "power"]
-    for axes, verifier in zip(grid[1], SETTINGS, strict=True):
+    grid[0][0].set_title(f"pass@4 less that of {REFERENCE}", fontsize=7)
+    grid[0][1].set_title("right completions in effect, of 30", fontsize=7)
+    grid[0][2].set_title(f"rollouts to pass@4 of {SETTINGS['order'].target}", fontsize=7)
+    leads, power = outcomes.leads(rows), rows[rows.kind == "power"]
+    for place, axes in enumerate(grid[1]):
+        if place >= len(settings):
+            axes.set_visible(False)
+            continue
+        verifier = settings[place]
         _forest(axes, leads[leads.verifier == verifier], power[power.verifier == verifier])
-        axes.set_title(f"{SETTINGS[verifier].title}: pass@4 at the end", fontsize=7)
-        axes.set_xlabel(f"less that of {REFERENCE}", fontsize=7)
+        axes.set_title(SETTINGS[verifier].title, fontsize=7)
+        axes.set_xlabel("pass@4 at the end", fontsize=7)
+        if place:
+            axes.set_yticklabels([])
     rules = [rule for rule in TRAINED if rule in set(rows.rule)]
     figure.legend(
         [Line2D([], [], color=colour_of(rule), lw=2, ls=_dash(rule)) for rule in rules],
@@ -162,7 +167,7 @@ def _diversity(axes: Axes, rows: pd.DataFrame) -> None:
     ticks = (2, 3, 5, 10, 20, 30)
     axes.set_yticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlabel("pass@4 of the trained prompts")
+    axes.set_xlabel("pass@4 of the trained prompts", fontsize=7)
 
 
 def _against_prediction(axes: Axes, rows: pd.DataFrame) -> None:
@@ -175,16 +180,16 @@ def _against_prediction(axes: Axes, rows: pd.DataFrame) -> None:
         for at, (marker, filled) in _CHECKPOINTS.items():
             own = predicted.query(f"{shown} and rule == {rule!r} and checkpoint == {at!r}")
             fill = "0.3" if filled else "none"
-            axes.plot(own.predicted, [place + 0.2] * len(own), marker, ms=4, mec="0.3", mfc=fill)
-            axes.plot(own.adam, [place + 0.2] * len(own), marker, ms=2.2, mec="0.3", mfc=fill)
+            axes.plot(own.predicted, [place + 0.28] * len(own), marker, ms=4.2, mec="0.3", mfc=fill)
+            axes.plot(own.adam, [place + 0.05] * len(own), marker, ms=2.4, mec="0.3", mfc=fill)
         real = leads.query(f"{shown} and rule == {rule!r} and quantity == 'rollouts'")
-        _bar(axes, real, place - 0.15, colour_of(rule))
+        _bar(axes, real, place - 0.22, colour_of(rule))
     _visible(axes, rows[(rows.kind == "power") & (rows.verifier == "order")], "rollouts")
     axes.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
     axes.set_yticks(height, rules)
     axes.grid(visible=False, axis="y")
     axes.set_ylim(-0.6, len(rules) - 0.4)
-    axes.set_xlabel("grey: predicted (small: by Adam); colour: realised", fontsize=6.5)
+    axes.set_xlabel(f"over those of {REFERENCE}", fontsize=7)
 
 
 def _forest(axes: Axes, leads: pd.DataFrame, power: pd.DataFrame) -> None:
@@ -240,15 +245,22 @@ def _variances(rows: pd.DataFrame) -> Figure:
         above.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
         above.set_yticks(height, [_name(rule) for rule in rules])
         above.grid(visible=False, axis="y")
-        above.set_title(SETTINGS[verifier].title, fontsize=7.5)  # type: ignore[index]
+        above.set_ylim(-0.6, len(rules) - 0.4)
+        above.set_title(SETTINGS[verifier].title, fontsize=7.5)
+        if verifier != settings[0]:
+            above.set_yticklabels([])
+        above.set_xlabel(f"tr Cov over that of {REFERENCE}", fontsize=7)
+        below.set_xlabel("pass@1 of a prompt", fontsize=7)
         _scatter(below, rows[(rows.kind == "prompt") & (rows.verifier == verifier)])
     grid[1][0].set_ylabel(f"tr Cov over that of {REFERENCE}", fontsize=7)
-    figure.supxlabel(
-        "above: large, given the prompt, exact; small, prompt drawn, exact, on the 95 % interval of a "
-        "sample; below: each prompt by its pass@1. Open: at the start; full: trained",
-        fontsize=6.5,
-    )
+    places = [at for at in _CHECKPOINTS if at in set(rows.checkpoint)]
+    figure.legend([_dot(at) for at in places], places, loc="outside upper center", ncols=len(places))
     return figure
+
+
+def _dot(at: str) -> Line2D:
+    marker, filled = _CHECKPOINTS[at]
+    return Line2D([], [], color="0.3", ls="", marker=marker, ms=4, mfc="0.3" if filled else "none")
 
 
 def _scatter(axes: Axes, prompts: pd.DataFrame) -> None:
@@ -261,10 +273,9 @@ def _scatter(axes: Axes, prompts: pd.DataFrame) -> None:
                 own.pass_at_1, own.ratio, marker, ms=2.8, mew=0.7, mec=colour_of(rule), mfc=fill, alpha=0.85
             )
     axes.axhline(1.0, color=colour_of(REFERENCE), lw=1.1)
-    axes.set_xscale("log")
     axes.set_yscale("log")
     shown = prompts[~prompts.rule.isin((GRPO, REFERENCE))].ratio
-    ticks = [tick for tick in (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if _near(tick, shown)]
+    ticks = [tick for tick in (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if _near(tick, shown)]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
 
@@ -288,7 +299,7 @@ def _search(rows: pd.DataFrame) -> Figure:
                 places, areas, marker="o", ms=3.5, color=colour_of(rule), ls=_dash(rule), label=_name(rule)
             )
         axes.set_xticks(range(len(sizes)), [f"{size:g}" for size in sizes])
-        axes.set_title(SETTINGS[verifier].title)  # type: ignore[index]
+        axes.set_title(SETTINGS[verifier].title)
         axes.set_xlabel("step size of Adam")
     grid[0][0].set_ylabel("mean pass@4 of a run, tuning seeds", fontsize=7)
     grid[0][0].legend(fontsize=6.3)
