@@ -9,9 +9,9 @@ from ...run.presets import Preset
 from .design import REFERENCE, REPLAY, SETTINGS, TRAINED, Cell, Checkpoint, Contest, Pilot, Variance, Verifier
 
 #: Reported seeds of a setting.
-SEEDS: Mapping[Verifier, int] = {"order": 16, "chain": 5, "answer": 5}
+SEEDS: Mapping[Verifier, int] = {"order": 12, "chain": 5, "answer": 5}
 #: Tuning seeds of a setting.
-_TUNING: Mapping[Verifier, int] = {"order": 3, "chain": 2, "answer": 2}
+_TUNING: Mapping[Verifier, int] = {"order": 2, "chain": 1, "answer": 1}
 #: Prompts and sampled groups of a checkpoint.
 _MEASURED: Mapping[Verifier, tuple[int, int]] = {"order": (24, 600), "chain": (6, 300), "answer": (6, 300)}
 #: How many times the parameters of the model that are trained where a GPU is at hand.
