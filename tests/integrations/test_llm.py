@@ -94,11 +94,12 @@ def test_a_contest_repeats_itself_to_the_bit(rule: str) -> None:
 
 
 def test_replay_remembers_across_epochs() -> None:
-    """Eight steps of four prompts: each of the 24 is known at its second visit."""
+    """Eight steps of four prompts: each of the 24 was seen, eight of them twice, and lambda has been learned."""
     with _only_errors():
         path = train(warm_start("order"), Run("order", REPLAY, 1e-3, 0, 8, 1))
-    known = path.trainer._metrics["train"]["replay/known"]  # TRL's own record, one a generation
-    assert known == [0.0] * 6 + [1.0] * 2
+    state = path.trainer.memory.state_dict()
+    assert sorted(np.asarray(state["count"]).tolist()) == [16] * 16 + [32] * 8
+    assert path.trainer.memory.metrics["known"] == 1.0
 
 
 def test_a_run_that_diverges_scores_0_and_is_counted() -> None:
