@@ -94,7 +94,7 @@ def test_a_contest_repeats_itself_to_the_bit(rule: str) -> None:
 
 
 def test_replay_remembers_across_epochs() -> None:
-    """Eight steps of four prompts: each of the 24 was seen, eight of them twice, and lambda has been learned."""
+    """Eight steps of four prompts: each of 24 was seen, eight of them twice."""
     with _only_errors():
         path = train(warm_start("order"), Run("order", REPLAY, 1e-3, 0, 8, 1))
     state = path.trainer.memory.state_dict()

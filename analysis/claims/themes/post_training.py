@@ -38,7 +38,8 @@ def _ends(rule: str, size: str, numbers: str) -> tuple[Reading, Reading]:
     return (
         _trained(
             says=f"| `{rule.partition(':')[0]}` | {{{size}}} |",
-            where=f"kind == 'run' and size == 1 and {where}",
+            through=outcomes.ends,
+            where=where,
             of="learning_rate",
             take="mean",
         ),
@@ -95,6 +96,12 @@ def _between(rows: pd.DataFrame) -> pd.DataFrame:
     )
     found = outcomes.leads(rows).merge(pairs)
     return found[found.quantity.isin(("pass_at_1", "pass_at_k"))]
+
+
+def _tuning(rows: pd.DataFrame) -> pd.DataFrame:
+    """The tuning runs, each once."""
+    own = rows[(rows.kind == "tuning") & (rows["size"] == 1)]
+    return own.drop_duplicates(["verifier", "rule", "learning_rate", "seed"])
 
 
 def _realised(rule: str, numbers: str) -> Reading:
@@ -167,20 +174,34 @@ CLAIMS = (
         _realised(REPLAY, "0.61 0.48 0.79 1.42"),
         _trained(
             says="are {0.686} at 5e-3 and {0.643} at 1e-3 for `replay`",
-            where="kind == 'tuning' and verifier == 'order' and rule == 'replay'",
+            through=_tuning,
+            where="verifier == 'order' and rule == 'replay'",
             at=each("learning_rate", 0.005, 0.001),
             of="area",
             take="mean",
         ),
         _trained(
             says="{0.620} and {0.639} for `pkpo-loo1`",
-            where=f"kind == 'tuning' and verifier == 'order' and rule == {REFERENCE!r}",
+            through=_tuning,
+            where=f"verifier == 'order' and rule == {REFERENCE!r}",
             at=each("learning_rate", 0.005, 0.001),
             of="area",
             take="mean",
         ),
         _lead("by {0.126} [{0.072}, {0.180}]; over", REFERENCE, REPLAY, "pass_at_k", "order"),
         _lead("({-0.010} [{-0.045}, {0.025}] in the mean of pass@4", REPLAY, REFERENCE, "area", "order"),
+        _trained(
+            says="needs {0.88} [{0.60}, {1.29}] times the rollouts (visible: {1.70})",
+            through=outcomes.at_the_long_step,
+            where=f"verifier == 'order' and rule == 'replay' and over == {REFERENCE!r} and quantity == 'rollouts'",
+            of=(*_INTERVAL, "visible"),
+        ),
+        _trained(
+            says="ends {0.042} [{-0.036}, {0.120}] apart in pass@4",
+            through=outcomes.at_the_long_step,
+            where=f"verifier == 'order' and rule == 'replay' and over == {REFERENCE!r} and quantity == 'pass_at_k'",
+            of=_INTERVAL,
+        ),
         _trained(
             says="Of the {36} intervals between the four rules",
             through=_between,
@@ -201,7 +222,8 @@ CLAIMS = (
         "The diversity of right completions does not stay: a fifth of it is left at the end.",
         _at(
             says="At the start there are {29.5} right completions in effect",
-            where="kind == 'curve' and verifier == 'order' and size == 1 and step == 0",
+            through=outcomes.curves,
+            where="verifier == 'order' and step == 0",
             of="diversity",
             take="mean",
         ),
@@ -237,15 +259,25 @@ CLAIMS = (
         _against("only the answer counts", "predictive", "-0.001 -0.008 0.006 -0.000 -0.008 0.007 0.010"),
         _against("only the answer counts", "maxpo", "-0.001 -0.008 0.006 -0.000 -0.009 0.008 0.011"),
         _against("only the answer counts", REPLAY, "0.000 -0.005 0.006 0.002 -0.004 0.007 0.007"),
+        _at(
+            says="where it starts at {0.21} and {0.73}",
+            through=outcomes.curves,
+            where="step == 0",
+            at=each("verifier", "chain", "answer"),
+            of="pass_at_k",
+            take="mean",
+        ),
         _trained(
             says="is {0.08} to {0.13} under `chain` and",
-            where="kind == 'tuning' and verifier == 'chain' and learning_rate == 0.001",
+            through=_tuning,
+            where="verifier == 'chain' and learning_rate == 0.001",
             of="area",
             take=("min", "max"),
         ),
         _trained(
             says="{0.41} to {0.55} under `answer`, by rule",
-            where="kind == 'tuning' and verifier == 'answer' and learning_rate == 0.001",
+            through=_tuning,
+            where="verifier == 'answer' and learning_rate == 0.001",
             of="area",
             take=("min", "max"),
         ),

@@ -66,9 +66,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def curves(rows: pd.DataFrame) -> list[Curves]:
     """The curves of every rule for W&B, ``verifier/quantity`` by step: means over seeds, tuned step size."""
-    shown = rows[(rows.kind == "curve") & (rows["size"] == 1)]
     found = []
-    for rule, own in shown.groupby("rule", sort=False):
+    for rule, own in outcomes.curves(rows).groupby("rule", sort=False):
         averaged = own.groupby(["verifier", "step"], sort=False)[list(_QUANTITIES)].mean()
         points: dict[int, dict[str, float | None]] = {}
         for row in averaged.reset_index().to_dict("records"):
@@ -158,7 +157,8 @@ def _lead(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _diversity(axes: Axes, rows: pd.DataFrame) -> None:
-    own = rows[(rows.kind == "curve") & (rows.verifier == "order") & (rows["size"] == 1)]
+    own = outcomes.curves(rows)
+    own = own[own.verifier == "order"]
     for rule in (each for each in TRAINED if each in set(own.rule)):
         found = own[own.rule == rule].groupby("step")
         averaged = found[["pass_at_k", "diversity"]].mean()
@@ -184,6 +184,9 @@ def _against_prediction(axes: Axes, rows: pd.DataFrame) -> None:
             axes.plot(own.adam, [place + 0.05] * len(own), marker, ms=2.4, mec="0.3", mfc=fill)
         real = leads.query(f"{shown} and rule == {rule!r} and quantity == 'rollouts'")
         _bar(axes, real, place - 0.22, colour_of(rule))
+        if rule == REPLAY:
+            same = outcomes.at_the_long_step(rows).query(f"{shown} and quantity == 'rollouts'")
+            _bar(axes, same, place - 0.42, "0.45")
     _visible(axes, rows[(rows.kind == "power") & (rows.verifier == "order")], "rollouts")
     axes.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
     axes.set_yticks(height, rules)
@@ -286,7 +289,7 @@ def _near(tick: float, ratios: pd.Series) -> bool:
 
 def _search(rows: pd.DataFrame) -> Figure:
     """Area of the tuning runs by step size, means over the tuning seeds."""
-    own = rows[rows["size"] == 1]
+    own = rows[rows["size"] == 1].drop_duplicates(["verifier", "rule", "learning_rate", "seed"])
     settings = _settings(own)
     figure, grid = subplots(1, len(settings), figsize=(PAGE, 2.2), squeeze=False)
     for axes, verifier in zip(grid[0], settings, strict=True):

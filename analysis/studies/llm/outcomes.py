@@ -7,15 +7,35 @@ import pandas as pd
 from scipy.stats import t as student
 
 from .contests import LEVEL, POWER
-from .design import REFERENCE, SETTINGS, UNBIASED
+from .design import REFERENCE, REPLAY, SETTINGS, UNBIASED
 
 #: Quantities of the end of a run in which rules are compared; of the rollouts the logarithm is.
 QUANTITIES = ("pass_at_1", "pass_at_k", "area", "rollouts", "diversity")
 
 
+def tuned(rows: pd.DataFrame) -> pd.DataFrame:
+    """The runs and curves at the step size that all tuning seeds of their setting, rule and size chose.
+
+    The plan has others too: of the reference rule at the longer step of another rule.
+    """
+    keys = ["verifier", "rule", "size"]
+    tried = rows[rows.kind == "tuning"].drop_duplicates([*keys, "learning_rate", "seed"])
+    areas = tried.groupby([*keys, "learning_rate"]).area.mean().reset_index()
+    best = areas.loc[areas.groupby(keys).area.idxmax(), [*keys, "learning_rate"]]
+    made = rows[rows.kind.isin(("run", "curve"))]
+    return made.merge(best, on=[*keys, "learning_rate"])
+
+
 def ends(rows: pd.DataFrame, size: int = 1) -> pd.DataFrame:
-    """The ends of the reported runs at a size of the model, in the order of their seeds."""
-    return rows[(rows.kind == "run") & (rows["size"] == size)].sort_values("seed")
+    """The ends of the runs at tuned step sizes, at a size of the model, in the order of their seeds."""
+    found = tuned(rows)
+    return found[(found.kind == "run") & (found["size"] == size)].sort_values("seed")
+
+
+def curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Their curves, at size 1."""
+    found = tuned(rows)
+    return found[(found.kind == "curve") & (found["size"] == 1)]
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -36,8 +56,21 @@ def leads(rows: pd.DataFrame, size: int = 1) -> pd.DataFrame:
     could have seen in ``POWER`` of studies at the level ``LEVEL``, by the spread of their own differences;
     and ``spread`` that. Two rules without the same seeds are left out.
     """
+    return _apart(ends(rows, size))
+
+
+def at_the_long_step(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same of replay and the reference rule at one step size: that which replay's tuning chose."""
+    made = rows[(rows.kind == "run") & (rows["size"] == 1) & rows.rule.isin((REFERENCE, REPLAY))]
+    mine = ends(rows)
+    mine = mine[mine.rule == REPLAY][["verifier", "learning_rate"]].drop_duplicates()
+    return _apart(made.merge(mine, on=["verifier", "learning_rate"]).sort_values("seed"))
+
+
+def _apart(ends: pd.DataFrame) -> pd.DataFrame:
+    """Each two rules of each setting, as ``leads`` says."""
     found = []
-    for verifier, own in ends(rows, size).groupby("verifier", sort=False):
+    for verifier, own in ends.groupby("verifier", sort=False):
         by_rule = {rule: each.set_index("seed") for rule, each in own.groupby("rule")}
         for rule, one in by_rule.items():
             for over, other in by_rule.items():
@@ -85,7 +118,8 @@ def predictions(rows: pd.DataFrame) -> pd.DataFrame:
 
 def against(rows: pd.DataFrame, verifier: str, over: str = REFERENCE) -> pd.DataFrame:
     """pass@K along the curves less that of ``over``, seed by seed: rule, step, estimate, low, high."""
-    own = rows[(rows.kind == "curve") & (rows.verifier == verifier) & (rows["size"] == 1)]
+    own = curves(rows)
+    own = own[own.verifier == verifier]
     wide = own.pivot_table(index=["rule", "step"], columns="seed", values="pass_at_k")
     found = []
     for rule in wide.index.unique("rule"):
@@ -106,8 +140,7 @@ def chosen(rows: pd.DataFrame) -> pd.DataFrame:
 
 def diversities(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean diversity of the right completions by setting, rule and step, and its share of the start's."""
-    own = rows[(rows.kind == "curve") & (rows["size"] == 1)]
-    found = own.groupby(["verifier", "rule", "step"], sort=False).diversity.mean().reset_index()
+    found = curves(rows).groupby(["verifier", "rule", "step"], sort=False).diversity.mean().reset_index()
     first = found[found.step == 0].set_index(["verifier", "rule"]).diversity
     start = found.join(first.rename("start"), on=["verifier", "rule"]).start
     return found.assign(share=found.diversity / start)

@@ -15,7 +15,7 @@ from scipy.stats import t as student
 from analysis.studies.llm import outcomes
 from analysis.studies.llm.checkpoints import second_moment
 from analysis.studies.llm.contests import LEVEL, POWER, smallest_visible
-from analysis.studies.llm.design import REFERENCE, SETTINGS, TRAINED, Contest, Pilot, Variance
+from analysis.studies.llm.design import REFERENCE, REPLAY, SETTINGS, TRAINED, Contest, Pilot, Variance
 from analysis.studies.llm.plan import LARGE, SEEDS, cells
 from analysis.studies.llm.rows import Row
 from analysis.studies.llm.training import Path, Run, pass_at, rollouts_to_target
@@ -76,7 +76,7 @@ def test_the_design() -> None:
     contests = [cell for cell in cells("paper") if isinstance(cell, Contest) and cell.size == 1]
     assert {(c.verifier, c.rule) for c in contests} == {(v, rule) for v in SETTINGS for rule in TRAINED}
     for verifier in SETTINGS:
-        own = {(c.seeds, c.steps, c.evaluations, c.tuning) for c in contests if c.verifier == verifier}
+        own = {(c.seeds, c.steps, c.evaluations) for c in contests if c.verifier == verifier}
         assert len(own) == 1
         assert SEEDS[verifier] >= 5
         assert any(isinstance(c, Pilot) and c.verifier == verifier for c in cells("paper"))
@@ -129,6 +129,13 @@ def rows() -> pd.DataFrame:
                 second_moment=moment,
             )
         )
+        made += [
+            Row(kind="tuning", verifier="order", rule=rule, k=4, n=16, learning_rate=size, seed=9, area=area)
+            for size, area in ((1e-3, 0.6), (5e-3, 0.5))
+        ]
+    # A step size that was not chosen is no part of it.
+    run = {"verifier": "order", "rule": "maxpo", "k": 4, "n": 16, "learning_rate": 5e-3}
+    made += [Row(kind="run", **run, seed=seed, pass_at_k=0.0) for seed in range(3)]
     # What a GPU adds is another model's.
     made.append(Row(kind="run", verifier="order", rule="maxpo", k=4, n=16, size=50, seed=0, pass_at_k=0.0))
     return pd.DataFrame([asdict(row) for row in made])
@@ -149,6 +156,21 @@ def test_leads_are_seed_by_seed(rows: pd.DataFrame) -> None:
     rollouts = found.loc["maxpo", REFERENCE, "rollouts"]
     assert (rollouts.estimate, rollouts.low, rollouts.visible) == pytest.approx((0.8, 0.8, 1.0), rel=1e-12)
     assert set(found.seeds) == {3}
+
+
+def test_rules_are_compared_at_one_step_size_too(rows: pd.DataFrame) -> None:
+    """Replay chose 5e-3, the reference rule 1e-3; at 5e-3 both have runs, in which replay is 0.1 ahead."""
+    made = rows[rows.rule == REFERENCE]
+    mine = made.assign(rule=REPLAY, learning_rate=made.learning_rate.replace({1e-3: 5e-3, 5e-3: 1e-3}))
+    other = made[made.kind == "run"].assign(learning_rate=5e-3, pass_at_k=made.pass_at_k - 0.1)
+    both = pd.concat([made, mine, other])
+    found = outcomes.at_the_long_step(both).set_index(["rule", "over", "quantity"])
+    assert found.loc[REPLAY, REFERENCE, "pass_at_k"].estimate == pytest.approx(0.1, rel=1e-12)
+    # At the step size of each they end alike.
+    assert (
+        outcomes.leads(both).set_index(["rule", "over", "quantity"]).loc[REPLAY, REFERENCE, "pass_at_k"].low
+        == 0
+    )
 
 
 def test_predictions_are_ratios_of_second_moments(rows: pd.DataFrame) -> None:
