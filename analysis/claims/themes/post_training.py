@@ -123,7 +123,7 @@ def _needed(rows: pd.DataFrame) -> pd.DataFrame:
     plan = outcomes.predictions(rows).query(f"verifier == 'order' and over == {REFERENCE!r}")
     if power.empty:
         return plan.assign(seeds=float("nan"))
-    most = power.loc[power.seeds.idxmax()]
+    most = power.sort_values("seeds").iloc[-1]
     return plan.assign(seeds=most.seeds * (np.log(most.visible) / np.log(plan.predicted)) ** 2)
 
 

@@ -131,7 +131,7 @@ def _overview(rows: pd.DataFrame) -> Figure:
         verifier = settings[place]
         _forest(axes, leads[leads.verifier == verifier], power[power.verifier == verifier])
         axes.set_title(SETTINGS[verifier].title, fontsize=7)
-        axes.set_xlabel("pass@4 at the end", fontsize=7)
+        axes.set_xlabel(f"pass@4 at the end, less {REFERENCE}'s", fontsize=7)
         if place:
             axes.set_yticklabels([])
     rules = [rule for rule in TRAINED if rule in set(rows.rule)]
