@@ -65,10 +65,6 @@ ARGUED = (
     "1,000 redraws from seed 42",
     "the best of 8 draws with replacement from 8 responses: about the best of 5",  # 8 (1 - (7/8)^8)
     "pass@8 of the samples with 8 scored epochs",
-    "So the start is 0.35. At a step size of 1e-3",
-    "so these are about 14 draws, not 70",
-    "400,000 groups",
-    "agree with the exact moments to 0.2 standard errors (0.3 %) for three rules; these are not stored",
 )
 _SKIPPED = (
     r"<!-- verdicts.*?<!-- /verdicts -->",  # written from rows by the study itself

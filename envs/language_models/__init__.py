@@ -1,1 +1,1 @@
-"""Tiny language models as policies on ChainSum, exactly and in a trainer."""
+"""Tiny language models as policies on sums of digits, exactly and in a trainer."""

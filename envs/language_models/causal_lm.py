@@ -1,4 +1,4 @@
-"""A tiny Qwen2 and its tokenizer for ChainSum, made here: nothing is fetched.
+"""A tiny Qwen2 and its tokenizer for sums of digits, made here: nothing is fetched.
 
 The model's vocabulary is the digits and nothing else, so a completion always has the task's length and a
 completion's probability is a product of as many softmaxes. ``completions`` gives these and the exact success,
@@ -14,14 +14,14 @@ import transformers
 
 from maxpo_lab.core.arguments import whole_number
 
-from ..worlds.chain_sum import ChainSum
+from .questions import Task
 
 #: The token that ends and pads. Its number lies beyond the model's vocabulary: no completion has it.
 END = "<end>"
 
 
 def causal_lm(
-    task: ChainSum, *, width: int = 32, layers: int = 2, heads: int = 4, seed: int = 0
+    task: Task, *, width: int = 32, layers: int = 2, heads: int = 4, seed: int = 0
 ) -> transformers.Qwen2ForCausalLM:
     """A Qwen2 with random parameters in float32, by default 21,152 of them for base 5."""
     config = transformers.Qwen2Config(
@@ -41,7 +41,7 @@ def causal_lm(
         return transformers.Qwen2ForCausalLM(config)
 
 
-def digit_tokenizer(task: ChainSum) -> transformers.PreTrainedTokenizerFast:
+def digit_tokenizer(task: Task) -> transformers.PreTrainedTokenizerFast:
     """One word per digit, between spaces; token d is digit d, and ``END`` has the number after the last."""
     vocabulary = {str(digit): digit for digit in range(task.base)} | {END: task.base}
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token=END))

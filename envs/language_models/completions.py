@@ -11,11 +11,12 @@ from typing import Self
 import numpy as np
 import torch
 import transformers
+from scipy.special import xlogy
 
 from maxpo_lab.core.arrays import Float
 
 from ..worlds.chain_sum import ChainSum
-from .questions import Questions
+from .questions import Questions, Task
 
 #: Tokens of a forward pass, as far as one prompt's chains allow.
 _TOKENS = 8192
@@ -24,26 +25,48 @@ _BRANCHING = 2
 
 
 def success(model: transformers.PreTrainedModel, questions: Questions) -> Float:
-    """Exact pass@1 of each prompt, (prompts,), at temperature 1.
+    """Exact pass@1 of each prompt, (prompts,), at temperature 1: what the right completions sum to."""
+    return np.asarray(right_probabilities(model, questions).sum(axis=1))
 
-    With the verifier ``"chain"`` one completion is right: its probability. With ``"answer"`` the sum over
-    all base^digits chains, each with the right answer after it.
 
-    The forward pass has the model's precision, the rest is float64. Raises ValueError for a task with credit
-    for right steps, whose rewards are not 0 or 1. Cost: a row of ``digits + length`` tokens per prompt, or
-    base^(digits - 2) rows of ``2 digits - 2 + base + base^2`` tokens.
+def right_probabilities(model: transformers.PreTrainedModel, questions: Questions) -> Float:
+    """Probability of every completion that the verifier pays, (prompts, M), at temperature 1.
+
+    With the verifier ``"chain"`` one completion is right. With ``"answer"`` all base^digits chains are, each
+    with the right answer after it. Of an ``AnyOrderSum`` the derivations are, in their order there.
+
+    The forward pass has the model's precision and device, the rest is float64. Raises ValueError for a task
+    with credit for right steps, whose rewards are not 0 or 1. Cost: M rows of ``digits + length`` tokens per
+    prompt, or for ``"answer"`` base^(digits - 2) rows of ``2 digits - 2 + base + base^2`` tokens.
     """
     task = questions.task
-    if task.credit:
+    if isinstance(task, ChainSum) and task.credit:
         raise ValueError(f"credit={task.credit}: pass@1 needs rewards of 0 and 1, credit=0")
-    prompts, right = torch.tensor(questions.prompt_tokens), torch.tensor(questions.right)
+    prompts = torch.tensor(questions.prompt_tokens, device=model.device)
+    right = torch.tensor(questions.derivations, device=model.device)
     with torch.no_grad(), _evaluating(model):
-        if task.verifier == "chain":
-            return np.asarray(log_probability(model, torch.cat([prompts, right], dim=1), task).exp())
-        tree = _Tree.of(task)
+        if not (isinstance(task, ChainSum) and task.verifier == "answer"):
+            rows = torch.cat([prompts[:, None].expand(*right.shape[:2], -1), right], dim=2)
+            parts = torch.split(rows.flatten(end_dim=1), max(1, _TOKENS // rows.shape[2]))
+            found = torch.cat([log_probability(model, part, task) for part in parts])
+            return np.asarray(found.exp().reshape(right.shape[:2]).cpu())
+        tree = _Tree.of(task).to(model.device)
         size = max(1, _TOKENS // (len(tree.stems) * len(tree.positions)))
-        parts = [slice(first, first + size) for first in range(0, len(prompts), size)]
-        return np.concatenate([_over_chains(model, prompts[part], right[part, -1], tree) for part in parts])
+        chunks = [slice(first, first + size) for first in range(0, len(prompts), size)]
+        return np.concatenate(
+            [_over_chains(model, prompts[part], right[part, 0, -1], tree) for part in chunks]
+        )
+
+
+def diversity(probabilities: Float) -> Float:
+    """``exp`` of the entropy among the right completions: how many there are in effect, (..., M) to (...).
+
+    1 where one has all of their probability, M where all are alike likely. Of a prompt whose right
+    completions have none it is NaN.
+    """
+    total = probabilities.sum(axis=-1, keepdims=True)
+    share = np.divide(probabilities, total, out=np.full_like(probabilities, np.nan), where=total > 0)
+    return np.asarray(np.exp(-xlogy(share, share).sum(axis=-1)))
 
 
 @contextmanager
@@ -60,7 +83,7 @@ def _evaluating(model: torch.nn.Module) -> Iterator[None]:
 def _over_chains(
     model: transformers.PreTrainedModel, prompts: torch.Tensor, answers: torch.Tensor, tree: _Tree
 ) -> Float:
-    """Probability (B,) of each prompt's answer, summed over all chains: one pass, a tree in every row."""
+    """Probability (B, base^digits) of each chain with the prompt's answer: one pass, a tree in every row."""
     stems, stem = len(tree.stems), tree.stems.shape[1]
     rows = torch.cat(
         [
@@ -84,7 +107,7 @@ def _over_chains(
         logs = (logs[..., None] + steps[:, nodes]).flatten(1)
     last = steps[:, tree.generations[-1]]
     asked = answers.repeat_interleave(stems)[:, None, None].expand(*last.shape[:2], 1)
-    return np.asarray((logs + last.gather(2, asked)[..., 0]).exp().reshape(len(prompts), -1).sum(dim=1))
+    return np.asarray((logs + last.gather(2, asked)[..., 0]).exp().reshape(len(prompts), -1).cpu())
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,10 +161,18 @@ class _Tree:
             seen=seen,
         )
 
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return type(self)(
+            stems=self.stems.to(device),
+            tokens=self.tokens.to(device),
+            generations=tuple(each.to(device) for each in self.generations),
+            positions=self.positions.to(device),
+            seen=self.seen.to(device),
+        )
 
-def log_probability(
-    model: transformers.PreTrainedModel, tokens: torch.Tensor, task: ChainSum
-) -> torch.Tensor:
+
+def log_probability(model: transformers.PreTrainedModel, tokens: torch.Tensor, task: Task) -> torch.Tensor:
     """``log pi(completion | prompt)`` of prompts with completions, (B, digits + length) to float64 (B,)."""
     logits = model(input_ids=tokens[:, :-1], use_cache=False).logits[:, task.digits - 1 :]
     steps = torch.log_softmax(logits.double(), dim=-1)

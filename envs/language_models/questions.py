@@ -1,10 +1,10 @@
-"""Prompts of a ChainSum as questions to a language model: text in, text out, and a TRL reward."""
+"""Prompts of a task of sums as questions to a language model: text in, text out, and a TRL reward."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,15 @@ from maxpo_lab.core.arguments import whole_number
 from maxpo_lab.core.arrays import Float, Int64
 
 from ..worlds.chain_sum import ChainSum
+from .any_order import AnyOrderSum
+
+#: What is asked: prompts of ``digits`` digits in base ``base``, answered in as many kinds of token.
+Task: TypeAlias = ChainSum | AnyOrderSum
 
 
 @dataclass(frozen=True, eq=False)
 class Questions:
-    """Some prompts of a ChainSum: a ``SequenceTask``, and what a language model reads and writes.
+    """Some prompts of a task: a ``SequenceTask``, and what a language model reads and writes.
 
     Attributes
     ----------
@@ -27,11 +31,11 @@ class Questions:
         Its prompts that are asked, by their place in ``task.prompt_tokens``.
     """
 
-    task: ChainSum
+    task: Task
     chosen: Int64
 
     @classmethod
-    def split(cls, task: ChainSum, *, held_out: int, seed: int = 0) -> tuple[Self, Self]:
+    def split(cls, task: Task, *, held_out: int, seed: int = 0) -> tuple[Self, Self]:
         """All prompts of a task in two disjoint parts, drawn by ``seed``: to train on, and ``held_out``."""
         count, every = whole_number(held_out, "held_out"), len(task.prompt_tokens)
         if not 1 <= count < every:
@@ -57,10 +61,15 @@ class Questions:
         return np.asarray(self.task.prompt_tokens[self.chosen])
 
     @property
-    def right(self) -> Int64:
-        """The right chain and answer of each prompt, (prompts, length)."""
+    def derivations(self) -> Int64:
+        """Right outputs to each prompt, (prompts, M, length), of which a language model is taught.
+
+        Of a ``ChainSum`` one, the right chain with its answer; of an ``AnyOrderSum`` all.
+        """
+        if isinstance(self.task, AnyOrderSum):
+            return np.stack([self.task.right(prompt) for prompt in self.chosen.tolist()])
         sums = self.task.sums[self.chosen]
-        return np.concatenate([sums, sums[:, -1:]], axis=1)
+        return np.concatenate([sums, sums[:, -1:]], axis=1)[:, None]
 
     @property
     def texts(self) -> list[str]:

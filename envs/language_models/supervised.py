@@ -26,14 +26,17 @@ def supervise(
     """Adam on the cross-entropy of right completions, in place; returns the number of steps taken.
 
     ``until(step)`` is asked before each step, and ends the training when it is true. A step has ``batch``
-    prompts, drawn with replacement.
+    prompts with a derivation each, drawn with replacement.
     """
-    tokens = torch.tensor(np.concatenate([questions.prompt_tokens, questions.right], axis=1))
+    right = questions.derivations
+    prompts = np.broadcast_to(questions.prompt_tokens[:, None], (*right.shape[:2], questions.task.digits))
+    pairs = np.concatenate([prompts, right], axis=2).reshape(-1, questions.task.digits + questions.length)
+    tokens = torch.tensor(pairs, device=model.device)
     generator = torch.Generator().manual_seed(whole_number(seed, "seed"))
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
     step = 0
     while not until(step):
-        drawn = tokens[torch.randint(len(tokens), (batch,), generator=generator)]
+        drawn = tokens[torch.randint(len(tokens), (batch,), generator=generator).to(tokens.device)]
         optimiser.zero_grad()
         loss = -log_probability(model, drawn, questions.task).mean() / questions.length
         torch.autograd.backward(loss)

@@ -1,14 +1,14 @@
-"""What the study of a language model found of where TRL's training ends."""
+"""What the study of a language model found of where TRL's training ends, against what was predicted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
-from ...measure.statistics import difference_interval, interquartile_mean_interval
-from ...studies.llm.design import GRPO, OTHERS, REFERENCE, REPLAY, SEED, SHARED
+from ...studies.llm import outcomes
+from ...studies.llm.design import GRPO, REFERENCE, REPLAY, UNBIASED
 from ..claim import Reading, each, finding
 
 TITLE = "Training of a small language model"
@@ -17,229 +17,269 @@ _at = partial(Reading, study="llm")
 #: What is trained is drawn by TRL: to the bit on one machine and with one set of versions alone.
 _trained = partial(_at, drawn=True)
 _PLACES = {
-    "one right completion": "verifier == 'chain'",
-    "only the answer counts": "verifier == 'answer'",
+    "many right derivations": "order",
+    "one right completion": "chain",
+    "only the answer counts": "answer",
 }
-_BY_VERIFIER = each("verifier", "chain", "answer")
 _INTERVAL = ("estimate", "low", "high")
-_UNBIASED = ("predictive", REFERENCE, "maxpo", REPLAY)
 
 
-def _ends(rows: pd.DataFrame) -> pd.DataFrame:
-    """The ends of the runs at the shared step size, in the order of their seeds."""
-    return rows[(rows.kind == "sample") & (rows.learning_rate == SHARED)].sort_values("seed")
-
-
-def _end_of(quantity: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """The interquartile mean over the seeds, with its interval, by verifier and rule."""
-
-    def through(rows: pd.DataFrame) -> pd.DataFrame:
-        found = []
-        for (verifier, rule), own in _ends(rows).groupby(["verifier", "rule"]):
-            ends = interquartile_mean_interval(own[[quantity]].to_numpy().T, seed=SEED)
-            found.append((verifier, rule, float(ends.estimate), float(ends.low), float(ends.high)))
-        return pd.DataFrame(found, columns=["verifier", "rule", *_INTERVAL])
-
-    return through
-
-
-def _lead(*pairs: tuple[str, str], of: tuple[str, ...]) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """The mean difference of the ends of two rules, seed by seed, with its interval."""
-
-    def through(rows: pd.DataFrame) -> pd.DataFrame:
-        found = []
-        for verifier, own in _ends(rows).groupby("verifier"):
-            by_rule = dict(list(own.groupby("rule")))
-            for one, other in pairs:
-                for quantity in of if {one, other} <= set(by_rule) else ():
-                    scores = [by_rule[rule][[quantity]].to_numpy().T for rule in (one, other)]
-                    if scores[0].shape != scores[1].shape:
-                        continue
-                    lead = difference_interval(*scores, seed=SEED)
-                    ends = (float(lead.estimate), float(lead.low), float(lead.high))
-                    found.append((verifier, one, other, quantity, *ends))
-        return pd.DataFrame(found, columns=["verifier", "rule", "over", "quantity", *_INTERVAL])
-
-    return through
-
-
-def _gain_by_size(rows: pd.DataFrame) -> pd.DataFrame:
-    """pass@4 at the end at the largest step size less that at the shared one, of the first seed."""
-    ends = rows[(rows.kind == "sample") & (rows.seed == 0)].set_index(["verifier", "rule"])
-    one, other = (ends[ends.learning_rate == size].pass_at_k for size in (max(OTHERS), SHARED))
-    return (one - other).dropna().rename("gain").reset_index()
-
-
-def _line(place: str, quantity: str, start: str, ends: str) -> tuple[Reading, Reading]:
-    """A line of the table of ends."""
-    name = {"pass@1": "pass_at_1", "pass@4": "pass_at_k"}[quantity]
-    numbers = ends.split()
-    said = " | ".join(
-        f"{{{a}}} [{{{b}}}, {{{c}}}]"
-        for a, b, c in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+def _interval(numbers: str) -> str:
+    """Estimates with their intervals, from threes of numbers."""
+    said = numbers.split()
+    return " | ".join(
+        f"{{{a}}} [{{{b}}}, {{{c}}}]" for a, b, c in zip(said[::3], said[1::3], said[2::3], strict=True)
     )
+
+
+def _ends(rule: str, size: str, numbers: str) -> tuple[Reading, Reading]:
+    """A line of the table of ends on many derivations."""
+    where = f"verifier == 'order' and rule == {rule!r}"
     return (
-        _at(
-            says=f"| {place} | {quantity} ({{{start}}}) |",
-            where=f"kind == 'curve' and step == 0 and {_PLACES[place]}",
-            of=name,
+        _trained(
+            says=f"| `{rule.partition(':')[0]}` | {{{size}}} |",
+            through=outcomes.ends,
+            where=where,
+            of="learning_rate",
             take="mean",
         ),
         _trained(
-            says=f"| {said} |",
-            through=_end_of(name),
-            where=_PLACES[place],
-            at=each("rule", GRPO, REFERENCE, "predictive", "maxpo", REPLAY),
+            says=f"| {_interval(numbers)} |",
+            through=outcomes.means,
+            where=where,
+            at=each("quantity", "pass_at_1", "pass_at_k", "rollouts", "diversity"),
             of=_INTERVAL,
         ),
     )
 
 
-def _leads(says: str, one: str, other: str, *quantities: str, verifiers: tuple[str, ...]) -> Reading:
+def _lead(
+    says: str, rule: str, over: str, quantity: str, *verifiers: str, of: tuple[str, ...] = _INTERVAL
+) -> Reading:
+    """How far apart two rules end."""
     return _trained(
         says=says,
-        through=_lead((one, other), of=quantities),
-        at=tuple(f"verifier == {v!r} and quantity == {q!r}" for v in verifiers for q in quantities),
-        of=_INTERVAL,
+        through=outcomes.leads,
+        where=f"rule == {rule!r} and over == {over!r} and quantity == {quantity!r}",
+        at=each("verifier", *verifiers),
+        of=of,
     )
 
 
-_PAIRS = tuple((one, other) for i, one in enumerate(_UNBIASED) for other in _UNBIASED[i + 1 :])
+def _against(place: str, rule: str, numbers: str) -> Reading:
+    """A line of the table of leads: pass@1 and pass@4 with intervals, and what could have been seen of it."""
+    said = numbers.split()
+    return _trained(
+        says=f"| {place} | `{rule.partition(':')[0]}` | {_interval(' '.join(said[:3]))} | "
+        f"{_interval(' '.join(said[3:6]))} | {{{said[6]}}} |",
+        through=_leads,
+        where=f"verifier == {_PLACES[place]!r} and rule == {rule!r}",
+        of=("pass1", "low1", "high1", "passk", "lowk", "highk", "seen"),
+    )
+
+
+def _leads(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line for each setting and rule: its leads on the reference rule in pass@1 and pass@4."""
+    found = outcomes.leads(rows)
+    found = found[found.over == REFERENCE].set_index(["verifier", "rule"])
+    one, k = (found[found.quantity == name] for name in ("pass_at_1", "pass_at_k"))
+    columns = {"pass1": one.estimate, "low1": one.low, "high1": one.high}
+    columns |= {"passk": k.estimate, "lowk": k.low, "highk": k.high, "seen": k.visible}
+    return pd.DataFrame(columns).reset_index()
+
+
+def _between(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leads of the rules without bias on each other, each pair once, in pass@1 and pass@4."""
+    pairs = pd.DataFrame(
+        [(one, other) for i, one in enumerate(UNBIASED) for other in UNBIASED[i + 1 :]],
+        columns=["rule", "over"],
+    )
+    found = outcomes.leads(rows).merge(pairs)
+    return found[found.quantity.isin(("pass_at_1", "pass_at_k"))]
+
+
+def _tuning(rows: pd.DataFrame) -> pd.DataFrame:
+    """The tuning runs, each once."""
+    own = rows[(rows.kind == "tuning") & (rows["size"] == 1)]
+    return own.drop_duplicates(["verifier", "rule", "learning_rate", "seed"])
+
+
+def _realised(rule: str, numbers: str) -> Reading:
+    """A line of predicted against realised rollouts: the ratio, its interval, and what could have been seen."""
+    said = numbers.split()
+    return _lead(
+        f"| `{rule}` | {{{said[0]}}} [{{{said[1]}}}, {{{said[2]}}}] | {{{said[3]}}} |",
+        rule,
+        REFERENCE,
+        "rollouts",
+        "order",
+        of=(*_INTERVAL, "visible"),
+    )
+
+
+def _needed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Seeds of each rule that would see what is predicted half way on many derivations, by the pilot's spread."""
+    power = rows[(rows.kind == "power") & (rows.verifier == "order") & (rows.quantity == "rollouts")]
+    plan = outcomes.predictions(rows).query(f"verifier == 'order' and over == {REFERENCE!r}")
+    if power.empty:
+        return plan.assign(seeds=float("nan"))
+    most = power.sort_values("seeds").iloc[-1]
+    return plan.assign(seeds=most.seeds * (np.log(most.visible) / np.log(plan.predicted)) ** 2)
+
+
+def _power(place: str, numbers: str) -> Reading:
+    """A line of the table of what the seeds can see."""
+    said = numbers.split()
+    names = ("pass_at_k", "area", "rollouts")[: len(said)]
+    return _trained(
+        says=f"| {place} | {' | '.join(f'{{{number}}}' for number in said)} |",
+        where=f"kind == 'power' and verifier == {_PLACES[place]!r} and seeds >= 5",
+        at=each("quantity", *names),
+        of="visible",
+    )
+
 
 CLAIMS = (
     finding(
         "llm",
-        "ends",
-        "That one unbiased rule for max@K trains better than another is not shown.",
-        *_line(
-            "one right completion",
-            "pass@1",
-            "0.064",
-            "0.203 0.195 0.220 0.176 0.162 0.193 0.188 0.174 0.198 0.180 0.163 0.182 0.195 0.185 0.197",
-        ),
-        *_line(
-            "one right completion",
-            "pass@4",
-            "0.205",
-            "0.380 0.371 0.409 0.383 0.355 0.413 0.401 0.381 0.422 0.389 0.361 0.405 0.408 0.389 0.420",
-        ),
-        *_line(
-            "only the answer counts",
-            "pass@1",
-            "0.356",
-            "0.449 0.422 0.477 0.383 0.360 0.396 0.390 0.360 0.407 0.367 0.338 0.410 0.376 0.351 0.405",
-        ),
-        *_line(
-            "only the answer counts",
-            "pass@4",
-            "0.733",
-            "0.720 0.690 0.773 0.767 0.738 0.781 0.773 0.735 0.794 0.750 0.716 0.785 0.760 0.727 0.795",
-        ),
-        _leads(
-            "{0.002} [{-0.018}, {0.028}] in pass@4 under `chain` and {-0.012} [{-0.028}, {0.005}] under `answer`",
-            "maxpo",
-            REFERENCE,
-            "pass_at_k",
-            verifiers=("chain", "answer"),
-        ),
-        _leads(
-            "in pass@1 ({-0.011} [{-0.018}, {-0.003}]) and in pass@4 ({-0.017} [{-0.029}, {-0.003}])",
-            "maxpo",
-            "predictive",
-            "pass_at_1",
-            "pass_at_k",
-            verifiers=("chain",),
-        ),
-        _leads(
-            "in pass@1 ({-0.017} [{-0.030}, {-0.005}]), in pass@4 by {-0.021} [{-0.046}, {0.001}]",
-            "maxpo",
-            REPLAY,
-            "pass_at_1",
-            "pass_at_k",
-            verifiers=("chain",),
-        ),
-        _leads(
-            "as well, by {0.015} [{0.005}, {0.023}] and {0.023} [{0.009}, {0.036}]",
-            REPLAY,
-            REFERENCE,
-            "pass_at_1",
-            "pass_at_k",
-            verifiers=("chain",),
+        "power",
+        "What is predicted of the rules lies inside what the seeds can see.",
+        _power("many right derivations", "0.080 0.024 1.13"),
+        _power("one right completion", "0.084 0.039"),
+        _power("only the answer counts", "0.064 0.036"),
+        _trained(
+            says="the 7% of `replay` takes about {37} seeds of each rule",
+            through=_needed,
+            where="checkpoint == 'half way' and rule == 'replay'",
+            of="seeds",
         ),
         _trained(
-            says="Of the {24} intervals between them",
-            through=_lead(*_PAIRS, of=("pass_at_1", "pass_at_k")),
+            says="the 2% of MaxPO about {460}",
+            through=_needed,
+            where="checkpoint == 'half way' and rule == 'maxpo'",
+            of="seeds",
+        ),
+    ),
+    finding(
+        "llm",
+        "realised",
+        "MaxPO and predictive need the rollouts that were predicted, which is not told apart from pkpo-loo1's.",
+        *_ends(GRPO, "0.001", "0.440 0.409 0.472 0.810 0.778 0.843 3043 2763 3322 5.5 4.8 6.1"),
+        *_ends(REFERENCE, "0.001", "0.370 0.325 0.414 0.811 0.764 0.858 3301 2863 3740 7.5 6.2 8.7"),
+        *_ends("predictive", "0.001", "0.385 0.355 0.414 0.834 0.805 0.862 3164 2833 3494 7.0 6.3 7.6"),
+        *_ends("maxpo", "0.001", "0.387 0.357 0.417 0.836 0.808 0.864 3060 2737 3384 6.8 5.9 7.8"),
+        *_ends(REPLAY, "0.005", "0.334 0.287 0.382 0.686 0.642 0.729 2109 1628 2591 5.2 4.2 6.1"),
+        _realised("predictive", "0.96 0.88 1.05 1.13"),
+        _realised("maxpo", "0.93 0.86 1.01 1.12"),
+        _realised(REPLAY, "0.61 0.48 0.79 1.42"),
+        _trained(
+            says="are {0.686} at 5e-3 and {0.643} at 1e-3 for `replay`",
+            through=_tuning,
+            where="verifier == 'order' and rule == 'replay'",
+            at=each("learning_rate", 0.005, 0.001),
+            of="area",
+            take="mean",
+        ),
+        _trained(
+            says="{0.620} and {0.639} for `pkpo-loo1`",
+            through=_tuning,
+            where=f"verifier == 'order' and rule == {REFERENCE!r}",
+            at=each("learning_rate", 0.005, 0.001),
+            of="area",
+            take="mean",
+        ),
+        _lead("by {0.126} [{0.072}, {0.180}]; over", REFERENCE, REPLAY, "pass_at_k", "order"),
+        _lead("({-0.010} [{-0.045}, {0.025}] in the mean of pass@4", REPLAY, REFERENCE, "area", "order"),
+        _trained(
+            says="needs {0.88} [{0.60}, {1.29}] times the rollouts (visible: {1.70})",
+            through=outcomes.at_the_long_step,
+            where=f"verifier == 'order' and rule == 'replay' and over == {REFERENCE!r} and quantity == 'rollouts'",
+            of=(*_INTERVAL, "visible"),
+        ),
+        _trained(
+            says="ends {0.042} [{-0.036}, {0.120}] apart in pass@4",
+            through=outcomes.at_the_long_step,
+            where=f"verifier == 'order' and rule == 'replay' and over == {REFERENCE!r} and quantity == 'pass_at_k'",
+            of=_INTERVAL,
+        ),
+        _trained(
+            says="Of the {36} intervals between the four rules",
+            through=_between,
             of="low",
             take="rows",
         ),
         _trained(
-            says="{6} exclude 0, all under `chain`",
-            through=_lead(*_PAIRS, of=("pass_at_1", "pass_at_k")),
-            where="low * high > 0 and verifier == 'chain'",
+            says="in all settings, {3} exclude 0",
+            through=_between,
+            where="low * high > 0",
             of="low",
             take="rows",
         ),
+    ),
+    finding(
+        "llm",
+        "diversity",
+        "The diversity of right completions does not stay: a fifth of it is left at the end.",
+        _at(
+            says="At the start there are {29.5} right completions in effect",
+            through=outcomes.curves,
+            where="verifier == 'order' and step == 0",
+            of="diversity",
+            take="mean",
+        ),
         _trained(
-            says="ratios for MaxPO are {1.10}, {1.11}, {0.93} and {1.02}",
-            where="kind == 'variance' and prompts == 10 and rule == 'maxpo'",
-            at=tuple(
-                f"{verifier} and checkpoint == {checkpoint!r}"
-                for verifier in _BY_VERIFIER
-                for checkpoint in ("warm start", "trained")
-            ),
-            of="total_ratio",
+            says="at the end of training {5.2} to {7.5}, by rule, a share of {0.18} to {0.25}",
+            through=outcomes.diversities,
+            where="verifier == 'order' and step == 96",
+            of=("diversity", "share"),
+            take=("min", "max"),
         ),
     ),
     finding(
         "llm",
         "mean-reward",
-        "GRPO, a rule for the mean reward, gains pass@1 and no pass@4.",
-        _leads(
-            "({0.030} [{0.018}, {0.043}] above MaxPO under `chain`, {0.077} [{0.045}, {0.101}] under `answer`)",
-            GRPO,
-            "maxpo",
-            "pass_at_1",
-            verifiers=("chain", "answer"),
-        ),
-        _leads(
-            "({0.001} [{-0.013}, {0.014}] and {-0.025} [{-0.075}, {0.013}])",
-            GRPO,
-            "maxpo",
-            "pass_at_k",
-            verifiers=("chain", "answer"),
-        ),
-        _leads(
-            "below that of `pkpo-loo1` by {0.037} [{0.009}, {0.071}]",
-            REFERENCE,
-            GRPO,
-            "pass_at_k",
-            verifiers=("answer",),
-        ),
+        "GRPO, a rule for the mean reward, gains pass@1, no pass@4, and keeps fewer right completions.",
+        _lead("{2.0} [{1.0}, {3.0}] fewer in effect than", REFERENCE, GRPO, "diversity", "order"),
+        _lead("pass@1 ({0.071} [{0.021}, {0.121}])", GRPO, REFERENCE, "pass_at_1", "order"),
+        _lead("not more pass@4 ({-0.001} [{-0.061}, {0.058}])", GRPO, REFERENCE, "pass_at_k", "order"),
     ),
     finding(
         "llm",
-        "step-size",
-        "Learning from the answer alone does not bear a step size that learning from all steps does.",
-        _trained(
-            says="averaged over the rules and both verifiers: {0.545}, {0.594} and {0.486}",
-            where="kind == 'sample' and seed == 0",
-            at=each("learning_rate", 1e-4, 3e-4, 1e-3),
+        "ends",
+        "In the other settings no rule without bias is told apart from pkpo-loo1.",
+        _against("many right derivations", GRPO, "0.071 0.021 0.121 -0.001 -0.061 0.058 0.083"),
+        _against("many right derivations", "predictive", "0.015 -0.033 0.064 0.022 -0.031 0.075 0.074"),
+        _against("many right derivations", "maxpo", "0.018 -0.020 0.055 0.024 -0.021 0.069 0.063"),
+        _against("many right derivations", REPLAY, "-0.035 -0.096 0.025 -0.126 -0.180 -0.072 0.075"),
+        _against("one right completion", GRPO, "-0.009 -0.021 0.003 -0.006 -0.036 0.024 0.040"),
+        _against("one right completion", "predictive", "-0.011 -0.027 0.004 -0.011 -0.048 0.026 0.050"),
+        _against("one right completion", "maxpo", "-0.010 -0.024 0.004 -0.007 -0.041 0.026 0.044"),
+        _against("one right completion", REPLAY, "-0.006 -0.019 0.007 -0.013 -0.046 0.019 0.043"),
+        _against("only the answer counts", GRPO, "0.025 0.009 0.042 0.011 -0.009 0.031 0.027"),
+        _against("only the answer counts", "predictive", "-0.001 -0.008 0.006 -0.000 -0.008 0.007 0.010"),
+        _against("only the answer counts", "maxpo", "-0.001 -0.008 0.006 -0.000 -0.009 0.008 0.011"),
+        _against("only the answer counts", REPLAY, "0.000 -0.005 0.006 0.002 -0.004 0.007 0.007"),
+        _at(
+            says="where it starts at {0.21} and {0.73}",
+            through=outcomes.curves,
+            where="step == 0",
+            at=each("verifier", "chain", "answer"),
             of="pass_at_k",
             take="mean",
         ),
         _trained(
-            says="(pass@4 {0.46} to {0.65})",
-            where="kind == 'sample' and learning_rate == 0.001 and verifier == 'answer'",
-            of="pass_at_k",
+            says="is {0.08} to {0.13} under `chain` and",
+            through=_tuning,
+            where="verifier == 'chain' and learning_rate == 0.001",
+            of="area",
             take=("min", "max"),
         ),
         _trained(
-            says="end higher than at 3e-4, by {0.051}, {0.024} and {0.013}",
-            through=_gain_by_size,
-            where="verifier == 'chain'",
-            at=each("rule", GRPO, REFERENCE, REPLAY),
-            of="gain",
+            says="{0.41} to {0.55} under `answer`, by rule",
+            through=_tuning,
+            where="verifier == 'answer' and learning_rate == 0.001",
+            of="area",
+            take=("min", "max"),
         ),
-        figure="learning_rate",
     ),
 )

@@ -1,4 +1,4 @@
-"""What is trained and measured: two verifiers of one task, five rules, and how much of it in a preset."""
+"""What is trained and measured: three verifiers, five rules, and the units of work."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ...run.presets import Preset
-
 SEED = 260606080
-BASE, DIGITS = 5, 4
-#: Prompts that no model is trained on, of 625; the start is chosen and every curve evaluated on them.
-HELD_OUT = 48
 K, N = 4, 16
-#: Prompts per step, one group each.
-GROUPS = 16
 #: Rollouts of a held-out prompt that check the last evaluation.
 ROLLOUTS = 32
 
@@ -26,68 +19,119 @@ RULES = (GRPO, REFERENCE, "predictive", "maxpo")
 #: training replay gets the completions as answers: where the right ones agree it takes plug-in-floor's part.
 REPLAY, FLOOR, HISTORY = "replay", "plug-in-floor", 64
 TRAINED = (*RULES, REPLAY)
-#: The step size of Adam that all rules are compared at, and those tried besides.
-SHARED, OTHERS = 3e-4, (1e-4, 1e-3)
+UNBIASED = (REFERENCE, "predictive", "maxpo", REPLAY)
 #: Steps over which the step size rises from 0: Adam's first ones have nothing to average.
 WARM_UP = 10
+#: Seeds of the reported runs are 0, 1, ...; those of tuning and of the pilot are not among them.
+TUNING_SEEDS, PILOT_SEEDS = (1000, 1001, 1002), (2000, 2001, 2002, 2003, 2004)
 
-Verifier = Literal["chain", "answer"]
-Checkpoint = Literal["warm start", "trained"]
-
-#: The supervised steps end at the first evaluation with this mean pass@1, under the setting's verifier.
-STARTS: Mapping[Verifier, float] = {"chain": 0.05, "answer": 0.35}
-#: What a setting is called in figures.
-TITLES: Mapping[str, str] = {
-    "chain": "one right completion",
-    "answer": "only the answer counts",
-}
+Verifier = Literal["chain", "answer", "order"]
+Checkpoint = Literal["warm start", "half way", "trained"]
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """One run: a rule, a step size and a seed, evaluated ``evaluations`` times after the start."""
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A task and how it is trained on.
 
-    verifier: Verifier
-    rule: str
-    learning_rate: float
-    seed: int
+    Attributes
+    ----------
+    title
+        What it is called in figures.
+    base, digits
+        Of the prompts.
+    start
+        Supervised steps end at the first evaluation with this mean pass@1 of the held-out prompts; None: the
+        random model is the start.
+    held_out
+        Prompts that no model is trained on.
+    prompts
+        How many of the others are trained on; None: all.
+    curve
+        The prompts on which curves are evaluated.
+    groups
+        Prompts a step, one group each.
+    steps, evaluations
+        Of a run of the presets standard and paper.
+    sizes
+        Step sizes of Adam that every rule is tried at.
+    target
+        pass@K at which the rollouts of a run are counted; None: what many runs do not reach.
+    """
+
+    title: str
+    base: int
+    digits: int
+    start: float | None
+    held_out: int
+    prompts: int | None
+    curve: Literal["held-out", "trained"]
+    groups: int
     steps: int
     evaluations: int
+    sizes: tuple[float, float, float]
+    target: float | None
+
+
+_SUMS = {"base": 5, "digits": 4, "held_out": 48, "prompts": None, "curve": "held-out", "groups": 8}
+_SEARCH = {"steps": 64, "evaluations": 4, "sizes": (1e-4, 3e-4, 1e-3), "target": None}
+SETTINGS: Mapping[Verifier, Setting] = {
+    "order": Setting(
+        title="30 right derivations",
+        base=3,
+        digits=5,
+        start=None,
+        held_out=24,
+        prompts=24,
+        curve="trained",
+        groups=4,
+        steps=96,
+        evaluations=12,
+        sizes=(2e-4, 1e-3, 5e-3),
+        target=0.6,
+    ),
+    "chain": Setting(title="one right completion", start=0.05, **_SUMS, **_SEARCH),  # type: ignore[arg-type]
+    "answer": Setting(title="only the answer counts", start=0.35, **_SUMS, **_SEARCH),  # type: ignore[arg-type]
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Variance:
     """One checkpoint: exact moments on ``prompts`` training prompts, and a sample of ``groups`` as a check.
 
-    The trained checkpoint is the end of MaxPO's first run of ``steps`` steps.
+    The trained checkpoint is the end of a run of MaxPO, of the first pilot seed at the middle step size, and
+    half way is after half of its steps.
     """
 
     verifier: Verifier
     checkpoint: Checkpoint
     prompts: int
     groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """``runs`` of the reference rule at the middle step size: what ``seeds`` reported runs could see."""
+
+    verifier: Verifier
+    seeds: int
+    runs: int = len(PILOT_SEEDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A rule in a setting: a step size from ``tuning`` seeds, and reported runs of ``seeds`` others at it.
+
+    ``size`` multiplies the parameters of the model; ``device`` is where it is trained.
+    """
+
+    verifier: Verifier
+    rule: str
+    seeds: int
     steps: int
+    evaluations: int
+    tuning: int
+    size: int = 1
+    device: str = "cpu"
 
 
-Cell = Training | Variance
-
-
-def cells(preset: Preset) -> list[Cell]:
-    """Variances first, which take longest; then all runs at the shared step size, then the others."""
-    if preset == "smoke":
-        runs = [Training("chain", rule, SHARED, 0, 4, 2) for rule in (REFERENCE, "maxpo", REPLAY)]
-        return [Variance("chain", "warm start", 1, 40, 0), *runs]
-    steps, evaluations, seeds = {"standard": (32, 4, 3), "paper": (160, 10, 5)}[preset]
-    prompts, groups = {"standard": (2, 100), "paper": (10, 600)}[preset]
-    checkpoints: tuple[Checkpoint, ...] = ("trained", "warm start") if preset == "paper" else ("warm start",)
-    measured = [Variance(v, at, prompts, groups, steps) for at in checkpoints for v in STARTS]
-    plan = [(SHARED, seed) for seed in range(seeds)]
-    if preset == "paper":
-        plan += [(size, 0) for size in OTHERS]
-    runs = [
-        Training(verifier, rule, size, seed, steps, evaluations)
-        for size, seed in plan
-        for verifier in STARTS
-        for rule in TRAINED
-    ]
-    return [*measured, *runs]
+Cell = Variance | Pilot | Contest

@@ -1,8 +1,7 @@
-"""Learning curves, variances at the checkpoints and the search for a step size, from stored rows."""
+"""What was predicted and realised, variances at the checkpoints, and the tuning, from stored rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,100 +10,85 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...measure.resampling import Interval
-from ...measure.statistics import difference_interval, interquartile_mean_interval
 from ...output.colours import colour_of
 from ...output.style import PAGE, subplots
 from ...run.curves import Curves
-from .design import (
-    FLOOR,
-    GRPO,
-    HELD_OUT,
-    OTHERS,
-    REFERENCE,
-    REPLAY,
-    RULES,
-    SEED,
-    SHARED,
-    STARTS,
-    TITLES,
-    TRAINED,
-)
+from . import outcomes
+from .design import FLOOR, GRPO, REFERENCE, REPLAY, SETTINGS, TRAINED, UNBIASED, Verifier
 
 NOTHING = "-"
 #: All that there are rows of.
 ALL = (*TRAINED, FLOOR)
-#: The rule that the others are compared with.
-CENTERED = "maxpo"
-_QUANTITIES = ("pass_at_1", "pass_at_k", "right_chain")
+_QUANTITIES = ("pass_at_1", "pass_at_k", "diversity")
 #: Marker and its fill at each checkpoint.
-_CHECKPOINTS = {"warm start": ("o", False), "trained": ("s", True)}
+_CHECKPOINTS = {"warm start": ("o", False), "half way": ("D", False), "trained": ("s", True)}
+_SHOWN = {"pass_at_1": "pass@1", "pass_at_k": "pass@4", "area": "area", "rollouts": "rollouts to the target"}
 
 
 def draw(rows: pd.DataFrame) -> dict[str, Figure]:
-    """``figure``: curves, and each prompt's variance; ``variance``: at each checkpoint; ``learning_rate``."""
+    """``figure``: predicted and realised; ``variance``: checkpoints; ``learning_rate``: the tuning."""
     return {
         "figure": _overview(rows),
-        "variance": _ratios(rows[rows.kind == "variance"]),
-        "learning_rate": _search(rows[rows.kind == "curve"]),
+        "variance": _variances(rows),
+        "learning_rate": _search(rows[rows.kind == "tuning"]),
     }
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line per setting and rule: its runs' ends, MaxPO's lead, and its variance at each checkpoint."""
+    """One line per setting and rule: the ends of its runs, how far from the reference, and its variance."""
+    means, leads, sizes = outcomes.means(rows), outcomes.leads(rows), outcomes.chosen(rows)
+    predicted = outcomes.predictions(rows)
     lines = []
-    for verifier, rule in _contestants(rows):
-        own = rows[(rows.verifier == verifier) & (rows.rule == rule)]
-        rival = rows[(rows.verifier == verifier) & (rows.rule == CENTERED)]
-        line: dict[str, Any] = {"verifier": verifier, "rule": rule}
-        line |= _ends(_last(own), _last(rival), rule)
-        measured = own[own.kind.isin(("variance", "history"))].set_index("checkpoint").to_dict("index")
-        for at in (name for name in _CHECKPOINTS if name in set(rows.checkpoint)):
-            line |= _moments(measured.get(at), at)
-        lines.append(line)
+    for verifier in _settings(rows):
+        for rule in (each for each in ALL if ((rows.verifier == verifier) & (rows.rule == each)).any()):
+            where = f"verifier == {verifier!r} and rule == {rule!r}"
+            line: dict[str, Any] = {"verifier": verifier, "rule": rule}
+            rate = sizes.query(where)
+            line["step size"] = NOTHING if rate.empty else f"{rate.learning_rate.iloc[0]:g}"
+            own, lead = means.query(where), leads.query(f"{where} and over == {REFERENCE!r}")
+            runs = outcomes.ends(rows).query(where)
+            line["runs"], line["diverged"] = len(runs), int(runs.diverged.astype(bool).sum())
+            for quantity, title in _SHOWN.items():
+                line[title] = _text(own[own.quantity == quantity])
+                line[f"{title}, against {REFERENCE}"] = _text(lead[lead.quantity == quantity], visible=True)
+            line["diversity at the end"] = _text(own[own.quantity == "diversity"], digits=1)
+            off = (runs.sampled_pass_at_k - runs.held_out_pass_at_k) / runs.sampled_pass_at_k_error
+            line["sampled pass@4, largest |z|"] = f"{off.abs().max():.1f}" if len(runs) else NOTHING
+            measured = rows.query(where)
+            measured = measured[measured.kind.isin(("variance", "history"))].set_index("checkpoint")
+            for at in (name for name in _CHECKPOINTS if name in set(rows.checkpoint)):
+                line |= _moments(measured.to_dict("index").get(at), at)
+                plan = predicted.query(f"{where} and over == {REFERENCE!r} and checkpoint == {at!r}")
+                line[f"rollouts predicted, {at}"] = NOTHING if plan.empty else f"{plan.predicted.iloc[0]:.3f}"
+            lines.append(line)
     return pd.DataFrame(lines)
 
 
 def curves(rows: pd.DataFrame) -> list[Curves]:
-    """The curves of every rule for W&B, ``verifier/quantity`` by step: means over seeds, shared step size."""
-    shared = rows[(rows.kind == "curve") & (rows.learning_rate == SHARED)]
+    """The curves of every rule for W&B, ``verifier/quantity`` by step: means over seeds, tuned step size."""
     found = []
-    for rule, own in shared.groupby("rule", sort=False):
-        means = own.groupby(["verifier", "step"], sort=False)[list(_QUANTITIES)].mean()
+    for rule, own in outcomes.curves(rows).groupby("rule", sort=False):
+        averaged = own.groupby(["verifier", "step"], sort=False)[list(_QUANTITIES)].mean()
         points: dict[int, dict[str, float | None]] = {}
-        for row in means.reset_index().to_dict("records"):
+        for row in averaged.reset_index().to_dict("records"):
             place = points.setdefault(int(row["step"]), {})
             place |= {f"{row['verifier']}/{name}": float(row[name]) for name in _QUANTITIES}
         found.append(Curves(str(rule), f"seeds 0-{int(own.seed.max())}", points))
     return found
 
 
-def _contestants(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Settings and rules there are rows of, in the order of the design."""
-    there = set(zip(rows.verifier, rows.rule, strict=True))
-    yield from ((verifier, rule) for verifier in STARTS for rule in ALL if (verifier, rule) in there)
+def _settings(rows: pd.DataFrame) -> list[Verifier]:
+    """Settings there are rows of, in the order of the design."""
+    return [verifier for verifier in SETTINGS if verifier in set(rows.verifier)]
 
 
-def _last(own: pd.DataFrame) -> pd.DataFrame:
-    """Ends of the runs at the shared step size, in the order of their seeds."""
-    ends = own[(own.kind == "sample") & (own.learning_rate == SHARED)]
-    return ends.sort_values("seed")
-
-
-def _ends(ends: pd.DataFrame, rival: pd.DataFrame, rule: str) -> dict[str, Any]:
-    line: dict[str, Any] = {"runs": len(ends)}
-    for name, title in (("pass_at_1", "pass@1"), ("pass_at_k", "pass@4")):
-        some = len(ends) > 0
-        scores = ends[[name]].to_numpy().T
-        line[f"{title} at the end"] = (
-            _text(interquartile_mean_interval(scores, seed=SEED)) if some else NOTHING
-        )
-        apart = some and rule != CENTERED and len(rival) == len(ends)
-        lead = difference_interval(rival[[name]].to_numpy().T, scores, seed=SEED) if apart else None
-        line[f"{title}, {CENTERED} - rule"] = _text(lead) if lead else NOTHING
-    off = (ends.sampled_pass_at_k - ends.pass_at_k) / ends.sampled_pass_at_k_error
-    line["sampled pass@4, largest |z|"] = f"{off.abs().max():.1f}" if len(ends) else NOTHING
-    return line
+def _text(found: pd.DataFrame, *, visible: bool = False, digits: int = 3) -> str:
+    if found.empty:
+        return NOTHING
+    row = found.iloc[0]
+    wide = 0 if abs(row.estimate) >= 100 else digits
+    shown = f"{row.estimate:.{wide}f} [{row.low:.{wide}f}, {row.high:.{wide}f}]"
+    return f"{shown}, visible {row.visible:.{digits}f}" if visible else shown
 
 
 def _moments(found: dict[Any, Any] | None, at: str) -> dict[str, str]:
@@ -112,20 +96,12 @@ def _moments(found: dict[Any, Any] | None, at: str) -> dict[str, str]:
     shown = dict.fromkeys(("variance ratio", "efficiency", "signal to noise", "sampled, |z|"), NOTHING)
     if found is not None:
         off = abs(found["sampled_trace"] - found["total_trace"]) / found["sampled_trace_error"]
-        unbiased = not pd.isna(found["efficiency"])
         if not pd.isna(off):
             shown |= {"signal to noise": f"{found['snr']:.4f}", "sampled, |z|": f"{off:.1f}"}
         # Variances of a rule with a direction of its own compare with no other's.
-        shown |= (
-            {"variance ratio": f"{found['ratio']:.3f}", "efficiency": f"{found['efficiency']:.3f}"}
-            if unbiased
-            else {}
-        )
+        if not pd.isna(found["efficiency"]):
+            shown |= {"variance ratio": f"{found['ratio']:.3f}", "efficiency": f"{found['efficiency']:.3f}"}
     return {f"{name}, {at}": text for name, text in shown.items()}
-
-
-def _text(found: Interval) -> str:
-    return f"{float(found.estimate):.3f} [{float(found.low):.3f}, {float(found.high):.3f}]"
 
 
 def _dash(rule: str) -> str:
@@ -138,47 +114,156 @@ def _name(rule: str) -> str:
 
 
 def _overview(rows: pd.DataFrame) -> Figure:
-    """One line of panels per setting: pass@1 and pass@4 by step, the variance of each prompt's gradient."""
-    settings = [verifier for verifier in STARTS if verifier in set(rows.verifier)]
-    figure, grid = subplots(
-        len(settings), 3, figsize=(PAGE, 1.95 * len(settings) + 0.45), squeeze=False, width_ratios=(1, 1, 1.1)
-    )
-    for line, verifier in zip(grid, settings, strict=True):
-        own = rows[rows.verifier == verifier]
-        runs = own[(own.kind == "curve") & (own.learning_rate == SHARED)]
-        for axes, name, title in zip(line, ("pass_at_1", "pass_at_k"), ("pass@1", "pass@4"), strict=False):
-            _curves(axes, runs, name)
-            axes.set_title(f"{TITLES[verifier]}: {title}", fontsize=7.5)
-            axes.set_xlabel("step")
-        line[0].set_ylabel(f"mean of {HELD_OUT} held-out prompts", fontsize=7)
-        _scatter(line[2], own[own.kind == "prompt"])
-        line[2].set_title("gradient variance, prompt by prompt", fontsize=7.5)
-    rules = [rule for rule in ALL if rule in set(rows.rule)]
+    """Many derivations above: lead along training, diversity, prediction; below the ends of all settings."""
+    settings = _settings(rows)
+    figure, grid = subplots(2, 3, figsize=(PAGE, 4.4), squeeze=False)
+    _lead(grid[0][0], rows)
+    _diversity(grid[0][1], rows)
+    _against_prediction(grid[0][2], rows)
+    grid[0][0].set_title(f"pass@4 less that of {REFERENCE}", fontsize=7)
+    grid[0][1].set_title("right completions in effect, of 30", fontsize=7)
+    grid[0][2].set_title(f"rollouts to pass@4 of {SETTINGS['order'].target}", fontsize=7)
+    leads, power = outcomes.leads(rows), rows[rows.kind == "power"]
+    for place, axes in enumerate(grid[1]):
+        if place >= len(settings):
+            axes.set_visible(False)
+            continue
+        verifier = settings[place]
+        _forest(axes, leads[leads.verifier == verifier], power[power.verifier == verifier])
+        axes.set_title(SETTINGS[verifier].title, fontsize=7)
+        axes.set_xlabel(f"pass@4 at the end, less {REFERENCE}'s", fontsize=7)
+        if place:
+            axes.set_yticklabels([])
+    rules = [rule for rule in TRAINED if rule in set(rows.rule)]
     figure.legend(
-        [Line2D([], [], color=colour_of(rule), lw=2, ls=_dash(rule)) for rule in rules]
-        + [_dot(at) for at in _CHECKPOINTS if at in set(rows.checkpoint)],
-        [_name(rule) for rule in rules] + [at for at in _CHECKPOINTS if at in set(rows.checkpoint)],
+        [Line2D([], [], color=colour_of(rule), lw=2, ls=_dash(rule)) for rule in rules],
+        [_name(rule) for rule in rules],
         loc="outside upper center",
-        ncols=6 if len(rules) <= len(RULES) else 4,
+        ncols=5,
         columnspacing=1.2,
         handlelength=1.9,
     )
     return figure
 
 
-def _curves(axes: Axes, runs: pd.DataFrame, name: str) -> None:
-    for rule in (each for each in TRAINED if each in set(runs.rule)):
-        scores = runs[runs.rule == rule].pivot_table(index="step", columns="seed", values=name)
-        found = interquartile_mean_interval(scores.to_numpy()[:, None, :], seed=SEED)
-        style: dict[str, Any] = {
-            "color": colour_of(rule),
-            "lw": 2.0 if rule == CENTERED else 1.1,
-            "ls": _dash(rule),
-        }
-        axes.plot(scores.index, found.estimate, **style)
-        axes.fill_between(scores.index, found.low, found.high, color=colour_of(rule), alpha=0.13, lw=0)
-    if len(runs):
-        axes.set_xlim(0, runs.step.max())
+def _lead(axes: Axes, rows: pd.DataFrame) -> None:
+    found = outcomes.against(rows, "order")
+    for rule in (each for each in TRAINED if each in set(found.rule)):
+        own = found[found.rule == rule]
+        axes.plot(own.step, own.estimate, color=colour_of(rule), ls=_dash(rule), lw=1.4)
+        axes.fill_between(own.step, own.low, own.high, color=colour_of(rule), alpha=0.13, lw=0)
+    axes.axhline(0.0, color=colour_of(REFERENCE), lw=1.1)
+    axes.set_xlabel("step")
+
+
+def _diversity(axes: Axes, rows: pd.DataFrame) -> None:
+    own = outcomes.curves(rows)
+    own = own[own.verifier == "order"]
+    for rule in (each for each in TRAINED if each in set(own.rule)):
+        found = own[own.rule == rule].groupby("step")
+        averaged = found[["pass_at_k", "diversity"]].mean()
+        axes.plot(averaged.pass_at_k, averaged.diversity, color=colour_of(rule), ls=_dash(rule), lw=1.4)
+    axes.set_yscale("log")
+    ticks = (2, 3, 5, 10, 20, 30)
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("pass@4 of the trained prompts", fontsize=7)
+
+
+def _against_prediction(axes: Axes, rows: pd.DataFrame) -> None:
+    """Predicted at the checkpoints, as is and by the root for Adam, and realised with its interval."""
+    predicted, leads = outcomes.predictions(rows), outcomes.leads(rows)
+    rules = [rule for rule in UNBIASED if rule != REFERENCE]
+    height = np.arange(len(rules))[::-1]
+    shown = f"verifier == 'order' and over == {REFERENCE!r}"
+    for place, rule in zip(height, rules, strict=True):
+        for at, (marker, filled) in _CHECKPOINTS.items():
+            own = predicted.query(f"{shown} and rule == {rule!r} and checkpoint == {at!r}")
+            fill = "0.3" if filled else "none"
+            axes.plot(own.predicted, [place + 0.28] * len(own), marker, ms=4.2, mec="0.3", mfc=fill)
+            axes.plot(own.adam, [place + 0.05] * len(own), marker, ms=2.4, mec="0.3", mfc=fill)
+        real = leads.query(f"{shown} and rule == {rule!r} and quantity == 'rollouts'")
+        _bar(axes, real, place - 0.22, colour_of(rule))
+        if rule == REPLAY:
+            same = outcomes.at_the_long_step(rows).query(f"{shown} and quantity == 'rollouts'")
+            _bar(axes, same, place - 0.42, "0.45")
+    _visible(axes, rows[(rows.kind == "power") & (rows.verifier == "order")], "rollouts")
+    axes.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
+    axes.set_yticks(height, rules)
+    axes.grid(visible=False, axis="y")
+    axes.set_ylim(-0.6, len(rules) - 0.4)
+    axes.set_xlabel(f"over those of {REFERENCE}", fontsize=7)
+
+
+def _forest(axes: Axes, leads: pd.DataFrame, power: pd.DataFrame) -> None:
+    rules = [rule for rule in TRAINED if rule != REFERENCE]
+    height = np.arange(len(rules))[::-1]
+    for place, rule in zip(height, rules, strict=True):
+        own = leads[(leads.rule == rule) & (leads.over == REFERENCE) & (leads.quantity == "pass_at_k")]
+        _bar(axes, own, place, colour_of(rule))
+    _visible(axes, power, "pass_at_k")
+    axes.axvline(0.0, color=colour_of(REFERENCE), lw=1.1)
+    axes.set_yticks(height, [_name(rule) for rule in rules])
+    axes.grid(visible=False, axis="y")
+    axes.set_ylim(-0.6, len(rules) - 0.4)
+
+
+def _bar(axes: Axes, own: pd.DataFrame, place: float, colour: str) -> None:
+    if len(own):
+        reach = np.stack([own.estimate - own.low, own.high - own.estimate])
+        axes.errorbar(
+            own.estimate, [place], xerr=reach, fmt="o", color=colour, ms=3.5, elinewidth=1.4, capsize=2
+        )
+
+
+def _visible(axes: Axes, power: pd.DataFrame, quantity: str) -> None:
+    """Grey where the pilot said that the seeds would see nothing."""
+    for apart in power[power.quantity == quantity].visible:
+        ends = (1 / apart, apart) if quantity == "rollouts" else (-apart, apart)
+        axes.axvspan(*ends, color="0.5", alpha=0.13, lw=0)
+
+
+def _variances(rows: pd.DataFrame) -> Figure:
+    """Ratios at each checkpoint, given the prompt and in all; and prompt by prompt."""
+    measured, settings = rows[rows.kind.isin(("variance", "history"))], _settings(rows)
+    figure, grid = subplots(2, len(settings), figsize=(PAGE, 4.1), squeeze=False)
+    rules = [rule for rule in ALL if rule not in {REFERENCE, GRPO}]
+    height = np.arange(len(rules))[::-1]
+    for (above, below), verifier in zip(grid.T, settings, strict=True):
+        for at, (marker, filled) in _CHECKPOINTS.items():
+            own = measured[(measured.verifier == verifier) & (measured.checkpoint == at)].set_index("rule")
+            for place, rule in zip(height, rules, strict=True):
+                if rule not in own.index:
+                    continue
+                colour, line = colour_of(rule), own.loc[rule]
+                fill = colour if filled else "none"
+                above.plot(line.ratio, place + 0.18, marker, ms=5, mec=colour, mfc=fill)
+                if not pd.isna(line.sampled_ratio):
+                    reach = np.exp(1.96 * line.sampled_ratio_error / line.sampled_ratio)
+                    span = [line.sampled_ratio / reach, line.sampled_ratio * reach]
+                    above.plot(span, [place - 0.12 - 0.14 * filled] * 2, color="0.45", lw=1)
+                    above.plot(
+                        line.total_ratio, place - 0.12 - 0.14 * filled, marker, ms=3, mec="0.2", mfc=fill
+                    )
+        above.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
+        above.set_yticks(height, [_name(rule) for rule in rules])
+        above.grid(visible=False, axis="y")
+        above.set_ylim(-0.6, len(rules) - 0.4)
+        above.set_title(SETTINGS[verifier].title, fontsize=7.5)
+        if verifier != settings[0]:
+            above.set_yticklabels([])
+        above.set_xlabel(f"tr Cov over that of {REFERENCE}", fontsize=7)
+        below.set_xlabel("pass@1 of a prompt", fontsize=7)
+        _scatter(below, rows[(rows.kind == "prompt") & (rows.verifier == verifier)])
+    grid[1][0].set_ylabel(f"tr Cov over that of {REFERENCE}", fontsize=7)
+    places = [at for at in _CHECKPOINTS if at in set(rows.checkpoint)]
+    figure.legend([_dot(at) for at in places], places, loc="outside upper center", ncols=len(places))
+    return figure
+
+
+def _dot(at: str) -> Line2D:
+    marker, filled = _CHECKPOINTS[at]
+    return Line2D([], [], color="0.3", ls="", marker=marker, ms=4, mfc="0.3" if filled else "none")
 
 
 def _scatter(axes: Axes, prompts: pd.DataFrame) -> None:
@@ -188,75 +273,37 @@ def _scatter(axes: Axes, prompts: pd.DataFrame) -> None:
             own = prompts[(prompts.checkpoint == at) & (prompts.rule == rule)]
             fill = colour_of(rule) if filled else "none"
             axes.plot(
-                own.pass_at_1, own.ratio, marker, ms=3.2, mew=0.8, mec=colour_of(rule), mfc=fill, alpha=0.9
+                own.pass_at_1, own.ratio, marker, ms=2.8, mew=0.7, mec=colour_of(rule), mfc=fill, alpha=0.85
             )
     axes.axhline(1.0, color=colour_of(REFERENCE), lw=1.1)
-    axes.set_xscale("log")
     axes.set_yscale("log")
     shown = prompts[~prompts.rule.isin((GRPO, REFERENCE))].ratio
-    ticks = [tick for tick in (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if _near(tick, shown)]
+    ticks = [tick for tick in (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if _near(tick, shown)]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlabel("pass@1 of the prompt")
-    axes.set_ylabel(f"tr Cov over that of {REFERENCE}", fontsize=7)
 
 
 def _near(tick: float, ratios: pd.Series) -> bool:
     return not len(ratios) or 0.85 * min(1.0, ratios.min()) <= tick <= 1.15 * max(1.0, ratios.max())
 
 
-def _dot(at: str) -> Line2D:
-    marker, filled = _CHECKPOINTS[at]
-    return Line2D([], [], color="0.3", ls="", marker=marker, ms=3.5, mfc="0.3" if filled else "none")
-
-
-def _ratios(rows: pd.DataFrame) -> Figure:
-    """Ratios at each checkpoint: within prompts and in all exact, and in all sampled with its interval."""
-    places = [
-        (verifier, at)
-        for verifier in STARTS
-        for at in _CHECKPOINTS
-        if len(rows[(rows.verifier == verifier) & (rows.checkpoint == at)])
-    ]
-    figure, grid = subplots(1, len(places), figsize=(PAGE, 1.9), squeeze=False, sharey=True)
-    rules = [rule for rule in RULES if rule not in {REFERENCE, GRPO}]
-    height = np.arange(len(rules))
-    for axes, (verifier, at) in zip(grid[0], places, strict=True):
-        own = rows[(rows.verifier == verifier) & (rows.checkpoint == at)].set_index("rule").loc[rules]
-        colours = [colour_of(rule) for rule in rules]
-        axes.barh(height + 0.2, own.ratio, color=colours, height=0.3)
-        axes.barh(height - 0.15, own.total_ratio, color=colours, height=0.3, alpha=0.45)
-        reach = np.exp(1.96 * own.sampled_ratio_error / own.sampled_ratio)
-        ends = np.stack([own.sampled_ratio * (1 - 1 / reach), own.sampled_ratio * (reach - 1)])
-        axes.errorbar(
-            own.sampled_ratio, height - 0.15, xerr=ends, fmt="o", color="0.15", ms=2.5, elinewidth=0.9
-        )
-        axes.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
-        axes.set_yticks(height, [_name(rule) for rule in rules])
-        axes.grid(visible=False, axis="y")
-        axes.set_title(f"{TITLES[verifier]},\n{at}: pass@1 {own.pass_at_1.iloc[0]:.2f}", fontsize=7)
-    figure.supxlabel(
-        f"tr Cov over that of {REFERENCE}; full: given the prompt, exact; pale: prompt drawn, exact; "
-        "points: the same, sampled, 95 %",
-        fontsize=7,
-    )
-    return figure
-
-
 def _search(rows: pd.DataFrame) -> Figure:
-    """pass@4 at the end of the runs of the first seed, by step size."""
-    settings = [verifier for verifier in STARTS if verifier in set(rows.verifier)]
-    figure, grid = subplots(1, len(settings), figsize=(PAGE, 2.1), squeeze=False)
-    first = rows[(rows.seed == 0) & (rows.step == rows.step.max())]
-    sizes = sorted({SHARED, *OTHERS} & set(first.learning_rate))
+    """Area of the tuning runs by step size, means over the tuning seeds."""
+    own = rows[rows["size"] == 1].drop_duplicates(["verifier", "rule", "learning_rate", "seed"])
+    settings = _settings(own)
+    figure, grid = subplots(1, len(settings), figsize=(PAGE, 2.2), squeeze=False)
     for axes, verifier in zip(grid[0], settings, strict=True):
-        for rule in (each for each in TRAINED if each in set(first.rule)):
-            own = first[(first.verifier == verifier) & (first.rule == rule)].sort_values("learning_rate")
-            places = [sizes.index(size) for size in own.learning_rate]
-            axes.plot(places, own.pass_at_k, marker="o", color=colour_of(rule), label=_name(rule))
+        sizes = sorted(set(own[own.verifier == verifier].learning_rate))
+        for rule in (each for each in TRAINED if each in set(own.rule)):
+            runs = own[(own.verifier == verifier) & (own.rule == rule)]
+            areas = runs.groupby("learning_rate").area.mean()
+            places = [sizes.index(size) for size in areas.index]
+            axes.plot(
+                places, areas, marker="o", ms=3.5, color=colour_of(rule), ls=_dash(rule), label=_name(rule)
+            )
         axes.set_xticks(range(len(sizes)), [f"{size:g}" for size in sizes])
-        axes.set_title(TITLES[verifier])
+        axes.set_title(SETTINGS[verifier].title)
         axes.set_xlabel("step size of Adam")
-    grid[0][0].set_ylabel("pass@4 at the end, one seed")
+    grid[0][0].set_ylabel("mean pass@4 of a run, tuning seeds", fontsize=7)
     grid[0][0].legend(fontsize=6.3)
     return figure

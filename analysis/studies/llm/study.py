@@ -1,4 +1,4 @@
-"""Runs of TRL from one warm start, evaluated exactly; and the moments of every rule at a checkpoint."""
+"""Moments of every rule at a checkpoint, the power of a plan, and runs of TRL, evaluated exactly."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .checkpoints import variances
-from .design import Cell, Training
+from .contests import contest, pilot
+from .design import Cell, Contest, Pilot
 from .rows import Row
-from .training import run
 
 
 def measure(cell: Cell) -> list[Row]:
-    """The curve and the check of a run, or the moments at a checkpoint."""
+    """The runs of a contest, the power of a pilot, or the moments at a checkpoint."""
     with _only_errors():
-        return run(cell) if isinstance(cell, Training) else variances(cell)
+        if isinstance(cell, Contest):
+            return contest(cell)
+        return list(pilot(cell)) if isinstance(cell, Pilot) else variances(cell)
 
 
 @contextmanager

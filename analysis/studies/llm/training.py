@@ -1,10 +1,11 @@
-"""Runs of TRL from one warm start, evaluated exactly."""
+"""One run of TRL from the start of its setting, evaluated exactly."""
 
 from __future__ import annotations
 
 import gc
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,8 @@ import numpy as np
 import maxpo_lab as ml
 from maxpo_lab.core.arrays import Float
 
-from .design import GROUPS, HELD_OUT, REPLAY, ROLLOUTS, WARM_UP, K, N, Training
-from .rows import Row
-from .start import Success, questions, start_success, success_of, warm_start
+from .design import REPLAY, ROLLOUTS, SETTINGS, WARM_UP, K, N, Verifier
+from .start import Success, questions, success_of
 
 if TYPE_CHECKING:
     import transformers
@@ -23,9 +23,47 @@ if TYPE_CHECKING:
     from envs.language_models.questions import Questions
 
 
-def train(model: transformers.PreTrainedModel, cell: Training) -> tuple[list[Row], Any]:
-    """Train a copy of the warm start in place; the rows of the curve, and TRL's trainer."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: a rule, a step size and a seed, evaluated ``evaluations`` times after the start."""
+
+    verifier: Verifier
+    rule: str
+    learning_rate: float
+    seed: int
+    steps: int
+    evaluations: int
+    device: str = "cpu"
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """Steps that are evaluated, the start aside."""
+        return tuple(round(self.steps * (i + 1) / self.evaluations) for i in range(self.evaluations))
+
+
+@dataclass(eq=False)
+class Path:
+    """What became of a run: its success at the start and each point, TRL's trainer, whether it broke."""
+
+    points: list[int]
+    curve: list[Success]
+    trainer: Any = None
+    diverged: bool = False
+    pass_at_k: Float = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def area(self) -> float:
+        """pass@K, averaged over the points after the start."""
+        return float(self.pass_at_k[1:].mean())
+
+
+def train(model: transformers.PreTrainedModel, run: Run) -> Path:
+    """Train a copy of the start, in place.
+
+    Where parameters are not finite after a step the run ends there, and scores 0 from there on.
+    """
     import datasets  # noqa: PLC0415
+    import torch  # noqa: PLC0415
     import transformers  # noqa: PLC0415
     import trl  # noqa: PLC0415
 
@@ -33,40 +71,43 @@ def train(model: transformers.PreTrainedModel, cell: Training) -> tuple[list[Row
     from maxpo_lab.integrations.trl import MaxPOTrainer  # noqa: PLC0415
 
     _exempt_imports()
-    asked, held_out = questions(cell.verifier)
-    rows = [_evaluated(start_success(cell.verifier), cell, 0)]
-    points = evaluation_points(cell)
+    setting = SETTINGS[run.verifier]
+    asked, held_out = questions(run.verifier)
+    curve_of = asked if setting.curve == "trained" else held_out
+    path = Path([0, *run.points], [success_of(model, curve_of)])
 
     class Evaluate(transformers.TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, _args: Any, state: Any, _control: Any, **_others: Any) -> None:
-            if state.global_step in points:
-                rows.append(_evaluated(success_of(model, cell.verifier), cell, state.global_step))
+        def on_step_end(self, _args: Any, state: Any, control: Any, **_others: Any) -> None:
+            if not all(bool(torch.isfinite(each).all()) for each in model.parameters()):
+                path.diverged = control.should_training_stop = True
+            elif state.global_step in run.points:
+                path.curve.append(success_of(model, curve_of))
 
     with tempfile.TemporaryDirectory() as folder:
         settings = trl.GRPOConfig(
             folder,
-            max_steps=cell.steps,
-            per_device_train_batch_size=N * GROUPS,
-            per_device_eval_batch_size=N * GROUPS,
+            max_steps=run.steps,
+            per_device_train_batch_size=N * setting.groups,
+            per_device_eval_batch_size=N * 16,
             num_generations=N,
             num_generations_eval=ROLLOUTS,
             max_completion_length=asked.length,
-            learning_rate=cell.learning_rate,
+            learning_rate=run.learning_rate,
             lr_scheduler_type="constant_with_warmup",
-            warmup_steps=min(WARM_UP, cell.steps // 2),
+            warmup_steps=min(WARM_UP, run.steps // 2),
             max_grad_norm=0.0,
             scale_rewards="none",
             loss_type="luspo",
-            seed=cell.seed,
+            seed=run.seed,
             gradient_checkpointing=False,
-            use_cpu=True,
+            use_cpu=run.device == "cpu",
             bf16=False,
             disable_tqdm=True,
             logging_strategy="no",
             save_strategy="no",
             report_to="none",
         )
-        trainer = MaxPOTrainer(
+        path.trainer = MaxPOTrainer(
             model,
             asked.reward,
             settings,
@@ -75,11 +116,14 @@ def train(model: transformers.PreTrainedModel, cell: Training) -> tuple[list[Row
             processing_class=digit_tokenizer(asked.task),
             callbacks=[Evaluate()],
             k=K,
-            **_estimator(cell.rule),
+            **_estimator(run.rule),
         )
-        trainer.remove_callback(transformers.PrinterCallback)
-        trainer.train()
-    return rows, trainer
+        path.trainer.remove_callback(transformers.PrinterCallback)
+        path.trainer.train()
+    failed = Success(np.zeros(len(curve_of.chosen)), np.full(len(curve_of.chosen), np.nan))
+    path.curve += [failed] * (len(path.points) - len(path.curve))
+    path.pass_at_k = np.array([pass_at(K, each.rewarded).mean() for each in path.curve])
+    return path
 
 
 def _estimator(rule: str) -> dict[str, Any]:
@@ -98,57 +142,32 @@ def _exempt_imports() -> None:
     gc.freeze()
 
 
-def evaluation_points(cell: Training) -> tuple[int, ...]:
-    """Steps that are evaluated, the start aside."""
-    return tuple(round(cell.steps * (i + 1) / cell.evaluations) for i in range(cell.evaluations))
-
-
 def pass_at(k: int, success: Float) -> Float:
     """``1 - (1 - p)^k``, without cancellation for small p."""
     with np.errstate(divide="ignore"):
         return np.asarray(-np.expm1(k * np.log1p(-np.minimum(success, 1.0))))
 
 
-def run(cell: Training) -> list[Row]:
-    """The curve of a run, and the check of its end."""
-    model = warm_start(cell.verifier)
-    rows, trainer = train(model, cell)
-    estimate, error = _sampled(trainer, questions(cell.verifier)[1])
-    last = rows[-1]
-    checked = Row(
-        kind="sample",
-        verifier=cell.verifier,
-        rule=cell.rule,
-        k=K,
-        n=N,
-        learning_rate=cell.learning_rate,
-        seed=cell.seed,
-        step=cell.steps,
-        pass_at_1=last.pass_at_1,
-        pass_at_k=last.pass_at_k,
-        sampled_pass_at_k=estimate,
-        sampled_pass_at_k_error=error,
-    )
-    return [*rows, checked]
+def rollouts_to_target(run: Run, path: Path) -> tuple[float, bool]:
+    """Rollouts until pass@K first passes the target, and whether it does; between points on a line.
+
+    All rollouts of the run where it does not.
+    """
+    target, a_step = SETTINGS[run.verifier].target, N * SETTINGS[run.verifier].groups
+    if target is None:
+        raise ValueError(f"verifier={run.verifier!r} has no target")
+    above = np.flatnonzero(path.pass_at_k >= target)
+    if not len(above):
+        return float(run.steps * a_step), False
+    last = int(above[0])
+    if last == 0:
+        return 0.0, True
+    low, high = path.pass_at_k[last - 1 : last + 1]
+    first, then = path.points[last - 1 : last + 1]
+    return float(a_step * (first + (then - first) * (target - low) / (high - low))), True
 
 
-def _evaluated(success: Success, cell: Training, step: int) -> Row:
-    return Row(
-        kind="curve",
-        verifier=cell.verifier,
-        rule=cell.rule,
-        k=K,
-        n=N,
-        learning_rate=cell.learning_rate,
-        seed=cell.seed,
-        step=step,
-        pass_at_1=float(success.rewarded.mean()),
-        pass_at_k=float(pass_at(K, success.rewarded).mean()),
-        right_chain=float(success.chain.mean()),
-    )
-
-
-def _sampled(trainer: Any, held_out: Questions) -> tuple[float, float]:
+def sampled(trainer: Any, held_out: Questions) -> tuple[float, float]:
     """pass@K of the held-out prompts and its standard error, from what TRL generates in evaluation.
 
     The rollouts of a prompt are two independent halves, whose difference says how far their mean is off.
@@ -163,6 +182,7 @@ def _sampled(trainer: Any, held_out: Questions) -> tuple[float, float]:
 
     trainer.reward_funcs[0] = recorded
     trainer.evaluate()
-    halves = ml.value_estimate(np.array(list(rewards.values())).reshape(HELD_OUT, 2, ROLLOUTS // 2), K)
+    count = len(rewards)
+    halves = ml.value_estimate(np.array(list(rewards.values())).reshape(count, 2, ROLLOUTS // 2), K)
     apart = halves[:, 0] - halves[:, 1]
-    return float(halves.mean()), float(np.sqrt((apart**2).sum()) / 2 / HELD_OUT)
+    return float(halves.mean()), float(np.sqrt((apart**2).sum()) / 2 / count)

@@ -1,0 +1,142 @@
+"""A rule in a setting: its step size from the tuning seeds, and its reported runs; and the pilot's power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import t as student
+
+from .design import PILOT_SEEDS, REFERENCE, SETTINGS, TUNING_SEEDS, Contest, K, N, Pilot
+from .rows import Row
+from .start import questions, success_of, warm_start
+from .training import Run, pass_at, rollouts_to_target, sampled, train
+
+#: The power and the level of a comparison of two rules.
+POWER, LEVEL = 0.8, 0.05
+
+
+def contest(cell: Contest) -> list[Row]:
+    """Rows of the tuning, the curves and the ends."""
+    sizes = SETTINGS[cell.verifier].sizes
+    rows, areas = [], []
+    for size in sizes:
+        own = []
+        for seed in TUNING_SEEDS[: cell.tuning]:
+            run = Run(cell.verifier, cell.rule, size, seed, cell.steps, cell.evaluations, cell.device)
+            path = train(warm_start(cell.verifier, cell.size), run)
+            own.append(path.area)
+            rows.append(
+                _row(
+                    cell,
+                    run,
+                    kind="tuning",
+                    area=path.area,
+                    diverged=int(path.diverged),
+                    pass_at_k=float(path.pass_at_k[-1]),
+                )
+            )
+        areas.append(float(np.mean(own)))
+    best = sizes[int(np.argmax(areas))]
+    for seed in range(cell.seeds):
+        run = Run(cell.verifier, cell.rule, best, seed, cell.steps, cell.evaluations, cell.device)
+        rows += _reported(cell, run)
+    return rows
+
+
+def _reported(cell: Contest, run: Run) -> Iterator[Row]:
+    """The curve of a run, and its end."""
+    setting, held_out = SETTINGS[cell.verifier], questions(cell.verifier)[1]
+    model = warm_start(cell.verifier, cell.size)
+    path = train(model, run)
+    for step, found, reached in zip(path.points, path.curve, path.pass_at_k, strict=True):
+        yield _row(
+            cell,
+            run,
+            kind="curve",
+            step=step,
+            evaluated=setting.curve,
+            pass_at_1=float(found.rewarded.mean()),
+            pass_at_k=float(reached),
+            diversity=float(found.diversity.mean()),
+            diverged=int(path.diverged),
+        )
+    counted = (None, None) if setting.target is None else rollouts_to_target(run, path)
+    estimate, error = (None, None) if path.diverged else sampled(path.trainer, held_out)
+    exact = None if path.diverged else pass_at(K, success_of(model, held_out).rewarded)
+    yield _row(
+        cell,
+        run,
+        kind="run",
+        step=cell.steps,
+        evaluated=setting.curve,
+        parameters=sum(each.numel() for each in model.parameters()),
+        pass_at_1=float(path.curve[-1].rewarded.mean()),
+        pass_at_k=float(path.pass_at_k[-1]),
+        diversity=float(path.curve[-1].diversity.mean()),
+        area=path.area,
+        rollouts=counted[0],
+        reached=None if counted[1] is None else int(counted[1]),
+        diverged=int(path.diverged),
+        held_out_pass_at_k=None if exact is None else float(exact.mean()),
+        sampled_pass_at_k=estimate,
+        sampled_pass_at_k_error=error,
+    )
+
+
+def _row(cell: Contest, run: Run, **columns: object) -> Row:
+    own = {
+        "verifier": cell.verifier,
+        "rule": cell.rule,
+        "k": K,
+        "n": N,
+        "size": cell.size,
+        "device": cell.device,
+        "learning_rate": run.learning_rate,
+        "seed": run.seed,
+    }
+    return Row(**own, **columns)  # type: ignore[arg-type]
+
+
+def pilot(cell: Pilot) -> Iterator[Row]:
+    """The spread of runs of the reference rule, and what the reported seeds could see by it."""
+    setting = SETTINGS[cell.verifier]
+    runs = [
+        Run(cell.verifier, REFERENCE, setting.sizes[1], seed, setting.steps, setting.evaluations)
+        for seed in PILOT_SEEDS[: cell.runs]
+    ]
+    paths = [train(warm_start(cell.verifier), run) for run in runs]
+    quantities = {
+        "pass_at_k": [float(path.pass_at_k[-1]) for path in paths],
+        "area": [path.area for path in paths],
+    }
+    if setting.target is not None:
+        counted = [rollouts_to_target(run, path)[0] for run, path in zip(runs, paths, strict=True)]
+        quantities["rollouts"] = np.log(counted).tolist()
+    for quantity, found in quantities.items():
+        spread = float(np.std(found, ddof=1))
+        apart = smallest_visible(spread, cell.seeds)
+        yield Row(
+            kind="power",
+            verifier=cell.verifier,
+            rule=REFERENCE,
+            k=K,
+            n=N,
+            learning_rate=setting.sizes[1],
+            quantity=quantity,
+            seeds=cell.seeds,
+            spread=spread,
+            visible=float(np.exp(apart)) if quantity == "rollouts" else apart,
+        )
+
+
+def smallest_visible(spread: float, seeds: int) -> float:
+    """The difference of means of two rules that a t test sees with ``POWER``: ``seeds`` runs each.
+
+    ``(t_(1 - level/2) + t_power) spread sqrt(2 / seeds)``, quantiles of Student's distribution with ``2 seeds
+    - 2`` degrees of freedom: both have this standard deviation, and runs of one seed are not more alike than
+    others. Within a hundredth of the exact power, of the noncentral distribution, from 5 seeds on.
+    """
+    freedom = 2 * seeds - 2
+    wide = float(student.ppf(1 - LEVEL / 2, freedom)) + float(student.ppf(POWER, freedom))
+    return float(wide * spread * np.sqrt(2 / seeds))
