@@ -42,23 +42,28 @@ class Arm:
     loss
         What turns advantages into an update: a name of ``maxpo_lab.list_losses()``, or a ``Loss``. A KL
         penalty is taken against the start.
+    decay
+        Step t, from 0, has the size ``step_size / (1 + decay step_size t)``; 0 for a constant one.
 
     Raises
     ------
     ValueError
-        A step size that is not positive and finite; an unknown loss.
+        A step size that is not positive and finite; a decay below 0 or not finite; an unknown loss.
     """
 
     rule: str | rules.Rule | rules.OfBatches | Replay | Memories
     step_size: float
     schedule: KSteps
     loss: str | Loss = "identity"
+    decay: float = 0.0
 
     def __post_init__(self) -> None:
         if isinstance(self.loss, str):
             get_loss(self.loss)  # raises for an unknown one
         if not 0 < self.step_size < float("inf"):
             raise ValueError(f"step_size={self.step_size}: must be positive and finite, e.g. step_size=1.0")
+        if not 0 <= self.decay < float("inf"):
+            raise ValueError(f"decay={self.decay}: must be 0 or more and finite, e.g. decay=0.0")
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,7 +122,10 @@ def train(
             raise ValueError(f"{name}={value}: at least {least} is needed")
     points = _checked_points(points, steps, keep)
     theta = world.start.expand(len(arms), len(seeds), -1).clone()
-    step_size = torch.tensor([arm.step_size for arm in arms], dtype=torch.float64)[:, None, None]
+    first, decay = (
+        torch.tensor(each, dtype=torch.float64)[:, None, None]
+        for each in ([arm.step_size for arm in arms], [arm.decay for arm in arms])
+    )
     uniforms, direction = Uniforms(seeds), optimiser.begin()
     ascent = Ascent(world, tuple(arms), uniforms, n=n, groups=groups, batches=Batches(epochs, lag))
     found: list[tuple[torch.Tensor, ...]] = []
@@ -133,6 +136,7 @@ def train(
             if step in keep:
                 kept[step] = theta.numpy().copy()
         if step < steps:
+            step_size = first / (1 + decay * first * step)
             theta = theta + step_size * direction(ascent.gradient(theta, step))
     objectives, means, entropies, diversities = (
         torch.stack(each, dim=-1).numpy() for each in zip(*found, strict=True)

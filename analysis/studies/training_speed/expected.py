@@ -1,0 +1,103 @@
+"""What is said before anything is trained: variances along the path, times, ratios, and what seeds can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from maxpo_lab.core.arrays import Float
+
+from .design import RATIO, Cell, Regime
+from .measured import POWER
+from .path import Noise, Path, exact_path, noises, planted_amount
+from .predicted import Forecast, forecast, steps_at
+from .worlds import Subject
+
+#: Step sizes of a rule over the best that is expected: constant ones stop working soon above their best.
+SIZES = {
+    "constant": 2.0 ** np.array([-1.25, -1.0, -0.75, -0.5, -0.25, 0.0, 0.25]),
+    "decaying": 2.0 ** np.array([-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5]),
+    "Adam": 2.0 ** np.array([-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0]),
+}
+#: The step size that all share, over the reference's best.
+SHARED = 0.5
+#: A decaying step size is half its first after so many of the reference's best steps.
+HALF = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """The exact path, the rules' noise along it, and how long they will take under a policy of the step size.
+
+    ``shared`` is the step size that all share, ``decay`` as an ``Arm``'s; ``unit`` is by how much sizes of
+    the optimiser are larger than those of plain SGD, by rule.
+    """
+
+    regime: Regime
+    path: Path
+    noises: dict[str, Noise]
+    amount: float
+    decay: float
+    shared: float
+    forecasts: dict[str, Forecast]
+    unit: dict[str, float]
+
+    def at_shared(self, rule: str) -> float:
+        """Steps at the shared size."""
+        found = steps_at(self.path, self.noises[rule], np.array([self.shared]), self.regime.run(self.decay))
+        return float(found.steps[0])
+
+    def weights(self) -> Float:
+        """Time that the reference spends around each point of the path up to the target, summing to 1."""
+        path = self.path
+        share = np.gradient(path.length) / path.slope
+        below = path.objective <= self.regime.target
+        return np.asarray(share * below / np.sum(share * below))
+
+    def traces(self, rule: str) -> tuple[Float, Float]:
+        """``tr(H Sigma)`` and ``tr Sigma`` along the path, (N,) each."""
+        covariance = self.noises[rule].covariance
+        return (
+            np.einsum("nij,nji->n", self.path.curvature, covariance),
+            np.einsum("nii->n", covariance),
+        )
+
+    def rms(self, rule: str) -> float:
+        """Root mean square of an entry of a step's gradient, along the path."""
+        _, trace = self.traces(rule)
+        square = self.path.slope**2 + trace / self.regime.groups
+        return float(np.sqrt(self.weights() @ square / self.path.theta.shape[1]))
+
+    def resolvable(self, rule: str, seeds: int) -> float:
+        """The smallest ratio to the reference that so many seeds of either will see, if they share nothing."""
+        spreads = [self.forecasts[each].best[2] for each in (rule, self.regime.reference)]
+        return float(np.exp(POWER * np.hypot(*spreads) / np.sqrt(seeds)))
+
+
+def expected(cell: Cell, regime: Regime, subject: Subject) -> Expected:
+    """All of it for a cell. Cost: exact moments of every rule at every point of the path."""
+    n, k = regime.n, regime.k
+    path = exact_path(subject.world, k, step=regime.flow, steps=regime.flow_steps)
+    own_k = regime.k_of(regime.reference)
+    amount = planted_amount(subject, regime.reference, RATIO, n=n, k=own_k)
+    found: dict[str, Noise] = {}
+    for own in {regime.k_of(rule) for rule in cell.rules}:
+        names = [rule for rule in cell.rules if regime.k_of(rule) == own]
+        found |= noises(subject, path, names, n=n, k=own, amount=amount, reference=regime.reference)
+    reference = forecast(path, found[regime.reference], regime.run())
+    size, steps, _ = reference.best
+    decay = 1 / (HALF * steps * size) if cell.policy == "decaying" else 0.0
+    forecasts = {rule: forecast(path, found[rule], regime.run(decay)) for rule in cell.rules}
+    made = Expected(
+        regime=regime,
+        path=path,
+        noises=found,
+        amount=amount,
+        decay=decay,
+        shared=SHARED * forecasts[regime.reference].best[0],
+        forecasts=forecasts,
+        unit={},
+    )
+    made.unit.update({rule: made.rms(rule) if cell.policy == "Adam" else 1.0 for rule in cell.rules})
+    return made
