@@ -9,6 +9,7 @@ is correct stays diverse.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -53,8 +54,8 @@ class LinearWorld:
         theta = np.array(start, dtype=np.float64)
         if phi.ndim != 3 or given.shape != phi.shape[:2] or theta.shape != phi.shape[2:]:
             raise ValueError(
-                f"features, rewards and start have shapes {phi.shape}, {given.shape} and {theta.shape}: expected "
-                f"(prompts, M, d), (prompts, M) and (d,)"
+                f"features, rewards and start have shapes {phi.shape}, {given.shape} and {theta.shape}: "
+                f"expected (prompts, M, d), (prompts, M) and (d,)"
             )
         values, level = np.unique(given, return_inverse=True)
         return cls(
@@ -72,14 +73,15 @@ class LinearWorld:
 
     def masses(self, theta: torch.Tensor) -> torch.Tensor:
         """Probabilities of the rewards, (arms, seeds, prompts, L). Cost O(prompts M d) per policy."""
-        return self._by_reward(self._logs(theta).exp()).unflatten(0, theta.shape[:2])
+        found = self._by_reward(self._logs(theta).exp())
+        return found.reshape(*theta.shape[:2], *found.shape[1:])
 
     def measured(self, theta: torch.Tensor) -> tuple[torch.Tensor, Spread]:
         """The masses, and how the outcomes spread. Cost: as ``masses``."""
         found = [self._measured(each) for each in self._blocks(theta)]
         masses, entropy, among = (torch.cat(each) for each in zip(*found, strict=True))
         entropy, among = (each.reshape(theta.shape[:2]) for each in (entropy, among))
-        return masses.unflatten(0, theta.shape[:2]), Spread(entropy, among)
+        return masses.reshape(*theta.shape[:2], *masses.shape[1:]), Spread(entropy, among)
 
     def rollouts(self, theta: torch.Tensor, groups: int, n: int, uniforms: Uniforms) -> Chosen:
         """Groups of outcomes: a number for the prompt of each group, then one per rollout."""
@@ -99,7 +101,7 @@ class LinearWorld:
         return Chosen(self.values[self.level.flatten()[place]], drawn, place, mean, self)
 
     def levels(self, theta: npt.ArrayLike) -> list[RewardLevels]:
-        """The exact oracle of every prompt at one policy (d,), with all covariances. Cost O(prompts M d^2)."""
+        """The exact oracle of every prompt at one policy (d,), with covariances. Cost O(prompts M d^2)."""
         point = torch.as_tensor(np.asarray(theta, dtype=np.float64))[None]
         policy = self._logs(point)[0].exp().numpy()
         phi = self.features.numpy()
@@ -112,7 +114,8 @@ class LinearWorld:
     def means(self, theta: torch.Tensor) -> torch.Tensor:
         """Mean features of every prompt, (arms, seeds, prompts, d)."""
         found = [
-            torch.einsum("bxm,xmd->bxd", self._logs(each).exp(), self.features) for each in self._blocks(theta)
+            torch.einsum("bxm,xmd->bxd", self._logs(each).exp(), self.features)
+            for each in self._blocks(theta)
         ]
         return torch.cat(found).reshape(*theta.shape[:2], self.prompts, -1)
 
@@ -125,9 +128,9 @@ class LinearWorld:
             first += len(block)
         return torch.cat(found).reshape(place.shape)
 
-    def _blocks(self, theta: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        stack = theta.reshape(-1, theta.shape[-1])
-        return stack.split(max(1, _BLOCK // self.level.numel()))
+    def _blocks(self, theta: torch.Tensor) -> Iterator[torch.Tensor]:
+        stack, size = theta.reshape(-1, theta.shape[-1]), max(1, _BLOCK // self.level.numel())
+        yield from (stack[first : first + size] for first in range(0, len(stack), size))
 
     def _logs(self, theta: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of all outcomes, (policies, prompts, M)."""
@@ -136,7 +139,7 @@ class LinearWorld:
     def _logits(self, theta: torch.Tensor) -> torch.Tensor:
         phi = self.features
         logits = theta.reshape(-1, theta.shape[-1]) @ phi.flatten(0, 1).T
-        return logits.unflatten(-1, phi.shape[:2])
+        return logits.reshape(len(logits), *phi.shape[:2])
 
     def _measured(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         logs = self._logs(theta)

@@ -139,7 +139,9 @@ def _stationary(rows: pd.DataFrame) -> Figure:
                 lw=0.8,
             )
             if own.exact.notna().all():
-                axes.plot(own.x, own.exact / own.predicted, "-", color=colour_of(rule), label=f"{rule}, exact chain")
+                axes.plot(
+                    own.x, own.exact / own.predicted, "-", color=colour_of(rule), label=f"{rule}, exact chain"
+                )
         axes.set_xscale("log")
         axes.set_xlabel("step size x largest curvature")
         axes.set_title(policy)

@@ -1,10 +1,10 @@
 """Times to a target from curves, at each rule's own best step size, and their ratios with intervals.
 
 A time is that at which the mean over seeds of the exact J passes the target, between the steps that were
-evaluated linearly. Gain a step is ``a eta - b eta^2`` where noise is quick and less where it is slow, so 1/(eta
-time) is fitted by a parabola of the step size. Half of the seeds choose its best size and the other half say how
-fast the rule is there, and the other way round: no seed is used to choose what it reports. The bootstrap draws seeds again, the same for both rules, and does all
-of this anew, the choice too.
+evaluated linearly. Gain a step is ``a eta - b eta^2`` where noise is quick and less where it is slow, so
+1/(eta time) is fitted by a parabola of the step size. Half of the seeds choose its best size and the other
+half say how fast the rule is there, and the other way round: no seed is used to choose what it reports. The
+bootstrap draws seeds again, the same for both rules, and does all of this anew, the choice too.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Ratio:
 
 
 def times(curves: Curves, target: float, weights: Float) -> Float:
-    """Steps until the weighted mean over seeds is at the target: weights (R, seeds) to (R, E); infinite: never.
+    """Steps until the weighted mean over seeds is at the target: weights (R, seeds) to (R, E).
 
-    A run that diverged counts as the lowest value of the others' starts.
+    Infinite where it never is. A run that diverged counts as the lowest value of the others' starts.
     """
     values = np.where(np.isfinite(curves.values), curves.values, curves.values[:, :, :1].min())
     mean = np.einsum("rs,est->ret", weights / weights.sum(axis=1, keepdims=True), values)
@@ -112,7 +112,8 @@ def _of_half(curves: Curves, target: float, weights: Float) -> tuple[Float, Floa
 
 def _top(fit: Float, low: Float, high: Float) -> Float:
     """The size between low and high at which the fitted 1/time is largest, (R,)."""
-    sizes = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, 101)
+    wide = np.where(high > low, high - low, np.nan)
+    sizes = np.where(np.isfinite(low), low, np.nan)[:, None] + wide[:, None] * np.linspace(0.0, 1.0, 101)
     rates = sizes * (fit[:, :1] * sizes**2 + fit[:, 1:2] * sizes + fit[:, 2:])
     place = np.where(np.isfinite(rates), rates, -np.inf).argmax(axis=1)
     return np.asarray(np.take_along_axis(sizes, place[:, None], axis=1)[:, 0])

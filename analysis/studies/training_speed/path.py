@@ -1,7 +1,7 @@
 r"""The exact path from a start to the best policy, and what a rule's gradient is along it.
 
-Along the gradient flow, at arc length s: the policy, J, ``g = grad J``, ``H`` the negative Hessian of J; and of
-every rule the covariance ``Sigma`` of the gradient of one group whose prompt is drawn,
+Along the gradient flow, at arc length s: the policy, J, ``g = grad J``, ``H`` the negative Hessian of J; and
+of every rule the covariance ``Sigma`` of the gradient of one group whose prompt is drawn,
 
 .. math:: \Sigma = E_x \mathrm{Cov}(g \mid x) + \mathrm{Cov}_x(E[g \mid x]) .
 """
@@ -53,7 +53,7 @@ class Path:
 def exact_path(world: World, k: int, *, step: float, steps: int) -> Path:
     """The flow from the world's start, in steps of the exact gradient, thinned to points even in J's rise.
 
-    It ends after ``steps``, or where less than ``LEFT`` of the rise is still to come in the last tenth of them.
+    It ends after ``steps``, or where the last tenth of them had less than ``LEFT`` of the rise.
     """
     theta = world.start.clone()
     found = [theta]
@@ -91,7 +91,9 @@ def derivatives(world: World, theta: Float, k: int) -> tuple[float, Float, Float
     """J_K, its gradient, and its negative Hessian at one policy (d,)."""
     point = torch.from_numpy(theta)
     value, gradient = value_and_gradient(world, point, k)
-    hessian = torch.autograd.functional.hessian(lambda leaf: _objective(world, leaf, k), point)
+    hessian = torch.autograd.functional.hessian(  # type: ignore[no-untyped-call]
+        lambda leaf: _objective(world, leaf, k), point
+    )
     return value, gradient.numpy(), -hessian.numpy()
 
 
@@ -172,7 +174,7 @@ def _at_histories(levels: Sequence[RewardLevels], name: str, *, n: int, k: int) 
 
 
 def _of_drawn_prompts(own: Sequence[Sequence[Moments]]) -> tuple[Float, Float]:
-    """Mean and covariance of the gradient of a group whose prompt is drawn; each prompt's over its histories."""
+    """Mean and covariance of the gradient of a group whose prompt is drawn, and its history too."""
     means = np.stack([[each.mean for each in prompt] for prompt in own])
     covariances = [_covariance(each) for prompt in own for each in prompt]
     flat = means.reshape(-1, means.shape[-1])

@@ -1,15 +1,15 @@
 r"""What exact moments say of training time: the linear noise approximation of SGD along the exact path.
 
-A run is where the noise-free one is, at arc length s of the exact path, plus a deviation of covariance S. With
-step size eta, P groups a step, and g, H, Sigma there,
+A run is where the noise-free one is, at arc length s of the exact path, plus a deviation of covariance S.
+With step size eta, P groups a step, and g, H, Sigma there,
 
 .. math:: s' = s + \eta \big( |g| - \tfrac12 \mathrm{tr}(\partial_s H\, S) \big), \qquad
           S' = (1 - \eta H) S (1 - \eta H) + \eta^2 \Sigma / P, \qquad
           E J \approx J(s) - \tfrac12 \mathrm{tr}(H S) .
 
-Where steps are many and small this is the diffusion limit, in which ``Sigma_B = c Sigma_A`` makes B with step
-size eta / c repeat A's curve c times as slowly: the least time over eta has the ratio c. Where few large steps
-are best, the signal's own curvature takes its share, and the ratio is nearer to 1.
+Where steps are many and small this is the diffusion limit, in which ``Sigma_B = c Sigma_A`` makes B with
+step size eta / c repeat A's curve c times as slowly: the least time over eta has the ratio c. Where few large
+steps are best, the signal's own curvature takes its share, and the ratio is nearer to 1.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Forecast:
 class Run:
     """Groups of a step, the J to reach, and how sizes go on: ``size / (1 + decay * size * step)`` at a step.
 
-    ``bowl``: whether the path leads into an optimum in which deviations stay, and S is known; else the gain of
-    each step is that of the second-order expansion on the path, ``eta |g|^2 - eta^2 (g'Hg + tr(H Sigma)/P) / 2``.
+    ``bowl``: whether the path leads into an optimum in which deviations stay, and S is known; else the gain
+    of a step is that of the expansion on the path, ``eta |g|^2 - eta^2 (g'Hg + tr(H Sigma)/P) / 2``.
     """
 
     groups: int
@@ -118,14 +118,16 @@ def _in_a_bowl(path: Path, noise: Noise, sizes: Float, run: Run) -> Forecast:
         own = np.flatnonzero(open_)
         eta = size[own, None, None]
         drift, curvature, change, covariance = (
-            _between(path.length, each, along[own]) for each in (climb, path.curvature, tilt, noise.covariance)
+            _between(path.length, each, along[own])
+            for each in (climb, path.curvature, tilt, noise.covariance)
         )
         drift -= 0.5 * np.einsum("eij,eji->e", change, spread[own])
         shrink = unit - eta * curvature
         spread[own] = shrink @ spread[own] @ shrink + eta**2 * covariance / groups
         along[own] = np.clip(along[own] + size[own] * drift, 0.0, path.length[-1])
         height, gradient, here = (
-            _between(path.length, each, along[own]) for each in (path.objective, path.gradient, path.curvature)
+            _between(path.length, each, along[own])
+            for each in (path.objective, path.gradient, path.curvature)
         )
         bent = here @ spread[own]
         value = height - 0.5 * np.einsum("eii->e", bent)

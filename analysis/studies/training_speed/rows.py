@@ -18,7 +18,7 @@ class Row:
       ``resolvable``, the smallest ratio that the seeds could have seen, and ``expected_resolvable``, the same
       said before from exact moments. ``note`` says why a ratio is missing.
     - ``rule``: its own best step size and rollouts, predicted and realised, and where it stands after
-      ``steps`` steps at the step size that all share: max@K, pass@1, diversity, first success.
+      ``steps`` steps at the step size that all share: max@K, pass@1, diversity.
     - ``size``: rollouts to the target at one step size ``x``, predicted and realised.
     - ``stationary``: excess loss at a constant step size ``x`` in units of its limit: exact by the chain of
       one parameter (``exact``), the closed form (``predicted``), and the trainer's own (``realised``).
@@ -54,7 +54,6 @@ class Row:
     diversity: float | None = None
     max_at_k: float | None = None
     mean_reward: float | None = None
-    first_success: float | None = None
     predicted_size: float | None = None
     size: float | None = None
     steps: int | None = None

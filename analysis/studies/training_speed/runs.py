@@ -13,7 +13,7 @@ from maxpo_lab.integrations.schedules import KSteps
 
 from ...trainer import SGD, Adam, Arm, Trace, train
 from .design import ELSEWHERE, Cell
-from .expected import SIZES, Expected
+from .expected import Expected
 from .measured import Curves
 from .subjects import AGAIN, LOOPS, Loop, Trained, trained
 from .worlds import Subject
@@ -21,7 +21,7 @@ from .worlds import Subject
 #: Seeds of the reference's second self are others than anyone's.
 _OTHER = 1_000_000
 #: Steps that are evaluated, and how far beyond the longest time that is expected runs go on, in its units.
-POINTS, BEYOND = 40, 1.3
+POINTS, BEYOND = 40, {"constant": 1.3, "decaying": 1.3, "Adam": 2.0}
 #: Fewest seeds of a rule: those that take long get fewer, as their ratio needs no more.
 FEWEST = 16
 
@@ -48,15 +48,13 @@ def runs(cell: Cell, subject: Subject, said: Expected, rule: str) -> Runs:
     """The runs of a rule, or of a loop around one."""
     regime = said.regime
     loop = LOOPS.get(rule, Loop(rule, "identity"))
-    best, least, _ = said.forecasts[loop.rule].best
+    _, least, _ = said.forecasts[loop.rule].best
     # Steps that share rollouts divide the way among them.
-    unit = said.unit[loop.rule] / loop.epochs
-    sizes = best * SIZES[cell.policy] * unit
+    sizes = said.sizes(loop.rule) / loop.epochs
     slow = least / said.forecasts[regime.reference].best[1]
     seeds = cell.seeds if loop.rule == rule else cell.seeds // 2
     seeds = 2 * ceil(max(min(FEWEST, seeds), seeds * min(1.0, 2 / slow)) / 2)
-    expected = [said.at_shared(loop.rule), *(2 * least / min(1.0, factor * 2) for factor in SIZES[cell.policy])]
-    steps = ceil(BEYOND * min(max(each for each in expected if np.isfinite(each)), 4 * least))
+    steps = regime.steps or _long_enough(said, loop.rule)
     first = _OTHER if rule == AGAIN else 0
     given = trained(loop.rule, k=regime.k_of(rule), amount=said.amount, reference=regime.reference)
     found = _trained(
@@ -78,8 +76,15 @@ def runs(cell: Cell, subject: Subject, said: Expected, rule: str) -> Runs:
     )
 
 
+def _long_enough(said: Expected, rule: str) -> int:
+    """Steps until the target at the smallest size: as much longer as it is smaller than the best."""
+    least, sizes, shared = said.forecasts[rule].best[1], said.sizes(rule), said.at_shared(rule)
+    longest = max(least * float(sizes[-3] / sizes[0]), shared if np.isfinite(shared) else 0.0)
+    return ceil(BEYOND[said.policy] * min(longest, 4 * least))
+
+
 def elsewhere(cell: Cell, subject: Subject, said: Expected, rule: str) -> tuple[Runs, float]:
-    """The runs of a rule that climbs something else, and their size: as long a first step as the shared one."""
+    """The runs of a rule that climbs something else, and their size: the first step as long as the shared."""
     if rule not in ELSEWHERE:
         raise ValueError(f"rule={rule!r}: climbs max@K, so it has a time to the target; use runs")
     regime = said.regime
@@ -141,6 +146,12 @@ def evaluated(steps: int) -> tuple[int, ...]:
 
 def _ends(found: Trace) -> tuple[float, float, float]:
     """Means over the seeds at the end of the last arm's runs, of those that are finite."""
-    values: list[Float] = [found.objective[-1, :, -1], found.mean_reward[-1, :, -1], found.diversity[-1, :, -1]]
-    a, b, c = (float(np.mean(each[np.isfinite(each)])) if np.isfinite(each).any() else np.nan for each in values)
+    values: list[Float] = [
+        found.objective[-1, :, -1],
+        found.mean_reward[-1, :, -1],
+        found.diversity[-1, :, -1],
+    ]
+    a, b, c = (
+        float(np.mean(each[np.isfinite(each)])) if np.isfinite(each).any() else np.nan for each in values
+    )
     return a, b, c

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.linalg import solve_discrete_lyapunov
 
-from maxpo_lab import get_estimator
+from maxpo_lab import rules
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.binomial import binomial
 from maxpo_lab.integrations.schedules import KSteps
@@ -82,14 +82,16 @@ def _rows(cell: Cell, world: LinearWorld, rule: str) -> Iterator[Row]:
             x=share,
             size=float(size),
             predicted=loss,
-            exact=exact_chain(rule, float(size), scale=np.sqrt(2 * loss / rates[0])) if len(rates) == 1 else None,
+            exact=exact_chain(rule, float(size), scale=np.sqrt(2 * loss / rates[0]))
+            if len(rates) == 1
+            else None,
             realised=mean,
             error=error,
         )
 
 
 def closed_form(curvature: Float, covariance: Float, size: float) -> float:
-    """``tr(H S) / 2`` of the stationary covariance S of steps of this size, whose noise has this covariance."""
+    """``tr(H S) / 2`` of the stationary S of steps of this size, whose noise has this covariance."""
     shrink = np.eye(len(curvature)) - size * curvature
     stationary = solve_discrete_lyapunov(shrink, size**2 * covariance)
     return float(np.trace(curvature @ stationary) / 2)
@@ -124,7 +126,7 @@ def steps_of(rule: str, theta: Float) -> tuple[Float, Float]:
     """
     counts = np.arange(N + 1)
     groups = (np.arange(N) < counts[:, None]).astype(np.float64)
-    advantages = np.asarray(get_estimator(rule)(groups, K))
+    advantages = np.asarray(rules.resolve(rule, N, K)(groups, K))
     won, lost = (np.sum(advantages * own, axis=1) for own in (groups, 1 - groups))
     success = 1 / (1 + np.exp(-theta))
     chance = np.stack([binomial(N, p, 1 - p) for p in success])

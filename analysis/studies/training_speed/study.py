@@ -43,8 +43,8 @@ def measure(cell: Cell) -> list[Row]:
     )
     found = {rule: runs(cell, own, said, rule) for rule in (*cell.rules, *cell.loops)}
     rows = list(_path_rows(base, own, said))
-    for rule in found:
-        rows += _rule_rows(base, said, rule, found[rule])
+    for rule, own_runs in found.items():
+        rows += _rule_rows(base, said, rule, own_runs)
         if rule != regime.reference:
             rows += _pair_rows(base, said, rule, found)
     for rule in names[len(cell.rules) :]:
@@ -123,51 +123,54 @@ def _pair_rows(base: Row, said: Expected, rule: str, found: dict[str, Runs]) -> 
     regime, of = said.regime, LOOPS[rule].rule if rule in LOOPS else rule
     seeds = min(found[each].own.seeds for each in (rule, regime.reference))
     one, other = (_first(found[each], seeds) for each in (rule, regime.reference))
-    mine, theirs = (said.forecasts[each].best[1] for each in (of, regime.reference))
     weights = resampled(seeds, stream=1)
     # The reference's second self has seeds of its own, which are drawn by themselves.
     others = resampled(seeds, stream=2) if rule == AGAIN else weights
     target = regime.target
     own = ratio(at_best(one.own, target, weights)[0], at_best(other.own, target, others)[0])
     with np.errstate(invalid="ignore"):
-        shared = ratio(
-            times(one.shared, target, weights)[:, 0], times(other.shared, target, others)[:, 0]
-        )
+        shared = ratio(times(one.shared, target, weights)[:, 0], times(other.shared, target, others)[:, 0])
     common = replace(
-        base,
+        _variances(base, said, of),
         kind="pair",
         rule=rule,
         seeds=seeds,
         expected_resolvable=_finite(said.resolvable(of, seeds)),
-        **_variances(said, of),
     )
-    yield _said(common, mine / theirs if np.isfinite(mine) else np.inf, own)
-    if base.policy == "Adam":
-        predicted = float(np.sqrt(said.rms(of) / said.rms(regime.reference)) ** 2)
-    else:
-        predicted = said.at_shared(of) / said.at_shared(regime.reference)
-    yield _said(replace(common, policy=f"{base.policy}, shared", expected_resolvable=None), predicted, shared)
+    yield _said(common, said.ratio(of), own)
+    at_shared = replace(common, policy=f"{base.policy}, shared", expected_resolvable=None)
+    yield _said(at_shared, said.ratio_at_shared(of), shared)
 
 
-def _variances(said: Expected, rule: str) -> dict[str, float]:
+def _variances(row: Row, said: Expected, rule: str) -> Row:
+    """With ratios along the path; none of tr(H Sigma) where noise does not cost: J is not concave there."""
     weights, reference = said.weights(), said.regime.reference
     (bent, trace), (bent_of, trace_of) = said.traces(rule), said.traces(reference)
-    curved, groups = said.path.curved(), said.regime.groups
     there = (weights > 0) & (bent_of > 0)
+    row = replace(
+        row,
+        trace_ratio=float(weights @ trace / (weights @ trace_of)),
+        noise_share=float(weights @ bent_of / said.regime.groups / (weights @ said.path.curved())),
+    )
+    if not said.noise_costs:
+        return row
     each = bent[there] / bent_of[there]
-    signal = float(weights @ curved)
-    return {
-        "variance_ratio": float(weights @ bent / (weights @ bent_of)),
-        "variance_ratio_low": float(each.min()),
-        "variance_ratio_high": float(each.max()),
-        "trace_ratio": float(weights @ trace / (weights @ trace_of)),
-        "noise_share": float(weights @ bent_of) / groups / signal,
-    }
+    return replace(
+        row,
+        variance_ratio=float(weights @ bent / (weights @ bent_of)),
+        variance_ratio_low=float(each.min()),
+        variance_ratio_high=float(each.max()),
+    )
 
 
 def _said(row: Row, predicted: float, found: Ratio | None) -> Row:
-    share = row.noise_share or 0.0
-    reason = None if share >= LIMIT or share < 0 else "signal's curvature"
+    reason = None
+    if row.variance_ratio is None:
+        reason = "noise does not cost"
+    elif not REGIMES[row.regime].bowl:
+        reason = "no bowl"
+    elif (row.noise_share or 0.0) < LIMIT:
+        reason = "signal's curvature"
     if found is None:
         return replace(row, predicted=_finite(predicted), note="target not reached")
     return replace(

@@ -10,7 +10,7 @@ from math import comb
 import numpy as np
 import torch
 
-from maxpo_lab import get_estimator, rules
+from maxpo_lab import rules
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.core.precision import as_numpy
 from maxpo_lab.estimators.history.centered import centered_replay
@@ -43,14 +43,13 @@ def noisier(base: str, amount: float) -> rules.Rule:
     wherever ``base`` is, for any ``amount``. It falls with success as the noise of ``base`` does, and the
     exact moments say how much more there is.
     """
-    rule = get_estimator(base)
 
     def made(rewards: torch.Tensor | Float, k: int) -> torch.Tensor | Float:
         host = np.asarray(as_numpy(rewards), dtype=np.float64)
         n = host.shape[-1]
         mean = (host.sum(axis=-1, keepdims=True) - host + 0.5) / n
         added = (1 - others_best(host, k)) * np.sqrt(mean)
-        found = np.asarray(rule(host, k)) + amount * k * added
+        found = np.asarray(rules.resolve(base, n, k)(host, k)) + amount * k * added
         return torch.from_numpy(found) if isinstance(rewards, torch.Tensor) else found
 
     made.__name__ = f"{base}, noisier"
