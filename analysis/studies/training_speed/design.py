@@ -75,7 +75,8 @@ class Regime:
 
 
 _ALL: tuple[Policy, ...] = ("constant", "decaying", "Adam")
-_GRADED = tuple(rule for rule in (*UNBIASED, *WITH_HISTORY) if rule != "plug-in-floor")
+#: plug-in-floor is for 0/1 rewards, and pkpo-s takes some twenty times as long there as the others.
+_GRADED = ("maxpo", PLANTED, AGAIN, "pkpo-loo1", "predictive", "replay", "centered-replay")
 #: Without a history centered-replay is undefined at K = n, and no prompt has one at first.
 _AT_N = ("pkpo-loo1", PLANTED, AGAIN, "replay", "plug-in-floor")
 REGIMES: Mapping[str, Regime] = {
@@ -159,7 +160,7 @@ def cells(preset: Preset) -> Sequence[Cell]:
     """Every regime under every policy that it has; the costly ones first."""
     if preset == "smoke":
         few = Cell("many correct, P = 64", "constant", ("maxpo", PLANTED, AGAIN), (), 8)
-        return [few, Cell(STATIONARY, "one parameter", (), (), 64)]
+        return [few, Cell(STATIONARY, "one parameter", (), (), 16)]
     found = []
     for name, regime in REGIMES.items():
         for policy in regime.policies:

@@ -98,14 +98,15 @@ class Expected:
     def ratio(self, rule: str) -> float:
         """Of the rule's rollouts to the reference's, each at its own best step size.
 
-        Under Adam the ratio at one step size, times what the lower step size adds that more noise asks for:
-        the loss that noise leaves goes with its variance over its length.
+        Under Adam the ratio at one step size, over the ratio of the sizes that noise allows: the loss that it
+        leaves is its variance at the target times the size, over the root of the variance so far.
         """
         reference = self.regime.reference
         if self.policy == "Adam":
             (bent, _), (bent_of, _) = self.traces(rule), self.traces(reference)
-            variances = float(self.weights() @ bent / (self.weights() @ bent_of))
-            return self.ratio_at_shared(rule) * float(np.sqrt(variances))
+            so_far = float(self.weights() @ bent / (self.weights() @ bent_of))
+            at_target = self._at_target(bent) / self._at_target(bent_of)
+            return self.ratio_at_shared(rule) * at_target / float(np.sqrt(so_far))
         if not self.noise_costs:
             return self.ratio_at_shared(rule)
         return self.forecasts[rule].best[1] / self.forecasts[reference].best[1]
@@ -114,6 +115,10 @@ class Expected:
     def noise_costs(self) -> bool:
         """Whether noise lowers the gain of a step on the way, as it does where J is concave."""
         return bool(self.weights() @ self.traces(self.regime.reference)[0] > 0)
+
+    def _at_target(self, values: Float) -> float:
+        """What is along the path, where J is the target."""
+        return float(np.interp(self.regime.target, self.path.objective, values))
 
     def ratio_at_shared(self, rule: str) -> float:
         """Of the rule's rollouts to the reference's at the step size that they share."""

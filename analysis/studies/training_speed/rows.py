@@ -16,7 +16,7 @@ class Row:
       target, weighted by the time that the reference spends there, and its least and largest; ``predicted``
       from exact moments and ``realised`` ratio of rollouts to the target with its 95 % interval;
       ``resolvable``, the smallest ratio that the seeds could have seen, and ``expected_resolvable``, the same
-      said before from exact moments. ``note`` says why a ratio is missing.
+      said before from exact moments. ``note`` says why a ratio is missing, or which law it has.
     - ``rule``: its own best step size and rollouts, predicted and realised, and where it stands after
       ``steps`` steps at the step size that all share: max@K, pass@1, diversity.
     - ``size``: rollouts to the target at one step size ``x``, predicted and realised.

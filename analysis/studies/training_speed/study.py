@@ -13,7 +13,7 @@ from maxpo_lab.core.arrays import Float
 from . import stationary
 from .design import ELSEWHERE, LIMIT, REGIMES, STATIONARY, Cell, cells
 from .expected import Expected, expected
-from .measured import Ratio, at_best, ratio, resampled, times
+from .measured import Curves, Ratio, at_best, ratio, resampled, times
 from .rows import Row
 from .runs import Runs, elsewhere, runs
 from .subjects import AGAIN, LOOPS
@@ -110,7 +110,8 @@ def _rule_rows(base: Row, said: Expected, rule: str, ended: Runs) -> Iterator[Ro
     realised = times(ended.own, target, weights[:1])[0]
     for each, time in zip(ended.own.sizes, realised, strict=True):
         if base.policy != "Adam" and rule not in LOOPS:
-            predicted = float(np.interp(np.log(each), np.log(forecast.sizes), forecast.steps))
+            known = forecast.sizes[0] <= each <= forecast.sizes[-1]
+            predicted = float(np.interp(each, forecast.sizes, forecast.steps)) if known else np.inf
         else:
             predicted = np.inf
         yield replace(
@@ -137,9 +138,11 @@ def _pair_rows(base: Row, said: Expected, rule: str, found: dict[str, Runs]) -> 
         seeds=seeds,
         expected_resolvable=_finite(said.resolvable(of, seeds)),
     )
-    yield _said(common, said.ratio(of), own)
+    yield _said(common, said.ratio(of), own, reached=_reached(one.own, other.own, target=target))
     at_shared = replace(common, policy=f"{base.policy}, shared", expected_resolvable=None)
-    yield _said(at_shared, said.ratio_at_shared(of), shared)
+    yield _said(
+        at_shared, said.ratio_at_shared(of), shared, reached=_reached(one.shared, other.shared, target=target)
+    )
 
 
 def _variances(row: Row, said: Expected, rule: str) -> Row:
@@ -163,7 +166,12 @@ def _variances(row: Row, said: Expected, rule: str) -> Row:
     )
 
 
-def _said(row: Row, predicted: float, found: Ratio | None) -> Row:
+def _reached(*curves: Curves, target: float) -> bool:
+    """Whether both reach the target at some size."""
+    return all(np.isfinite(times(each, target, np.ones((1, each.seeds)))).any() for each in curves)
+
+
+def _said(row: Row, predicted: float, found: Ratio | None, *, reached: bool) -> Row:
     reason = None
     if row.variance_ratio is None:
         reason = "noise does not cost"
@@ -172,7 +180,9 @@ def _said(row: Row, predicted: float, found: Ratio | None) -> Row:
     elif (row.noise_share or 0.0) < LIMIT:
         reason = "signal's curvature"
     if found is None:
-        return replace(row, predicted=_finite(predicted), note="target not reached")
+        return replace(
+            row, predicted=_finite(predicted), note="not resolved" if reached else "target not reached"
+        )
     return replace(
         row,
         predicted=_finite(predicted),
