@@ -62,7 +62,12 @@ def _in_a_line(rows: pd.DataFrame) -> pd.DataFrame:
         pairs[pairs.policy == policy].set_index("rule")[["at_target", *_SHOWN]]
         for policy in ("constant", "decaying")
     )
-    joined = one.join(other.drop(columns="at_target"), lsuffix="_constant", rsuffix="_decaying")
+    joined = one.merge(
+        other.drop(columns="at_target"),
+        left_index=True,
+        right_index=True,
+        suffixes=("_constant", "_decaying"),
+    )
     return joined.reset_index()
 
 
