@@ -105,9 +105,9 @@ def _against(pairs: pd.DataFrame) -> Figure:
     law.set_xlabel("predicted ratio of rollouts")
     own.set_ylabel("realised ratio of rollouts to the target")
     for axes, words, at, text in (
-        (own, "P = 64: the signal's\ncurvature", (1.165, 1.09), (1.2, 0.87)),
+        (own, "P = 64: the\nsignal's curvature", (1.165, 1.09), (1.08, 0.89)),
         (own, "PPO clip,\n4 epochs", (1.0, 0.817), (1.05, 0.71)),
-        (other, "one step size: noise costs\nnear the target only", (1.163, 1.035), (0.98, 0.76)),
+        (other, "one step size: noise costs\nnear the target only", (1.163, 1.035), (0.85, 0.74)),
     ):
         axes.annotate(words, at, text, fontsize=6, arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "0.4"})
     handles = [
