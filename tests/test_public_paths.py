@@ -103,7 +103,7 @@ COMMANDS = {
 TARGETS = "help setup reproduce verify smoke paper figures docs test test-integrations check bench clean"
 STUDIES = """
     batches beyond-n decomposition efficiency evaluation field-claims frameworks history learning llm loops
-    monte-carlo phase-diagram prompts several-rewards specimens spectrum unbiasedness variance
+    monte-carlo phase-diagram prompts several-rewards specimens spectrum training-speed unbiasedness variance
 """
 RESULTS = "rows.parquet manifest.json table.csv table.md table.tex figure.png figure.pdf"
 

@@ -48,12 +48,14 @@ class Arm:
         prompt is drawn anew (DAPO's dynamic sampling, as ``update_moments(dead_groups="replace")`` has it
         without a bound). The last one is kept as it is. A rule that pays groups of equal rewards is biased
         by it.
+    decay
+        Step t, from 0, has the size ``step_size / (1 + decay step_size t)``; 0 for a constant one.
 
     Raises
     ------
     ValueError
-        A step size that is not positive and finite; an unknown loss; less than one draw, or several of the
-        exact gradient, which draws nothing.
+        A step size that is not positive and finite; a decay below 0 or not finite; an unknown loss; less than
+        one draw, or several of the exact gradient, which draws nothing.
     """
 
     rule: str | rules.Rule | rules.OfBatches | Replay | Memories
@@ -61,6 +63,7 @@ class Arm:
     schedule: KSteps
     loss: str | Loss = "identity"
     draws: int = 1
+    decay: float = 0.0
 
     def __post_init__(self) -> None:
         if whole_number(self.draws, "draws") < 1:
@@ -71,6 +74,8 @@ class Arm:
             get_loss(self.loss)  # raises for an unknown one
         if not 0 < self.step_size < float("inf"):
             raise ValueError(f"step_size={self.step_size}: must be positive and finite, e.g. step_size=1.0")
+        if not 0 <= self.decay < float("inf"):
+            raise ValueError(f"decay={self.decay}: must be 0 or more and finite, e.g. decay=0.0")
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,7 @@ def draw(
                 numbers.append((chosen, None if move.chances is None else uniforms(start.shape[-1])))
             of_action, of_world = numbers[time]
             row = move.observation.take(place)
-            pair = place * actions + _actions(mine.ravel(), row, own, of_action, width)
+            pair = place * actions + bisected(mine.ravel(), row, own, of_action, width)
             taken.append((time, block, move.decision.take(pair)))
             if move.chances is not None and of_world is not None:
                 pair = inverted(move.chances, pair, of_world)
@@ -103,7 +103,7 @@ def draw(
     return places, decisions
 
 
-def _actions(edges: Float, row: Int, own: Int, uniform: Float, width: int) -> Int:
+def bisected(edges: Float, row: Int, own: Int, uniform: Float, width: int) -> Int:
     """The actions of episodes that see these rows, by bisection in each, all episodes together.
 
     A search per episode, in all rows, costs several times as much. A policy that has diverged has NaN for

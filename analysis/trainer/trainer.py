@@ -141,7 +141,10 @@ def train(
         raise ValueError(f"spacing={spacing}: must be 0 or positive and finite, e.g. spacing=2**-18")
     points = _checked_points(points, steps, keep)
     theta = world.start.expand(len(arms), len(seeds), -1).clone()
-    step_size = torch.tensor([arm.step_size for arm in arms], dtype=torch.float64)[:, None, None]
+    first, decay = (
+        torch.tensor(each, dtype=torch.float64)[:, None, None]
+        for each in ([arm.step_size for arm in arms], [arm.decay for arm in arms])
+    )
     uniforms, direction = Uniforms(seeds), optimiser.begin()
     ascent = Ascent(
         world, tuple(arms), uniforms, n=n, groups=groups, batches=Batches(epochs, lag), budget=budget
@@ -156,6 +159,7 @@ def train(
             if step in keep:
                 kept[step] = theta.numpy().copy()
         if step < steps:
+            step_size = first / (1 + decay * first * step)
             moved = theta + step_size * direction(ascent.gradient(theta, step))
             if spacing:
                 moved = (moved / spacing).round() * spacing

@@ -125,7 +125,8 @@ def test_names_come_from_where_the_closure_says() -> None:
 
 
 #: With numbers enough to go through most of what a study measures, and no longer than a second.
-TRACED = [name for name in list_studies() if name not in ("frameworks", "learning", "llm", "phase-diagram")]
+LONG = ("frameworks", "learning", "llm", "phase-diagram", "training-speed")
+TRACED = [name for name in list_studies() if name not in LONG]
 
 
 @pytest.mark.parametrize("name", TRACED)

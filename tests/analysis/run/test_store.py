@@ -243,7 +243,7 @@ ON_SPECIMENS = {
         ("envs/language_models/causal_lm.py", {"llm"}),
         ("analysis/measure/specimens.py", ON_SPECIMENS),
         ("analysis/measure/resolution.py", {"decomposition", "efficiency", "phase-diagram"}),
-        ("analysis/trainer/trainer.py", {"learning"}),
+        ("analysis/trainer/trainer.py", {"learning", "training-speed"}),
         ("analysis/studies/frameworks/inside.py", {"frameworks"}),
         ("maxpo_lab/integrations/frameworks/libraries/oat.py", {"frameworks"}),
         ("analysis/studies/evaluation/tools.py", {"evaluation"}),

@@ -47,6 +47,7 @@ SLOW = (
     "phase-diagram",
     "prompts",
     "several-rewards",
+    "training-speed",
     "unbiasedness",
     "variance",
 )
