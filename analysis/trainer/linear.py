@@ -9,8 +9,8 @@ is correct stays diverse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -172,7 +172,7 @@ def _drawn(policy: torch.Tensor, prompt: Int, numbers: Float) -> Int:
 class Chosen:
     """Groups of outcomes of every policy.
 
-    ``prompts`` (seeds, groups) are numbers of the world's, ``place`` (arms, seeds, groups, n) those of
+    ``prompts``, as in ``Rollouts``, are numbers of the world's, ``place`` (arms, seeds, groups, n) those of
     outcomes over all prompts, ``mean`` (arms, seeds, prompts, d) the mean features of the policy that drew.
     """
 
@@ -182,6 +182,15 @@ class Chosen:
     mean: torch.Tensor
     world: LinearWorld
 
+    def replaced(self, others: Self, arms: Sequence[int], where: torch.Tensor) -> Self:
+        """With the groups of these arms that are so marked, (arms, seeds, groups), those of the others."""
+        rewards, place = self.rewards.clone(), self.place.clone()
+        prompts = self.prompts.expand(rewards.shape[:-1]).clone()
+        rewards[arms] = torch.where(where[..., None], others.rewards, rewards[arms])
+        place[arms] = torch.where(where[..., None], others.place, place[arms])
+        prompts[arms] = torch.where(where, others.prompts, prompts[arms])
+        return replace(self, rewards=rewards, prompts=prompts, place=place)
+
     def gradient(self, advantages: torch.Tensor) -> torch.Tensor:
         """Advantages times features, less the mean features of their prompts."""
         return self.scores(advantages / advantages[0, 0].numel(), self.mean)
@@ -190,8 +199,8 @@ class Chosen:
         """``sum w_i (phi_i - mean)``: weights (arms, seeds, groups, n) to (arms, seeds, d)."""
         features = self.world.features.flatten(0, 1)
         made = torch.einsum("asr,asrd->asd", weights.flatten(2), features[self.place.flatten(2)])
-        of_prompt = self.prompts[..., None].expand(*self.prompts.shape, mean.shape[-1])
-        own = mean.gather(2, of_prompt.expand(len(mean), *of_prompt.shape))
+        of_prompt = self.prompts.expand(weights.shape[:-1])[..., None]
+        own = mean.gather(2, of_prompt.expand(*of_prompt.shape[:-1], mean.shape[-1]))
         return made - torch.einsum("asg,asgd->asd", weights.sum(dim=-1), own)
 
     @property

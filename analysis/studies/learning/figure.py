@@ -141,7 +141,7 @@ def _step_sizes(rows: pd.DataFrame) -> Figure:
     legend_of(rows.rule.unique(), free)
     seeds = rows[rows.rule != EXACT].groupby("specimen").runs.max()
     figure.suptitle(
-        f"Tuning: means of {seeds.min()} to {seeds.max()} seeds that are not used again", fontsize=8
+        f"Tuning: means of {int(seeds.min())} to {int(seeds.max())} seeds that are not used again", fontsize=8
     )
     figure.supxlabel("step size", fontsize=8)
     return figure

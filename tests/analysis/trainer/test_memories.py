@@ -10,7 +10,6 @@ import maxpo_lab as ml
 from analysis.studies.learning.design import (
     GROUPS,
     TASKS,
-    Condition,
     evaluation_points,
     starting_point,
 )
@@ -71,7 +70,7 @@ T95 = 1.6694
 @pytest.mark.parametrize("name", SIZES)
 def test_replay_learns_no_worse_than_maxpo_where_many_answers_are_right(name: str) -> None:
     """The one-sided 95% bound of the difference of areas, 64 paired seeds, is above -1% of the optimum."""
-    specimen, theta = starting_point(name, Condition())
+    specimen, theta = starting_point(name)
     world, steps = world_of(specimen, theta), TASKS[name].steps
     for size in SIZES[name]:
         rules = [Arm(rule=rule, step_size=size, schedule=KSteps({0: 4})) for rule in ("maxpo", ml.Replay(4))]

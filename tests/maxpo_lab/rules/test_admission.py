@@ -321,7 +321,6 @@ NO_CONSUMERS = {
     "maxpo_lab.monte_carlo.one_sort.OneSort.of": "calls nothing",
     "maxpo_lab.monte_carlo.one_sort.from_one_sort": "calls nothing",
     "maxpo_lab.theory.lift": "a lift",
-    "analysis.studies.learning.setting.Setting.train": "hands its arms to the trainer",
     "maxpo_lab.rules.answers.checked": "a lift: the call behind advantages",
     "maxpo_lab.rules.calling.describe": "calls nothing",
     "maxpo_lab.rules.calling.resolve": "calls nothing",
