@@ -110,8 +110,11 @@ def _rule_rows(base: Row, said: Expected, rule: str, ended: Runs) -> Iterator[Ro
     realised = times(ended.own, target, weights[:1])[0]
     for each, time in zip(ended.own.sizes, realised, strict=True):
         if base.policy != "Adam" and rule not in LOOPS:
-            known = forecast.sizes[0] <= each <= forecast.sizes[-1]
-            predicted = float(np.interp(each, forecast.sizes, forecast.steps)) if known else np.inf
+            # Inside of what was forecast: at its lower end a size may be below it by rounding.
+            known = 1.001 * forecast.sizes[0] < each <= forecast.sizes[-1]
+            predicted = np.inf
+            if known:
+                predicted = float(np.interp(np.log(each), np.log(forecast.sizes), forecast.steps))
         else:
             predicted = np.inf
         yield replace(
