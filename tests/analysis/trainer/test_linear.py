@@ -154,3 +154,22 @@ def test_what_cannot_be_a_world_or_an_arm_is_refused() -> None:
         LinearWorld.of(FEATURES, REWARDS, np.zeros(3))
     with pytest.raises(ValueError, match=r"decay=-1.0: must be 0 or more"):
         Arm(rule="maxpo", step_size=1.0, schedule=KSteps({0: 2}), decay=-1.0)
+
+
+def test_groups_that_are_replaced_have_the_gradient_of_those_drawn_for_them() -> None:
+    """Of the second arm alone; the weights of each group go to the rollouts that are in it."""
+    theta = torch.tensor(np.array([[START, [1.0, 2.0]], [START, [-1.0, 0.5]]]))
+    first, others = (
+        WORLD.rollouts(each, 4, 3, Uniforms([s, s + 1])) for each, s in ((theta, 7), (theta[1:], 9))
+    )
+    where = torch.tensor([[[True, False, True, False], [False, False, True, True]]])
+    found = first.replaced(others, [1], where)
+    assert torch.equal(found.rewards[0], first.rewards[0])
+    assert torch.equal(found.rewards[1][where[0]], others.rewards[0][where[0]])
+    assert not torch.equal(found.prompts[1], found.prompts[0])
+    advantages = torch.tensor(RNG.standard_normal(first.rewards.shape))
+    gone, came = advantages.clone(), advantages[1:] * where[..., None]
+    gone[1:] *= ~where[..., None]
+    expected = first.gradient(gone)
+    expected[1:] += others.gradient(came)
+    assert torch.allclose(found.gradient(advantages), expected, atol=1e-14)
