@@ -9,6 +9,9 @@ import pandas as pd
 from ..measure.power import paired
 from ..studies.learning.pairs import REFERENCE, compared_table
 
+#: A difference of areas with its interval, and the smallest that would have been seen.
+AREA = ("area_estimate", "area_low", "area_high", "area_smallest")
+
 
 def against(section: str, *rules: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Comparisons of these rules with maxpo, as in the study's table; of all where none is named."""
@@ -34,9 +37,10 @@ def apart(
         both = (first - second).dropna().rename("apart").reset_index()
         lines = []
         for (section, specimen, choice), own in both.groupby(place[:3]):
-            found = paired(own.apart)
-            ends = (found.estimate, found.low, found.high, found.smallest)
-            lines.append((section, specimen, choice, *ends))
+            if len(own) > 1:
+                found = paired(own.apart)
+                ends = (found.estimate, found.low, found.high, found.smallest)
+                lines.append((section, specimen, choice, *ends))
         return pd.DataFrame(lines, columns=[*place[:3], "estimate", "low", "high", "smallest"])
 
     return through

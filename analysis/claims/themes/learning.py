@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...studies.learning.pairs import REFERENCE
 from ..claim import Reading, each, finding
-from ..runs import against, apart, first_differs, kept
+from ..runs import AREA, against, apart, first_differs, kept
 
 TITLE = "Training"
 
 _exact = partial(Reading, study="learning")
 #: What is trained is sampled: a run of other seeds has other curves and areas.
 _learning = partial(_exact, drawn=True)
-_AREA = ("area_estimate", "area_low", "area_high", "area_smallest")
 _TIMES = ("times", "times_low", "times_high", "times_smallest")
 _MANY, _MAZE, _NETWORK = "bandit, many correct", "maze, graded", "transformer"
 _DIVERSE = "bandit, 100 of 1,000"
@@ -31,7 +29,7 @@ def _line(rule: str, numbers: str) -> Reading:
         through=against("rules", rule),
         where=f"specimen == 'all' and rule == {rule!r}",
         at=each("choice", "shared", "best"),
-        of=_AREA,
+        of=AREA,
     )
 
 
@@ -40,7 +38,7 @@ def _runs(section: str, specimen: str, choice: str) -> str:
 
 
 def _difference(
-    says: str, rule: str, choice: str, *specimens: str, of: str | tuple[str, ...] = _AREA[:3]
+    says: str, rule: str, choice: str, *specimens: str, of: str | tuple[str, ...] = AREA[:3]
 ) -> Reading:
     """The area of a rule less MaxPO's, on these specimens."""
     return _learning(
@@ -49,26 +47,6 @@ def _difference(
         where=f"rule == {rule!r} and choice == {choice!r}",
         at=each("specimen", *specimens),
         of=of,
-    )
-
-
-def _loop(loop: str, numbers: str) -> Reading:
-    """A line of the table of loops: area less MaxPO's on-policy, and the smallest that would have been seen."""
-    given = numbers.split()
-    cells = [
-        f"{{{a}}} [{{{b}}}, {{{c}}}] ({{{d}}})"
-        for a, b, c, d in zip(given[::4], given[1::4], given[2::4], given[3::4], strict=True)
-    ]
-    return _learning(
-        says=f"| {loop} | {' | '.join(cells)} |",
-        through=against("loops"),
-        where=f"loop == {loop!r}",
-        at=tuple(
-            f"specimen == {specimen!r} and rule == {rule!r}"
-            for specimen in ("chain", _MAZE)
-            for rule in ("maxpo", "grpo")
-        ),
-        of=_AREA,
     )
 
 
@@ -345,62 +323,5 @@ CLAIMS = (
             of=("estimate", "low", "high"),
         ),
         figure="trade_off",
-    ),
-    finding(
-        "learning",
-        "loops",
-        "By rollouts, loops of trainers change nothing on the chain; on the maze a lag and whitening cost MaxPO area.",
-        _loop(
-            "clip, 4 epochs",
-            "0.001 -0.017 0.019 0.026 -0.013 -0.036 0.010 0.033 "
-            "-0.042 -0.103 0.019 0.087 -0.328 -0.388 -0.268 0.086",
-        ),
-        _loop(
-            "clip, lag 4",
-            "0.007 -0.013 0.028 0.029 -0.039 -0.064 -0.013 0.036 "
-            "-0.253 -0.319 -0.186 0.095 -0.434 -0.493 -0.375 0.084",
-        ),
-        _loop(
-            "redraw",
-            "0.007 -0.025 0.040 0.046 -0.004 -0.037 0.029 0.048 "
-            "-0.014 -0.086 0.058 0.103 -0.411 -0.483 -0.338 0.103",
-        ),
-        _loop(
-            "whitened",
-            "0.005 -0.013 0.023 0.025 -0.007 -0.033 0.019 0.037 "
-            "-0.194 -0.251 -0.137 0.081 -0.333 -0.391 -0.275 0.083",
-        ),
-        _loop(
-            "DAPO",
-            "0.000 -0.031 0.032 0.045 -0.014 -0.051 0.024 0.054 "
-            "-0.027 -0.092 0.037 0.092 -0.294 -0.356 -0.232 0.088",
-        ),
-        _learning(
-            says="GRPO on-policy less MaxPO is {-0.018} [{-0.044}, {0.007}] on the chain, where {0.036} would have been seen",
-            through=against("loops", "grpo"),
-            where="loop == 'on-policy' and rule == 'grpo' and specimen == 'chain'",
-            of=_AREA,
-        ),
-        _learning(
-            says="and {-0.344} [{-0.405}, {-0.283}] on the maze",
-            through=against("loops", "grpo"),
-            where=f"loop == 'on-policy' and rule == 'grpo' and specimen == {_MAZE!r}",
-            of=_AREA[:3],
-        ),
-        _learning(
-            says="no loop of MaxPO is apart from on-policy, and {0.046} would have been seen of each",
-            through=against("loops", REFERENCE),
-            where="specimen == 'chain'",
-            of="area_smallest",
-            take="max",
-        ),
-        _learning(
-            says="are not apart, where {0.103} would have been seen",
-            through=against("loops", REFERENCE),
-            where=f"specimen == {_MAZE!r} and loop in ('clip, 4 epochs', 'redraw', 'DAPO')",
-            of="area_smallest",
-            take="max",
-        ),
-        figure="loops",
     ),
 )

@@ -104,7 +104,7 @@ def _differences(rows: pd.DataFrame) -> Figure:
 
 
 def _curves(rows: pd.DataFrame) -> Figure:
-    names = [name for name in APART if name in set(rows.specimen)]
+    names = [name for name in APART if name in set(rows.specimen)] or sorted(set(rows.specimen))
     figure, places, free = panels(names, 4, 1.9)
     for axes, name in zip(places, names, strict=True):
         own = rows[rows.specimen == name]
@@ -148,7 +148,7 @@ def _step_sizes(rows: pd.DataFrame) -> Figure:
 
 
 def _cosines(rows: pd.DataFrame) -> Figure:
-    names = [name for name in APART if name in set(rows.specimen)]
+    names = [name for name in APART if name in set(rows.specimen)] or sorted(set(rows.specimen))
     figure, places, free = panels(names, 4, 1.9)
     for axes, name in zip(places, names, strict=True):
         own = rows[rows.specimen == name]

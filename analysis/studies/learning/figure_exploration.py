@@ -28,7 +28,7 @@ def first_success(rows: pd.DataFrame) -> Figure:
     """First successes, and when all prompts are solved, against a policy that stays at the start."""
     runs = rows[(rows.kind == "run") & (rows.rule != EXACT)]
     laws = rows[rows.kind == "law"]
-    names = [name for name in _EXPLORED if name in set(runs.specimen)]
+    names = [name for name in _EXPLORED if name in set(runs.specimen)] or sorted(set(runs.specimen))
     figure, grid = subplots(2, len(names) + 1, figsize=(PAGE, 3.9), squeeze=False)
     luck, free = grid[:, 0]
     # On the maze rules move before they meet its best goal.
@@ -65,7 +65,7 @@ def first_success(rows: pd.DataFrame) -> Figure:
 
 def kept_diversity(curves: pd.DataFrame) -> Figure:
     """The effective number of correct outcomes along training, at the shared and at the best step size."""
-    names = [name for name in _DIVERSE if name in set(curves.specimen)]
+    names = [name for name in _DIVERSE if name in set(curves.specimen)] or sorted(set(curves.specimen))
     figure, grid = subplots(2, len(names) + 1, figsize=(PAGE, 3.7), squeeze=False)
     for spare in grid[:, -1]:
         spare.set_axis_off()
