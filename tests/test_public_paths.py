@@ -100,7 +100,7 @@ COMMANDS = {
     "maxpo-lab": "list show advantages audit pass-at-k",
     "python -m analysis": "list run verify claims figures report compare gallery page rules",
 }
-TARGETS = "help setup reproduce verify smoke paper figures docs test test-integrations check bench clean"
+TARGETS = "help setup reproduce verify smoke paper figures page docs test test-integrations check bench clean"
 STUDIES = """
     batches beyond-n decomposition efficiency evaluation field-claims frameworks history learning llm loops
     monte-carlo phase-diagram prompts several-rewards specimens spectrum training-speed unbiasedness variance
