@@ -99,7 +99,7 @@ def counts(n: int, k: int) -> tuple[int, int]:
         Counted.operations[0] = 0
         found.append([each.value for each in way(rewards, k)])
         counted.append(Counted.operations[0])
-    np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9, atol=1e-9)
     return counted[0], counted[1]
 
 
