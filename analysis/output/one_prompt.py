@@ -65,7 +65,7 @@ def verdict(rows: pd.DataFrame) -> str:
 def draw(rows: pd.DataFrame, title: str) -> Figure:
     """Efficiency against the success rate and against K, the prompt's own point marked."""
     here = rows[rows.part == "here"]
-    n, k, success = int(here.n.iloc[0]), int(here.k.iloc[0]), float(here.success.iloc[0])
+    k, success = int(here.k.iloc[0]), float(here.success.iloc[0])
     figure, (left, right) = subplots(1, 2, figsize=(PAGE, 2.9), sharey=True)
     for axes, part, own in ((left, "success", success), (right, "k", k)):
         axes.axhline(1.0, color="0.3", lw=0.8)
@@ -88,7 +88,6 @@ def draw(rows: pd.DataFrame, title: str) -> Figure:
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     figure.suptitle(title, fontsize=8)
-    del n
     return figure
 
 
