@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
+from ..measure.one_prompt import REMEMBERING
 from .colours import colour_of
 from .style import PAGE, drawing, subplots
 
@@ -54,7 +55,13 @@ def verdict(rows: pd.DataFrame) -> str:
         near = [name for name, own in zip(names, reached, strict=True) if own >= (1 - NEAR) * reached[0]]
         also = f"; within {NEAR:.0%} of it {', '.join(near[1:])}" if near[1:] else ""
         said.append(f"Least noise here: {names[0]}, at {reached[0]:.3f} of what is possible{also}.")
-    if biased := here[~here.unbiased].rule.tolist():
+    others = here[~here.unbiased].rule.tolist()
+    if fair := [name for name in others if name in REMEMBERING]:
+        said.append(
+            f"Unbiased over fair histories alone, not after each, and no part of that: {', '.join(fair)}, which "
+            f"may pass 1 for that reason."
+        )
+    if biased := [name for name in others if name not in REMEMBERING]:
         said.append(
             f"Not unbiased for max@K, and no part of that: {', '.join(biased)}. On one prompt of 0/1 "
             f"rewards the direction is right all the same; the scale changes with p, which weighs prompts."
