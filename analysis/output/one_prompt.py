@@ -58,8 +58,8 @@ def verdict(rows: pd.DataFrame) -> str:
     others = here[~here.unbiased].rule.tolist()
     if fair := [name for name in others if name in REMEMBERING]:
         said.append(
-            f"Unbiased over fair histories alone, not after each, and no part of that: {', '.join(fair)}, which "
-            f"may pass 1 for that reason."
+            f"Unbiased over fair histories alone, not after each, and no part of that: {', '.join(fair)}, "
+            f"which may pass 1 for that reason."
         )
     if biased := [name for name in others if name not in REMEMBERING]:
         said.append(
