@@ -72,7 +72,10 @@ def verify(stored: Rows, fresh: Rows) -> Verified:
     compared: dict[str, Compared | None] = {}
     for study, rows in fresh.items():
         how = get_study(study).comparison
-        compared[study] = compare(stored[study], rows, how) if how else None
+        try:
+            compared[study] = compare(stored[study], rows, how) if how else None
+        except ValueError as error:
+            raise ValueError(f"{study}: {error}; `python -m analysis run {study}` makes its rows") from error
     pairs = [(judge(each, stored), judge(each, fresh, stored)) for each in _decidable(stored)]
     return Verified(tuple(pairs), compared)
 

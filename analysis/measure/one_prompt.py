@@ -30,6 +30,8 @@ REMEMBERING: Mapping[str, HistoryRule] = {
 UNBIASED = ("maxpo", "pkpo-loo1", "predictive")
 #: Outcomes at most, of which every policy of a curve has a gradient.
 MOST_OUTCOMES = 100_000
+#: Rollouts, earlier rewards, and ``n^2 history`` at most: half a minute, and about 1.3 GB.
+MOST_ROLLOUTS, MOST_HISTORY, MOST_OF_BOTH = 512, 1024, 1 << 19
 #: Success rates of a curve, even in log-odds.
 _RATES = tuple(float(f"{p:.4g}") for p in expit(np.linspace(logit(0.001), logit(0.95), 41)))
 
@@ -64,16 +66,20 @@ class Prompt:
     def __post_init__(self) -> None:
         n = as_group_size(self.n)
         as_k(self.k, n=n)
+        if n > MOST_ROLLOUTS:
+            raise ValueError(f"n={n}: at most {MOST_ROLLOUTS}, e.g. n={MOST_ROLLOUTS}")
         for name in ("success", "false_positives", "false_negatives"):
             real_number(getattr(self, name), name)
         for name in ("correct", "outcomes", "history"):
             whole_number(getattr(self, name), name)
         if not 0 < self.success < 1:
-            raise ValueError(f"success={self.success:g}: it must be above 0 and below 1")
+            raise ValueError(f"success={self.success:g}: it must be above 0 and below 1, e.g. success=0.1")
         if self.outcomes > MOST_OUTCOMES:
             raise ValueError(
                 f"outcomes={self.outcomes}: at most {MOST_OUTCOMES}, beyond which nothing changes"
             )
+        if self.outcomes < 2:
+            raise ValueError(f"outcomes={self.outcomes}: at least 2, a right answer and a wrong one")
         if not 1 <= self.correct < self.outcomes:
             raise ValueError(
                 f"correct={self.correct} of outcomes={self.outcomes}: there must be a right answer at least "
@@ -81,7 +87,13 @@ class Prompt:
             )
         if self.history < 0:
             raise ValueError(f"history={self.history}: it must be at least 0")
-        if min(self.false_positives, self.false_negatives) < 0 or self.flipped >= 1:
+        most = min(MOST_HISTORY, MOST_OF_BOTH // n**2)
+        if self.history > most:
+            raise ValueError(
+                f"history={self.history}: at most {most} in groups of n={n}, e.g. history={most}"
+            )
+        # Not a NaN either.
+        if not (min(self.false_positives, self.false_negatives) >= 0 and self.flipped < 1):
             raise ValueError(
                 f"false_positives={self.false_positives:g}, false_negatives={self.false_negatives:g}: each "
                 f"must be at least 0 and both together below 1, or a verdict says nothing"

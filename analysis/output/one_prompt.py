@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
+from ..measure.one_prompt import REMEMBERING
 from .colours import colour_of
 from .style import PAGE, drawing, subplots
 
@@ -54,7 +55,13 @@ def verdict(rows: pd.DataFrame) -> str:
         near = [name for name, own in zip(names, reached, strict=True) if own >= (1 - NEAR) * reached[0]]
         also = f"; within {NEAR:.0%} of it {', '.join(near[1:])}" if near[1:] else ""
         said.append(f"Least noise here: {names[0]}, at {reached[0]:.3f} of what is possible{also}.")
-    if biased := here[~here.unbiased].rule.tolist():
+    others = here[~here.unbiased].rule.tolist()
+    if fair := [name for name in others if name in REMEMBERING]:
+        said.append(
+            f"Unbiased over fair histories alone, not after each, and no part of that: {', '.join(fair)}, "
+            f"which may pass 1 for that reason."
+        )
+    if biased := [name for name in others if name not in REMEMBERING]:
         said.append(
             f"Not unbiased for max@K, and no part of that: {', '.join(biased)}. On one prompt of 0/1 "
             f"rewards the direction is right all the same; the scale changes with p, which weighs prompts."
@@ -65,7 +72,7 @@ def verdict(rows: pd.DataFrame) -> str:
 def draw(rows: pd.DataFrame, title: str) -> Figure:
     """Efficiency against the success rate and against K, the prompt's own point marked."""
     here = rows[rows.part == "here"]
-    n, k, success = int(here.n.iloc[0]), int(here.k.iloc[0]), float(here.success.iloc[0])
+    k, success = int(here.k.iloc[0]), float(here.success.iloc[0])
     figure, (left, right) = subplots(1, 2, figsize=(PAGE, 2.9), sharey=True)
     for axes, part, own in ((left, "success", success), (right, "k", k)):
         axes.axhline(1.0, color="0.3", lw=0.8)
@@ -88,7 +95,6 @@ def draw(rows: pd.DataFrame, title: str) -> Figure:
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     figure.suptitle(title, fontsize=8)
-    del n
     return figure
 
 

@@ -100,7 +100,8 @@ def test_a_run_without_a_column_is_refused(verified, fresh: pd.DataFrame) -> Non
     for column in ("within", "along"):  # of a claim, and of none
         done = verified(FINDING, rows=fresh.drop(columns=column))
         assert done.exit_code == 2
-        assert f"no column {column}" in " ".join(done.output.replace("│", " ").split())
+        said = " ".join(done.output.replace("│", " ").split())
+        assert f"{SMALL}: the fresh rows have no column {column}" in said
 
 
 def test_a_claim_that_the_stored_rows_cannot_decide_is_named(verified) -> None:

@@ -98,11 +98,17 @@ def test_what_is_compared_unless_told() -> None:
     ("change", "said"),
     [
         ({"k": 7}, "k=7: max@k needs 1 <= k <= n = 6"),
-        ({"success": 1.0}, "success=1: it must be above 0 and below 1"),
+        ({"success": 1.0}, "success=1: it must be above 0 and below 1, e.g. success=0.1"),
+        ({"success": float("nan")}, "success=nan: it must be above 0"),
+        ({"n": 100_000}, "n=100000: at most 512"),
         ({"correct": 20}, "correct=19 is the nearest"),
         ({"correct": 0}, "correct=1 is the nearest"),
         ({"outcomes": 10**6}, "outcomes=1000000: at most 100000"),
+        ({"outcomes": 1}, "outcomes=1: at least 2"),
         ({"history": -1}, "history=-1: it must be at least 0"),
+        ({"history": 10_000}, "history=10000: at most 1024 in groups of n=6"),
+        ({"n": 64, "history": 300}, "history=300: at most 128 in groups of n=64"),
+        ({"false_positives": float("nan")}, "false_positives=nan"),
         ({"false_positives": 0.6, "false_negatives": 0.4}, "both together below 1"),
     ],
 )

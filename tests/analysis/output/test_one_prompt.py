@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,12 @@ def test_a_rule_that_is_biased_is_never_called_the_best() -> None:
     rows.loc[rows.rule == "grpo", "efficiency"] = 5.0
     assert verdict(rows).startswith("Least noise here: maxpo")
     assert "Not unbiased for max@K, and no part of that: grpo" in verdict(rows)
+
+
+def test_a_rule_that_is_unbiased_over_fair_histories_alone_is_called_so() -> None:
+    said = verdict(compare(replace(PROMPT, history=8), ["centered-replay", "maxpo", "grpo"]))
+    assert "Unbiased over fair histories alone, not after each, and no part of that: centered-replay," in said
+    assert "Not unbiased for max@K, and no part of that: grpo." in said
 
 
 @pytest.mark.parametrize("ending", [".png", ".pdf", ".svg"])

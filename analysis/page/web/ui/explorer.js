@@ -50,6 +50,11 @@ function advice(setting) {
       ),
     ];
   }
+  // Above 1 where the history enters the weight: the floor is that of rules that see the group alone.
+  const allowed = (value) =>
+    value > 1
+      ? `${short(100 * value, 3)} % of the floor of rules that see the group alone, over fair histories`
+      : `${short(100 * value, 3)} % of what the floor allows`;
   const share = (value) => `${short(100 * value, 3)} %`;
   const same = here.name === everywhere.name;
   const over = "at the worst success rate from 0.001 to 0.9";
@@ -57,7 +62,7 @@ function advice(setting) {
     head("Recommended"),
     line(
       code(here.name),
-      ` has the least variance of the unbiased rules at this p: ${share(here.efficiency)} of what the floor allows`,
+      ` has the least variance of the unbiased rules at this p: ${allowed(here.efficiency)}`,
       same ? `, and is the safest choice where p varies (${share(everywhere.efficiency)} ${over}).` : ".",
     ),
     ...(same
