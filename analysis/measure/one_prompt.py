@@ -30,8 +30,8 @@ REMEMBERING: Mapping[str, HistoryRule] = {
 UNBIASED = ("maxpo", "pkpo-loo1", "predictive")
 #: Outcomes at most, of which every policy of a curve has a gradient.
 MOST_OUTCOMES = 100_000
-#: Rollouts, earlier rewards, and ``n^2 history`` at most: half a minute, and about 1.3 GB.
-MOST_ROLLOUTS, MOST_HISTORY, MOST_OF_BOTH = 512, 1024, 1 << 19
+#: Rollouts, earlier rewards, ``n^2 history``, rollouts with a history at most: 15 seconds, about 1 GB.
+MOST_ROLLOUTS, MOST_HISTORY, MOST_OF_BOTH, MOST_BESIDE = 512, 1024, 1 << 19, 128
 #: Success rates of a curve, even in log-odds.
 _RATES = tuple(float(f"{p:.4g}") for p in expit(np.linspace(logit(0.001), logit(0.95), 41)))
 
@@ -87,7 +87,7 @@ class Prompt:
             )
         if self.history < 0:
             raise ValueError(f"history={self.history}: it must be at least 0")
-        most = min(MOST_HISTORY, MOST_OF_BOTH // n**2)
+        most = min(MOST_HISTORY, MOST_OF_BOTH // n**2) if n <= MOST_BESIDE else 0
         if self.history > most:
             raise ValueError(
                 f"history={self.history}: at most {most} in groups of n={n}, e.g. history={most}"

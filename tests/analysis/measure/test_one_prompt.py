@@ -108,6 +108,7 @@ def test_what_is_compared_unless_told() -> None:
         ({"history": -1}, "history=-1: it must be at least 0"),
         ({"history": 10_000}, "history=10000: at most 1024 in groups of n=6"),
         ({"n": 64, "history": 300}, "history=300: at most 128 in groups of n=64"),
+        ({"n": 129, "history": 1}, "history=1: at most 0 in groups of n=129"),
         ({"false_positives": float("nan")}, "false_positives=nan"),
         ({"false_positives": 0.6, "false_negatives": 0.4}, "both together below 1"),
     ],
