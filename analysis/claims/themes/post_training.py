@@ -192,14 +192,16 @@ CLAIMS = (
         _lead("({-0.010} [{-0.045}, {0.025}] in the mean of pass@4", REPLAY, REFERENCE, "area", "order"),
         _trained(
             says="needs {0.88} [{0.60}, {1.29}] times the rollouts (visible: {1.70})",
-            through=outcomes.at_the_long_step,
-            where=f"verifier == 'order' and rule == 'replay' and over == {REFERENCE!r} and quantity == 'rollouts'",
+            through=outcomes.at_one_step_size,
+            where=f"verifier == 'order' and rule == 'replay' and over == {REFERENCE!r} and quantity == 'rollouts' "
+            "and learning_rate == 0.005",
             of=(*_INTERVAL, "visible"),
         ),
         _trained(
             says="ends {0.042} [{-0.036}, {0.120}] apart in pass@4",
-            through=outcomes.at_the_long_step,
-            where=f"verifier == 'order' and rule == 'replay' and over == {REFERENCE!r} and quantity == 'pass_at_k'",
+            through=outcomes.at_one_step_size,
+            where=f"verifier == 'order' and rule == 'replay' and over == {REFERENCE!r} and quantity == 'pass_at_k' "
+            "and learning_rate == 0.005",
             of=_INTERVAL,
         ),
         _trained(
