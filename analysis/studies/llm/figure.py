@@ -184,17 +184,11 @@ def _against_prediction(axes: Axes, rows: pd.DataFrame) -> None:
             axes.plot(own.adam, [place + 0.05] * len(own), marker, ms=2.4, mec="0.3", mfc=fill)
         real = leads.query(f"{shown} and rule == {rule!r} and quantity == 'rollouts'")
         _bar(axes, real, place - 0.22, colour_of(rule))
-        if rule == REPLAY:
-            # At one step size of both, the smaller one below.
-            same = outcomes.at_one_step_size(rows)
-            same = same.query(f"{shown} and rule == {rule!r} and quantity == 'rollouts'")
-            for at, rate in enumerate(sorted(set(same.learning_rate), reverse=True)):
-                _bar(axes, same[same.learning_rate == rate], place - 0.4 - 0.18 * at, "0.45")
     _visible(axes, rows[(rows.kind == "power") & (rows.verifier == "order")], "rollouts")
     axes.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
     axes.set_yticks(height, rules)
     axes.grid(visible=False, axis="y")
-    axes.set_ylim(-0.75, len(rules) - 0.4)
+    axes.set_ylim(-0.6, len(rules) - 0.4)
     axes.set_xlabel(f"over those of {REFERENCE}", fontsize=7)
 
 

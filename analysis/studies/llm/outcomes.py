@@ -16,7 +16,7 @@ QUANTITIES = ("pass_at_1", "pass_at_k", "area", "rollouts", "diversity")
 def tuned(rows: pd.DataFrame) -> pd.DataFrame:
     """The runs and curves at the step size that all tuning seeds of their setting, rule and size chose.
 
-    The plan has others too: of rules at the step size of another.
+    A plan may have others too, at a step size that is given.
     """
     keys = ["verifier", "rule", "size"]
     tried = rows[rows.kind == "tuning"].drop_duplicates([*keys, "learning_rate", "seed"])
@@ -62,13 +62,6 @@ def leads(rows: pd.DataFrame, size: int = 1) -> pd.DataFrame:
     and ``spread`` that. Two rules without the same seeds are left out.
     """
     return _apart(ends(rows, size))
-
-
-def at_one_step_size(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same of each two rules at each step size that both have runs at: its ``learning_rate``."""
-    made = _once(rows[(rows.kind == "run") & (rows["size"] == 1)]).sort_values("seed")
-    found = [_apart(own).assign(learning_rate=rate) for rate, own in made.groupby("learning_rate")]
-    return pd.concat(found) if found else _apart(made).assign(learning_rate=float("nan"))
 
 
 def _apart(ends: pd.DataFrame) -> pd.DataFrame:
