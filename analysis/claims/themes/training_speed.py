@@ -57,7 +57,7 @@ def _held(says: str, *policies: str, limits: bool = False) -> Reading:
     return _sampled(
         says=says,
         through=pairs_of,
-        where=f"note != note and noise_share >= 10 and policy in {policies} and predicted == predicted and not rule.str.contains('PPO')",
+        where=f"note != note and noise_share >= 10 and policy in {policies} and rule != 'again' and predicted == predicted and not rule.str.contains('PPO')",
         of="low <= predicted and predicted <= high",
         take=("sum", "rows"),
         limits=limits,

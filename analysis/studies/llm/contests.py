@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
+import pandas as pd
 from scipy.stats import t as student
 
 from .design import PILOT_SEEDS, REFERENCE, SETTINGS, TUNING_SEEDS, Contest, K, N, Pilot
@@ -18,30 +21,29 @@ POWER, LEVEL = 0.8, 0.05
 
 def contest(cell: Contest) -> list[Row]:
     """Rows of the tuning, the curves and the ends."""
-    sizes = SETTINGS[cell.verifier].sizes
-    rows, areas = [], []
-    for size in sizes:
-        own = []
-        for seed in TUNING_SEEDS[: cell.tuning]:
-            run = Run(cell.verifier, cell.rule, size, seed, cell.steps, cell.evaluations, cell.device)
-            path = train(warm_start(cell.verifier, cell.size), run)
-            own.append(path.area)
-            rows.append(
-                _row(
-                    cell,
-                    run,
-                    kind="tuning",
-                    area=path.area,
-                    diverged=int(path.diverged),
-                    pass_at_k=float(path.pass_at_k[-1]),
-                )
-            )
-        areas.append(float(np.mean(own)))
-    best = sizes[int(np.argmax(areas))]
-    for seed in range(cell.seeds):
+    rows, best = [], cell.learning_rate
+    if best is None:
+        # Cells of other reported seeds share their tuning where one process measures both.
+        rows = list(_tuning(replace(cell, seeds=0, first=0)))
+        areas = pd.DataFrame(rows).groupby("learning_rate").area.mean()
+        best = float(areas.idxmax())  # type: ignore[arg-type]
+    for seed in range(cell.first, cell.first + cell.seeds):
         run = Run(cell.verifier, cell.rule, best, seed, cell.steps, cell.evaluations, cell.device)
         rows += _reported(cell, run)
     return rows
+
+
+@cache
+def _tuning(cell: Contest) -> tuple[Row, ...]:
+    """A row of each step size and tuning seed."""
+    rows = []
+    for size in SETTINGS[cell.verifier].sizes:
+        for seed in TUNING_SEEDS[: cell.tuning]:
+            run = Run(cell.verifier, cell.rule, size, seed, cell.steps, cell.evaluations, cell.device)
+            path = train(warm_start(cell.verifier, cell.size), run)
+            found = {"area": path.area, "pass_at_k": float(path.pass_at_k[-1])}
+            rows.append(_row(cell, run, kind="tuning", diverged=int(path.diverged), **found))
+    return tuple(rows)
 
 
 def _reported(cell: Contest, run: Run) -> Iterator[Row]:

@@ -23,7 +23,7 @@ UNBIASED = (REFERENCE, "predictive", "maxpo", REPLAY)
 #: Steps over which the step size rises from 0: Adam's first ones have nothing to average.
 WARM_UP = 10
 #: Seeds of the reported runs are 0, 1, ...; those of tuning and of the pilot are not among them.
-TUNING_SEEDS, PILOT_SEEDS = (1000, 1001, 1002), (2000, 2001, 2002, 2003, 2004)
+TUNING_SEEDS, PILOT_SEEDS = (1000, 1001, 1002, 1003, 1004, 1005), (2000, 2001, 2002, 2003, 2004)
 
 Verifier = Literal["chain", "answer", "order"]
 Checkpoint = Literal["warm start", "half way", "trained"]
@@ -121,7 +121,8 @@ class Pilot:
 class Contest:
     """A rule in a setting: a step size from ``tuning`` seeds, and reported runs of ``seeds`` others at it.
 
-    ``size`` multiplies the parameters of the model; ``device`` is where it is trained.
+    The reported ones are ``first`` and those after it. Without tuning seeds the step size is
+    ``learning_rate``. ``size`` multiplies the parameters of the model; ``device`` is where it is trained.
     """
 
     verifier: Verifier
@@ -130,8 +131,17 @@ class Contest:
     steps: int
     evaluations: int
     tuning: int
+    first: int = 0
+    learning_rate: float | None = None
     size: int = 1
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if (self.tuning > 0) == (self.learning_rate is not None):
+            raise ValueError(
+                f"a step size is tuned or given, got tuning={self.tuning} and "
+                f"learning_rate={self.learning_rate}: set tuning=0 or learning_rate=None"
+            )
 
 
 Cell = Variance | Pilot | Contest

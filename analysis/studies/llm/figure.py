@@ -184,9 +184,6 @@ def _against_prediction(axes: Axes, rows: pd.DataFrame) -> None:
             axes.plot(own.adam, [place + 0.05] * len(own), marker, ms=2.4, mec="0.3", mfc=fill)
         real = leads.query(f"{shown} and rule == {rule!r} and quantity == 'rollouts'")
         _bar(axes, real, place - 0.22, colour_of(rule))
-        if rule == REPLAY:
-            same = outcomes.at_the_long_step(rows).query(f"{shown} and quantity == 'rollouts'")
-            _bar(axes, same, place - 0.42, "0.45")
     _visible(axes, rows[(rows.kind == "power") & (rows.verifier == "order")], "rollouts")
     axes.axvline(1.0, color=colour_of(REFERENCE), lw=1.1)
     axes.set_yticks(height, rules)

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from .contests import LEVEL, POWER
-from .design import REFERENCE, REPLAY, SETTINGS, UNBIASED
+from .design import REFERENCE, SETTINGS, UNBIASED
 
 #: Quantities of the end of a run in which rules are compared; of the rollouts the logarithm is.
 QUANTITIES = ("pass_at_1", "pass_at_k", "area", "rollouts", "diversity")
@@ -16,14 +16,19 @@ QUANTITIES = ("pass_at_1", "pass_at_k", "area", "rollouts", "diversity")
 def tuned(rows: pd.DataFrame) -> pd.DataFrame:
     """The runs and curves at the step size that all tuning seeds of their setting, rule and size chose.
 
-    The plan has others too: of the reference rule at the longer step of another rule.
+    A plan may have others too, at a step size that is given.
     """
     keys = ["verifier", "rule", "size"]
     tried = rows[rows.kind == "tuning"].drop_duplicates([*keys, "learning_rate", "seed"])
     areas = tried.groupby([*keys, "learning_rate"]).area.mean().reset_index()
     best = areas.loc[areas.groupby(keys).area.idxmax(), [*keys, "learning_rate"]]
-    made = rows[rows.kind.isin(("run", "curve"))]
+    made = _once(rows[rows.kind.isin(("run", "curve"))])
     return made.merge(best, on=[*keys, "learning_rate"])
+
+
+def _once(rows: pd.DataFrame) -> pd.DataFrame:
+    """Runs and curves, each once: a tuned step size may be that of another rule."""
+    return rows.drop_duplicates(["kind", "verifier", "rule", "size", "learning_rate", "seed", "step"])
 
 
 def ends(rows: pd.DataFrame, size: int = 1) -> pd.DataFrame:
@@ -57,14 +62,6 @@ def leads(rows: pd.DataFrame, size: int = 1) -> pd.DataFrame:
     and ``spread`` that. Two rules without the same seeds are left out.
     """
     return _apart(ends(rows, size))
-
-
-def at_the_long_step(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same of replay and the reference rule at one step size: that which replay's tuning chose."""
-    made = rows[(rows.kind == "run") & (rows["size"] == 1) & rows.rule.isin((REFERENCE, REPLAY))]
-    mine = ends(rows)
-    mine = mine[mine.rule == REPLAY][["verifier", "learning_rate"]].drop_duplicates()
-    return _apart(made.merge(mine, on=["verifier", "learning_rate"]).sort_values("seed"))
 
 
 def _apart(ends: pd.DataFrame) -> pd.DataFrame:

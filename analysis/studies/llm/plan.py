@@ -10,9 +10,13 @@ from ...run.presets import Preset
 from .design import REFERENCE, REPLAY, SETTINGS, TRAINED, Cell, Checkpoint, Contest, Pilot, Variance, Verifier
 
 #: Reported seeds of a setting.
-SEEDS: Mapping[Verifier, int] = {"order": 12, "chain": 5, "answer": 5}
+SEEDS: Mapping[Verifier, int] = {"order": 24, "chain": 5, "answer": 5}
+#: Those of the preset standard: the first ones.
+_FIRST = 12
 #: Tuning seeds of a setting.
-_TUNING: Mapping[Verifier, int] = {"order": 2, "chain": 1, "answer": 1}
+_TUNING: Mapping[Verifier, int] = {"order": 6, "chain": 3, "answer": 3}
+#: Rules of the preset standard.
+_IN_STANDARD = (REFERENCE, "maxpo")
 #: Prompts and sampled groups of a checkpoint.
 _MEASURED: Mapping[Verifier, tuple[int, int]] = {"order": (24, 600), "chain": (6, 300), "answer": (6, 300)}
 #: How many times the parameters of the model that are trained where a GPU is at hand.
@@ -34,10 +38,14 @@ def cells(preset: Preset) -> list[Cell]:
         places += [("order", "half way"), *((v, "trained") for v in settings)]
     found: list[Cell] = [Variance(v, at, *_MEASURED[v]) for v, at in places]
     found += [Pilot(v, SEEDS[v]) for v in settings]
-    found += [_contest(v, rule) for v in settings for rule in (TRAINED if every else (REFERENCE, "maxpo"))]
-    if every:
-        # By the first tuning seed alone the reference rule takes the long step that replay takes by both.
-        found.append(replace(_contest("order", REFERENCE), tuning=1))
+    for verifier in settings:
+        for rule in TRAINED if every else _IN_STANDARD:
+            whole = _contest(verifier, rule)
+            if verifier == "order" and rule in _IN_STANDARD:
+                rest = replace(whole, first=_FIRST, seeds=whole.seeds - _FIRST)
+                found += [replace(whole, seeds=_FIRST), rest][: 1 + every]
+            else:
+                found.append(whole)
     if every and _a_gpu_is_at_hand():
         found += [_contest("order", rule, size=LARGE, device="cuda") for rule in TRAINED]
     return found

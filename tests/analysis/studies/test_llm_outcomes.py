@@ -15,7 +15,7 @@ from scipy.stats import t as student
 from analysis.studies.llm import outcomes
 from analysis.studies.llm.checkpoints import second_moment
 from analysis.studies.llm.contests import LEVEL, POWER, smallest_visible
-from analysis.studies.llm.design import REFERENCE, REPLAY, SETTINGS, TRAINED, Contest, Pilot, Variance
+from analysis.studies.llm.design import REFERENCE, SETTINGS, TRAINED, Contest, Pilot, Variance
 from analysis.studies.llm.plan import LARGE, SEEDS, cells
 from analysis.studies.llm.rows import Row
 from analysis.studies.llm.training import Path, Run, pass_at, rollouts_to_target
@@ -76,11 +76,23 @@ def test_the_design() -> None:
     contests = [cell for cell in cells("paper") if isinstance(cell, Contest) and cell.size == 1]
     assert {(c.verifier, c.rule) for c in contests} == {(v, rule) for v in SETTINGS for rule in TRAINED}
     for verifier in SETTINGS:
-        own = {(c.seeds, c.steps, c.evaluations) for c in contests if c.verifier == verifier}
+        own = {(c.steps, c.evaluations) for c in contests if c.verifier == verifier}
         assert len(own) == 1
+        # At its tuned step size each rule has all seeds, each once, in one cell or several.
+        for rule in TRAINED:
+            tuned = [c for c in contests if (c.verifier, c.rule) == (verifier, rule) and c.tuning]
+            seeds = sorted(seed for c in tuned for seed in range(c.first, c.first + c.seeds))
+            assert seeds == list(range(SEEDS[verifier]))
+            assert len({c.tuning for c in tuned}) == 1
         assert SEEDS[verifier] >= 5
         assert any(isinstance(c, Pilot) and c.verifier == verifier for c in cells("paper"))
         assert any(isinstance(c, Variance) and c.verifier == verifier for c in cells("paper"))
+
+
+def test_a_step_size_is_tuned_or_given() -> None:
+    for tuning, rate in ((0, None), (1, 1e-3)):
+        with pytest.raises(ValueError, match=f"tuning={tuning} and learning_rate={rate}"):
+            Contest("order", REFERENCE, 2, 4, 2, tuning, learning_rate=rate)
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -158,19 +170,8 @@ def test_leads_are_seed_by_seed(rows: pd.DataFrame) -> None:
     assert set(found.seeds) == {3}
 
 
-def test_rules_are_compared_at_one_step_size_too(rows: pd.DataFrame) -> None:
-    """Replay chose 5e-3, the reference rule 1e-3; at 5e-3 both have runs, in which replay is 0.1 ahead."""
-    made = rows[rows.rule == REFERENCE]
-    mine = made.assign(rule=REPLAY, learning_rate=made.learning_rate.replace({1e-3: 5e-3, 5e-3: 1e-3}))
-    other = made[made.kind == "run"].assign(learning_rate=5e-3, pass_at_k=made.pass_at_k - 0.1)
-    both = pd.concat([made, mine, other])
-    found = outcomes.at_the_long_step(both).set_index(["rule", "over", "quantity"])
-    assert found.loc[REPLAY, REFERENCE, "pass_at_k"].estimate == pytest.approx(0.1, rel=1e-12)
-    # At the step size of each they end alike.
-    assert (
-        outcomes.leads(both).set_index(["rule", "over", "quantity"]).loc[REPLAY, REFERENCE, "pass_at_k"].low
-        == 0
-    )
+def test_a_run_that_two_cells_have_is_one(rows: pd.DataFrame) -> None:
+    assert len(outcomes.ends(pd.concat([rows, rows]))) == len(outcomes.ends(rows))
 
 
 def test_predictions_are_ratios_of_second_moments(rows: pd.DataFrame) -> None:
