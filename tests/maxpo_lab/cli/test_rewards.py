@@ -146,4 +146,4 @@ def test_parquet_needs_an_output_and_pyarrow(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     result = run(source, "--k", 2, "-o", tmp_path / "out.parquet")
     assert result.exit_code == 2
-    assert "pip install pyarrow" in " ".join(result.output.replace("│", " ").split())
+    assert "pip install 'maxpo-lab[parquet]'" in " ".join(result.output.replace("│", " ").split())

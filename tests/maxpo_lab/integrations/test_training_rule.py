@@ -214,7 +214,7 @@ def test_what_differs_is_named() -> None:
     ):
         with pytest.raises(FrameworkChangedError, match=message) as caught:
             differs()
-        assert "Here 0.1.0: " in str(caught.value)
+        assert f"Here {ml.__version__}: " in str(caught.value)
         assert str(caught.value).endswith("; this adapter is tested with Here 1.2")
     with pytest.raises(
         MissingFrameworkError, match=r"no_such_framework of Here needs .*: pip install maxpo-lab"

@@ -24,7 +24,7 @@ REWARDS = torch.tensor(
     np.concatenate(
         [
             np.random.default_rng(0).normal(size=(40, 4)) - 0.5,
-            np.array([[-1e16, 1.0, 3.0, 0.1], [1e16, 1.0, -3.0, 0.1], [-1e300, -1.0, 1e-300, 0.0]]),
+            np.array([[-1e16, 1.0, 3.0, 0.1], [1e16, 1.0, -3.0, 0.1], [-1e150, -1.0, 1e-150, 0.0]]),
             np.full((1, 4), 0.1),
         ]
     )

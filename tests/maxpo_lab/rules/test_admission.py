@@ -334,6 +334,7 @@ NO_CONSUMERS = {
     "maxpo_lab.moments.by_states.over_states": "exact_moments' own, and admits",
     "maxpo_lab.rules.behaviour.equivariance": "of a rule that was admitted",
     "maxpo_lab.rules.numbered.by_number": "a lift: what comes out is admitted where it is used",
+    "analysis.studies.training_speed.path.noise_at": "moments_under admits",
     "maxpo_lab.estimators.definitions.memories.along": "the definitions of the catalogue",
 }
 
