@@ -51,13 +51,6 @@ def indices(rng: np.random.Generator, size: int, strata: int, runs: int) -> Int:
     return rng.integers(runs, size=(size, strata, runs))
 
 
-def multiplicities(rng: np.random.Generator, size: int, strata: int, runs: int) -> Float:
-    """How often each run is drawn, (strata, size, runs): a stack of matrices for each stratum."""
-    places = indices(rng, size, strata, runs) + runs * np.arange(size * strata).reshape(size, strata, 1)
-    times = np.bincount(places.ravel(), minlength=places.size).reshape(places.shape)
-    return times.astype(np.float64).swapaxes(0, 1)
-
-
 def drawn(scores: Float, places: Int) -> Float:
     """Scores (..., strata, runs) at places (size, strata, runs): (size, ..., strata, runs)."""
     stratum = np.arange(scores.shape[-2])[:, None]
