@@ -47,8 +47,9 @@ def test_all_runs_start_from_one_model_and_then_part(smoke: pd.DataFrame) -> Non
     curves = smoke[smoke.kind == "curve"]
     found = success(warm_start("order"), questions("order")[0])
     assert set(curves.pass_at_1[curves.step == 0]) == {float(found.mean())}
-    last = curves[(curves.step == curves.step.max()) & (curves.seed == 0)]
-    assert last.pass_at_1.nunique() == curves.rule.nunique() > 1
+    last = curves[(curves.step == curves.step.max()) & (curves.seed == 0)].set_index("rule").pass_at_1
+    # In the first epoch, of six steps, nothing is remembered, and replay without a history is maxpo.
+    assert last["maxpo"] == last[REPLAY] != last[REFERENCE]
 
 
 @pytest.mark.parametrize("verifier", ["chain", "answer"])
