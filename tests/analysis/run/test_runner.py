@@ -375,7 +375,7 @@ def test_the_same_bits_after_stops_of_every_kind(
     stops = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT]
     kept: set[Path] = set()
     for stop in stops:
-        process = checkout.start(*places(tmp_path), TRIAL_SECONDS="0.6")
+        process = checkout.start(*places(tmp_path), TRIAL_SECONDS="1.5")
         goal = len(kept) + 1
         wait_until(lambda goal=goal: len(stored(cells)) >= goal, process)
         with pytest.raises(subprocess.TimeoutExpired):
