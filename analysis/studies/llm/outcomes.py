@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
+from ...measure.power import paired
 from .contests import LEVEL, POWER
 from .design import REFERENCE, SETTINGS, UNBIASED
 
@@ -145,10 +145,7 @@ def diversities(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _interval(scores: np.ndarray) -> tuple[float, float, float, float]:
     """Mean, ends of its t interval, and what a t test of these could have seen; NaN from one run."""
-    count = len(scores)
-    center = float(np.mean(scores))
-    if count < 2:
-        return center, float("nan"), float("nan"), float("nan")
-    error = float(np.std(scores, ddof=1)) / np.sqrt(count)
-    wide, power = (float(student.ppf(level, count - 1)) for level in (1 - LEVEL / 2, POWER))
-    return center, center - wide * error, center + wide * error, (wide + power) * error
+    if len(scores) < 2 or not np.isfinite(scores).all():
+        return float(np.mean(scores)), float("nan"), float("nan"), float("nan")
+    found = paired(scores, confidence=1 - LEVEL, power=POWER)
+    return found.estimate, found.low, found.high, found.smallest
