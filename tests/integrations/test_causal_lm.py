@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
 
 pytestmark = pytest.mark.integration
 torch = pytest.importorskip("torch")
@@ -230,7 +233,15 @@ def test_the_table_compares_the_ends_of_the_runs(rows: pd.DataFrame) -> None:
     assert lines.loc["maxpo", "pass@1"].startswith("0.400 [")
     # Run by run MaxPO is 0.1 ahead of the reference: no spread.
     assert lines.loc["maxpo", f"pass@1, against {REFERENCE}"] == "0.100 [0.100, 0.100], visible 0.000"
-    assert lines.loc["predictive", f"pass@4, against {REFERENCE}"].endswith("[-0.497, 0.497], visible 0.619")
+    # The differences are -.2, 0 and .2: their mean has the error .2/sqrt(3), with two degrees of freedom.
+    compared = str(lines.loc["predictive", f"pass@4, against {REFERENCE}"])
+    assert compared.endswith("[-0.497, 0.497], visible 0.653")
+    critical = 0.497 / (0.2 / math.sqrt(3))
+    # Two degrees of freedom: half the chi-square is exponential, and the power one integral of normal tails.
+    power, _ = quad(
+        lambda u: math.exp(-u) * norm.cdf(0.653 / (0.2 / math.sqrt(3)) - critical * math.sqrt(u)), 0, math.inf
+    )
+    assert power == pytest.approx(0.8, abs=0.001)
     assert (lines["sampled pass@4, largest |z|"] == "3.0").all()
     assert lines.loc["maxpo", "variance ratio, warm start"] == "1.300"
     assert lines.loc[GRPO, "variance ratio, warm start"] == "-"
