@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from maxpo_lab.core.arrays import Float
 
+from ...measure.power import smallest_seen
 from .design import RATIO, Cell, Regime
-from .measured import POWER
 from .path import Noise, Path, exact_path, noises, planted_amount
 from .predicted import Forecast, forecast, steps_at
 from .worlds import Subject
@@ -134,7 +135,7 @@ class Expected:
     def resolvable(self, rule: str, seeds: int) -> float:
         """The smallest ratio to the reference that so many seeds of either see, if they share nothing."""
         spreads = [self.forecasts[each].best[2] for each in (rule, self.regime.reference)]
-        return float(np.exp(POWER * np.hypot(spreads[0], spreads[1]) / np.sqrt(seeds)))
+        return math.exp(smallest_seen(math.hypot(*spreads) / math.sqrt(seeds)))
 
 
 def expected(cell: Cell, regime: Regime, subject: Subject) -> Expected:
