@@ -36,6 +36,11 @@ MOST_ROLLOUTS, MOST_HISTORY, MOST_OF_BOTH, MOST_BESIDE = 512, 1024, 1 << 19, 128
 _RATES = tuple(float(f"{p:.4g}") for p in expit(np.linspace(logit(0.001), logit(0.95), 41)))
 
 
+def comparable() -> tuple[str, ...]:
+    """Names that ``compare`` takes; a rule of a group also with parameters, at a K of its own and in sums."""
+    return (*ml.list_estimators(), *REMEMBERING)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
     """A prompt, its group and its verifier; raises TypeError or ValueError for what there cannot be.
@@ -143,8 +148,8 @@ def compare(prompt: Prompt, rules: Sequence[str] = ()) -> pd.DataFrame:
     prompt
         Where.
     rules
-        Names of rules of a group and of ``REMEMBERING``. Default: ``UNBIASED``, and with a history ``replay``
-        and ``plug-in-floor``.
+        Names as ``comparable`` gives them. Default: ``UNBIASED``, and with a history ``replay`` and
+        ``plug-in-floor``.
 
     Returns
     -------
@@ -156,13 +161,13 @@ def compare(prompt: Prompt, rules: Sequence[str] = ()) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        An unknown rule; one of a batch; one that is undefined at the prompt's own (n, k), by its reason; one
-        that remembers where ``history=0``.
+        An unknown rule; one of another kind; one that is undefined at the prompt's own (n, k), by its reason;
+        one that remembers where ``history=0``.
     """
     names = list(dict.fromkeys(rules or _chosen(prompt)))
     for name in names:
         if name not in REMEMBERING:
-            reason = group_estimator(name).why_not(prompt.n, prompt.k)
+            reason = group_estimator(name, beside=REMEMBERING).why_not(prompt.n, prompt.k)
             if reason is not None and rules:
                 raise ValueError(f"{name}: {reason}")
         elif not prompt.history:

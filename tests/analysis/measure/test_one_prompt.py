@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import binom
 
 import maxpo_lab as ml
-from analysis.measure.one_prompt import UNBIASED, Prompt, compare
+from analysis.measure import one_prompt
+from analysis.measure.one_prompt import REMEMBERING, UNBIASED, Prompt, comparable, compare
 
 PROMPT = Prompt(n=6, k=3, success=0.3, correct=4, outcomes=20)
 
@@ -116,6 +117,27 @@ def test_what_is_compared_unless_told() -> None:
 def test_what_there_cannot_be_is_refused_by_name(change: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         replace(PROMPT, **change)
+
+
+def test_what_is_offered_is_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name of the catalogue: compared, or refused for its kind; and nothing refused is proposed."""
+    monkeypatch.setattr(one_prompt, "_RATES", ())
+    offered = set(comparable())
+    for name in ml.list_estimators("all"):
+        prompt = Prompt(n=6, k=3, success=0.3, history=2 * (name in REMEMBERING))
+        if name in offered:
+            assert set(compare(prompt, [name]).rule) == {name}
+        else:
+            with pytest.raises(ValueError, match=r"a rule of a group is needed here.*, replay, centered-"):
+                compare(prompt, [name])
+    for unknown in ("nothing of the kind", "trl-batc"):
+        with pytest.raises(ValueError, match="known: ") as error:
+            compare(PROMPT, [unknown])
+        assert set(str(error.value).partition("known: ")[2].split(", ")) == offered
+    for near in ("maxp", "repla"):
+        with pytest.raises(ValueError, match="did you mean") as error:
+            compare(PROMPT, [near])
+        assert set(str(error.value).partition("mean ")[2].rstrip("?").split(" or ")) <= offered
 
 
 def test_rules_that_cannot_be_compared_are_refused_by_name() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click import Context
 from click.testing import Result
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from analysis.__main__ import app
-from analysis.measure.one_prompt import Prompt, compare
+from analysis.measure.one_prompt import REMEMBERING, Prompt, comparable, compare
 from analysis.output.one_prompt import draw, verdict
 from analysis.output.style import drawing
 
@@ -91,3 +93,13 @@ def test_bad_options_are_refused_by_name(tmp_path: Path) -> None:
         result = run(*options)
         assert result.exit_code == 2, options
         assert words in said(result)
+
+
+def test_rules_are_completed_to_those_that_are_taken() -> None:
+    command = get_command(app).commands["compare"]  # type: ignore[attr-defined]
+    (option,) = [each for each in command.params if each.name == "rule"]
+    assert all(name in option.help for name in REMEMBERING)
+    with Context(command) as context:
+        for incomplete in ("", "maxp", "trl-b", "plug"):
+            found = [each.value for each in option.shell_complete(context, incomplete)]
+            assert found == [name for name in comparable() if name.startswith(incomplete)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path as File
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -273,7 +274,8 @@ def test_intervals_of_ratios_cover_as_often_as_they_say() -> None:
 def test_power_is_that_of_the_normal_law() -> None:
     found = ratio(np.exp(np.linspace(-0.1, 0.1, 101)), np.ones(101))
     assert found is not None
-    assert np.log(found.resolvable) == pytest.approx(2.802 * found.error)
+    z = NormalDist().inv_cdf
+    assert np.log(found.resolvable) == pytest.approx((z(0.975) + z(0.8)) * found.error)
     assert ratio(np.array([np.nan, 1.0]), np.ones(2)) is None
     assert ratio(np.r_[1.0, np.full(10, np.nan)], np.ones(11)) is None
 
