@@ -198,9 +198,9 @@ def compare(prompt: Prompt, rules: Sequence[str] = ()) -> pd.DataFrame:
 
 def _rates(own: float) -> list[float]:
     """Those of a curve, to the prompt's own where that lies beyond them."""
-    ends = np.clip(own, _RATES[0], _RATES[-1]), own
-    between = expit(np.linspace(*logit(ends), _BEYOND))[1:-1] if ends[0] != own else []
-    return sorted({*_RATES, *map(float, between), own})
+    nearest = min(max(own, _RATES[0]), _RATES[-1])
+    between = np.linspace(logit(nearest), logit(own), _BEYOND)[1:-1] if nearest != own else np.empty(0)
+    return sorted({*_RATES, *expit(between).tolist(), own})
 
 
 def _chosen(prompt: Prompt) -> tuple[str, ...]:
