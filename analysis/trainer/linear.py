@@ -58,9 +58,7 @@ class LinearWorld:
                 f"expected (prompts, M, d), (prompts, M) and (d,)"
             )
         if not given.size:
-            raise ValueError(
-                f"rewards have shape {given.shape}: at least one outcome of one prompt is needed"
-            )
+            raise ValueError(f"rewards have shape {given.shape}: give at least one outcome of one prompt")
         for name, each in (("features", phi), ("rewards", given), ("start", theta)):
             if not np.isfinite(each).all():
                 raise ValueError(f"{name} hold {each[~np.isfinite(each)][0]}: every number must be finite")
