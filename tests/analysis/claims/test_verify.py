@@ -91,6 +91,17 @@ def test_a_stored_row_edited_by_a_hundredth_is_caught_and_named(verified) -> Non
     assert "estimator = maxpo" in done.output
 
 
+def test_rows_that_no_longer_say_one_number_contradict_the_claim(verified) -> None:
+    """As after an edit of one of several rows of a reading; the rows that differ are named all the same."""
+    where = "space == '100 of 1,000, Zipf' and estimator in ('maxpo', 'pkpo-loo1') and success == 0.239428"
+    one = reading(FINDING, where=where)
+    done = verified(one, change=1.01)
+    assert done.exit_code == 1
+    assert f"{SMALL}-of-a-test is contradicted by the stored rows of {SMALL}: " in done.output
+    assert "2 rows give numbers from" in done.output
+    assert f"{SMALL}: along of space = " in done.output
+
+
 def test_a_run_that_shares_no_row_is_not_verified(verified, fresh: pd.DataFrame) -> None:
     for rows in (fresh.iloc[:0], fresh.assign(success=fresh.success * 1.001)):
         done = verified(FINDING, rows=rows)
