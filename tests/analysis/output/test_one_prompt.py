@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click import Context
 from click.testing import Result
@@ -46,6 +47,20 @@ def test_the_table_has_the_least_noisy_first_and_says_so() -> None:
         [row.rule, f"{row.efficiency:.3f}"] for row in here.itertuples()
     ]
     assert f"Least noise here: {here.rule.iloc[0]}" in result.output
+
+
+def test_every_curve_is_named_and_can_be_read() -> None:
+    """MaxPO is undefined at K = n, and has a curve against K; grpo is far above 1 where p is."""
+    rows = compare(replace(PROMPT, k=6), ["pkpo-loo1", "grpo"])
+    rows = pd.concat([rows, compare(PROMPT, ["maxpo"]).query("part == 'k'")])
+    assert rows.efficiency.max() > 10
+    with drawing():
+        figure = draw(rows, "")
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {"pkpo-loo1", "grpo", "maxpo"}
+    for axes in figure.axes:
+        assert axes.get_ylim()[1] <= 2.1
+        assert {line.get_label() for line in axes.lines if line.get_label()[0] != "_"} <= {*rows.rule}
 
 
 def test_a_rule_that_is_biased_is_never_called_the_best() -> None:
