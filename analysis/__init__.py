@@ -2,10 +2,10 @@
 
 from importlib.util import find_spec
 
-#: What the extras ``torch`` and ``lab`` bring, less W&B, without which a run is not tracked.
+#: What the extra ``lab`` brings, less W&B, without which a run is not tracked. Only the studies need torch.
 _NEEDED = (
     *("filelock", "gymnasium", "jinja2", "joblib", "markdown_it", "matplotlib"),
-    *("pandas", "pyarrow", "seaborn", "tabulate", "threadpoolctl", "torch"),
+    *("pandas", "pyarrow", "seaborn", "tabulate", "threadpoolctl"),
 )
 if _missing := [package for package in _NEEDED if find_spec(package) is None]:
     raise ImportError(

@@ -12,10 +12,15 @@ from rich.console import Console
 
 import maxpo_lab as ml
 
-from .measure.one_prompt import UNBIASED, Prompt, compare
+from .measure.one_prompt import REMEMBERING, UNBIASED, Prompt, comparable, compare
 from .output import one_prompt as shown
 
 console = Console(soft_wrap=True)
+
+
+def _completed(incomplete: str) -> list[str]:
+    """What ``--rule`` may go on as."""
+    return [name for name in comparable() if name.startswith(incomplete)]
 
 
 def compare_(
@@ -30,7 +35,8 @@ def compare_(
     rule: Annotated[
         list[str] | None,
         typer.Option(
-            help="A rule to compare; may be repeated.",
+            help=f"A rule of a group to compare, or {', '.join(REMEMBERING)}; may be repeated.",
+            autocompletion=_completed,
             show_default=f"{', '.join(UNBIASED)}; with a history replay and plug-in-floor too",
         ),
     ] = None,

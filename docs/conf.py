@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
 import generated  # noqa: E402 - found where this file is
 import mathml  # noqa: E402
+import stand_ins  # noqa: E402
 
 import maxpo_lab  # noqa: E402
 
@@ -37,14 +37,7 @@ myst_heading_anchors = 3
 default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say shapes and choices, which types do not
-# The pages are built without verl, whose modules here register rules and wrap a function when they are
-# imported: that one must have its parameters.
-autodoc_mock_imports = ["verl"]
-_METRICS = ModuleType("verl.trainer.ppo.metric_utils")
-_METRICS.process_validation_metrics = (  # type: ignore[attr-defined]
-    lambda data_sources, sample_uids, infos_dict, seed, expected_acc_counts: {}  # noqa: ARG005
-)
-sys.modules[_METRICS.__name__] = _METRICS
+sys.modules.update(stand_ins.modules())  # the pages are built without frameworks
 napoleon_google_docstring = False
 # Lists of names, which may be several to an entry; Sphinx's fields would take "n, k" for a type and a name.
 napoleon_use_param = False

@@ -9,14 +9,13 @@ Blocks of a page share a scope and a folder, which holds files that evaluation t
 - ``yaml``, a workflow, is read, and all that it runs but installations runs in ``make test-integrations``;
 - of a framework that is not here (``<!-- needs skyrl -->``) what a block calls of this project is looked up;
 - after ``<!-- needs trl -->`` or ``<!-- needs jax -->`` a block runs by itself in ``make test-integrations``,
-  after ``<!-- needs verl -->`` on a stub of what it touches of verl, which has an environment of its own.
+  after ``<!-- needs verl -->`` on a stand-in for verl, which has an environment of its own.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import importlib.util
 import io
 import json
 import os
@@ -25,15 +24,15 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import generated
 import pandas as pd
 import pytest
+import stand_ins
 import yaml
 from typer.main import get_command
 
@@ -158,27 +157,13 @@ def test_code_that_needs_more_runs(
 
 
 @pytest.mark.parametrize("code", needing("verl"))
-def test_code_that_needs_verl_runs_on_a_stub_of_it(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def process_validation_metrics(
-        data_sources: Any, sample_uids: Any, infos_dict: Any, seed: Any, expected_acc_counts: Any
-    ) -> Any:
-        return {}
-
-    registry: dict[str, Callable[..., Any]] = {}
-    stub = SimpleNamespace(
-        ADV_ESTIMATOR_REGISTRY=registry,
-        register_adv_est=lambda key: lambda function: registry.setdefault(key, function),
-    )
-    monkeypatch.setitem(sys.modules, "verl.trainer.ppo.core_algos", stub)
-    metrics = SimpleNamespace(process_validation_metrics=process_validation_metrics)
-    monkeypatch.setitem(sys.modules, "verl.trainer.ppo.metric_utils", metrics)
-    exec(code, {})
-    ours = {f"maxpo_lab.integrations.{name}" for name in ("verl", "verl_validation")} & set(sys.modules)
-    assert ours
-    for name in ours:
-        del sys.modules[name]
+def test_code_that_needs_verl_runs_on_a_stand_in(code: str) -> None:
+    with stand_ins.in_place() as modules:
+        exec(code, {})
+        assert set(stand_ins.OURS) & set(sys.modules)
     if "register(" in code:
-        assert {"maxpo", "l_statistic:TopM:3"} <= set(registry)
+        registered = modules["verl.trainer.ppo.core_algos"].ADV_ESTIMATOR_REGISTRY
+        assert {"maxpo", "l_statistic:TopM:3"} <= set(registered)
 
 
 @pytest.mark.parametrize("needs", FRAMEWORKS)
@@ -357,18 +342,8 @@ def test_every_public_name_has_its_place() -> None:
     assert set(re.findall(r"auto(?:class|function):: (\w+)$", text, re.MULTILINE)) == set(envs.__all__)
 
 
-def generated() -> Any:
-    """``docs/generated.py``, which lies in no package."""
-    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_command_and_option_is_in_the_reference() -> None:
-    page = generated().commands()
+    page = generated.commands()
     for program, app in PROGRAMS.items():
         for command in get_command(app).commands:  # type: ignore[attr-defined]
             _, _, section = page.partition(f"### {program} {command}\n")
@@ -386,7 +361,7 @@ def test_what_a_page_claims_of_rules_are_claims_that_hold() -> None:
     assert len(named) > 15
     assert named <= records.keys()
     assert {records[each]["verdict"] for each in named} <= {"holds", "holds with conditions"}
-    table = generated().chosen_claims()
+    table = generated.chosen_claims()
     assert all(f"| `{each}` | {records[each]['statement']}" in table for each in named)
 
 

@@ -136,7 +136,7 @@ NEEDS: dict[str, tuple[str, str, Callable[[Path], str]]] = {
 def test_every_extra_is_known() -> None:
     extras = PROJECT["optional-dependencies"]
     assert {*extras} == {*NEEDS, "docs", "dev"}
-    names = {re.split(r"[<>=]", each)[0] for each in (*extras["lab"], *extras["torch"])}
+    names = {re.split(r"[<>=]", each)[0] for each in extras["lab"]}
     assert {*_NEEDED} == names - {"wandb", "markdown-it-py"} | {"markdown_it"}  # imported by another name
     for extra, (package, _, _) in NEEDS.items():
         assert package in {re.split(r"[<>=]", each)[0] for each in extras[extra]}
@@ -150,6 +150,38 @@ def test_what_lacks_an_extra_names_it(extra: str, tmp_path: Path, monkeypatch: p
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, package, None)
     assert said in " ".join(without(tmp_path).replace("│", " ").split())
+
+
+#: A process in which torch is not installed; in ``sys.modules`` None would stand for it, which SciPy minds.
+WITHOUT_TORCH = """
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name == "torch" else found(name, *rest)
+"""
+
+
+def test_a_figure_for_own_numbers_needs_no_torch(tmp_path: Path) -> None:
+    """The environment of docs/start.md has none: its one command does, and a study says what it needs."""
+    command = ["compare", "--n", "4", "--k", "2", "--success", "0.1", "--plot", str(tmp_path / "mine.png")]
+    for code, status, said in (
+        ("from analysis.__main__ import app; app()", 0, ""),
+        ("import torch", 1, "No module named 'torch'"),
+        (
+            "import analysis.studies",
+            1,
+            "the studies need torch: pip install -c constraints.txt -e '.[torch,lab]'",
+        ),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH + code, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+        assert done.returncode == status, done.stderr
+        assert said in done.stderr
+    assert (tmp_path / "mine.png").is_file()
 
 
 def test_specimens_name_what_they_lack() -> None:

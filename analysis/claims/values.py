@@ -25,6 +25,10 @@ _TAKEN: Mapping[Take, Callable[[pd.Series], float]] = {
 _SAME = 1e-9
 
 
+class SeveralNumbersError(ValueError):
+    """Rows that were to say one number say several: a row was changed, or ``where`` is too wide."""
+
+
 @dataclass(frozen=True)
 class Value:
     """A number, of how many rows it is made, its standard error (0 where nothing is sampled), and the draws.
@@ -48,7 +52,7 @@ def values_of(reading: Reading, rows: pd.DataFrame) -> list[Value]:
 
     Raises
     ------
-    ValueError
+    SeveralNumbersError
         Where ``take`` is ``"one"`` and the rows give several numbers.
     """
     if reading.through:
@@ -84,7 +88,7 @@ def _value(reading: Reading, rows: pd.DataFrame, of: str, take: Take) -> Value:
         return Value(_TAKEN[take](values), len(values), error, draws)
     low, high = float(values.min()), float(values.max())
     if high - low > _SAME * max(abs(low), abs(high)):
-        raise ValueError(
+        raise SeveralNumbersError(
             f"{reading.words!r}: {len(values)} rows give numbers from {low:.6g} to {high:.6g}; "
             "narrow where, or take max, min or mean"
         )

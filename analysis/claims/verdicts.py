@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from .claim import Claim, Reading, Relation, Stated, Take, Verdict
-from .values import Value, values_of
+from .values import SeveralNumbersError, Value, values_of
 
 Found = Literal["as said", "contradicted", "not decided"]
 
@@ -77,7 +77,7 @@ def judge(claim: Claim, rows: Rows, stored: Rows | None = None) -> Judged:
     """Judge a claim on rows; with ``stored``, on those of a run that may have fewer cells than these.
 
     An extreme over some of the cells can only fall short of that over all of them; a mean or a count of some
-    says nothing, and what has no rows is not decided.
+    says nothing, and what has no rows is not decided. Several numbers where one is said contradict it.
     """
     outcomes: list[Outcome] = []
     for reading in claim.readings:
@@ -87,9 +87,19 @@ def judge(claim: Claim, rows: Rows, stored: Rows | None = None) -> Judged:
             nothing = Value(math.nan, 0)
             outcomes += [Outcome(reading, each, nothing, "not decided", missing) for each in reading.stated]
             continue
-        values = values_of(reading, given)
         whole = None if stored is None else stored[reading.study]
-        of_all = values if whole is None else values_of(reading, whole)
+        try:
+            values = values_of(reading, given)
+        except SeveralNumbersError as error:
+            several = Value(math.nan, len(given))
+            outcomes += [
+                Outcome(reading, each, several, "contradicted", str(error)) for each in reading.stated
+            ]
+            continue
+        try:
+            of_all = values if whole is None else values_of(reading, whole)
+        except SeveralNumbersError:  # which contradicts the stored rows, and is said of these
+            of_all = values
         derived = reading.through is not None and whole is not None and len(given) < len(whole)
         takes = reading.takes * (len(values) // len(reading.takes))
         for value, full, stated, take in zip(values, of_all, reading.stated, takes, strict=True):

@@ -33,7 +33,7 @@ class Verified:
         """Each contradicted claim, each row that differs and each study that shares none, in a line."""
         said = [
             f"{judged.claim.name} is contradicted by the {whose} rows of {each.reading.study}: "
-            f"{each.reading.words!r}, but {each.stated.value:.6g} is {each.value.number:.6g}"
+            + (each.why or f"{each.reading.words!r}, but {each.stated.value:.6g} is {each.value.number:.6g}")
             for pair in self.claims
             for whose, judged in zip(("stored", "fresh"), pair, strict=True)
             for each in judged.contradicted

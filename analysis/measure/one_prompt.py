@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,8 +33,16 @@ UNBIASED = ("maxpo", "pkpo-loo1", "predictive")
 MOST_OUTCOMES = 100_000
 #: Rollouts, earlier rewards, ``n^2 history``, rollouts with a history at most: 15 seconds, about 1 GB.
 MOST_ROLLOUTS, MOST_HISTORY, MOST_OF_BOTH, MOST_BESIDE = 512, 1024, 1 << 19, 128
-#: Success rates of a curve, even in log-odds.
+#: Success rates of a curve, even in log-odds, and how many lie between these and a prompt's own beyond.
 _RATES = tuple(float(f"{p:.4g}") for p in expit(np.linspace(logit(0.001), logit(0.95), 41)))
+_BEYOND = 12
+#: The least ``(1-p)^(K-1)``, pass@K's slope over K, whose multiples float64 holds to all of its digits.
+_LEAST_SLOPE = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
+
+
+def comparable() -> tuple[str, ...]:
+    """Names that ``compare`` takes; a rule of a group also with parameters, at a K of its own and in sums."""
+    return (*ml.list_estimators(), *REMEMBERING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +108,12 @@ class Prompt:
                 f"must be at least 0 and both together below 1, or a verdict says nothing"
             )
 
+        if not self.moves(self.k, self.success):
+            raise ValueError(
+                f"k={self.k}, success={self.success:g}: pass@{self.k} is 1 but for (1-p)^{self.k}, which "
+                f"float64 cannot hold, so no rule moves it; take a smaller k or a smaller success"
+            )
+
     @property
     def flipped(self) -> float:
         """What the verifier takes off the slope of the rewards."""
@@ -107,6 +122,11 @@ class Prompt:
     def passes(self, success: float) -> float:
         """The chance that the verifier passes a rollout."""
         return success * (1 - self.false_negatives) + (1 - success) * self.false_positives
+
+    def moves(self, k: int, success: float) -> bool:
+        """Whether pass@K still has a slope that float64 holds, of true verdicts and of the verifier's."""
+        most = max(success, self.passes(success))
+        return (k - 1) * math.log1p(-most) >= math.log(_LEAST_SLOPE) if most < 1 else k == 1
 
     def seen(self, success: float) -> ml.RewardLevels:
         """The reward levels that the verifier makes of the policy, the failure first."""
@@ -143,26 +163,27 @@ def compare(prompt: Prompt, rules: Sequence[str] = ()) -> pd.DataFrame:
     prompt
         Where.
     rules
-        Names of rules of a group and of ``REMEMBERING``. Default: ``UNBIASED``, and with a history ``replay``
-        and ``plug-in-floor``.
+        Names as ``comparable`` gives them. Default: ``UNBIASED``, and with a history ``replay`` and
+        ``plug-in-floor``.
 
     Returns
     -------
     pandas.DataFrame
         ``part`` (``"here"``, ``"success"``, ``"k"``), ``rule``, ``unbiased`` (for max@K, whatever the
         policy), ``n, k, success, scale, trace_covariance, efficiency``, ``sum_rms`` (root mean square sum of
-        advantages), ``dead`` (chance of a group that moves nothing). A rule has no row where it is undefined.
+        advantages), ``dead`` (chance of a group that moves nothing). A rule has no row where it is undefined,
+        nor where pass@K is 1 up to what float64 holds.
 
     Raises
     ------
     ValueError
-        An unknown rule; one of a batch; one that is undefined at the prompt's own (n, k), by its reason; one
-        that remembers where ``history=0``.
+        An unknown rule; one of another kind; one that is undefined at the prompt's own (n, k), by its reason;
+        one that remembers where ``history=0``.
     """
     names = list(dict.fromkeys(rules or _chosen(prompt)))
     for name in names:
         if name not in REMEMBERING:
-            reason = group_estimator(name).why_not(prompt.n, prompt.k)
+            reason = group_estimator(name, beside=REMEMBERING).why_not(prompt.n, prompt.k)
             if reason is not None and rules:
                 raise ValueError(f"{name}: {reason}")
         elif not prompt.history:
@@ -171,11 +192,20 @@ def compare(prompt: Prompt, rules: Sequence[str] = ()) -> pd.DataFrame:
     if not by_k[prompt.k]:
         raise ValueError(f"n={prompt.n}: none of {', '.join(names)} is defined for it; n=2 is the least")
     rows = _rows("here", prompt, prompt.k, prompt.success, by_k[prompt.k])
-    for success in sorted({*_RATES, prompt.success}):
-        rows += _rows("success", prompt, prompt.k, success, by_k[prompt.k])
+    for success in _rates(prompt.success):
+        if prompt.moves(prompt.k, success):
+            rows += _rows("success", prompt, prompt.k, success, by_k[prompt.k])
     for k, tables in by_k.items():
-        rows += _rows("k", prompt, k, prompt.success, tables)
+        if prompt.moves(k, prompt.success):
+            rows += _rows("k", prompt, k, prompt.success, tables)
     return pd.DataFrame(rows)
+
+
+def _rates(own: float) -> list[float]:
+    """Those of a curve, to the prompt's own where that lies beyond them."""
+    nearest = min(max(own, _RATES[0]), _RATES[-1])
+    between = np.linspace(logit(nearest), logit(own), _BEYOND)[1:-1] if nearest != own else np.empty(0)
+    return sorted({*_RATES, *expit(between).tolist(), own})
 
 
 def _chosen(prompt: Prompt) -> tuple[str, ...]:

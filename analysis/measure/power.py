@@ -1,17 +1,18 @@
-"""What paired runs say of two rules, and the difference that they could have seen.
+"""What paired runs say of two rules, and the difference that they, or runs that are planned, could see.
 
-Source: the paired t test, its power by the noncentral t distribution (Cohen, Statistical Power Analysis).
+Source: the t test, its power by the noncentral t distribution (Cohen, Statistical Power Analysis).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.stats import nct, t
+from scipy.stats import nct, norm, t
 
 from .resampling import CONFIDENCE, check_confidence
 
@@ -56,16 +57,12 @@ def paired(*strata: npt.ArrayLike, confidence: float = CONFIDENCE, power: float 
         No stratum, or one whose differences are not finite, not of one axis or less than two; a confidence or
         a power that does not lie between 0 and 1, or a power that chance alone has.
     """
-    check_confidence(confidence)
+    _check(confidence, power)
     arrays = [np.asarray(each, dtype=np.float64) for each in strata]
     if not arrays or any(a.ndim != 1 or len(a) < 2 or not np.isfinite(a).all() for a in arrays):
         raise ValueError(
             f"strata have shapes {[each.shape for each in arrays]} or are not finite: expected numbers, "
             f"(runs,) of each, two runs at least"
-        )
-    if not 1 - confidence < power < 1:
-        raise ValueError(
-            f"power={power}: must lie between 1 - confidence={1 - confidence:g} and 1, e.g. power={POWER}"
         )
     runs = np.array([len(each) for each in arrays])
     squares = np.array([each.var(ddof=1) for each in arrays]) / runs / len(arrays) ** 2
@@ -75,13 +72,53 @@ def paired(*strata: npt.ArrayLike, confidence: float = CONFIDENCE, power: float 
         return Paired(estimate, estimate, estimate, 0.0, int(runs.sum()))
     freedom = float(squares.sum() ** 2 / (squares**2 / (runs - 1)).sum())
     away = float(t.ppf((1 + confidence) / 2, freedom)) * error
-    smallest = _noncentrality(int(freedom), confidence, power) * error
+    smallest = smallest_seen(error, int(freedom), confidence=confidence, power=power)
     return Paired(estimate, estimate - away, estimate + away, smallest, int(runs.sum()))
 
 
+def smallest_seen(
+    error: float, freedom: float = math.inf, *, confidence: float = CONFIDENCE, power: float = POWER
+) -> float:
+    """The true mean m at which a two-sided test of an estimate excludes 0, on m's side, with this power.
+
+    ``P(T > t) = power`` with T of the noncentral t distribution around ``m / error`` and t the quantile of
+    the interval's end; of a normal estimate ``m = (z_((1 + confidence)/2) + z_power) error``.
+
+    Parameters
+    ----------
+    error
+        Standard error of the estimate, in its unit: of a difference of two means of ``runs`` runs each, all
+        with one standard deviation, that times ``sqrt(2 / runs)``.
+    freedom
+        Degrees of freedom of the error, a whole number: ``2 runs - 2`` there. Infinite: it is known.
+
+    Raises
+    ------
+    ValueError
+        An error below 0, degrees of freedom that are none, or a confidence or power that ``paired`` refuses.
+    """
+    _check(confidence, power)
+    if error < 0 or freedom < 1 or (freedom != math.inf and freedom % 1):
+        raise ValueError(
+            f"error={error} with freedom={freedom}: expected an error of at least 0, and degrees of freedom "
+            f"that are a whole number, 1 at least, or math.inf"
+        )
+    return _noncentrality(freedom, confidence, power) * error
+
+
+def _check(confidence: float, power: float) -> None:
+    check_confidence(confidence)
+    if not 1 - confidence < power < 1:
+        raise ValueError(
+            f"power={power}: must lie between 1 - confidence={1 - confidence:g} and 1, e.g. power={POWER}"
+        )
+
+
 @cache
-def _noncentrality(freedom: int, confidence: float, power: float) -> float:
-    """The mean, in standard errors, that a two-sided t test sees with this power, on its own side."""
+def _noncentrality(freedom: float, confidence: float, power: float) -> float:
+    """The mean, in standard errors, that the test sees."""
+    if math.isinf(freedom):
+        return float(norm.ppf((1 + confidence) / 2) + norm.ppf(power))
     critical = float(t.ppf((1 + confidence) / 2, freedom))
 
     def short(mean: float) -> float:

@@ -20,6 +20,8 @@ from .style import PAGE, drawing, subplots
 FORMATS = (".png", ".pdf", ".svg")
 #: Rules this near to the best are as good.
 NEAR = 0.02
+#: Rules that are not unbiased may be far above 1: beyond this they leave the panels.
+HIGHEST = 2.0
 _SUCCESS_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9)
 #: Curves that would cover each other are dashed.
 _DASHES = {"pkpo-loo1": (4, 2), "predictive": (1, 1), "plug-in-floor": (4, 2), "centered-replay": (1, 1)}
@@ -91,9 +93,13 @@ def draw(rows: pd.DataFrame, title: str) -> Figure:
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_xlabel(f"K of max@K (p = {success:g})")
     top = float(np.nanmax([1.0, *rows.efficiency.dropna()]))
-    left.set_ylim(0, 1.05 * top)
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    left.set_ylim(0, 1.05 * min(top, HIGHEST))
+    # Some rules have a curve on one side alone: they are undefined at the prompt's own K.
+    named: dict[str, Any] = {}
+    for axes in (left, right):
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=min(len(named), 6))
     figure.suptitle(title, fontsize=8)
     return figure
 

@@ -73,21 +73,27 @@ def read(study: str, results: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises
     ------
     DamagedResultsError
-        Where either file is not what was written: cut, or of another kind.
+        Where either file is not what was written: cut, of another kind, or with fewer or more rows.
     """
     folder = results / study
     path = folder / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
         path = folder / "rows.parquet"
-        return pd.read_parquet(path), manifest
+        rows = pd.read_parquet(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(absent(results, study)) from error
     except (OSError, ValueError) as error:  # pyarrow's errors of content are of both kinds
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DamagedResultsError(
-            f"{path} cannot be read ({reason}): `{_maker(results, study)}` makes it anew"
-        ) from error
+        raise _damaged(path, reason, results, study) from error
+    if len(rows) != manifest.get("rows", len(rows)):
+        reason = f"it has {len(rows)} rows, and its manifest says {manifest['rows']}"
+        raise _damaged(path, reason, results, study)
+    return rows, manifest
+
+
+def _damaged(path: Path, reason: str, results: Path, study: str) -> DamagedResultsError:
+    return DamagedResultsError(f"{path} cannot be read ({reason}): `{_maker(results, study)}` makes it anew")
 
 
 def is_there(study: str, results: Path) -> bool:

@@ -57,6 +57,11 @@ class LinearWorld:
                 f"features, rewards and start have shapes {phi.shape}, {given.shape} and {theta.shape}: "
                 f"expected (prompts, M, d), (prompts, M) and (d,)"
             )
+        if not given.size:
+            raise ValueError(f"rewards have shape {given.shape}: give at least one outcome of one prompt")
+        for name, each in (("features", phi), ("rewards", given), ("start", theta)):
+            if not np.isfinite(each).all():
+                raise ValueError(f"{name} hold {each[~np.isfinite(each)][0]}: every number must be finite")
         values, level = np.unique(given, return_inverse=True)
         return cls(
             values=torch.tensor(values),

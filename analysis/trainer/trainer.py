@@ -125,14 +125,16 @@ def train(
     Raises
     ------
     ValueError
-        No arms, no seeds or two equal ones; ``epochs`` below 1, ``lag`` below 0, no ``budget`` or a negative
-        ``spacing``; points out of order or range, or ``keep`` not among them; a rule that is not defined at n
-        and its K, or on the world's rewards, with the reason; one that is random, remembers earlier calls, or
-        couples groups, and with them seeds and arms.
+        No arms, no seeds or two equal ones; ``evaluate_k`` or ``epochs`` below 1, ``lag`` below 0, no
+        ``budget`` or a negative ``spacing``; points out of order or range, or ``keep`` not among them; a rule
+        that is not defined at n and its K, or on the world's rewards, with the reason; one that is random,
+        remembers earlier calls, or couples groups, and with them seeds and arms.
+    TypeError
+        Points, or sizes that are counted, that are no integers.
     """
     n = as_group_size(n)
     _check_sizes(arms, seeds, steps, groups)
-    for name, value, least in (("epochs", epochs, 1), ("lag", lag, 0)):
+    for name, value, least in (("evaluate_k", evaluate_k, 1), ("epochs", epochs, 1), ("lag", lag, 0)):
         if whole_number(value, name) < least:
             raise ValueError(f"{name}={value}: at least {least} is needed")
     if not budget > 0:
@@ -204,7 +206,7 @@ def _check_sizes(arms: Sequence[Arm], seeds: Sequence[int], steps: int, groups: 
 
 
 def _checked_points(points: Sequence[int], steps: int, keep: Collection[int]) -> tuple[int, ...]:
-    ordered = tuple(sorted(set(points)))
+    ordered = tuple(sorted({whole_number(point, "points") for point in points}))
     if not points or tuple(points) != ordered or (ordered[0], ordered[-1]) != (0, steps):
         raise ValueError(
             f"points={list(points)}: ascending steps are needed, the first 0 and the last steps={steps}"

@@ -72,6 +72,10 @@ class Registry(Generic[T]):
         return name in self._things
 
     def __getitem__(self, name: str) -> T:
+        return self.find(name, self)
+
+    def find(self, name: str, offered: Iterable[str]) -> T:
+        """``registry[name]``, for one who takes only some: a message on an unknown name offers these."""
         self._check_type(name)
         for found in (self._things, self._made):
             if name in found:
@@ -83,7 +87,7 @@ class Registry(Generic[T]):
             raise ValueError(
                 f"{self.kind} {name!r}: {family} takes no parameters; those that do: {self._takers()}"
             )
-        raise ValueError(f"{self.kind} {name!r} {self.absent}; {hint(family, self)}")
+        raise ValueError(f"{self.kind} {name!r} {self.absent}; {hint(family, offered)}")
 
     def parameters(self, name: str) -> dict[str, Any]:
         """Parameters of a thing by key: a family's defaults, or its own where ``name`` spells some."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 from ..core import weighted_sums
@@ -110,12 +111,17 @@ def get_estimator(name: str) -> AnyEstimator:
         No estimator has this name (the message gives the nearest ones), or a parameter is not one of its
         own, not a number, or out of range; a sum holds a rule of another kind.
     """
+    return _found(name, _CATALOGUE)
+
+
+def _found(name: str, offered: Iterable[str]) -> AnyEstimator:
+    """A rule; a message on an unknown name offers those."""
     asked: object = name
     if not isinstance(asked, str) or asked in _CATALOGUE or asked in _PLAIN:
         return _CATALOGUE[name]
     if asked not in _COMBINED:
         if (made := _combined(asked)) is None:
-            found = _CATALOGUE[asked]
+            found = _CATALOGUE.find(asked, offered)
             _PLAIN.add(asked)
             return found
         _COMBINED[asked] = made
@@ -182,13 +188,19 @@ def _refuse_misspelled(name: str) -> None:
         )
 
 
-def group_estimator(name: str) -> Estimator:
-    """The rule of a group of this name; ValueError for one of another kind, else as ``get_estimator``."""
-    rule = get_estimator(name)
+def group_estimator(name: str, *, beside: Iterable[str] = ()) -> Estimator:
+    """The rule of a group of this name; ValueError for one of another kind, else as ``get_estimator``.
+
+    ``beside`` names what the caller takes too, and has not found this to be: messages offer these and the
+    rules of a group.
+    """
+    beside = tuple(beside)
+    rule = _found(name, (*list_estimators(), *beside))
     if not isinstance(rule, Estimator):
+        taken = ", ".join(("list_estimators()", *beside))
         raise ValueError(
             f"estimator {name!r} {_OTHER_KINDS[rule.kind]}: a rule of a group is needed here, one of "
-            f"list_estimators(); batch_moments, audit and monte_carlo_moments take all kinds"
+            f"{taken}; batch_moments, audit and monte_carlo_moments take all kinds"
         )
     return rule
 

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
+from ...measure.power import smallest_seen
 from .design import PILOT_SEEDS, REFERENCE, SETTINGS, TUNING_SEEDS, Contest, K, N, Pilot
 from .rows import Row
 from .start import questions, success_of, warm_start
 from .training import Run, pass_at, rollouts_to_target, sampled, train
 
-#: The power and the level of a comparison of two rules.
-POWER, LEVEL = 0.8, 0.05
-
 
 def contest(cell: Contest) -> list[Row]:
     """Rows of the tuning, the curves and the ends."""
-    rows, best = [], cell.learning_rate
-    if best is None:
-        # Cells of other reported seeds share their tuning where one process measures both.
-        rows = list(_tuning(replace(cell, seeds=0, first=0)))
-        areas = pd.DataFrame(rows).groupby("learning_rate").area.mean()
-        best = float(areas.idxmax())  # type: ignore[arg-type]
+    # Cells of other reported seeds share their tuning where one process measures both.
+    rows = list(_tuning(replace(cell, seeds=0, first=0)))
+    areas = pd.DataFrame(rows).groupby("learning_rate").area.mean()
+    best = float(areas.idxmax())  # type: ignore[arg-type]
     for seed in range(cell.first, cell.first + cell.seeds):
         run = Run(cell.verifier, cell.rule, best, seed, cell.steps, cell.evaluations, cell.device)
         rows += _reported(cell, run)
@@ -117,7 +113,8 @@ def pilot(cell: Pilot) -> Iterator[Row]:
         quantities["rollouts"] = np.log(counted).tolist()
     for quantity, found in quantities.items():
         spread = float(np.std(found, ddof=1))
-        apart = smallest_visible(spread, cell.seeds)
+        # Two rules with this spread: their seeds are not more alike than others.
+        apart = smallest_seen(spread * math.sqrt(2 / cell.seeds), 2 * cell.seeds - 2)
         yield Row(
             kind="power",
             verifier=cell.verifier,
@@ -130,15 +127,3 @@ def pilot(cell: Pilot) -> Iterator[Row]:
             spread=spread,
             visible=float(np.exp(apart)) if quantity == "rollouts" else apart,
         )
-
-
-def smallest_visible(spread: float, seeds: int) -> float:
-    """The difference of means of two rules that a t test sees with ``POWER``: ``seeds`` runs each.
-
-    ``(t_(1 - level/2) + t_power) spread sqrt(2 / seeds)``, quantiles of Student's distribution with ``2 seeds
-    - 2`` degrees of freedom: both have this standard deviation, and runs of one seed are not more alike than
-    others. Within a hundredth of the exact power, of the noncentral distribution, from 5 seeds on.
-    """
-    freedom = 2 * seeds - 2
-    wide = float(student.ppf(1 - LEVEL / 2, freedom)) + float(student.ppf(POWER, freedom))
-    return float(wide * spread * np.sqrt(2 / seeds))

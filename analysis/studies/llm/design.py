@@ -121,8 +121,8 @@ class Pilot:
 class Contest:
     """A rule in a setting: a step size from ``tuning`` seeds, and reported runs of ``seeds`` others at it.
 
-    The reported ones are ``first`` and those after it. Without tuning seeds the step size is
-    ``learning_rate``. ``size`` multiplies the parameters of the model; ``device`` is where it is trained.
+    The reported ones are ``first`` and those after it. ``size`` multiplies the parameters of the model;
+    ``device`` is where it is trained.
     """
 
     verifier: Verifier
@@ -132,16 +132,8 @@ class Contest:
     evaluations: int
     tuning: int
     first: int = 0
-    learning_rate: float | None = None
     size: int = 1
     device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if (self.tuning > 0) == (self.learning_rate is not None):
-            raise ValueError(
-                f"a step size is tuned or given, got tuning={self.tuning} and "
-                f"learning_rate={self.learning_rate}: set tuning=0 or learning_rate=None"
-            )
 
 
 Cell = Variance | Pilot | Contest

@@ -6,41 +6,20 @@ import numpy as np
 import pandas as pd
 
 from ...measure.power import paired
-from .contests import LEVEL, POWER
 from .design import REFERENCE, SETTINGS, UNBIASED
 
 #: Quantities of the end of a run in which rules are compared; of the rollouts the logarithm is.
 QUANTITIES = ("pass_at_1", "pass_at_k", "area", "rollouts", "diversity")
 
 
-def tuned(rows: pd.DataFrame) -> pd.DataFrame:
-    """The runs and curves at the step size that all tuning seeds of their setting, rule and size chose.
-
-    A plan may have others too, at a step size that is given.
-    """
-    keys = ["verifier", "rule", "size"]
-    tried = rows[rows.kind == "tuning"].drop_duplicates([*keys, "learning_rate", "seed"])
-    areas = tried.groupby([*keys, "learning_rate"]).area.mean().reset_index()
-    best = areas.loc[areas.groupby(keys).area.idxmax(), [*keys, "learning_rate"]]
-    made = _once(rows[rows.kind.isin(("run", "curve"))])
-    return made.merge(best, on=[*keys, "learning_rate"])
-
-
-def _once(rows: pd.DataFrame) -> pd.DataFrame:
-    """Runs and curves, each once: a tuned step size may be that of another rule."""
-    return rows.drop_duplicates(["kind", "verifier", "rule", "size", "learning_rate", "seed", "step"])
-
-
 def ends(rows: pd.DataFrame, size: int = 1) -> pd.DataFrame:
-    """The ends of the runs at tuned step sizes, at a size of the model, in the order of their seeds."""
-    found = tuned(rows)
-    return found[(found.kind == "run") & (found["size"] == size)].sort_values("seed")
+    """The ends of the reported runs, at a size of the model, in the order of their seeds."""
+    return rows[(rows.kind == "run") & (rows["size"] == size)].sort_values("seed")
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:
-    """Their curves, at size 1."""
-    found = tuned(rows)
-    return found[(found.kind == "curve") & (found["size"] == 1)]
+    """The curves of the reported runs, at size 1."""
+    return rows[(rows.kind == "curve") & (rows["size"] == 1)]
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -58,8 +37,8 @@ def leads(rows: pd.DataFrame, size: int = 1) -> pd.DataFrame:
     """How far apart each two rules of a setting end, seed by seed: ``rule`` less ``over``.
 
     ``estimate`` with its t interval, a difference, or of the rollouts a ratio; ``visible`` what these runs
-    could have seen in ``POWER`` of studies at the level ``LEVEL``, by the spread of their own differences;
-    and ``spread`` that. Two rules without the same seeds are left out.
+    could have seen in 80 % of studies at the level of 5 %, by the spread of their own differences; and
+    ``spread`` that. Two rules without the same seeds are left out.
     """
     return _apart(ends(rows, size))
 
@@ -147,5 +126,5 @@ def _interval(scores: np.ndarray) -> tuple[float, float, float, float]:
     """Mean, ends of its t interval, and what a t test of these could have seen; NaN from one run."""
     if len(scores) < 2 or not np.isfinite(scores).all():
         return float(np.mean(scores)), float("nan"), float("nan"), float("nan")
-    found = paired(scores, confidence=1 - LEVEL, power=POWER)
+    found = paired(scores)
     return found.estimate, found.low, found.high, found.smallest

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...run.presets import Preset
+from ...trainer import SGD, Adam
 from .predicted import Run
 from .subjects import AGAIN, LOOPS, PLANTED
 from .worlds import GRADED, LINEAR, NETWORK, SPARSE
@@ -14,6 +15,7 @@ from .worlds import GRADED, LINEAR, NETWORK, SPARSE
 SEED = 260606080
 #: How a step size goes on and by whom it is walked.
 Policy = Literal["constant", "decaying", "Adam"]
+OPTIMISERS: Mapping[str, SGD | Adam] = {"constant": SGD(), "decaying": SGD(), "Adam": Adam()}
 #: Noise over signal of the best step's loss from which a regime is called variance-limited.
 LIMIT = 10.0
 #: How many times the reference's variance the planted rule has at the start.
@@ -65,9 +67,10 @@ class Regime:
     policies: tuple[Policy, ...] = ("constant",)
     seeds: int = 64
 
-    def run(self, decay: float = 0.0) -> Run:
+    def run(self, policy: str, decay: float = 0.0) -> Run:
         """What a forecast is asked."""
-        return Run(groups=self.groups, target=self.target, decay=decay, bowl=self.bowl)
+        optimiser = OPTIMISERS[policy]
+        return Run(groups=self.groups, target=self.target, decay=decay, bowl=self.bowl, optimiser=optimiser)
 
     def k_of(self, rule: str) -> int:
         """The K that a rule is given."""

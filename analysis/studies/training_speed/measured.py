@@ -9,17 +9,18 @@ bootstrap draws seeds again, the same for both rules, and does all of this anew,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from maxpo_lab.core.arrays import Float
 
+from ...measure.power import smallest_seen
+
 RESAMPLES, SEED = 600, 260606080
 #: A curve is fitted to the sizes at which a rule takes at most so many times its least time.
 NEAR = 2.0
-#: Standard errors of a difference that is seen at the two-sided level of 5 % with a power of 80 %.
-POWER = 2.802
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,8 @@ class Ratio:
 
     @property
     def resolvable(self) -> float:
-        """``exp(2.8 standard errors)``."""
-        return float(np.exp(POWER * self.error))
+        """``exp(2.8 standard errors)``: the logarithm is near normal."""
+        return math.exp(smallest_seen(self.error))
 
 
 def times(curves: Curves, target: float, weights: Float) -> Float:

@@ -8,8 +8,9 @@ of every rule the covariance ``Sigma`` of the gradient of one group whose prompt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -32,13 +33,17 @@ LEFT = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """Points of the gradient flow: parameters (N, d), J and arc length (N,), gradients and H (N, d, d)."""
+    """Points of the gradient flow: parameters (N, d), J and arc length (N,), gradients and H (N, d, d).
+
+    ``surface`` is J and its gradient at any parameters, (M, d) to (M,) and (M, d).
+    """
 
     theta: Float
     objective: Float
     length: Float
     gradient: Float
     curvature: Float
+    surface: Callable[[Float], tuple[Float, Float]]
 
     @property
     def slope(self) -> Float:
@@ -55,18 +60,19 @@ def exact_path(world: World, k: int, *, step: float, steps: int) -> Path:
 
     It ends after ``steps``, or where the last tenth of them had less than ``LEFT`` of the rise.
     """
-    theta = world.start.clone()
-    found = [theta]
-    heights = [value_and_gradient(world, theta, k)[0]]
+    surface = partial(values_and_gradients, world, k)
+    theta = world.start.numpy()
+    (height,), (gradient,) = surface(theta[None])
+    found, heights = [theta], [height]
     for _ in range(steps):
-        _, gradient = value_and_gradient(world, theta, k)
         theta = theta + step * gradient
+        (height,), (gradient,) = surface(theta[None])
         found.append(theta)
-        heights.append(value_and_gradient(world, theta, k)[0])
+        heights.append(height)
         back = max(1, len(heights) // 10)
         if len(heights) > 20 and heights[-1] - heights[-1 - back] < LEFT * (heights[-1] - heights[0]):
             break
-    walked = torch.stack(found).numpy()
+    walked = np.stack(found)
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(walked, axis=0), axis=1))])
     places = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS), side="left"))
     thinned = walked[np.minimum(places, len(walked) - 1)]
@@ -77,28 +83,29 @@ def exact_path(world: World, k: int, *, step: float, steps: int) -> Path:
         length=length[np.minimum(places, len(walked) - 1)],
         gradient=np.stack(gradients),
         curvature=np.stack(curvatures),
+        surface=surface,
     )
 
 
-def value_and_gradient(world: World, theta: torch.Tensor, k: int) -> tuple[float, torch.Tensor]:
-    """J_K and its gradient at one policy (d,)."""
-    leaf = theta.detach().requires_grad_()
-    value = _objective(world, leaf, k)
-    return float(value.detach()), torch.autograd.grad(value, leaf)[0]
+def values_and_gradients(world: World, k: int, theta: Float) -> tuple[Float, Float]:
+    """J_K and its gradient at policies (M, d): (M,) and (M, d)."""
+    leaf = torch.tensor(theta, requires_grad=True)
+    values = _objective(world, leaf, k)
+    gradient = torch.autograd.grad(values.sum(), leaf)[0]
+    return values.detach().numpy(), gradient.numpy()
 
 
 def derivatives(world: World, theta: Float, k: int) -> tuple[float, Float, Float]:
     """J_K, its gradient, and its negative Hessian at one policy (d,)."""
-    point = torch.from_numpy(theta)
-    value, gradient = value_and_gradient(world, point, k)
+    (value,), (gradient,) = values_and_gradients(world, k, theta[None])
     hessian = torch.autograd.functional.hessian(  # type: ignore[no-untyped-call]
-        lambda leaf: _objective(world, leaf, k), point
+        lambda leaf: _objective(world, leaf[None], k)[0], torch.from_numpy(theta)
     )
-    return value, gradient.numpy(), -hessian.numpy()
+    return float(value), gradient, -hessian.numpy()
 
 
 def _objective(world: World, theta: torch.Tensor, k: int) -> torch.Tensor:
-    return objective(world.values, world.masses(theta[None, None]), k)[0, 0]
+    return objective(world.values, world.masses(theta[None]), k)[0]
 
 
 @dataclass(frozen=True, eq=False)

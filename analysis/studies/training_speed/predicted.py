@@ -1,31 +1,47 @@
-r"""What exact moments say of training time: the linear noise approximation of SGD along the exact path.
+r"""What exact moments say of training time: where the cloud of all runs is, step by step.
 
-A run is where the noise-free one is, at arc length s of the exact path, plus a deviation of covariance S.
-With step size eta, P groups a step, and g, H, Sigma there,
+The runs of a rule at one step size are a cloud in the space of the parameters, here a normal one. Its sigma
+points stand for it (third-degree cubature: Arasaratnam and Haykin 2009, IEEE TAC 54, 1254). At these J and
+its gradient g are exact; every point takes the step of the optimiser, and the exact covariance of a step's
+gradient is added,
 
-.. math:: s' = s + \eta \big( |g| - \tfrac12 \mathrm{tr}(\partial_s H\, S) \big), \qquad
-          S' = (1 - \eta H) S (1 - \eta H) + \eta^2 \Sigma / P, \qquad
-          E J \approx J(s) - \tfrac12 \mathrm{tr}(H S) .
+.. math:: \theta_j' = \theta_j + \eta\, d(g(\theta_j)), \qquad
+          S' = \mathrm{Cov}_j(\theta_j') + B \Sigma B^T / P, \qquad
+          E J \approx \mathrm{mean}_j\, J(\theta_j),
+
+d the direction of the optimiser and B what it makes of noise in a gradient. So J may bend as it does, Adam
+leaves the path of the gradient flow, and its running means are part of the state. Only Sigma, and the bias of
+a rule that has one, are looked up: at the point of the exact path that has the same J.
 
 Where steps are many and small this is the diffusion limit, in which ``Sigma_B = c Sigma_A`` makes B with
-step size eta / c repeat A's curve c times as slowly: the least time over eta has the ratio c. Where few large
-steps are best, the signal's own curvature takes its share, and the ratio is nearer to 1.
+step size eta / c repeat A's curve c times as slowly under SGD: the least time over eta has the ratio c. Where
+few large steps are best, the signal's own curvature takes its share, and the ratio is nearer to 1.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
-from maxpo_lab.core.arrays import Float
+from maxpo_lab.core.arrays import Bool, Float
 
+from ...trainer import SGD, Adam
 from .path import Noise, Path
 
 #: Longest prediction: what takes longer is infinite.
 LONGEST = 6000
-#: Step sizes of a search: decades around the curvature's own, and then closer around the best.
+#: Sizes of a search in a bowl, around the best so far, which goes on while that is the first or the last.
+WIDE, CLOSE = 2.0 ** np.linspace(-1.0, 1.0, 5), 2.0 ** np.linspace(-0.375, 0.375, 7)
+#: Searches until no step size is said to arrive.
+SEARCHES = 24
+#: Sizes of a search elsewhere: decades around the curvature's own, and then closer around the best.
 COARSE, FINE = np.geomspace(1e-3, 3.0, 28), np.geomspace(0.5, 2.0, 21)
+#: A run is not waited for when it takes so many times as long as the fastest of its search,
+FACTOR, MORE = 2.5, 20
+#: or has risen by less than this share of the way in so many steps.
+STALLED, WINDOW = 1e-3, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,27 +67,56 @@ class Forecast:
 class Run:
     """Groups of a step, the J to reach, and how sizes go on: ``size / (1 + decay * size * step)`` at a step.
 
-    ``bowl``: whether the path leads into an optimum in which deviations stay, and S is known; else the gain
-    of a step is that of the expansion on the path, ``eta |g|^2 - eta^2 (g'Hg + tr(H Sigma)/P) / 2``.
+    ``bowl``: whether the path leads into an optimum in which the cloud stays, see above; else the gain of a
+    step is that of the expansion on the path, ``eta |g|^2 - eta^2 (g'Hg + tr(H Sigma)/P) / 2``.
     """
 
     groups: int
     target: float
     decay: float = 0.0
     bowl: bool = True
+    optimiser: SGD | Adam = field(default_factory=SGD)
 
 
 def forecast(path: Path, noise: Noise, run: Run) -> Forecast:
     """Steps until E J is the target, around the best step size."""
-    largest = np.linalg.eigvalsh(path.curvature)[:, -1].max()
-    found = steps_at(path, noise, COARSE / largest, run)
-    return steps_at(path, noise, FINE * found.best[0], run)
+    if not run.bowl:
+        largest = np.linalg.eigvalsh(path.curvature)[:, -1].max()
+        found = steps_at(path, noise, COARSE / largest, run)
+        return steps_at(path, noise, FINE * found.best[0], run)
+    size = _guess(path, noise, run)
+    for _ in range(SEARCHES):
+        found = steps_at(path, noise, size * WIDE, run)
+        place = int(np.argmin(found.steps))
+        if np.isinf(found.steps[place]):
+            size = float(found.sizes[0] / 4)
+        elif 0 < place < len(WIDE) - 1:
+            break
+        else:
+            size = float(found.sizes[place])
+    return steps_at(path, noise, found.best[0] * CLOSE, run)
+
+
+def _guess(path: Path, noise: Noise, run: Run) -> float:
+    """The best step size by the expansion where J is halfway to the target, in Adam's scale if it walks."""
+    half = (path.objective[0] + run.target) / 2
+    covariance = noise.covariance / run.groups
+    bent = path.curved() + np.einsum("nij,nji->n", path.curvature, covariance)
+    slope, bent, trace = (
+        float(np.interp(half, path.objective, each))
+        for each in (path.slope**2, bent, np.einsum("nii->n", covariance))
+    )
+    size = slope / bent if bent > 0 else 1 / np.linalg.eigvalsh(path.curvature)[:, -1].max()
+    if isinstance(run.optimiser, Adam):
+        size *= np.sqrt((slope + trace) / path.theta.shape[1])
+    return float(size)
 
 
 def steps_at(path: Path, noise: Noise, sizes: Float, run: Run) -> Forecast:
-    """Steps until E J is the target at these step sizes, interpolated; in a bowl at O(E d^3) a step.
+    """Steps until E J is the target at these step sizes, interpolated.
 
-    Runs that take more than three times as long as the fastest are not waited for.
+    In a bowl at the cost of ``2 d`` gradients of J a step and size, and twice as many under Adam. What takes
+    more than ``FACTOR`` times as long as the fastest, or stalls, is infinite.
     """
     return _in_a_bowl(path, noise, sizes, run) if run.bowl else _step_by_step(path, noise, sizes, run)
 
@@ -103,51 +148,104 @@ def _step_by_step(path: Path, noise: Noise, sizes: Float, run: Run) -> Forecast:
 
 
 def _in_a_bowl(path: Path, noise: Noise, sizes: Float, run: Run) -> Forecast:
-    """The linear noise approximation, step by step."""
-    groups, target, decay = run.groups, run.target, run.decay
-    count, d = len(sizes), path.curvature.shape[-1]
-    along, spread = np.zeros(count), np.zeros((count, d, d))
-    tilt = np.gradient(path.curvature, path.length, axis=0)
-    # Of an unbiased rule |g|; of another what it climbs along the path.
-    climb = np.sum(noise.mean * path.gradient, axis=-1) / path.slope
-    reached, error = np.full(count, np.inf), np.full(count, np.nan)
-    before = np.full(count, path.objective[0])
-    unit, open_ = np.eye(d), np.ones(count, dtype=bool)
+    """The cloud, step by step."""
+    order = np.argsort(path.objective)
+    heights, covariances = path.objective[order], noise.covariance[order] / run.groups
+    biases = (noise.mean - path.gradient)[order]
+    reached, error = np.full(len(sizes), np.inf), np.full(len(sizes), np.nan)
+    own, cloud = np.arange(len(sizes)), Cloud.at(path.theta[0], len(sizes), run.optimiser)
+    before = earlier = np.full(len(sizes), path.objective[0])
     for step in range(LONGEST):
-        size = sizes / (1 + decay * sizes * step)
-        own = np.flatnonzero(open_)
-        eta = size[own, None, None]
-        drift, curvature, change, covariance = (
-            _between(path.length, each, along[own])
-            for each in (climb, path.curvature, tilt, noise.covariance)
-        )
-        drift -= 0.5 * np.einsum("eij,eji->e", change, spread[own])
-        shrink = unit - eta * curvature
-        spread[own] = shrink @ spread[own] @ shrink + eta**2 * covariance / groups
-        along[own] = np.clip(along[own] + size[own] * drift, 0.0, path.length[-1])
-        height, gradient, here = (
-            _between(path.length, each, along[own])
-            for each in (path.objective, path.gradient, path.curvature)
-        )
-        bent = here @ spread[own]
-        value = height - 0.5 * np.einsum("eii->e", bent)
-        there = value >= target
-        rise = np.where(there, value - before[own], 1.0)
-        reached[own[there]] = step + ((target - before[own]) / rise)[there]
-        variance = np.einsum("ei,eij,ej->e", gradient, spread[own], gradient)
-        variance += 0.5 * np.einsum("eij,eji->e", bent, bent)
-        error[own[there]] = (np.sqrt(variance) / rise)[there] / reached[own[there]]
-        before[own] = value
-        lost = ~(value > path.objective[0] - 1.0)
-        open_[own[there | lost]] = False
-        if not open_.any() or step > 3 * np.min(reached) + 50:
+        points = cloud.points()
+        value, gradient = path.surface(points[..., : cloud.d].reshape(-1, cloud.d))
+        value, gradient = value.reshape(points.shape[:2]), gradient.reshape(*points.shape[:2], cloud.d)
+        mean = value.mean(axis=1)
+        there = mean >= run.target
+        rise = np.where(there, mean - before, 1.0)
+        reached[own[there]] = step - 1 + ((run.target - before) / rise)[there]
+        error[own[there]] = (value.std(axis=1) / rise)[there] / reached[own[there]]
+        going = ~there
+        if step % WINDOW == 0 and step:
+            going &= mean - earlier > STALLED * (run.target - path.objective[0])
+            earlier = mean
+        if not going.any() or step > FACTOR * reached.min() + MORE:
             break
+        own, cloud, before, earlier = own[going], cloud.kept(going), mean[going], earlier[going]
+        size = sizes[own] / (1 + run.decay * sizes[own] * step)
+        covariance, bias = (_between(heights, each, before) for each in (covariances, biases))
+        cloud = cloud.moved(points[going], gradient[going] + bias[:, None], covariance, size)
     return Forecast(sizes, reached, error)
 
 
-def _between(length: Float, values: Float, at: Float) -> Float:
-    """Values (N, ...) of points of a path at arc lengths (E,), linearly between them."""
-    place = np.clip(np.searchsorted(length, at, side="right") - 1, 0, len(length) - 2)
-    share = (at - length[place]) / (length[place + 1] - length[place])
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Normal laws of the state, for every step size: mean (E, s) and covariance (E, s, s).
+
+    The state is theta, and under Adam its running mean of gradients too, s = d or 2 d. ``square`` (E, d) is
+    the expected running mean of Adam's squares, which is an average over so many steps that it hardly strays.
+    """
+
+    d: int
+    optimiser: SGD | Adam
+    mean: Float
+    covariance: Float
+    square: Float
+    step: int = 0
+
+    @classmethod
+    def at(cls, theta: Float, count: int, optimiser: SGD | Adam) -> Self:
+        """All runs at one point, for so many step sizes."""
+        d = len(theta)
+        width = 2 * d if isinstance(optimiser, Adam) else d
+        mean = np.zeros((count, width))
+        mean[:, :d] = theta
+        return cls(d, optimiser, mean, np.zeros((count, width, width)), np.zeros((count, d)))
+
+    def kept(self, which: Bool) -> Self:
+        """The laws of some of the step sizes."""
+        return type(self)(
+            self.d,
+            self.optimiser,
+            self.mean[which],
+            self.covariance[which],
+            self.square[which],
+            self.step,
+        )
+
+    def points(self) -> Float:
+        """Two sigma points for each dimension, (E, 2 s, s): mean and covariance of all are the law's."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        away = np.sqrt(self.mean.shape[1] * np.clip(values, 0.0, None))[:, None] * vectors
+        sides = np.swapaxes(away, 1, 2)
+        return np.asarray(self.mean[:, None] + np.concatenate([sides, -sides], axis=1))
+
+    def moved(self, points: Float, gradient: Float, covariance: Float, size: Float) -> Self:
+        """After a step at these sizes (E,), from gradients at the points and their noise's covariance."""
+        d, step, square = self.d, self.step + 1, self.square
+        theta, momentum = points[..., :d], points[..., d:]
+        if isinstance(self.optimiser, Adam):
+            one, two = self.optimiser.beta1, self.optimiser.beta2
+            expected = np.mean(gradient**2, axis=1) + np.einsum("eii->ei", covariance)
+            square = two * square + (1 - two) * expected
+            size_of = np.sqrt(square / (1 - two**step)) + self.optimiser.eps
+            momentum = one * momentum + (1 - one) * gradient
+            gain = size[:, None] / size_of / (1 - one**step)
+            made = np.concatenate([theta + gain[:, None] * momentum, momentum], axis=-1)
+            entering = (1 - one) * np.concatenate([gain, np.ones_like(gain)], axis=-1)
+            noisy = np.tile(covariance, (1, 2, 2)) * entering[:, :, None] * entering[:, None, :]
+        else:
+            made = theta + size[:, None, None] * gradient
+            noisy = size[:, None, None] ** 2 * covariance
+        mean = made.mean(axis=1)
+        away = made - mean[:, None]
+        spread = np.einsum("epi,epj->eij", away, away) / made.shape[1] + noisy
+        return type(self)(d, self.optimiser, mean, spread, square, step)
+
+
+def _between(heights: Float, values: Float, at: Float) -> Float:
+    """Values (N, ...) at rising heights (N,), at others (E,): linearly between them, and none beyond."""
+    at = np.clip(at, heights[0], heights[-1])
+    place = np.clip(np.searchsorted(heights, at, side="right") - 1, 0, len(heights) - 2)
+    share = (at - heights[place]) / (heights[place + 1] - heights[place])
     share = share.reshape(-1, *[1] * (values.ndim - 1))
     return np.asarray((1 - share) * values[place] + share * values[place + 1])

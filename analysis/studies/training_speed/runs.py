@@ -11,8 +11,8 @@ import numpy as np
 from maxpo_lab.core.arrays import Float
 from maxpo_lab.integrations.schedules import KSteps
 
-from ...trainer import SGD, Adam, Arm, Trace, train
-from .design import ELSEWHERE, Cell
+from ...trainer import Arm, Trace, train
+from .design import ELSEWHERE, OPTIMISERS, Cell
 from .expected import Expected
 from .measured import Curves
 from .subjects import AGAIN, LOOPS, Loop, Trained, trained
@@ -21,7 +21,7 @@ from .worlds import Subject
 #: Seeds of the reference's second self are others than anyone's.
 _OTHER = 1_000_000
 #: Steps that are evaluated, and how far beyond the longest time that is expected runs go on, in its units.
-POINTS, BEYOND = 40, {"constant": 1.3, "decaying": 1.3, "Adam": 2.0}
+POINTS, BEYOND = 40, 1.3
 #: Fewest seeds of a rule: those that take long get fewer, as their ratio needs no more.
 FEWEST = 16
 
@@ -62,7 +62,7 @@ def runs(cell: Cell, subject: Subject, said: Expected, rule: str) -> Runs:
         subject,
         said,
         given,
-        [*sizes, said.shared * said.unit[regime.reference] / loop.epochs],
+        [*sizes, said.shared / loop.epochs],
         loop=loop,
         steps=steps,
         seeds=range(first, first + seeds),
@@ -78,9 +78,9 @@ def runs(cell: Cell, subject: Subject, said: Expected, rule: str) -> Runs:
 
 def _long_enough(said: Expected, rule: str) -> int:
     """Steps until the target at the smallest size: as much longer as it is smaller than the best."""
-    least, sizes, shared = said.forecasts[rule].best[1], said.sizes(rule), said.at_shared(rule)
+    least, sizes, shared = said.forecasts[rule].best[1], said.sizes(rule), said.at_shared[rule]
     longest = max(least * float(sizes[-3] / sizes[0]), shared if np.isfinite(shared) else 0.0)
-    return ceil(BEYOND[said.policy] * min(longest, 4 * least))
+    return ceil(BEYOND * min(longest, 4 * least))
 
 
 def elsewhere(cell: Cell, subject: Subject, said: Expected, rule: str) -> tuple[Runs, float]:
@@ -96,7 +96,7 @@ def elsewhere(cell: Cell, subject: Subject, said: Expected, rule: str) -> tuple[
         subject,
         said,
         rule,
-        [size * said.unit[regime.reference]],
+        [size],
         loop=Loop(rule, "identity"),
         steps=steps,
         seeds=range(cell.seeds),
@@ -130,7 +130,7 @@ def _trained(
         groups=regime.groups,
         steps=steps,
         seeds=list(seeds),
-        optimiser=Adam() if cell.policy == "Adam" else SGD(),
+        optimiser=OPTIMISERS[cell.policy],
         evaluate_k=regime.k,
         points=evaluated(steps),
         epochs=loop.epochs,

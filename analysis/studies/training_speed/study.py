@@ -96,29 +96,21 @@ def _rule_rows(base: Row, said: Expected, rule: str, ended: Runs) -> Iterator[Ro
     size, steps, _ = said.forecasts[of].best
     best, at = at_best(ended.own, target, weights)
     low, high = np.nanquantile(best[1:], (0.025, 0.975)) if np.isfinite(best[1:]).any() else (np.nan, np.nan)
-    unit = said.unit[of] / (LOOPS[rule].epochs if rule in LOOPS else 1)
     yield replace(
         _ended(base, rule, ended),
         predicted=_finite(steps),
         realised=_finite(best[0]),
         low=_finite(low),
         high=_finite(high),
-        predicted_size=size * unit,
+        predicted_size=size / (LOOPS[rule].epochs if rule in LOOPS else 1),
         size=_finite(at[0]),
     )
-    forecast = said.forecasts[of]
     realised = times(ended.own, target, weights[:1])[0]
-    for each, time in zip(ended.own.sizes, realised, strict=True):
-        if base.policy != "Adam" and rule not in LOOPS:
-            # Inside of what was forecast: at its lower end a size may be below it by rounding.
-            known = 1.001 * forecast.sizes[0] < each <= forecast.sizes[-1]
-            predicted = np.inf
-            if known:
-                predicted = float(np.interp(np.log(each), np.log(forecast.sizes), forecast.steps))
-        else:
-            predicted = np.inf
+    # What clipped epochs or a lag make of a step no forecast says.
+    foretold = np.full(len(realised), np.inf) if rule in LOOPS else said.steps(rule, ended.own.sizes)
+    for each, before, time in zip(ended.own.sizes, foretold, realised, strict=True):
         yield replace(
-            base, kind="size", rule=rule, x=float(each), predicted=_finite(predicted), realised=_finite(time)
+            base, kind="size", rule=rule, x=float(each), predicted=_finite(before), realised=_finite(time)
         )
 
 

@@ -54,6 +54,8 @@ def verified(tmp_path: Path, fresh: pd.DataFrame, monkeypatch: pytest.MonkeyPatc
         for folder in (runs, results):
             shutil.copytree(RESULTS / SMALL, folder / SMALL, dirs_exist_ok=True)
         rows.to_parquet(runs / SMALL / "rows.parquet", index=False)
+        made = runs / SMALL / "manifest.json"
+        made.write_text(json.dumps(json.loads(made.read_text()) | {"rows": len(rows)}))
         stored = pd.read_parquet(results / SMALL / "rows.parquet")
         at = stored.index[(stored.success == fresh.success.iloc[-1]) & (stored.estimator == "maxpo")][0]
         stored.loc[at, "along"] *= change
@@ -87,6 +89,17 @@ def test_a_stored_row_edited_by_a_hundredth_is_caught_and_named(verified) -> Non
     assert done.exit_code == 1
     assert f"{SMALL}: along of space = " in done.output
     assert "estimator = maxpo" in done.output
+
+
+def test_rows_that_no_longer_say_one_number_contradict_the_claim(verified) -> None:
+    """As after an edit of one of several rows of a reading; the rows that differ are named all the same."""
+    where = "space == '100 of 1,000, Zipf' and estimator in ('maxpo', 'pkpo-loo1') and success == 0.239428"
+    one = reading(FINDING, where=where)
+    done = verified(one, change=1.01)
+    assert done.exit_code == 1
+    assert f"{SMALL}-of-a-test is contradicted by the stored rows of {SMALL}: " in done.output
+    assert "2 rows give numbers from" in done.output
+    assert f"{SMALL}: along of space = " in done.output
 
 
 def test_a_run_that_shares_no_row_is_not_verified(verified, fresh: pd.DataFrame) -> None:
@@ -173,6 +186,22 @@ def test_a_damaged_file_is_named_in_a_line(damage: str, name: str, tmp_path: Pat
         (line,) = (line for line in done.output.splitlines() if f"/{SMALL}/" in line)
         assert line.startswith(f"{path} cannot be read (")
         assert f"`python -m analysis run {SMALL} --results {bad}` makes it anew" in line
+
+
+@pytest.mark.parametrize("side", ["runs", "results"])
+@pytest.mark.parametrize("edit", [lambda rows: rows.drop(index=7), lambda rows: pd.concat([rows, rows[7:8]])])
+def test_a_row_that_is_gone_or_was_added_is_named(side: str, edit, tmp_path: Path) -> None:
+    """Neither would be seen number by number: the rows that both runs have still agree."""
+    folder = tmp_path / SMALL
+    shutil.copytree(RESULTS / SMALL, folder)
+    rows = edit(pd.read_parquet(folder / "rows.parquet"))
+    rows.to_parquet(folder / "rows.parquet", index=False)
+    folders = {"runs": RESULTS, "results": RESULTS} | {side: tmp_path}
+    options = [text for name, path in folders.items() for text in (f"--{name}", str(path))]
+    done = CliRunner().invoke(app, ["verify", SMALL, *options, "--wandb", "disabled"])
+    assert done.exit_code == 1
+    said = f"it has {len(rows)} rows, and its manifest says 976"
+    assert f"{folder / 'rows.parquet'} cannot be read ({said})" in " ".join(done.output.split())
 
 
 def test_claims_that_their_rows_contradict_end_with_status_1(

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import binom
 
 import maxpo_lab as ml
-from analysis.measure.one_prompt import UNBIASED, Prompt, compare
+from analysis.measure import one_prompt
+from analysis.measure.one_prompt import REMEMBERING, UNBIASED, Prompt, comparable, compare
 
 PROMPT = Prompt(n=6, k=3, success=0.3, correct=4, outcomes=20)
 
@@ -110,12 +111,54 @@ def test_what_is_compared_unless_told() -> None:
         ({"n": 64, "history": 300}, "history=300: at most 128 in groups of n=64"),
         ({"n": 129, "history": 1}, "history=1: at most 0 in groups of n=129"),
         ({"false_positives": float("nan")}, "false_positives=nan"),
+        ({"n": 300, "k": 300, "success": 0.95}, r"k=300, success=0.95: pass@300 is 1 but for \(1-p\)\^300"),
+        ({"n": 300, "k": 300, "success": 0.01, "false_positives": 0.94}, "pass@300 is 1 but for"),
         ({"false_positives": 0.6, "false_negatives": 0.4}, "both together below 1"),
     ],
 )
 def test_what_there_cannot_be_is_refused_by_name(change: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         replace(PROMPT, **change)
+
+
+def test_what_is_offered_is_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name of the catalogue: compared, or refused for its kind; and nothing refused is proposed."""
+    monkeypatch.setattr(one_prompt, "_RATES", ())
+    offered = set(comparable())
+    for name in ml.list_estimators("all"):
+        prompt = Prompt(n=6, k=3, success=0.3, history=2 * (name in REMEMBERING))
+        if name in offered:
+            assert set(compare(prompt, [name]).rule) == {name}
+        else:
+            with pytest.raises(ValueError, match=r"a rule of a group is needed here.*, replay, centered-"):
+                compare(prompt, [name])
+    for unknown in ("nothing of the kind", "trl-batc"):
+        with pytest.raises(ValueError, match="known: ") as error:
+            compare(PROMPT, [unknown])
+        assert set(str(error.value).partition("known: ")[2].split(", ")) == offered
+    for near in ("maxp", "repla"):
+        with pytest.raises(ValueError, match="did you mean") as error:
+            compare(PROMPT, [near])
+        assert set(str(error.value).partition("mean ")[2].rstrip("?").split(" or ")) <= offered
+
+
+def test_where_nothing_is_left_to_move_a_curve_ends() -> None:
+    """At p = 0.95, where curves end, 0.05^299 is 1e-389; and 0.05^220 is 6e-287, which float64 holds."""
+    rows = compare(Prompt(n=300, k=300, success=0.01), ["pkpo-loo1"])
+    curve = rows[rows.part == "success"]
+    assert 0.85 < curve.success.max() < 0.95
+    assert set(rows[rows.part == "k"].k) == set(range(2, 301))
+    assert rows.scale.to_numpy() == pytest.approx(1.0, rel=1e-9)
+    assert (rows.efficiency / rows.efficiency.clip(0.0, 1.0)).to_numpy() == pytest.approx(1.0, rel=1e-9)
+    assert Prompt(n=221, k=221, success=0.95).moves(221, 0.95)
+
+
+@pytest.mark.parametrize("success", [1e-9, 0.5, 0.999999])
+def test_a_curve_reaches_the_prompts_own_rate_in_small_steps(success: float) -> None:
+    curve = compare(replace(PROMPT, success=success), ["pkpo-loo1"]).query("part == 'success'").success
+    odds = np.log(curve) - np.log1p(-curve)
+    assert success in set(curve)
+    assert odds.diff().max() < 1.5
 
 
 def test_rules_that_cannot_be_compared_are_refused_by_name() -> None:

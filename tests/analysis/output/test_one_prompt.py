@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from click import Context
 from click.testing import Result
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from analysis.__main__ import app
-from analysis.measure.one_prompt import Prompt, compare
+from analysis.measure.one_prompt import REMEMBERING, Prompt, comparable, compare
 from analysis.output.one_prompt import draw, verdict
 from analysis.output.style import drawing
 
@@ -44,6 +47,20 @@ def test_the_table_has_the_least_noisy_first_and_says_so() -> None:
         [row.rule, f"{row.efficiency:.3f}"] for row in here.itertuples()
     ]
     assert f"Least noise here: {here.rule.iloc[0]}" in result.output
+
+
+def test_every_curve_is_named_and_can_be_read() -> None:
+    """MaxPO is undefined at K = n, and has a curve against K; grpo is far above 1 where p is."""
+    rows = compare(replace(PROMPT, k=6), ["pkpo-loo1", "grpo"])
+    rows = pd.concat([rows, compare(PROMPT, ["maxpo"]).query("part == 'k'")])
+    assert rows.efficiency.max() > 10
+    with drawing():
+        figure = draw(rows, "")
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {"pkpo-loo1", "grpo", "maxpo"}
+    for axes in figure.axes:
+        assert axes.get_ylim()[1] <= 2.1
+        assert {line.get_label() for line in axes.lines if line.get_label()[0] != "_"} <= {*rows.rule}
 
 
 def test_a_rule_that_is_biased_is_never_called_the_best() -> None:
@@ -91,3 +108,13 @@ def test_bad_options_are_refused_by_name(tmp_path: Path) -> None:
         result = run(*options)
         assert result.exit_code == 2, options
         assert words in said(result)
+
+
+def test_rules_are_completed_to_those_that_are_taken() -> None:
+    command = get_command(app).commands["compare"]  # type: ignore[attr-defined]
+    (option,) = [each for each in command.params if each.name == "rule"]
+    assert all(name in option.help for name in REMEMBERING)
+    with Context(command) as context:
+        for incomplete in ("", "maxp", "trl-b", "plug"):
+            found = [each.value for each in option.shell_complete(context, incomplete)]
+            assert found == [name for name in comparable() if name.startswith(incomplete)]

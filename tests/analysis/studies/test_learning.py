@@ -18,7 +18,6 @@ import pytest
 from wandb_files import read_items, read_records
 
 import maxpo_lab as ml
-from analysis.measure.power import paired
 from analysis.measure.statistics import interquartile_mean
 from analysis.output import tracking
 from analysis.studies.learning import STUDY, design, pairs, setting, study
@@ -172,38 +171,6 @@ def test_the_law_takes_the_chances_of_the_start() -> None:
         for x in range(specimen.prompts):
             levels = specimen.levels(theta, x)
             assert law.success[x] == pytest.approx(levels.probabilities[levels.values.argmax()], rel=1e-9)
-
-
-def test_the_smallest_difference_is_seen_four_times_in_five() -> None:
-    """Normal differences of 3 strata: 1,500 repetitions, within 4 standard errors of 0.8, of 0.05 at 0."""
-    rng = np.random.default_rng(0)
-    spreads = np.array([[0.5], [1.0], [2.0]])
-    seen = {0.0: 0, 1.0: 0}
-    # The smallest of the truth: that of each repetition varies with its own spread.
-    smallest = float(np.mean([paired(*spreads * rng.normal(size=(3, 20))).smallest for _ in range(200)]))
-    for _ in range(1500):
-        noise = spreads * rng.normal(size=(3, 20))
-        for shift in seen:
-            seen[shift] += paired(*noise + shift * smallest).seen
-    assert abs(seen[1.0] / 1500 - 0.8) < 4 * np.sqrt(0.16 / 1500) + 0.01
-    assert abs(seen[0.0] / 1500 - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 1500) + 0.005
-
-
-def test_paired_differences() -> None:
-    from scipy.stats import ttest_1samp
-
-    values = np.random.default_rng(1).normal(1.0, size=12)
-    found, known = paired(values), ttest_1samp(values, 0.0)
-    ends = known.confidence_interval(0.95)
-    assert (found.estimate, found.low, found.high) == pytest.approx((values.mean(), ends.low, ends.high))
-    assert paired(values, power=0.9).smallest > found.smallest > found.high - found.estimate
-    alike = paired(np.full(5, 2.0))
-    assert (alike.low, alike.high, alike.smallest) == (2.0, 2.0, 0.0)
-    for wrong, said in (([1.0], "two runs"), ([np.nan, 1.0], "not finite"), ([[1.0, 2.0]], r"\(1, 2\)")):
-        with pytest.raises(ValueError, match=said):
-            paired(wrong)
-    with pytest.raises(ValueError, match=r"power=0\.04"):
-        paired(values, power=0.04)
 
 
 def run_frame(areas: Any, times: Any, rule: str = "maxpo", **more: Any) -> pd.DataFrame:

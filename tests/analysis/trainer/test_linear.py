@@ -152,6 +152,13 @@ def test_a_step_size_decays_as_it_says() -> None:
 def test_what_cannot_be_a_world_or_an_arm_is_refused() -> None:
     with pytest.raises(ValueError, match=r"rewards and start have shapes .*: expected \(prompts, M, d\)"):
         LinearWorld.of(FEATURES, REWARDS, np.zeros(3))
+    start = np.zeros(FEATURES.shape[-1])
+    with pytest.raises(ValueError, match=r"rewards hold nan: every number must be finite"):
+        LinearWorld.of(FEATURES, REWARDS * np.nan, start)
+    with pytest.raises(ValueError, match=r"features hold inf: every number must be finite"):
+        LinearWorld.of(FEATURES + np.inf, REWARDS, start)
+    with pytest.raises(ValueError, match=r"rewards have shape \(0, .*: give at least one outcome"):
+        LinearWorld.of(FEATURES[:0], REWARDS[:0], start)
     with pytest.raises(ValueError, match=r"decay=-1.0: must be 0 or more"):
         Arm(rule="maxpo", step_size=1.0, schedule=KSteps({0: 2}), decay=-1.0)
 

@@ -441,6 +441,7 @@ def test_area_and_steps_to_a_level_by_hand() -> None:
         ({"seeds": [1, 1]}, "no two alike"),
         ({"steps": 0, "points": (0,)}, "steps=0: at least 1"),
         ({"groups": 0}, "groups=0: at least 1"),
+        ({"evaluate_k": 0}, "evaluate_k=0: at least 1"),
         (
             {"points": (0, 13)},
             r"points=\[0, 13\]: ascending steps are needed, the first 0 and the last steps=12",
@@ -455,6 +456,13 @@ def test_area_and_steps_to_a_level_by_hand() -> None:
 def test_wrong_settings_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(made("bandit")[1], arms_of("maxpo"), **changes)
+
+
+def test_what_is_counted_is_a_whole_number() -> None:
+    """A point between two steps would be left out of the curve, and stand among its points."""
+    for changes in ({"points": (0, 2.5, 12)}, {"evaluate_k": 2.5}):
+        with pytest.raises(TypeError, match=r"=2\.5 is a float: it must be an int"):
+            run(made("bandit")[1], arms_of("maxpo"), **changes)
 
 
 def test_rules_are_refused_where_they_are_not_defined() -> None:
