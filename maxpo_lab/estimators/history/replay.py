@@ -32,11 +32,6 @@ def why_not(n: int, k: int) -> str | None:
     )
 
 
-def hist(xp: Namespace, rewards: Array, k: int, y: Array, w: Array, *, history_sorted: bool = False) -> Array:
-    """HIST, the baseline from history alone; A0 where there is none. Arguments as of ``replay``."""
-    return replay(xp, rewards, k, y, w, lam=1.0, history_sorted=history_sorted)
-
-
 def replay(
     xp: Namespace,
     rewards: Array,

@@ -27,8 +27,3 @@ def get_report(name: str) -> Report:
         No report has this name; the message gives the nearest ones.
     """
     return _REPORTS[name]
-
-
-def is_report(name: str) -> bool:
-    """Whether a report has this name."""
-    return name in _REPORTS

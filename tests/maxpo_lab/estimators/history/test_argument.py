@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import array_api_compat
@@ -15,8 +16,11 @@ from maxpo_lab.estimators.history.centered import why_not as why_not_centered
 from maxpo_lab.estimators.history.learned import why_not as why_not_learned
 from maxpo_lab.estimators.history.plug_in_floor import why_not as why_not_plug_in
 from maxpo_lab.estimators.history.pooled import why_not as why_not_pooled
-from maxpo_lab.estimators.history.replay import hist, replay
+from maxpo_lab.estimators.history.replay import replay
 from maxpo_lab.estimators.history.replay import why_not as why_not_replay
+
+#: The baseline from history alone.
+hist = partial(replay, lam=1.0)
 
 NUMPY = array_api_compat.array_namespace(np.empty(0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import array_api_compat
@@ -15,7 +16,10 @@ from maxpo_lab.estimators.history import on_host, portable, tables
 from maxpo_lab.estimators.history.centered import centered_replay
 from maxpo_lab.estimators.history.plug_in_floor import plug_in_floor
 from maxpo_lab.estimators.history.pooled import pooled
-from maxpo_lab.estimators.history.replay import hist, largest_share, parts, replay
+from maxpo_lab.estimators.history.replay import largest_share, parts, replay
+
+#: The baseline from history alone.
+hist = partial(replay, lam=1.0)
 
 NUMPY = array_api_compat.array_namespace(np.empty(0))
 RULES: dict[str, Any] = {
