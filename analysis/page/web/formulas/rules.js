@@ -295,9 +295,7 @@ function made({ success, failure, exact, paid }, n, k) {
   const shared = (values, level, power) =>
     values.map((each, c) => (each ? each ** power * (paid?.(n, c)[level] ?? 1) : 0));
   const [won, lost] = numbers.map((values, level) => shared(values, level, 1));
-  const steps = counts
-    .slice(0, n)
-    .map((c) => (exact ? own[0][c + 1].sub(own[1][c]) : won[c + 1] - lost[c]));
+  const steps = counts.slice(0, n).map((c) => (exact ? own[0][c + 1].sub(own[1][c]) : won[c + 1] - lost[c]));
   return {
     won,
     lost,

@@ -33,7 +33,8 @@ function put(element, chart, description) {
   // A picture is one thing with one description: its parts have no role that could be named.
   for (const part of svg.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
   // The squares of a legend say nothing that the names next to them do not.
-  for (const each of chart.querySelectorAll("svg")) if (each !== svg) each.setAttribute("aria-hidden", "true");
+  for (const each of chart.querySelectorAll("svg"))
+    if (each !== svg) each.setAttribute("aria-hidden", "true");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", description);
   element.replaceChildren(chart);

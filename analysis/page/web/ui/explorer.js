@@ -20,7 +20,12 @@ import { makeTable } from "./tables.js";
 
 const CURVE = grid(LEAST, MOST, 61);
 /** Rules with history have shades of one grey in the figures: here they share a chart. */
-const HISTORY = { replay: "#e69f00", "plug-in-floor": "#332288", "centered-replay": "#44aa99", pooled: "#cc79a7" };
+const HISTORY = {
+  replay: "#e69f00",
+  "plug-in-floor": "#332288",
+  "centered-replay": "#44aa99",
+  pooled: "#cc79a7",
+};
 
 /** Why rules of the catalogue have no closed form here, by what they see. */
 const ELSEWHERE = {
@@ -89,7 +94,15 @@ function adviceBeyond(setting) {
     ),
     ...(said.length
       ? said
-      : [line(`Beyond 2n = ${2 * n} `, code("chebyshev"), " is too noisy to be defined, and without more history there is no ", code("pooled"), ".")]),
+      : [
+          line(
+            `Beyond 2n = ${2 * n} `,
+            code("chebyshev"),
+            " is too noisy to be defined, and without more history there is no ",
+            code("pooled"),
+            ".",
+          ),
+        ]),
   ];
 }
 
@@ -258,7 +271,7 @@ export function startExplorer(form, rules) {
     width = innerWidth;
   });
   startControls(form, (asked, why) => {
-    element("invalid").textContent = why;
+    element("invalid").textContent = why && setting ? `${why} Below is the setting before.` : why;
     element("invalid").hidden = !why;
     if (why) return;
     setting = asked;
