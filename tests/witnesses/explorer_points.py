@@ -147,7 +147,7 @@ def moments(name: str, setting: Setting, levels: ml.RewardLevels) -> dict[str, f
 
 
 def in_places(name: str, setting: Setting, levels: ml.RewardLevels) -> tuple[float, float]:
-    """Scale and trace of a rule that is linear in the rewards by places, from its advantages of single successes."""
+    """Scale and trace of a rule that is linear in the rewards, by its advantages of single successes."""
     n, k, p = setting["n"], setting["k"], seen(setting)
     weights = np.asarray(ml.advantages(np.eye(n), k, estimator=name)).T  # (advantage of, reward of)
     success, failure = (int(np.flatnonzero(levels.values == each)[0]) for each in (1.0, 0.0))

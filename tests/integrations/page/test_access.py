@@ -84,7 +84,9 @@ def test_a_drawing_has_a_name_or_is_not_read(query: str, visit: Browser) -> None
     page = visit(query=query).page
     drawings = page.locator("svg").evaluate_all(
         """(all) => all.map((each) => [
-          Boolean(each.closest("[aria-hidden=true]")), each.getAttribute("role"), each.getAttribute("aria-label"),
+          Boolean(each.closest("[aria-hidden=true]")),
+          each.getAttribute("role"),
+          each.getAttribute("aria-label"),
         ])"""
     )
     named = [(role, label) for hidden, role, label in drawings if not hidden]

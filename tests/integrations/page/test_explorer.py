@@ -37,6 +37,8 @@ pytestmark = pytest.mark.integration
 
 FORMULAS = packages.WEB / "formulas"
 POINTS = settings(60)
+#: A number that there is not.
+NONE = "\N{EN DASH}"
 #: Until what was asked last is drawn.
 DRAWN = "new Promise((later) => requestAnimationFrame(() => requestAnimationFrame(later)))"
 
@@ -186,7 +188,7 @@ def test_what_a_rule_climbs_is_python_s_spectrum(desktop: Visit) -> None:
 
 
 def test_what_is_called_unbiased_climbs_pass_at_k_alone(desktop: Visit) -> None:
-    """A rule of a group by its spectrum in rationals, so up to n = 32; with history as the registry claims."""
+    """A rule of a group by its spectrum in rationals, to n = 32; with history as the registry claims."""
     found = in_page(
         desktop,
         "POINTS.map((s) => Object.fromEntries(a.names(s).map((name) => [name, a.unbiased(name, s)])))",
@@ -259,12 +261,12 @@ def test_above_n_it_says_so_and_what_there_is(visit: Browser) -> None:
         noise = float(said.partition(f"{name}:")[2].partition(" this p, ")[2].partition(" times")[0])
         assert noise == pytest.approx(1 / wanted["efficiency"], rel=6e-3)
     assert [shown[name][0] for name in names[1:]] == ["no", "yes"]
-    assert shown["grpo"][3] == "–", "no bound, and another objective"
+    assert shown["grpo"][3] == NONE, "no bound, and another objective"
     assert page.locator("#shown-rule").input_value() == "chebyshev"
     page.locator("#k").fill("256")
     page.evaluate(DRAWN)
     assert "No such rule" in page.locator("#efficiency-chart").inner_text()
-    assert {cells[3] for cells in table(page).values()} == {"–"}
+    assert {cells[3] for cells in table(page).values()} == {NONE}
 
 
 def test_the_recommended_rule_has_the_greatest_efficiency(

@@ -145,7 +145,7 @@ def test_a_scheme_is_one_whether_the_system_has_it_or_it_is_chosen(scheme: str, 
         page = visit(query="?k=20", color_scheme=system, reduced_motion="reduce").page
         for _ in range(clicks):
             page.locator("#theme").click()
-        page.locator("#theme").evaluate("(each) => each.replaceChildren()")  # what it says is not the same
+        page.locator("#theme").evaluate("(each) => each.remove()")  # what it says is not the same
         page.mouse.move(0, 500)
         page.locator("#study-variance img").first.scroll_into_view_if_needed()
         page.wait_for_function("document.querySelector('#study-variance img').complete")
@@ -169,13 +169,13 @@ def test_an_address_that_leads_nowhere_leaves_the_page_alive(query: str, visit: 
 
 
 def test_what_has_no_number_is_sorted_to_the_end(visit: Browser) -> None:
-    page = visit(query="?k=32&history=8").page
+    page = visit(query="?k=32&history=32").page
     column = page.locator("#moments thead th").nth(4)
     shown = """(rows) => rows.map((row) => row.cells[4].textContent)"""
     for _ in range(2):
         column.click()
         values = page.locator("#moments tbody tr").evaluate_all(shown)
-        numbers = [float("-inf") if each == "–" else float(each) for each in values]
+        numbers = [float("-inf") if each == "\N{EN DASH}" else float(each) for each in values]
         assert sorted(numbers) in (numbers, numbers[::-1])
         assert len(set(numbers)) > 2
 

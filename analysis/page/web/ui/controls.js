@@ -115,6 +115,8 @@ export function startControls(form, changed) {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(update));
   const asked = new URLSearchParams(location.search);
-  for (const name of NAMES) if (asked.has(name)) inputs[name].value = asked.get(name);
+  // What is no number is an empty field: the browser would warn of it.
+  for (const name of NAMES)
+    if (asked.has(name)) inputs[name].value = Number.isNaN(Number(asked.get(name))) ? "" : asked.get(name);
   update({ keep: false });
 }
