@@ -269,6 +269,18 @@ def test_above_n_it_says_so_and_what_there_is(visit: Browser) -> None:
     assert {cells[3] for cells in table(page).values()} == {NONE}
 
 
+def test_a_rule_that_needs_a_fair_history_is_not_recommended_without_a_word(visit: Browser) -> None:
+    """And its curve far above the frame is no path that a browser refuses."""
+    here = visit(query="?n=64&k=32&history=32")
+    said = here.page.locator("#recommended")
+    assert said.locator("code").first.inner_text() == "pooled"
+    assert "A history that is not fair biases pooled; replay is unbiased with any." in said.inner_text()
+    here.page.locator("#staleness").fill("0.9")
+    here.page.evaluate(DRAWN)
+    assert "pooled" not in said.inner_text()
+    assert not here.wrong
+
+
 def test_the_recommended_rule_has_the_greatest_efficiency(
     desktop: Visit, expected: list[dict[str, dict[str, float]]]
 ) -> None:

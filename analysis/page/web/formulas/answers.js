@@ -41,8 +41,13 @@ export function names(setting) {
 
 /** Whether a rule's expected update is the gradient of pass@K, for every policy (and fair history). */
 export function unbiased(name, { n, k, staleness = 1 }) {
-  if (name in HISTORY_RULES) return !HISTORY_RULES[name].fair || staleness === 1;
+  if (name in HISTORY_RULES) return !onlyFair(name) || staleness === 1;
   return name in RULES && table(name, n, k).unbiased;
+}
+
+/** Whether a rule is unbiased over fair histories alone. */
+export function onlyFair(name) {
+  return Boolean(HISTORY_RULES[name]?.fair);
 }
 
 /** Whether a rule looks at K. */

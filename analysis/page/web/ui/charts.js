@@ -46,11 +46,13 @@ export function efficiencyChart(element, curves, p) {
     element.replaceChildren("No such rule is defined at this setting.");
     return;
   }
+  const values = curves.flatMap(({ points: own }) => own.map(({ value }) => value));
+  const most = Math.max(1, ...values.filter((value) => value < 1.6));
+  // What leaves the frame does so to a place that a path can have.
   const points = curves.flatMap(({ name, points: own }) =>
-    own.map((each) => ({ name, x: logit(each.p), y: each.value })),
+    own.map(({ p: rate, value }) => ({ name, x: logit(rate), y: Math.min(value, 9 * most) })),
   );
   const description = `Efficiency against the success rate, of ${curves.map((each) => each.name).join(", ")}; the table has the numbers at p = ${short(p)}.`;
-  const most = Math.max(1, ...points.map(({ y }) => y).filter((y) => y < 1.6));
   put(
     element,
     Plot.plot({

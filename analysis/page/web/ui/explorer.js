@@ -8,6 +8,7 @@ import {
   madeForK,
   moments,
   names,
+  onlyFair,
   recommended,
   reference,
   unbiased,
@@ -24,7 +25,7 @@ const HISTORY = {
   replay: "#e69f00",
   "plug-in-floor": "#332288",
   "centered-replay": "#44aa99",
-  pooled: "#cc79a7",
+  pooled: "#999933",
 };
 
 /** Why rules of the catalogue have no closed form here, by what they see. */
@@ -106,8 +107,8 @@ function adviceBeyond(setting) {
   ];
 }
 
-function advice(setting) {
-  const { here, everywhere } = recommended(setting);
+/** What to take for K up to n. */
+function advice(setting, { here, everywhere }) {
   if (!here.name) {
     return [
       head("Recommended"),
@@ -140,6 +141,17 @@ function advice(setting) {
             ` is the safest: ${share(everywhere.efficiency)} ${over}.`,
           ),
         ]),
+    ...[...new Set([here.name, everywhere.name])]
+      .filter(onlyFair)
+      .map((name) =>
+        line(
+          "A history that is not fair biases ",
+          code(name),
+          "; ",
+          code("replay"),
+          " is unbiased with any.",
+        ),
+      ),
     ...(setting.falsePositives + setting.falseNegatives > 0
       ? [
           line(
@@ -244,9 +256,10 @@ export function startExplorer(form, rules) {
       .draw();
     const before = choice.value;
     choice.replaceChildren(...listed.map((name) => new Option(name)));
-    const first = above ? madeForK(setting)[0] : recommended(setting).here.name;
+    const best = above ? null : recommended(setting);
+    const first = above ? madeForK(setting)[0] : best.here.name;
     choice.value = listed.includes(before) ? before : (first ?? listed[0]);
-    element("recommended").replaceChildren(...(above ? adviceBeyond(setting) : advice(setting)));
+    element("recommended").replaceChildren(...(above ? adviceBeyond(setting) : advice(setting, best)));
     element("efficiency-title").textContent = above
       ? `Rules made for K, where their scale is within 10 % of 1: variance in groups of ${setting.k}, for as many rollouts, over the rule's, against p`
       : "Efficiency of the unbiased rules: least possible variance over the rule's, against p";
