@@ -129,7 +129,7 @@ def test_the_explorer_agrees_with_python(desktop: Visit, expected: list[dict[str
         ("rules.js", "own ? c - 1 : c, n - 1", "c, n - 1"),
         ("rules.js", "share * (n - 1) - (n - c - 1)", "share * n - (n - c - 1)"),
         ("rules.js", "KEPT - (n - c))", "0)"),
-        ("rules.js", "each ** power *", "(each *"),
+        ("rules.js", "each ** power *", "each *"),
         ("rules.js", "[1, 2 * n]", "[1, n]"),
         ("chebyshev.js", "2n * choose(2 * degree, degree - j)", "choose(2 * degree, degree - j)"),
         ("chebyshev.js", "- before[s]", "+ before[s]"),
