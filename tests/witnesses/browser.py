@@ -50,7 +50,7 @@ class Visit:
     def ready(self) -> None:
         """Wait until the explorer has drawn."""
         self.page.wait_for_selector("html[data-ready]", state="attached")
-        self.page.wait_for_selector("#efficiency-chart svg")
+        self.page.wait_for_selector("#weight-chart svg")
 
     def unfold(self) -> None:
         """Open every part of the page, tables included."""

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 import maxpo_lab as ml
+from maxpo_lab.objectives import as_objective
 
 #: The rules of the explorer that use earlier rewards of a prompt.
-WITH_HISTORY = ("replay", "plug-in-floor", "centered-replay")
+WITH_HISTORY = ("replay", "plug-in-floor", "centered-replay", "pooled")
+#: The rule in which the place of a rollout counts, and the largest group of whose orders there are few.
+IN_PLACES, FEW = "krpo", 12
 
 Setting = dict[str, Any]
 
@@ -35,7 +38,8 @@ def settings(number: int, seed: int = 0) -> list[Setting]:
 def one(rng: np.random.Generator, *, with_errors: bool) -> Setting:
     """A setting of the controls, the ends of their ranges among them."""
     n = int(rng.choice([2, 3, 4, 5, 8, 12, 16, 24, 32, 64]))
-    k = int(rng.choice([1, n, max(1, n - 1), *rng.integers(1, n + 1, size=3)]))
+    inside, above = rng.integers(1, n + 1, size=3), rng.integers(n + 1, 4 * n + 1, size=1)
+    k = int(rng.choice([1, n, max(1, n - 1), n + 1, 2 * n, *inside, *above]))
     outcomes = int(rng.choice([2, 3, 10, 40, 100]))
     correct = int(rng.choice([1, outcomes - 1, *rng.integers(1, outcomes, size=2)]))
     wrong = rng.integers(0, 31, size=2) / 100 if with_errors else np.zeros(2)
@@ -75,31 +79,48 @@ def policy(setting: Setting) -> ml.RewardLevels:
     )
 
 
-def rules(setting: Setting, listed: list[str]) -> list[str]:
-    """The rules of these that the registry defines here, those with history where there is one."""
+def why_not(name: str, setting: Setting) -> str | None:
+    """Why Python refuses a rule of the explorer here; None where it does not."""
     n, k, m = setting["n"], setting["k"], setting["history"]
-    return [
-        name
-        for name in listed
-        if (m > 0 if name in WITH_HISTORY else ml.get_estimator(name).why_not(n, k) is None)
-    ]
+    if name not in WITH_HISTORY:
+        return ml.get_estimator(name).why_not(n, k)
+    if not m:
+        return "no history"
+    try:
+        after(name, np.zeros(m), k, np.zeros((1, n)))
+    except ValueError as error:
+        return str(error)
+    return None
 
 
-def after(name: str, past: np.ndarray, rewards: np.ndarray, k: int) -> np.ndarray:
-    """A rule with this history of every group."""
+def after(name: str, past: np.ndarray, k: int, rewards: np.ndarray, _: int = 1) -> np.ndarray:
+    """A rule with this history of every group, and this K, which may be above n."""
     return np.asarray(ml.advantages(rewards, k, estimator=name, history=[past] * len(rewards)))
+
+
+def reference(setting: Setting, levels: ml.RewardLevels) -> float:
+    """What an efficiency is of: the floor; above n pkpo-loo1 in groups of K, as many rollouts in all."""
+    n, k = setting["n"], setting["k"]
+    if k > n:
+        return ml.exact_moments("pkpo-loo1", levels, n=k, k=k).trace_covariance * k / n
+    floor = ml.variance_floor(levels, n=n, k=k)
+    return math.nan if floor.degenerate else floor.trace_covariance
 
 
 def moments(name: str, setting: Setting, levels: ml.RewardLevels) -> dict[str, float]:
     """Trace covariance, efficiency and weight of one rule, by exact_moments, averaged over histories."""
     n, k, p = setting["n"], setting["k"], setting["p"]
     share = 1 - setting["falseNegatives"] - setting["falsePositives"]
-    floor = ml.variance_floor(levels, n=n, k=k)
+    target = as_objective("max@k", k, k)  # of groups of K, larger ones than a rule's own among them
+    compared = k <= n or ml.get_estimator(name).uses_k
+    least = reference(setting, levels) if compared else math.nan
     if name in WITH_HISTORY:
         m, rate = setting["history"], min(1.0, seen(setting) * setting["staleness"])
         chances = np.array([math.comb(m, h) * rate**h * (1 - rate) ** (m - h) for h in range(m + 1)])
         found = [
-            ml.exact_moments(partial(after, name, np.repeat([1.0, 0.0], [h, m - h])), levels, n=n, k=k)
+            ml.exact_moments(
+                partial(after, name, np.repeat([1.0, 0.0], [h, m - h]), k), levels, n=n, k=1, target=target
+            )
             for h in range(m + 1)
         ]
         mean = sum(c * each.mean for c, each in zip(chances, found, strict=True))
@@ -108,11 +129,14 @@ def moments(name: str, setting: Setting, levels: ml.RewardLevels) -> dict[str, f
             for c, each in zip(chances, found, strict=True)
         )
         scale = sum(c * each.scale for c, each in zip(chances, found, strict=True))
-        least = math.nan if floor.degenerate else floor.trace_covariance
         efficiency = least * scale**2 / trace if trace else math.nan
+    elif name == IN_PLACES and n > FEW:
+        scale, trace = in_places(name, setting, levels)
+        efficiency = least * scale**2 / trace
     else:
-        exact = ml.exact_moments(name, levels, n=n, k=k)
-        trace, scale, efficiency = exact.trace_covariance, exact.scale, exact.efficiency(floor)
+        exact = ml.exact_moments(name, levels, n=n, k=k, target=target)
+        trace, scale = exact.trace_covariance, exact.scale
+        efficiency = exact.efficiency(least) if math.isfinite(least) else math.nan
     climbed = scale * k * (1 - seen(setting)) ** (k - 1) * share
     return {
         "trace": float(trace),
@@ -120,6 +144,30 @@ def moments(name: str, setting: Setting, levels: ml.RewardLevels) -> dict[str, f
         "climbed": float(climbed),
         "scale": float(climbed / (k * (1 - p) ** (k - 1))),
     }
+
+
+def in_places(name: str, setting: Setting, levels: ml.RewardLevels) -> tuple[float, float]:
+    """Scale and trace of a rule that is linear in the rewards, by its advantages of single successes."""
+    n, k, p = setting["n"], setting["k"], seen(setting)
+    weights = np.asarray(ml.advantages(np.eye(n), k, estimator=name)).T  # (advantage of, reward of)
+    success, failure = (int(np.flatnonzero(levels.values == each)[0]) for each in (1.0, 0.0))
+    size = levels.score_second_moments
+    signal = float(np.sum(levels.mean_scores[success] ** 2))
+    others = weights - np.diag(np.diag(weights))
+    mean, variance = p * others.sum(axis=1), p * (1 - p) * (others**2).sum(axis=1)
+    second = p * size[success] * ((np.diag(weights) + mean) ** 2 + variance)
+    second += (1 - p) * size[failure] * (mean**2 + variance)
+    trace = np.sum(second - np.diag(weights) ** 2 * p**2 * signal) / n**2
+    return float(np.mean(np.diag(weights)) / (k * (1 - p) ** (k - 1))), float(trace)
+
+
+def climbs_unit_vector(name: str, setting: Setting) -> bool:
+    """Whether a rule of a group climbs pass@K alone at every p, by the spectrum in rationals."""
+    n, k = setting["n"], setting["k"]
+    found = ml.pass_at_k_spectrum(name, n=n, k=k)
+    if not found.exact or k > n:
+        return False
+    return [Fraction(each) for each in found.weights] == [Fraction(order == k) for order in range(1, n + 1)]
 
 
 def spectrum(name: str, setting: Setting) -> list[float] | None:

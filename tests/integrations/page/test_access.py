@@ -79,6 +79,22 @@ def violations(found: dict[str, Any]) -> list[tuple[str, list[str]]]:
     return [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found["violations"]]
 
 
+@pytest.mark.parametrize("query", ["", "?k=32&history=8", "?k=200"])
+def test_a_drawing_has_a_name_or_is_not_read(query: str, visit: Browser) -> None:
+    page = visit(query=query).page
+    drawings = page.locator("svg").evaluate_all(
+        """(all) => all.map((each) => [
+          Boolean(each.closest("[aria-hidden=true]")),
+          each.getAttribute("role"),
+          each.getAttribute("aria-label"),
+        ])"""
+    )
+    named = [(role, label) for hidden, role, label in drawings if not hidden]
+    charts = page.locator(".chart").filter(has=page.locator("svg")).count()
+    assert len(named) == charts, "one drawing a chart, and its legend's squares are not read"
+    assert all(role == "img" and len(label) > 40 for role, label in named)
+
+
 def test_nothing_moves_where_that_is_not_wanted(visit: Browser) -> None:
     behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
     assert visit(reduced_motion="reduce").page.evaluate(behaviour) == "auto"

@@ -136,6 +136,50 @@ def test_light_and_dark_are_the_system_s_or_chosen(visit: Browser) -> None:
     assert (button.inner_text(), page.evaluate(ground)) == ("Auto", light)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_scheme_is_one_whether_the_system_has_it_or_it_is_chosen(scheme: str, visit: Browser) -> None:
+    """Pixel by pixel: the start, the explorer and a figure, which is inverted where it is dark."""
+    other = {"light": "dark", "dark": "light"}[scheme]
+    pictures = []
+    for system, clicks in ((scheme, 0), (other, {"light": 1, "dark": 2}[scheme])):
+        page = visit(query="?k=20", color_scheme=system, reduced_motion="reduce").page
+        for _ in range(clicks):
+            page.locator("#theme").click()
+        page.locator("#theme").evaluate("(each) => each.remove()")  # what it says is not the same
+        page.mouse.move(0, 500)
+        page.locator("#study-variance img").first.scroll_into_view_if_needed()
+        page.wait_for_function("document.querySelector('#study-variance img').complete")
+        shots = []
+        for place in ("#main", "#explorer", "#study-variance"):
+            page.locator(place).evaluate("(each) => each.scrollIntoView({ behavior: 'instant' })")
+            shots.append(page.screenshot(animations="disabled"))
+        pictures.append(shots)
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize("query", ["#%E0%A4%A", "#no-such-place", "?n=abc&k=&p=1e9#explorer", "?k=3&k=4&x=y"])
+def test_an_address_that_leads_nowhere_leaves_the_page_alive(query: str, visit: Browser) -> None:
+    here = visit(query="")
+    here.page.goto(here.page.url + query)
+    here.page.wait_for_selector("html[data-ready]", state="attached")
+    here.page.locator("#setting button").click()
+    here.page.locator("#invalid").wait_for(state="hidden")
+    here.page.wait_for_selector("#weight-chart svg")
+    assert not here.wrong
+
+
+def test_what_has_no_number_is_sorted_to_the_end(visit: Browser) -> None:
+    page = visit(query="?k=32&history=32").page
+    column = page.locator("#moments thead th").nth(4)
+    shown = """(rows) => rows.map((row) => row.cells[4].textContent)"""
+    for _ in range(2):
+        column.click()
+        values = page.locator("#moments tbody tr").evaluate_all(shown)
+        numbers = [float("-inf") if each == "\N{EN DASH}" else float(each) for each in values]
+        assert sorted(numbers) in (numbers, numbers[::-1])
+        assert len(set(numbers)) > 2
+
+
 def test_a_build_leaves_the_checkout_clean() -> None:
     ignored = subprocess.run(["git", "check-ignore", "-q", "results/index.html"], cwd=ROOT, check=False)
     assert ignored.returncode == 0

@@ -3,9 +3,15 @@ import { binomial } from "./binomial.js";
 import { leastTable } from "./floor.js";
 import { HISTORY_RULES, historyTables } from "./history.js";
 import { traceCovariance, weight } from "./moments.js";
+import { PLACE_RULES, traceOfPlaces, weightOfPlaces } from "./places.js";
 import { levels } from "./policy.js";
-import { RULES, defined, table } from "./rules.js";
+import { RULES, table, whyNot } from "./rules.js";
 import { LARGEST, spectrum } from "./spectrum.js";
+
+export { largestBias } from "./chebyshev.js";
+
+/** Every rule that the explorer may show. */
+export const EVERY_RULE = [...Object.keys(RULES), ...Object.keys(PLACE_RULES), ...Object.keys(HISTORY_RULES)];
 
 /** Success rates among which the rule that is safest at every p is sought: even in log-odds. */
 export const RATES = grid(0.001, 0.9, 41);
@@ -19,26 +25,53 @@ export function grid(low, high, points) {
   );
 }
 
+/** Why there is no such rule at a setting, in words; empty where there is. */
+export function absent(name, { n, k, history }) {
+  if (name in PLACE_RULES) return "";
+  if (name in RULES) return whyNot(name, n, k);
+  if (!history) return "needs a history";
+  const most = HISTORY_RULES[name].most(n, history);
+  return k > most ? `takes K up to ${most}` : "";
+}
+
 /** Names of the rules that there are at a setting. */
-export function names({ n, k, history }) {
-  return [
-    ...Object.keys(RULES).filter((name) => defined(name, n, k)),
-    ...Object.keys(HISTORY_RULES).filter((name) => history > 0 && HISTORY_RULES[name].defined(n, k, history)),
-  ];
+export function names(setting) {
+  return EVERY_RULE.filter((name) => !absent(name, setting));
 }
 
 /** Whether a rule's expected update is the gradient of pass@K, for every policy (and fair history). */
 export function unbiased(name, { n, k, staleness = 1 }) {
-  const { aim, unbiased: always, fair } = RULES[name] ?? HISTORY_RULES[name];
-  const aimed = aim === "max@k" || (aim === "mean" && k === 1) || (aim === "max@n" && k === n);
-  return aimed && Boolean(always || (fair && staleness === 1));
+  if (name in HISTORY_RULES) return !onlyFair(name) || staleness === 1;
+  return name in RULES && table(name, n, k).unbiased;
 }
 
-/** The tables of a rule after each history, and the histories' chances at the policy's rate. */
-function tablesOf(name, { n, k, history, staleness = 1 }, policy) {
-  if (name in RULES) return [[table(name, n, k)], [1]];
+/** Whether a rule is unbiased over fair histories alone. */
+export function onlyFair(name) {
+  return Boolean(HISTORY_RULES[name]?.fair);
+}
+
+/** Whether a rule looks at K. */
+function looksAtK(name) {
+  return name in HISTORY_RULES || Boolean(RULES[name]?.orders);
+}
+
+/** Rules made for pass@K: at a K above n, where no rule of a group is unbiased, what there is. */
+export function madeForK(setting) {
+  return names(setting).filter(looksAtK);
+}
+
+/** f and the trace covariance of a rule, over groups and over histories at the policy's rate. */
+function summed(name, { n, k, history, staleness = 1 }, policy) {
+  if (name in PLACE_RULES) {
+    const places = PLACE_RULES[name](n);
+    return [weightOfPlaces(places), traceOfPlaces(places, policy)];
+  }
   const rate = Math.min(1, policy.seen * staleness);
-  return [historyTables(name, n, k, history), binomial(history, rate)];
+  const [tables, chances] =
+    name in RULES
+      ? [[table(name, n, k)], [1]]
+      : [historyTables(name, n, k, history), binomial(history, rate)];
+  return [weight(tables, chances, policy.seen), traceCovariance(tables, chances, policy)];
 }
 
 /** The weight of grad p in the gradient of pass@K. */
@@ -48,23 +81,29 @@ export function wanted(k, p) {
 
 /**
  * Exact moments of one rule at a setting {n, k, p, correct, outcomes, history, staleness, falsePositives,
- * falseNegatives}: `climbed`, the weight of grad p; `scale`, that over pass@K's; `trace`, the trace
- * covariance; `efficiency`, the floor over trace / c^2, c the scale on rewards as they are judged.
+ * falseNegatives}: `climbed`, the weight of grad p; `scale`, that over pass@K's, NaN where that underflows;
+ * `trace`, the trace covariance; `efficiency`, the reference over trace / c^2, c the scale on rewards as they
+ * are judged: above n, where the reference is no bound, of rules that look at K alone.
  */
-export function moments(name, setting, least = floor(setting)) {
+export function moments(name, setting, least = reference(setting)) {
   const policy = levels(setting);
-  const [tables, chances] = tablesOf(name, setting, policy);
-  const f = weight(tables, chances, policy.seen);
-  const trace = traceCovariance(tables, chances, policy);
-  const c = f / wanted(setting.k, policy.seen);
+  const [f, trace] = summed(name, setting, policy);
+  const over = (size, whole) => (whole > 0 ? size / whole : NaN);
+  const c = over(f, wanted(setting.k, policy.seen));
+  const compared = trace > 0 && least > 0 && (setting.k <= setting.n || looksAtK(name));
   return {
     name,
     climbed: f * policy.share,
-    scale: (f * policy.share) / wanted(setting.k, setting.p),
+    scale: over(f * policy.share, wanted(setting.k, setting.p)),
     trace,
-    efficiency: trace > 0 && least > 0 ? (least * c ** 2) / trace : NaN,
+    efficiency: compared ? (least * c ** 2) / trace : NaN,
     unbiased: unbiased(name, setting),
   };
+}
+
+/** What an efficiency is of: the floor, or above it, where no rule has one, groups of K rollouts. */
+export function reference(setting) {
+  return setting.k > setting.n ? larger(setting) : floor(setting);
 }
 
 /** Least trace covariance of a rule that is unbiased for max@K of the rewards as they are judged; 0 where degenerate. */
@@ -73,6 +112,12 @@ export function floor(setting) {
   const least = traceCovariance([leastTable(policy, setting.n, setting.k)], [1], policy);
   const loo1 = traceCovariance([leastWithout(setting)], [1], policy);
   return least <= 1e-12 * loo1 ? 0 : least;
+}
+
+/** Trace covariance of pkpo-loo1 in groups of K, as many rollouts in all: K/n times fewer groups. */
+function larger(setting) {
+  const { n, k } = setting;
+  return (k / n) * traceCovariance([table("pkpo-loo1", k, k)], [1], levels(setting));
 }
 
 function leastWithout({ n, k }) {
@@ -87,13 +132,15 @@ export function climbs(name, { n, k, falsePositives = 0, falseNegatives = 0, his
     return exact && spectrum(exact, falsePositives, falseNegatives);
   }
   // Unbiased after each history (or over fair ones): what pkpo-loo1, or at K = 1 the reward, climbs.
-  if (!history || !unbiased(name, { n, k, staleness })) return null;
+  const known = name in HISTORY_RULES && history > 0 && k <= n && unbiased(name, { n, k, staleness });
+  if (!known) return null;
   return spectrum(leastWithout({ n, k }).exact, falsePositives, falseNegatives);
 }
 
 /**
  * The unbiased rule of least variance at this success rate, and the one whose least efficiency over success
- * rates from 0.001 to 0.9 is greatest; null where no efficiency is defined. Ties go to the rule listed first.
+ * rates from 0.001 to 0.9 is greatest, K being at most n; null where no efficiency is defined. Ties go to the
+ * rule listed first.
  */
 export function recommended(setting) {
   const candidates = names(setting).filter((name) => unbiased(name, setting));
@@ -111,6 +158,3 @@ export function recommended(setting) {
     ),
   };
 }
-
-/** Every rule that the explorer may show. */
-export const EVERY_RULE = [...Object.keys(RULES), ...Object.keys(HISTORY_RULES)];

@@ -1,10 +1,20 @@
 // The variance floor: the baseline of least variance among all unbiased rules, on two levels.
-import { allFail } from "./subsets.js";
+import { credit } from "./subsets.js";
 import { solve } from "./tridiagonal.js";
+
+const known = new Map();
 
 /** What a success adds where `others` of the n-1 others succeed, others = 0..n-1: K C(n-1-o, K-1) / C(n-1, K-1). */
 export function gains(n, k) {
-  return Array.from({ length: n }, (_, others) => Number(allFail(n - 1, n - 1 - others, k - 1).mul(k)));
+  const key = `${n} ${k}`;
+  if (!known.has(key)) {
+    if (known.size > 50) known.clear();
+    known.set(
+      key,
+      Array.from({ length: n }, (_, others) => Number(credit(n, k, others))),
+    );
+  }
+  return known.get(key);
 }
 
 /**
@@ -29,11 +39,15 @@ export function leastBaseline({ seen, unseen, signal, spread }, gain) {
 
 /** A rule `gain(others) R - baseline(others)` as a table. */
 export function asTable(gain, baseline) {
-  return {
-    won: [0, ...gain.map((g, o) => g - baseline[o])],
-    lost: [...baseline.map((b) => -b), 0],
-    steps: gain,
-  };
+  const won = [0, ...gain.map((g, o) => g - baseline[o])];
+  const lost = [...baseline.map((b) => -b), 0];
+  return { won, lost, squares: squared({ won, lost }), steps: gain };
+}
+
+/** The squares of a table whose levels are each paid alike. */
+export function squared({ won, lost }) {
+  const squares = (values) => values.map((each) => each ** 2);
+  return { won: squares(won), lost: squares(lost) };
 }
 
 /** The table of the rule that reaches the floor of a policy. */

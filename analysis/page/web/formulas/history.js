@@ -1,11 +1,9 @@
 // Rules that use m earlier rewards of the prompt, as tables after each number of successes among them.
-import { asTable, gains } from "./floor.js";
-import { table } from "./rules.js";
+import { asTable, gains, squared } from "./floor.js";
 import { solve } from "./tridiagonal.js";
 
-/** Estimate of p by the others and by H of m earlier rewards; without history maxpo, pkpo-loo1 at K = n. */
+/** Estimate of p by the others and by H of m earlier rewards. */
 function replay(n, k, m, successes) {
-  if (!m) return table(k < n ? "maxpo" : "pkpo-loo1", n, k);
   const gain = gains(n, k);
   return asTable(
     gain,
@@ -13,9 +11,8 @@ function replay(n, k, m, successes) {
   );
 }
 
-/** n/(n-1) times what history alone gives, less its group mean; without history maxpo. */
+/** n/(n-1) times what history alone gives, less its group mean. */
 function centeredReplay(n, k, m, successes) {
-  if (!m) return table("maxpo", n, k);
   const gain = gains(n, k);
   const { won, lost, steps } = asTable(
     gain,
@@ -23,9 +20,10 @@ function centeredReplay(n, k, m, successes) {
   );
   const mean = won.map((own, c) => (c * own + (n - c) * lost[c]) / n);
   const scaled = (values) => values.map((own, c) => (n / (n - 1)) * (own - mean[c]));
+  const centered = { won: scaled(won), lost: scaled(lost) };
   return {
-    won: scaled(won),
-    lost: scaled(lost),
+    ...centered,
+    squares: squared(centered),
     steps: steps.map((step, c) => (n / (n - 1)) * (step - mean[c + 1] + mean[c])),
   };
 }
@@ -44,16 +42,24 @@ function plugInFloor(n, k, m, successes) {
   return asTable(gain, baseline);
 }
 
-/** Rules with history by name; `fair`: unbiased on average over fair histories alone, not after each. */
+/** maxpo of the group and the history together, of which the rollouts of the group get their advantages. */
+function pooled(n, k, m, successes) {
+  const gain = gains(n + m, k).slice(successes, successes + n);
+  return asTable(
+    gain,
+    gain.map((g, others) => (g * (others + successes)) / (n + m - k)),
+  );
+}
+
+/**
+ * Rules with history by name: the table `after` so many successes among m, and the greatest K; `fair`: unbiased
+ * on average over fair histories alone, not after each.
+ */
 export const HISTORY_RULES = {
-  replay: { aim: "max@k", unbiased: true, after: replay, defined: (n, k, m) => k < n || m > 0 || k > 1 },
-  "plug-in-floor": { aim: "max@k", unbiased: true, after: plugInFloor, defined: () => true },
-  "centered-replay": {
-    aim: "max@k",
-    fair: true,
-    after: centeredReplay,
-    defined: (n, k, m) => k < n || m > 0,
-  },
+  replay: { after: replay, most: (n) => n },
+  "plug-in-floor": { after: plugInFloor, most: (n) => n },
+  "centered-replay": { fair: true, after: centeredReplay, most: (n) => n },
+  pooled: { fair: true, after: pooled, most: (n, m) => n + m - 1 },
 };
 
 const tables = new Map();

@@ -30,9 +30,9 @@ export function traceCovariance(tables, chances, { seen, unseen, signal, spread 
   let mean = 0;
   sums.forEach((own, h) => own.forEach((x, c) => (mean += chances[h] * groups[c] * x)));
   let total = 0;
-  tables.forEach(({ won, lost }, h) => {
+  tables.forEach(({ squares }, h) => {
     for (let c = 0; c <= n; c += 1) {
-      const within = c * won[c] ** 2 * spread[1] + (n - c) * lost[c] ** 2 * spread[0];
+      const within = c * squares.won[c] * spread[1] + (n - c) * squares.lost[c] * spread[0];
       total += chances[h] * groups[c] * (within + signal * (sums[h][c] - mean) ** 2);
     }
   });

@@ -28,3 +28,8 @@ export function ratio(a, b) {
 export function allFail(size, failures, drawn) {
   return new Fraction(choose(failures, drawn), choose(size, drawn));
 }
+
+/** K times the chance that K-1 of the others fail, `others` of the n-1 being successes: what max@K asks for. */
+export function credit(n, k, others) {
+  return allFail(n - 1, n - 1 - others, k - 1).mul(k);
+}

@@ -2,16 +2,22 @@
 import * as Plot from "@observablehq/plot";
 import { short } from "./numbers.js";
 
+/** Success rates from which to which curves are drawn. */
+export const [LEAST, MOST] = [0.001, 0.99];
 const RATES = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99];
 const logit = (p) => Math.log(p / (1 - p));
 
 /** Success rates along an axis that is even in log-odds. */
 const rateAxis = () => ({
   label: "success rate p →",
+  domain: [LEAST, MOST].map(logit),
   ticks: RATES.map(logit),
   tickFormat: (x) => String(Number((1 / (1 + Math.exp(-x))).toPrecision(3))),
   labelOffset: 40,
 });
+
+/** Where the chosen p stands, if inside. */
+const marked = (p) => (p >= LEAST && p <= MOST ? [logit(p)] : []);
 
 const options = (element, description) => ({
   width: Math.max(280, element.clientWidth),
@@ -26,36 +32,42 @@ function put(element, chart, description) {
   const svg = chart.tagName.toLowerCase() === "svg" ? chart : chart.querySelector(":scope > svg");
   // A picture is one thing with one description: its parts have no role that could be named.
   for (const part of svg.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
+  // The squares of a legend say nothing that the names next to them do not.
+  for (const each of chart.querySelectorAll("svg"))
+    if (each !== svg) each.setAttribute("aria-hidden", "true");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", description);
   element.replaceChildren(chart);
 }
 
-/** Curves {name, colour, points: [{p, value}]} of efficiencies; the chosen p is marked. */
+/** Curves {name, colour, points: [{p, value}]} of efficiencies, with gaps at NaN; the chosen p is marked. */
 export function efficiencyChart(element, curves, p) {
+  if (!curves.length) {
+    element.replaceChildren("No such rule is defined at this setting.");
+    return;
+  }
+  const values = curves.flatMap(({ points: own }) => own.map(({ value }) => value));
+  const most = Math.max(1, ...values.filter((value) => value < 1.6));
+  // What leaves the frame does so to a place that a path can have.
   const points = curves.flatMap(({ name, points: own }) =>
-    own.map((each) => ({ name, x: logit(each.p), y: each.value })),
+    own.map(({ p: rate, value }) => ({ name, x: logit(rate), y: Math.min(value, 9 * most) })),
   );
   const description = `Efficiency against the success rate, of ${curves.map((each) => each.name).join(", ")}; the table has the numbers at p = ${short(p)}.`;
-  const most = Math.max(1, ...points.map(({ y }) => y).filter((y) => y < 1.6));
   put(
     element,
     Plot.plot({
       ...options(element, description),
       x: { ...rateAxis(), grid: true },
-      y: { label: "↑ efficiency", domain: [0, most], clamp: true, grid: true },
+      y: { label: "↑ efficiency", domain: [0, most], grid: true },
       color: {
         domain: curves.map(({ name }) => name),
         range: curves.map(({ colour }) => colour),
         legend: true,
       },
       marks: [
-        Plot.ruleX([logit(p)], { stroke: "currentColor", strokeOpacity: 0.6, strokeDasharray: "3 3" }),
+        Plot.ruleX(marked(p), { stroke: "currentColor", strokeOpacity: 0.6, strokeDasharray: "3 3" }),
         Plot.ruleY([0]),
-        Plot.lineY(
-          points.filter(({ y }) => Number.isFinite(y)),
-          { x: "x", y: "y", stroke: "name", strokeWidth: 2 },
-        ),
+        Plot.lineY(points, { x: "x", y: "y", stroke: "name", strokeWidth: 2, clip: true }),
       ],
     }),
     description,
@@ -77,7 +89,7 @@ export function weightChart(element, { name, colour, own, wanted, k, p }) {
       y: { label: "↑ weight of grad p", grid: true, zero: true },
       color: { domain: [`pass@${k}`, name], range: ["var(--faint)", colour], legend: true },
       marks: [
-        Plot.ruleX([logit(p)], { stroke: "currentColor", strokeOpacity: 0.6, strokeDasharray: "3 3" }),
+        Plot.ruleX(marked(p), { stroke: "currentColor", strokeOpacity: 0.6, strokeDasharray: "3 3" }),
         Plot.ruleY([0]),
         Plot.lineY(
           series.filter(({ of }) => of !== name),

@@ -41,8 +41,6 @@ export function whyNot(setting, limits) {
       return `${label} = ${Number.isNaN(value) ? "?" : value}: a ${WHOLE.has(name) ? "whole " : ""}number from ${least} to ${most} is needed.`;
     }
   }
-  if (setting.k > setting.n)
-    return `K = ${setting.k}: at most n = ${setting.n}, which no rule of a group exceeds without bias.`;
   if (setting.correct >= setting.outcomes) {
     return `Correct outcomes = ${setting.correct}: at most Outcomes - 1 = ${setting.outcomes - 1}, so that some are wrong.`;
   }
@@ -64,7 +62,7 @@ export function startControls(form, changed) {
     Object.fromEntries(
       NAMES.map((name) => [name, inputs[name].value === "" ? NaN : Number(inputs[name].value)]),
     );
-  const range = (name) => [limits[name][1], name === "k" ? Math.max(2, read().n || 2) : limits[name][2]];
+  const range = (name) => limits[name].slice(1);
 
   function follow() {
     for (const name of NAMES) {
@@ -105,7 +103,6 @@ export function startControls(form, changed) {
         ? Math.round(value)
         : Number(step ? (Math.round(value / step) * step).toFixed(4) : value.toPrecision(3));
       // What depends on another control stays possible while a slider moves it.
-      if (name === "n" && Number(inputs.k.value) > Number(inputs.n.value)) inputs.k.value = inputs.n.value;
       if (name === "outcomes" && Number(inputs.correct.value) >= Number(inputs.outcomes.value)) {
         inputs.correct.value = Number(inputs.outcomes.value) - 1;
       }
@@ -118,6 +115,8 @@ export function startControls(form, changed) {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(update));
   const asked = new URLSearchParams(location.search);
-  for (const name of NAMES) if (asked.has(name)) inputs[name].value = asked.get(name);
+  // What is no number is an empty field: the browser would warn of it.
+  for (const name of NAMES)
+    if (asked.has(name)) inputs[name].value = Number.isNaN(Number(asked.get(name))) ? "" : asked.get(name);
   update({ keep: false });
 }

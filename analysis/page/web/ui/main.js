@@ -8,8 +8,7 @@ import { startTheme } from "./theme.js";
 
 /** Open what hides the place that the address names, and go there. */
 function reveal() {
-  const place =
-    location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const place = document.getElementById(location.hash.slice(1));
   if (!place) return;
   let hidden = false;
   for (let each = place; each; each = each.parentElement) {

@@ -19,7 +19,7 @@ const escaped = (text) =>
 
 /** How a cell is shown, and what it is sorted by. */
 export function cell(value, type) {
-  if (type !== "display") return value;
+  if (type !== "display") return Number.isNaN(value) ? -Infinity : value; // what is not there, at one end
   return typeof value === "number"
     ? `<span title="${value}">${short(value)}</span>`
     : escaped(value).replace(/([^\s]{28})(?=[^\s])/g, "$1<wbr>");

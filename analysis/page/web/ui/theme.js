@@ -2,12 +2,6 @@
 
 const NAMES = { "": "Auto", light: "Light", dark: "Dark" };
 
-/** Whether the page is dark now. */
-export function isDark() {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-}
-
 /** Let the button go round the three, and remember the choice where the browser lets it. */
 export function startTheme(button) {
   const root = document.documentElement;
