@@ -123,7 +123,7 @@ def test_what_there_cannot_be_is_refused_by_name(change: dict[str, float], said:
 
 def test_what_is_offered_is_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every name of the catalogue: compared, or refused for its kind; and nothing refused is proposed."""
-    monkeypatch.setattr(one_prompt, "_RATES", ())
+    monkeypatch.setattr(one_prompt, "_RATES", (0.3,))
     offered = set(comparable())
     for name in ml.list_estimators("all"):
         prompt = Prompt(n=6, k=3, success=0.3, history=2 * (name in REMEMBERING))
