@@ -87,7 +87,7 @@ def draw(rows: pd.DataFrame) -> dict[str, Figure]:
 
 
 def _against(pairs: pd.DataFrame) -> Figure:
-    """Realised against variance where each rule has its own step size, where not, and against each law."""
+    """Realised against variance at own best step sizes, and elsewhere; and against the forecast."""
     figure, (own, other, law) = subplots(1, 3, figsize=(PAGE, 3.7), sharey=True)
     seen = pairs[pairs.resolvable <= _POWERFUL]
     # Where noise does not cost there is no ratio of tr(H Sigma); tr Sigma has one.
@@ -99,7 +99,7 @@ def _against(pairs: pd.DataFrame) -> Figure:
     _points(law, seen, "predicted", regimes)
     own.set_title("SGD, own best step size")
     other.set_title("one step size for all, and Adam")
-    law.set_title("all, by their laws")
+    law.set_title("all, as forecast")
     for axes in (own, other):
         axes.set_xlabel("ratio of variances, tr(H $\\Sigma$)")
     law.set_xlabel("predicted ratio of rollouts")

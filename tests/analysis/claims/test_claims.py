@@ -12,6 +12,7 @@ import pytest
 
 from analysis.claims import page, prose, registry, verify
 from analysis.claims.claim import Claim, Reading
+from analysis.claims.values import SeveralNumbersError, values_of
 from analysis.claims.verdicts import judge
 from analysis.output import manifest, report
 from analysis.run.registry import list_studies
@@ -159,17 +160,13 @@ def test_readings_are_checked() -> None:
         Reading(says="{1} to {3}", study="s", of="of")
     with pytest.raises(ValueError, match="is no number; write one such as"):
         Reading(says="{about 1}", study="s", of="of")
-    with pytest.raises(ValueError, match="3 rows give numbers from 1 to 3; narrow where"):
-        judge(
-            Claim(
-                name="c",
-                statement="",
-                source="",
-                figure="",
-                readings=(Reading(says="{1}", study="s", of="of"),),
-            ),
-            some(),
-        )
+    several = Reading(says="{1}", study="s", of="of")
+    with pytest.raises(SeveralNumbersError, match="3 rows give numbers from 1 to 3; narrow where"):
+        values_of(several, some()["s"])
+    (outcome,) = judge(
+        Claim(name="c", statement="", source="", figure="", readings=(several,)), some()
+    ).contradicted
+    assert "3 rows give numbers from 1 to 3; narrow where" in outcome.why
 
 
 @pytest.mark.parametrize(
