@@ -46,7 +46,9 @@ def test_the_study_writes_its_results(smoke: pd.DataFrame, tmp_path: Path) -> No
 def test_all_runs_start_from_one_model_and_then_part(smoke: pd.DataFrame) -> None:
     curves = smoke[smoke.kind == "curve"]
     found = success(warm_start("order"), questions("order")[0])
-    assert set(curves.pass_at_1[curves.step == 0]) == {float(found.mean())}
+    (start,) = set(curves.pass_at_1[curves.step == 0])
+    # Runs have one thread; here sums of float32 may be split among several, as the machine's load has it.
+    assert start == pytest.approx(float(found.mean()), rel=1e-6)
     last = curves[(curves.step == curves.step.max()) & (curves.seed == 0)].set_index("rule").pass_at_1
     # In the first epoch, of six steps, nothing is remembered, and replay without a history is maxpo.
     assert last["maxpo"] == last[REPLAY] != last[REFERENCE]
