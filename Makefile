@@ -3,7 +3,8 @@ PYTHON  ?= python3
 VENV    := .venv
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
-PIP     := -m pip install -qq --disable-pip-version-check
+# What is imported is compiled then: of the rest, most of it, that would take longer than its download.
+PIP     := -m pip install -qq --disable-pip-version-check --no-compile
 VERL    := .venv-verl
 OTHERS  := .venv-frameworks
 TOOLS   := .venv-evaluation
@@ -81,9 +82,11 @@ $(VENV)/.docs: $(STAMP)
 	$(PY) $(PIP) -c constraints.txt -e '.[docs]'
 	@touch $@
 
-# Two workers with a thread each: libraries that took both cores each would stand in each other's way.
+# Two workers with a thread each: libraries that took both cores each would stand in each other's way. The tests of
+# a file share what they set up.
+WORKERS := -n 2 --dist loadfile
 test: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --ignore=tests/integrations
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(WORKERS) --ignore=tests/integrations
 
 # verl pins other versions than ours: it has an environment of its own, without the rest of the suite's
 # dependencies (--confcutdir leaves its conftest out), which SkyRL, of the same kind, shares.
@@ -98,11 +101,12 @@ IN_OTHERS := tests/integrations/test_adapter_areal.py tests/integrations/test_ad
              tests/integrations/test_adapters_by_rewards.py
 # Triton interprets its kernels, or compiles them: whichever it was first imported for.
 IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
+SLOWER  = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest $(WORKERS) -m integration
 test-integrations: setup docs $(VENV)/.page $(VENV)/.extras $(IN_OWN)
-	$(PY) -m pytest -m integration $(addprefix --ignore=,$(IN_VERL) $(IN_OTHERS) $(IN_TRITON))
-	TRITON_INTERPRET=1 $(PY) -m pytest -m integration $(IN_TRITON)
-	$(VERL)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_VERL)
-	$(OTHERS)/bin/python -m pytest -m integration --confcutdir=tests/integrations $(IN_OTHERS)
+	$(call SLOWER,$(VENV)) $(addprefix --ignore=,$(IN_VERL) $(IN_OTHERS) $(IN_TRITON))
+	TRITON_INTERPRET=1 $(call SLOWER,$(VENV)) --dist load $(IN_TRITON)
+	$(call SLOWER,$(VERL)) --confcutdir=tests/integrations $(IN_VERL)
+	$(call SLOWER,$(OTHERS)) --confcutdir=tests/integrations $(IN_OTHERS)
 
 # Beside the rest, as a study's workers, the audit of JAX's rules, the fused kernels and the page's tests need them. Triton is the
 # one of torch 2.13 (198 MB, 691 installed), for Linux alone; without a card its interpreter runs the kernels.
@@ -113,7 +117,7 @@ $(VENV)/.extras: $(STAMP)
 # Of verl's and SkyRL's dependencies only those that their advantage functions import.
 $(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)
 	$(PYTHON) -m venv $(VERL)
-	$(VERL)/bin/python $(PIP) -c constraints-verl.txt -e '.[ray,torch]' pytest \
+	$(VERL)/bin/python $(PIP) -c constraints-verl.txt -e '.[ray,torch]' pytest-xdist \
 	  codetiming omegaconf orjson tensordict transformers
 	$(VERL)/bin/python $(PIP) -c constraints-verl.txt --no-deps verl \
 	  skyrl skyrl-gym jaxtyping wadler-lindig loguru pandas python-dateutil six
@@ -123,7 +127,7 @@ $(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)
 # of tensordict torchrl refuses. oat asks for Python 3.10; two functions of it are compiled from its files.
 $(OTHERS)/.installed: pyproject.toml constraints-frameworks.txt | $(STAMP)
 	$(PYTHON) -m venv $(OTHERS)
-	$(OTHERS)/bin/python $(PIP) -c constraints-frameworks.txt -e '.[torch]' pytest \
+	$(OTHERS)/bin/python $(PIP) -c constraints-frameworks.txt -e '.[torch]' pytest-xdist \
 	  absl-py jax omegaconf safetensors tensordict tqdm
 	$(OTHERS)/bin/python $(PIP) -c constraints-frameworks.txt --no-deps --ignore-requires-python \
 	  areal forge-rl google-tunix ms-swift oat-llm openpipe-art openrlhf \

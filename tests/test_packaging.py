@@ -62,9 +62,14 @@ def run(*command: object, status: int = 0, cwd: Path = Path("/")) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the source distribution, and the wheel that is built from it alone."""
+    """A folder with the source distribution, and the wheel that is built from it alone.
+
+    Of a copy: a build writes into the tree, which other tests read meanwhile.
+    """
     folder = tmp_path_factory.mktemp("built")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    made = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "_build", "runs")
+    shutil.copytree(ROOT, folder / "tree", ignore=made)
+    run(sys.executable, "-m", "build", "--outdir", folder, folder / "tree")
     return folder
 
 

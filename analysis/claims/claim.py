@@ -16,6 +16,9 @@ Relation = Literal["=", "<=", ">=", "<", ">"]
 #: How many numbers are taken as one: the only one, an extreme, a mean, a sum, or how many rows there are.
 Take = Literal["one", "max", "min", "mean", "median", "sum", "rows"]
 
+#: A table that is made of a study's rows, which it leaves as they are.
+Through = Callable[[pd.DataFrame], pd.DataFrame]
+
 #: Digits of a whole number up to which its zeros are digits.
 _WHOLE = 2
 _STATED = re.compile(r"\{([^{}]+)\}(%| million| billion|)")
@@ -76,7 +79,7 @@ class Reading:
     at: tuple[str, ...] = ("",)
     take: Take | tuple[Take, ...] = "one"
     over: str = ""
-    through: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    through: Through | None = None
     relation: Relation = "="
     error: str = ""
     draws: str = ""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
 
 import pandas as pd
 
 from ..measure.power import paired
 from ..studies.learning.pairs import REFERENCE, compared_table
+from .claim import Through
 
 #: A difference of areas with its interval, and the smallest that would have been seen.
 AREA = ("area_estimate", "area_low", "area_high", "area_smallest")
 
 
-def against(section: str, *rules: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+@cache
+def against(section: str, *rules: str) -> Through:
     """Comparisons of these rules with maxpo, as in the study's table; of all where none is named."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:
@@ -23,9 +25,8 @@ def against(section: str, *rules: str) -> Callable[[pd.DataFrame], pd.DataFrame]
     return through
 
 
-def apart(
-    column: str, one: tuple[str, int], other: tuple[str, int]
-) -> Callable[[pd.DataFrame], pd.DataFrame]:
+@cache
+def apart(column: str, one: tuple[str, int], other: tuple[str, int]) -> Through:
     """Paired differences of two rules at their K, by section, specimen and choice, with intervals."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:

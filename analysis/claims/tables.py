@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pandas as pd
 
 from ..run.registry import get_study
+from .claim import Through
 
 _NUMBERS = re.compile(r"-?\d[\d.]*(?:e-?\d+)?")
 
 
-def paired(
-    column: str, rule: str, over: str, *, by: str = "estimator", keys: tuple[str, ...]
-) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def paired(column: str, rule: str, over: str, *, by: str = "estimator", keys: tuple[str, ...]) -> Through:
     """Rows of a rule next to another's at the same ``keys``: the column's ``ratio`` and ``difference``."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:
@@ -25,7 +23,7 @@ def paired(
     return through
 
 
-def by_rule(*columns: str, by: str = "estimator", where: str = "") -> Callable[[pd.DataFrame], pd.DataFrame]:
+def by_rule(*columns: str, by: str = "estimator", where: str = "") -> Through:
     """The largest value of each column, a row for each rule."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +33,7 @@ def by_rule(*columns: str, by: str = "estimator", where: str = "") -> Callable[[
     return through
 
 
-def numbers_of(study: str, *keys: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def numbers_of(study: str, *keys: str) -> Through:
     """The study's own table by cell: ``keys``, ``column``, each ``number`` in it and its ``place``."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:

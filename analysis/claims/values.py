@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .claim import Reading, Take
+from .claim import Reading, Take, Through
 
 _TAKEN: Mapping[Take, Callable[[pd.Series], float]] = {
     "max": lambda values: float(values.max()),
@@ -56,7 +57,7 @@ def values_of(reading: Reading, rows: pd.DataFrame) -> list[Value]:
         Where ``take`` is ``"one"`` and the rows give several numbers.
     """
     if reading.through:
-        rows = reading.through(rows)
+        rows = _through(reading.through, rows)
     found = _selected(rows, reading.where)
     under = _selected(rows, reading.over) if reading.over else None
     numbers = []
@@ -69,6 +70,19 @@ def values_of(reading: Reading, rows: pd.DataFrame) -> list[Value]:
             value = replace(value, number=number, rows=value.rows if several else 0)
         numbers.append(value)
     return numbers
+
+
+#: What functions made of rows, by the identity of both.
+_MADE: dict[tuple[Through, int], pd.DataFrame] = {}
+
+
+def _through(made_by: Through, rows: pd.DataFrame) -> pd.DataFrame:
+    """What a function makes of rows, once for as long as they live: many readings share a table."""
+    key = made_by, id(rows)
+    if key not in _MADE:
+        _MADE[key] = made_by(rows)
+        weakref.finalize(rows, _MADE.pop, key, None)
+    return _MADE[key]
 
 
 def _selected(rows: pd.DataFrame, query: str) -> pd.DataFrame:

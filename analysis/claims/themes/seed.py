@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from ...studies.learning.pairs import compared_table
-from ..claim import Claim, Reading, each
+from ..claim import Claim, Reading, Through, each
 from ..tables import by_rule, paired
 
 TITLE = "The paper under study"
@@ -20,7 +18,7 @@ _ONE = "specimen == 'one-correct'"
 _GROWTH = "claim == 'leave-two-out-quadratic' and kind == 'shown' and n == 128 and what == 'operations at 2n over n, {}'"
 
 
-def _area(rule: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def _area(rule: str) -> Through:
     """The area of a rule less that of maxpo, all sparse starts together, at the best step sizes."""
 
     def through(rows: pd.DataFrame) -> pd.DataFrame:
