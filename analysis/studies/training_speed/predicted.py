@@ -40,8 +40,10 @@ SEARCHES = 24
 COARSE, FINE = np.geomspace(1e-3, 3.0, 28), np.geomspace(0.5, 2.0, 21)
 #: A run is not waited for when it takes so many times as long as the fastest of its search,
 FACTOR, MORE = 2.5, 20
-#: or has risen by less than this share of the way in so many steps.
-STALLED, WINDOW = 1e-3, 100
+#: or has risen by less than this share of the way in the latter half of its moves, at one of these.
+STALLED, LOOKS = 2e-2, 64 * 2 ** np.arange(7)
+#: Steps of SGD are taken together up to this share of the inverse of the largest curvature: half as much is lost.
+SHORT = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +100,21 @@ def forecast(path: Path, noise: Noise, run: Run) -> Forecast:
 
 
 def _guess(path: Path, noise: Noise, run: Run) -> float:
-    """The best step size by the expansion where J is halfway to the target, in Adam's scale if it walks."""
+    """Less than the expansion's best where J is halfway to the target, and than what could still arrive.
+
+    The cloud of a constant step eta hangs about ``eta tr(Sigma) / (4 P)`` below the optimum in a bowl: where
+    that is more than lies between target and optimum, none arrives. In Adam's scale if it walks.
+    """
     half = (path.objective[0] + run.target) / 2
     covariance = noise.covariance / run.groups
     bent = path.curved() + np.einsum("nij,nji->n", path.curvature, covariance)
+    traces = np.einsum("nii->n", covariance)
     slope, bent, trace = (
-        float(np.interp(half, path.objective, each))
-        for each in (path.slope**2, bent, np.einsum("nii->n", covariance))
+        float(np.interp(half, path.objective, each)) for each in (path.slope**2, bent, traces)
     )
-    size = slope / bent if bent > 0 else 1 / np.linalg.eigvalsh(path.curvature)[:, -1].max()
+    size = 2 * (path.objective[-1] - run.target) / np.interp(run.target, path.objective, traces)
+    if bent > 0:
+        size = min(size, slope / bent)
     if isinstance(run.optimiser, Adam):
         size *= np.sqrt((slope + trace) / path.theta.shape[1])
     return float(size)
@@ -155,17 +163,18 @@ def _in_a_bowl(path: Path, noise: Noise, sizes: Float, run: Run) -> Forecast:
     reached, error = np.full(len(sizes), np.inf), np.full(len(sizes), np.nan)
     own, cloud = np.arange(len(sizes)), Cloud.at(path.theta[0], len(sizes), run.optimiser)
     before = earlier = np.full(len(sizes), path.objective[0])
-    for step in range(LONGEST):
+    together = _together(path, sizes, run)
+    for move, step in enumerate(range(0, LONGEST, together)):
         points = cloud.points()
         value, gradient = path.surface(points[..., : cloud.d].reshape(-1, cloud.d))
         value, gradient = value.reshape(points.shape[:2]), gradient.reshape(*points.shape[:2], cloud.d)
         mean = value.mean(axis=1)
         there = mean >= run.target
         rise = np.where(there, mean - before, 1.0)
-        reached[own[there]] = step - 1 + ((run.target - before) / rise)[there]
-        error[own[there]] = (value.std(axis=1) / rise)[there] / reached[own[there]]
+        reached[own[there]] = step + together * ((run.target - before) / rise - 1)[there]
+        error[own[there]] = together * (value.std(axis=1) / rise)[there] / reached[own[there]]
         going = ~there
-        if step % WINDOW == 0 and step:
+        if move in LOOKS:
             going &= mean - earlier > STALLED * (run.target - path.objective[0])
             earlier = mean
         if not going.any() or step > FACTOR * reached.min() + MORE:
@@ -173,8 +182,17 @@ def _in_a_bowl(path: Path, noise: Noise, sizes: Float, run: Run) -> Forecast:
         own, cloud, before, earlier = own[going], cloud.kept(going), mean[going], earlier[going]
         size = sizes[own] / (1 + run.decay * sizes[own] * step)
         covariance, bias = (_between(heights, each, before) for each in (covariances, biases))
-        cloud = cloud.moved(points[going], gradient[going] + bias[:, None], covariance, size)
+        pulls = gradient[going] + bias[:, None]
+        cloud = cloud.moved(points[going], pulls, covariance / together, together * size)
     return Forecast(sizes, reached, error)
+
+
+def _together(path: Path, sizes: Float, run: Run) -> int:
+    """Steps that are taken as one of their summed size, with as much noise: Adam's, each by itself."""
+    if isinstance(run.optimiser, Adam):
+        return 1
+    largest = np.linalg.eigvalsh(path.curvature)[:, -1].max()
+    return max(1, int(SHORT / (largest * sizes.max())))
 
 
 @dataclass(frozen=True, eq=False)

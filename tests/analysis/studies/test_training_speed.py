@@ -13,7 +13,7 @@ import torch
 from scipy.stats import binom
 
 import maxpo_lab as ml
-from analysis.studies.training_speed import subjects
+from analysis.studies.training_speed import predicted, subjects
 from analysis.studies.training_speed.design import LIMIT, REGIMES, cells
 from analysis.studies.training_speed.figure import pairs_of
 from analysis.studies.training_speed.measured import Curves, at_best, ratio, resampled, times
@@ -226,6 +226,23 @@ def test_what_stalls_does_not_arrive() -> None:
     path = quadratic()
     run = Run(groups=1, target=0.99)
     assert np.isinf(steps_at(path, noise(path, np.diag([0.3, 0.5])), np.array([1.0]), run).steps[0])
+
+
+def test_short_steps_taken_together_arrive_little_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step lessens the distance by ``-ln(1 - x)``, x the size by the curvature, m as one by ``-ln(1 - m x)``.
+
+    So they arrive sooner by ``(m - 1) x / 2``, which is at most half of SHORT.
+    """
+    path, covariance, size = quadratic(), np.diag([0.3, 0.5]), np.array([0.005])
+    run = Run(groups=64, target=0.9)
+    found = {}
+    for short in (predicted.SHORT, 0.0):
+        monkeypatch.setattr(predicted, "SHORT", short)
+        found[short] = steps_at(path, noise(path, covariance), size, run)
+    together, one_by_one = found.values()
+    sooner = 1 - together.steps[0] / one_by_one.steps[0]
+    assert 0.0 < sooner < max(found) / 2
+    assert together.spread[0] == pytest.approx(one_by_one.spread[0], rel=max(found))
 
 
 def test_step_by_step_and_in_a_bowl_agree_where_steps_are_small() -> None:
