@@ -169,6 +169,24 @@ def test_readings_are_checked() -> None:
     assert "3 rows give numbers from 1 to 3; narrow where" in outcome.why
 
 
+def test_readings_share_the_table_of_the_same_rows_alone() -> None:
+    made = []
+
+    def doubled(rows: pd.DataFrame) -> pd.DataFrame:
+        made.append(len(rows))
+        return rows * 2
+
+    least, most = (
+        Reading(says="{1}", study="s", of="of", take=take, through=doubled) for take in ("min", "max")
+    )
+    for count, numbers in ((3, [2.0, 6.0]), (2, [2.0, 4.0])):
+        for _ in range(3):  # frames at the address of one that is gone are not taken for it
+            rows = some()["s"].head(count).copy()
+            assert [values_of(each, rows)[0].number for each in (least, most)] == numbers
+            del rows
+    assert made == [3, 3, 3, 2, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("text", "value", "rounding"),
     [
