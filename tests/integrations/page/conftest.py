@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +11,22 @@ import pytest
 from browser import Browser, Visit
 
 from analysis.page import build
+from analysis.run import locks
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page, alone in a folder."""
-    path = tmp_path_factory.mktemp("page") / build.NAME
-    path.write_text(build.page(ROOT / "results"), encoding="utf-8")
-    return path
+    """The page, alone in a folder, which all workers of the tests share."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "page"
+    with locks.hold(folder.with_suffix(".lock"), wait=True):
+        if not (folder / build.NAME).exists():
+            text = build.page(ROOT / "results")
+            folder.mkdir()
+            (folder / build.NAME).write_text(text, encoding="utf-8")
+    return folder / build.NAME
 
 
 @pytest.fixture(scope="session")
