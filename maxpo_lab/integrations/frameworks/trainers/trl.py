@@ -20,6 +20,8 @@ from ..loading import compiled
 _AFTER = "as they are"
 #: The word that ends and pads.
 _END = "<end>"
+#: Rollouts whose log-probabilities RLOO computes at a time, though no advantage depends on them.
+_AT_ONCE = 1 << 12
 
 
 @cache
@@ -65,6 +67,7 @@ def _trainer(kind: str, settings: tuple[tuple[str, Any], ...]) -> Any:
             args=config(
                 output_dir=tempfile.gettempdir(),
                 per_device_train_batch_size=2,
+                per_device_eval_batch_size=_AT_ONCE,
                 num_generations=2,
                 use_cpu=True,
                 bf16=False,
