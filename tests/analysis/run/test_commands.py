@@ -29,6 +29,11 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def unwrapped(done: Result) -> str:
+    """What was said on standard error: where its lines end depends on how long a path in it is."""
+    return " ".join(done.stderr.replace("│", " ").split())
+
+
 @dataclass(frozen=True)
 class Clone:
     """A fresh clone as far as results go: what git ignores in it, and the paper's results of one study."""
@@ -131,15 +136,15 @@ def test_redrawing_asks_whose_results(clone: Clone) -> None:
     for command, where in (("figures", "standard"), ("report", "standard")):
         done = clone.run(command)
         assert done.exit_code == 2
-        said = " ".join(done.stderr.replace("│", " ").split())
-        assert "holds no finished run: `python -m analysis run --preset standard` makes it" in said, where
+        missing = "holds no finished run: `python -m analysis run --preset standard` makes it"
+        assert missing in unwrapped(done), where
     assert figure.read_bytes() == b""
     done = clone.run("figures", "--preset", "paper")
     assert done.exit_code == 0, done.output
     assert clone.status == "", "the paper's figures are those of its rows"
     done = clone.run("figures", "--preset", "paper", "--results", clone.root / "results")
     assert done.exit_code == 2
-    assert "both name a folder" in done.stderr
+    assert "both name a folder" in unwrapped(done)
 
 
 @pytest.mark.usefixtures("quick")
@@ -148,7 +153,7 @@ def test_redrawing_all_is_redrawing_what_is_there(clone: Clone) -> None:
     assert done.output.split() == ["results/specimens/figure.png"]
     done = clone.run("figures", "variance", "--preset", "paper")
     assert done.exit_code == 2
-    assert "run variance --preset paper" in " ".join(done.stderr.replace("│", " ").split())
+    assert "run variance --preset paper" in unwrapped(done)
 
 
 @pytest.fixture
@@ -226,7 +231,7 @@ def test_an_error_of_other_files_is_not_hidden(clone: Clone, monkeypatch: pytest
 def test_a_file_that_is_no_folder_of_results_is_named(command: str, clone: Clone, file: Path) -> None:
     done = clone.run(command, "--results", file)
     assert done.exit_code == 2
-    assert "holds no finished run" in " ".join(done.stderr.replace("│", " ").split())
+    assert "holds no finished run" in unwrapped(done)
 
 
 NOTEBOOK = "module://matplotlib_inline.backend_inline"
