@@ -3,8 +3,7 @@ PYTHON  ?= python3
 VENV    := .venv
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
-# What is imported is compiled then: of the rest, most of it, that would take longer than its download.
-PIP     := -m pip install -qq --disable-pip-version-check --no-compile
+PIP     := -m pip install -qq --disable-pip-version-check
 VERL    := .venv-verl
 OTHERS  := .venv-frameworks
 TOOLS   := .venv-evaluation
@@ -12,7 +11,7 @@ PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce verify smoke paper figures page docs test test-integrations check bench clean $(STUDIES)
+.PHONY: help setup reproduce verify smoke paper figures page docs own test test-integrations check bench clean $(STUDIES)
 
 help:
 	@echo "make reproduce          run all studies (standard preset) to results/runs/standard/, log to W&B, then verify"
@@ -50,7 +49,7 @@ smoke: setup
 
 # The studies of frameworks and of evaluation run rules and tools in environments of their own.
 IN_OWN  := $(VERL)/.installed $(OTHERS)/.installed $(TOOLS)/.installed
-paper: setup $(IN_OWN)
+paper: setup own
 	$(PY) -m analysis run --preset paper
 	$(PY) -m analysis claims
 
@@ -102,7 +101,7 @@ IN_OTHERS := tests/integrations/test_adapter_areal.py tests/integrations/test_ad
 # Triton interprets its kernels, or compiles them: whichever it was first imported for.
 IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
 SLOWER  = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest $(WORKERS) -m integration
-test-integrations: setup docs $(VENV)/.page $(VENV)/.extras $(IN_OWN)
+test-integrations: setup docs $(VENV)/.page $(VENV)/.extras own
 	$(call SLOWER,$(VENV)) $(addprefix --ignore=,$(IN_VERL) $(IN_OTHERS) $(IN_TRITON))
 	TRITON_INTERPRET=1 $(call SLOWER,$(VENV)) --dist load $(IN_TRITON)
 	$(call SLOWER,$(VERL)) --confcutdir=tests/integrations $(IN_VERL)
@@ -113,6 +112,10 @@ test-integrations: setup docs $(VENV)/.page $(VENV)/.extras $(IN_OWN)
 $(VENV)/.extras: $(STAMP)
 	$(PY) $(PIP) -c constraints.txt jax playwright ray 'triton; sys_platform == "linux"'
 	@touch $@
+
+# Environments that know nothing of each other, two at a time: pip takes one core.
+own: setup
+	@$(MAKE) --no-print-directory -j 2 $(IN_OWN)
 
 # Of verl's and SkyRL's dependencies only those that their advantage functions import.
 $(VERL)/.installed: pyproject.toml constraints-verl.txt | $(STAMP)
