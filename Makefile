@@ -11,7 +11,7 @@ PRESET  ?= standard
 STUDIES := $(subst _,-,$(notdir $(patsubst %/,%,$(dir $(wildcard analysis/studies/*/__init__.py)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce verify smoke paper figures page docs own test test-integrations check bench clean $(STUDIES)
+.PHONY: help setup reproduce verify smoke paper figures page docs test test-integrations check bench clean $(STUDIES)
 
 help:
 	@echo "make reproduce          run all studies (standard preset) to results/runs/standard/, log to W&B, then verify"
@@ -49,7 +49,7 @@ smoke: setup
 
 # The studies of frameworks and of evaluation run rules and tools in environments of their own.
 IN_OWN  := $(VERL)/.installed $(OTHERS)/.installed $(TOOLS)/.installed
-paper: setup own
+paper: setup .own
 	$(PY) -m analysis run --preset paper
 	$(PY) -m analysis claims
 
@@ -101,7 +101,7 @@ IN_OTHERS := tests/integrations/test_adapter_areal.py tests/integrations/test_ad
 # Triton interprets its kernels, or compiles them: whichever it was first imported for.
 IN_TRITON := tests/maxpo_lab/kernels/test_fused.py
 SLOWER  = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest $(WORKERS) -m integration
-test-integrations: setup docs $(VENV)/.page $(VENV)/.extras own
+test-integrations: setup docs $(VENV)/.page $(VENV)/.extras .own
 	$(call SLOWER,$(VENV)) $(addprefix --ignore=,$(IN_VERL) $(IN_OTHERS) $(IN_TRITON))
 	TRITON_INTERPRET=1 $(call SLOWER,$(VENV)) --dist load $(IN_TRITON)
 	$(call SLOWER,$(VERL)) --confcutdir=tests/integrations $(IN_VERL)
@@ -114,7 +114,8 @@ $(VENV)/.extras: $(STAMP)
 	@touch $@
 
 # Environments that know nothing of each other, two at a time: pip takes one core.
-own: setup
+.PHONY: .own
+.own: setup
 	@$(MAKE) --no-print-directory -j 2 $(IN_OWN)
 
 # Of verl's and SkyRL's dependencies only those that their advantage functions import.
