@@ -54,6 +54,10 @@ class Path:
         """``g' H g``, (N,)."""
         return np.asarray(np.einsum("ni,nij,nj->n", self.gradient, self.curvature, self.gradient))
 
+    def sharpest(self) -> float:
+        """The largest eigenvalue of H anywhere on the path."""
+        return float(np.linalg.eigvalsh(self.curvature)[:, -1].max())
+
 
 def exact_path(world: World, k: int, *, step: float, steps: int) -> Path:
     """The flow from the world's start, in steps of the exact gradient, thinned to points even in J's rise.

@@ -83,8 +83,7 @@ class Run:
 def forecast(path: Path, noise: Noise, run: Run) -> Forecast:
     """Steps until E J is the target, around the best step size."""
     if not run.bowl:
-        largest = np.linalg.eigvalsh(path.curvature)[:, -1].max()
-        found = steps_at(path, noise, COARSE / largest, run)
+        found = steps_at(path, noise, COARSE / path.sharpest(), run)
         return steps_at(path, noise, FINE * found.best[0], run)
     size = _guess(path, noise, run)
     for _ in range(SEARCHES):
@@ -191,8 +190,7 @@ def _together(path: Path, sizes: Float, run: Run) -> int:
     """Steps that are taken as one of their summed size, with as much noise: Adam's, each by itself."""
     if isinstance(run.optimiser, Adam):
         return 1
-    largest = np.linalg.eigvalsh(path.curvature)[:, -1].max()
-    return max(1, int(SHORT / (largest * sizes.max())))
+    return max(1, int(SHORT / (path.sharpest() * sizes.max())))
 
 
 @dataclass(frozen=True, eq=False)
